@@ -1,0 +1,33 @@
+"""What can go wrong, by name. Scripts catch `NeuralSplinesError` once and exit 2 with its one line."""
+
+
+class NeuralSplinesError(Exception):
+    """Base of every error that this package raises on purpose; its message is one line with a remedy."""
+
+
+class CloudError(NeuralSplinesError):
+    """A file that cannot be read as an oriented point cloud, or a cloud that cannot be fitted."""
+
+
+class SettingsError(NeuralSplinesError, ValueError):
+    """An argument outside its range, or a combination that cannot work."""
+
+
+class OutputError(NeuralSplinesError):
+    """A result that cannot be written."""
+
+
+class BackendError(NeuralSplinesError):
+    """A device or a backend that is missing or broken on this machine."""
+
+
+class NotPositiveDefiniteError(NeuralSplinesError):
+    """A Gram matrix that stayed indefinite at the last step of the jitter ladder."""
+
+
+class OutOfMemoryBudgetError(NeuralSplinesError):
+    """A problem whose matrices cannot fit in the memory that is there."""
+
+
+class ReconstructionWarning(UserWarning):
+    """A result that is usable but not what was asked for; the message has the number and the remedy."""

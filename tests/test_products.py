@@ -1,0 +1,129 @@
+"""Every backend meets one contract: the same products as a pairwise float64 loop."""
+
+import importlib.util
+
+import pytest
+import torch
+from conftest import TOLERANCE
+from references import kernel_gradient, kernel_matrix
+
+from neural_splines.kernels import KERNELS, make_kernel
+from neural_splines.products import Segments, load
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+BACKENDS = [
+    ("torch", "cpu"),
+    pytest.param(("torch", "cuda"), marks=pytest.mark.gpu),
+    ("numba", "cpu"),
+    ("triton", DEVICE),  # in Triton's interpreter where there is no GPU
+]
+DTYPES = [torch.float64, torch.float32]
+VARIANCE = 0.25
+
+
+@pytest.fixture(params=BACKENDS, ids=lambda p: "-".join(p))
+def backend(request):
+    name, device = request.param
+    if name == "triton" and importlib.util.find_spec("triton") is None:
+        pytest.skip("triton is not installed")
+    return load(name), device
+
+
+@pytest.fixture(params=KERNELS)
+def kernel(request):
+    return make_kernel(request.param, VARIANCE).covering(1.0, 1.0)
+
+
+@pytest.fixture(params=DTYPES, ids=str)
+def problem(request, generator):
+    """Clustered points, some of them equal to a column: the angles run from 0 to 90 degrees."""
+    y = torch.rand(43, 3, generator=generator, dtype=torch.float64) - 0.5
+    near = y[:20] + 1e-5 * torch.randn(20, 3, generator=generator, dtype=torch.float64)
+    x = torch.cat([torch.rand(31, 3, generator=generator, dtype=torch.float64) - 0.5, near, y[:6]])
+    w = torch.randn(43, generator=generator, dtype=torch.float64)
+    # the reference sees the rounded points: rounding the input is not the backend's error
+    return tuple(t.to(request.param) for t in (x, y, w))
+
+
+def close(found, expected, dtype, scale=1.0):
+    expected = torch.as_tensor(expected)
+    error = (found.cpu().double() - expected).abs().max() / expected.abs().max()
+    assert error <= scale * TOLERANCE[dtype], f"relative error {error:.1e}"
+
+
+def reference(kernel, x, y):
+    return torch.from_numpy(kernel_matrix(kernel.name, x.double().numpy(), y.double().numpy(), VARIANCE))
+
+
+def test_dense_matches_the_formula(backend, kernel, problem):
+    products, device = backend
+    x, y, _ = problem
+    close(products.dense(kernel, x.to(device), y.to(device)), reference(kernel, x, y), x.dtype)
+
+
+def test_dense_is_batched_over_leading_dimensions(backend, kernel, problem):
+    products, device = backend
+    x, y = problem[0][:40].reshape(2, 20, 3).to(device), problem[1][:26].reshape(2, 13, 3).to(device)
+    batched = products.dense(kernel, x, y)
+    assert batched.shape == (2, 20, 13)
+    for one in range(2):
+        close(batched[one], reference(kernel, x[one].cpu(), y[one].cpu()), x.dtype)
+
+
+def test_apply_and_its_transpose_match_the_loop(backend, kernel, problem):
+    products, device = backend
+    x, y, w = problem
+    K = reference(kernel, x, y)
+    close(products.apply(kernel, x.to(device), y.to(device), w.to(device)), K @ w.double(), x.dtype)
+    v = torch.linspace(-1, 1, len(x), dtype=x.dtype)
+    close(products.apply(kernel, y.to(device), x.to(device), v.to(device)), K.T @ v.double(), x.dtype)
+
+
+def test_normal_is_the_product_with_the_gram_of_the_columns(backend, kernel, problem):
+    products, device = backend
+    x, y, w = problem
+    K = reference(kernel, x, y)
+    close(products.normal(kernel, x.to(device), y.to(device), w.to(device)), K.T @ (K @ w.double()), x.dtype)
+
+
+def test_segments_are_independent_problems(backend, kernel, problem):
+    products, device = backend
+    x, y, w = problem
+    rows, columns = [0, 7, 7, 40, len(x)], [0, 20, 25, 30, len(y)]  # one problem has no rows
+    segments = Segments(torch.tensor(rows).to(device), torch.tensor(columns).to(device))
+    K = reference(kernel, x, y)
+    mask = torch.zeros_like(K)
+    for p in range(len(rows) - 1):
+        mask[rows[p] : rows[p + 1], columns[p] : columns[p + 1]] = 1
+    found = products.apply(kernel, x.to(device), y.to(device), w.to(device), segments)
+    close(found, (K * mask) @ w.double(), x.dtype)
+    value, _ = products.gradient(kernel, x.to(device), y.to(device), w.to(device), segments)
+    close(value, (K * mask) @ w.double(), x.dtype)
+
+
+def test_gradient_matches_finite_differences(backend, kernel, problem):
+    products, device = backend
+    x, y, w = problem
+    x = x[:31]  # away from columns, where the kernel has a kink
+    value, slope = products.gradient(kernel, x.to(device), y.to(device), w.to(device))
+    close(value, reference(kernel, x, y) @ w.double(), x.dtype)
+    expected = kernel_gradient(kernel.name, x.double().numpy(), y.double().numpy(), w.double().numpy(), VARIANCE)
+    error = (slope.cpu().double() - torch.from_numpy(expected)).abs().max() / abs(expected).max()
+    assert error <= (1e-6 if x.dtype == torch.float64 else 1e-4)
+
+
+def test_gradient_at_a_column_is_finite(backend, kernel, problem):
+    products, device = backend
+    x, y, w = problem
+    _, slope = products.gradient(kernel, y.to(device), y.to(device), w.to(device))
+    assert torch.isfinite(slope).all()
+
+
+@pytest.mark.parametrize("radius", [1.0, 1.9, 3.1])
+def test_wider_boxes_get_wider_polynomials(backend, kernel, radius, generator):
+    products, device = backend
+    direction = torch.randn(24, 3, generator=generator, dtype=torch.float64)
+    x = radius * direction / direction.norm(dim=1, keepdim=True)
+    wide = kernel.covering(radius, radius)
+    found = products.dense(wide, x.to(device), x.to(device)).cpu()
+    assert (found - reference(kernel, x, x)).abs().max() <= 1e-11 * found.abs().max()
