@@ -114,7 +114,7 @@ def test_gradient_matches_finite_differences(backend, kernel, problem):
 
 def test_gradient_at_a_column_is_finite(backend, kernel, problem):
     products, device = backend
-    x, y, w = problem
+    _, y, w = problem
     _, slope = products.gradient(kernel, y.to(device), y.to(device), w.to(device))
     assert torch.isfinite(slope).all()
 

@@ -56,6 +56,11 @@ class Compute:
     def name(self) -> str:
         return next(name for name, module in MODULES.items() if self.products.__name__.endswith(module))
 
+    def synchronize(self) -> None:
+        """Wait for the device, so that a phase is charged with its own work."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
     def place(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.device, self.dtype)
 

@@ -1,0 +1,266 @@
+"""Cells: boxes that share out the points, smooth weights that share out space, and the blend of their splines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from .geometry import Box
+from .kernels import Kernel
+from .products import Compute, Segments
+
+MORTON_BITS = 20  # levels of the octree at most; 3 * 20 bits fit into an int64
+MAX_BUCKETS_PER_SIDE = 128
+PAIR_CHUNK = 1 << 19  # points evaluated at a time; each meets some two or three cells
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Boxes [c, 3] that tile occupied space, each with the padding [c] on every side that it overlaps by.
+
+    A cell weighs smoothstep(distance to the padded box's wall / (2 padding)) per axis: 1 in its heart,
+    1/2 at its wall, 0 where its padding ends. Weights are normalised where the field is evaluated.
+    """
+
+    lower: Tensor
+    upper: Tensor
+    padding: Tensor
+
+    def __len__(self) -> int:
+        return len(self.lower)
+
+    def to(self, device: torch.device) -> Cells:
+        return Cells(self.lower.to(device), self.upper.to(device), self.padding.to(device))
+
+    def subset(self, index: Tensor) -> Cells:
+        return Cells(self.lower[index], self.upper[index], self.padding[index])
+
+    @property
+    def padded_lower(self) -> Tensor:
+        return self.lower - self.padding[:, None]
+
+    @property
+    def padded_upper(self) -> Tensor:
+        return self.upper + self.padding[:, None]
+
+    @property
+    def centers(self) -> Tensor:
+        return 0.5 * (self.lower + self.upper)
+
+    @property
+    def scales(self) -> Tensor:
+        """World to model: the longest side of the padded box becomes 1."""
+        return 1.0 / (self.padded_upper - self.padded_lower).amax(1)
+
+    @cached_property
+    def _buckets(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """A uniform grid of buckets, each with the list of padded boxes that touch it (compressed rows)."""
+        low, high = self.padded_lower, self.padded_upper
+        origin, span = low.amin(0), high.amax(0) - low.amin(0)
+        side = max(float((high - low).amin()), float(span.max()) / MAX_BUCKETS_PER_SIDE)
+        shape = (span / side).floor().long() + 1
+        first = ((low - origin) / side).floor().long()
+        counts = ((high - origin) / side).floor().long().minimum(shape - 1) - first + 1
+        cell = torch.repeat_interleave(torch.arange(len(self), device=low.device), counts.prod(1))
+        rank = _ranks(counts.prod(1))
+        c, f = counts[cell], first[cell]
+        index = f + torch.stack([rank // (c[:, 1] * c[:, 2]), rank // c[:, 2] % c[:, 1], rank % c[:, 2]], 1)
+        bucket, order = _linear(index, shape).sort(stable=True)
+        starts = torch.searchsorted(bucket, torch.arange(int(shape.prod()) + 1, device=low.device))
+        return origin, torch.tensor(side, dtype=low.dtype), shape, starts, cell[order]
+
+    def containing(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """All pairs (point, cell) of points [n, 3] strictly inside padded boxes, ordered by point, then cell."""
+        origin, side, shape, starts, members = self._buckets
+        index = ((points - origin) / side).floor().long()
+        inside = ((index >= 0) & (index < shape)).all(1)
+        bucket = _linear(index.clamp_min(0).minimum(shape - 1), shape)
+        counts = (starts[bucket + 1] - starts[bucket]) * inside
+        point = torch.repeat_interleave(torch.arange(len(points), device=points.device), counts)
+        cell = members[starts[bucket[point]] + _ranks(counts)]
+        x = points[point]
+        keep = ((x > self.padded_lower[cell]) & (x < self.padded_upper[cell])).all(1)
+        return point[keep], cell[keep]
+
+    def weights(self, points: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+        """Unnormalised weights [k] of the cells [k] at points [k, 3], and their gradients [k, 3]."""
+        ramp = 2.0 * self.padding[cell, None].clamp_min(1e-300)
+        below = (points - self.padded_lower[cell]) / ramp
+        above = (self.padded_upper[cell] - points) / ramp
+        t = below.minimum(above).clamp(0.0, 1.0)
+        w = t * t * (3.0 - 2.0 * t)
+        slope = 6.0 * t * (1.0 - t) / ramp * torch.where(below <= above, 1.0, -1.0)
+        w0, w1, w2 = w.unbind(1)
+        gradient = slope * torch.stack([w1 * w2, w0 * w2, w0 * w1], 1)
+        return w.prod(1), gradient
+
+
+def uniform_cells(box: Box, points: Tensor, per_axis: int, overlap: float, min_points: int) -> Cells:
+    """`per_axis`^3 equal cells of the box; those with fewer than max(1, min_points) points are left out.
+
+    Neighbours overlap by `overlap` times the shortest side of a cell.
+    """
+    lower, size = box.lower.to(points.device), (box.sides / per_axis).to(points.device)
+    index = ((points - lower) / size).floor().long().clamp(0, per_axis - 1)
+    shape = torch.full((3,), per_axis, device=points.device)
+    ids, counts = torch.unique(_linear(index, shape), return_counts=True)
+    ids = ids[counts >= max(1, min_points)]
+    index = torch.stack([ids // per_axis**2, ids // per_axis % per_axis, ids % per_axis], 1)
+    corner = lower + index * size
+    padding = torch.full((len(ids),), 0.5 * overlap * float(size.min()), dtype=torch.float64, device=points.device)
+    return Cells(corner, corner + size, padding)
+
+
+def adaptive_cells(box: Box, points: Tensor, max_points: int, overlap: float, min_points: int) -> Cells:
+    """Leaves of an octree over the cube around the box: nodes are split until they hold at most `max_points`.
+
+    Built from sorted Morton codes, level by level, without a loop over nodes.
+    """
+    origin, side = _cube(box, points)
+    codes = _codes_in(box, points).sort().values
+    lowers, sizes = [], []
+    open_points = torch.ones_like(codes, dtype=torch.bool)
+    for level in range(MORTON_BITS + 1):
+        codes = codes[open_points]
+        node, counts = torch.unique_consecutive(codes >> 3 * (MORTON_BITS - level), return_counts=True)
+        leaf = counts <= max_points if level < MORTON_BITS else torch.ones_like(counts, dtype=torch.bool)
+        size = side / 2**level
+        kept = node[leaf & (counts >= max(1, min_points))]
+        lowers.append(origin + morton_coordinates(kept) * size)
+        sizes.append(torch.full((len(kept),), size, dtype=torch.float64, device=points.device))
+        if bool(leaf.all()):
+            break
+        open_points = torch.repeat_interleave(~leaf, counts)
+    lower, size = torch.cat(lowers), torch.cat(sizes)
+    return Cells(lower, lower + size[:, None], 0.5 * overlap * size)
+
+
+def morton_order(box: Box, points: Tensor) -> Tensor:
+    """The order of points [n, 3] along a space-filling (Morton) curve of the cube around the box."""
+    return _codes_in(box, points).argsort(stable=True)
+
+
+def _cube(box: Box, points: Tensor) -> tuple[Tensor, float]:
+    side = float(box.sides.max()) * (1.0 + 1e-9)
+    return (box.center - 0.5 * side).to(points.device), side
+
+
+def _codes_in(box: Box, points: Tensor) -> Tensor:
+    origin, side = _cube(box, points)
+    grid = ((points - origin) * (2**MORTON_BITS / side)).floor().long().clamp(0, 2**MORTON_BITS - 1)
+    return morton_codes(grid)
+
+
+def morton_codes(index: Tensor) -> Tensor:
+    """Interleaved bits of non-negative indices [n, 3] below 2^MORTON_BITS."""
+    code = torch.zeros_like(index[:, 0])
+    for bit in range(MORTON_BITS):
+        for axis in range(3):
+            code |= (index[:, axis] >> bit & 1) << 3 * bit + axis
+    return code
+
+
+def morton_coordinates(code: Tensor) -> Tensor:
+    """The indices [n, 3] of Morton codes [n]."""
+    index = torch.zeros(len(code), 3, dtype=torch.int64, device=code.device)
+    for bit in range(MORTON_BITS):
+        for axis in range(3):
+            index[:, axis] |= (code >> 3 * bit + axis & 1) << bit
+    return index
+
+
+@dataclass(frozen=True)
+class BlendedField:
+    """F(x) = sum_c w_c(x) f_c(x) / sum_c w_c(x) over the cells whose padded box contains x; NaN where none does.
+
+    f_c = scale_c^-1 sum_j k(x_c, centers_j) coefficients_j with j in offsets[c]:offsets[c + 1] and
+    x_c = scale_c (x - center_c): the models of all cells, one after another.
+    background: a field that takes part everywhere with the constant weight `background_weight`.
+    hard: weight 1 in a cell's own box and none outside, without blending.
+    """
+
+    cells: Cells
+    kernel: Kernel
+    centers: Tensor
+    coefficients: Tensor
+    offsets: Tensor
+    compute: Compute
+    hard: bool = False
+    background: object | None = None
+    background_weight: float = 0.0
+
+    def evaluate(self, points: Tensor) -> Tensor:
+        return torch.cat([self._blend(chunk, False)[0] for chunk in self._chunks(points)])
+
+    def gradient(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        values, slopes = zip(*(self._blend(chunk, True) for chunk in self._chunks(points)), strict=True)
+        return torch.cat(values), torch.cat(slopes)
+
+    def _chunks(self, points: Tensor):
+        points = points.to(self.compute.device).double()
+        return points.split(PAIR_CHUNK) if len(points) else (points,)
+
+    def _blend(self, points: Tensor, with_gradient: bool) -> tuple[Tensor, Tensor | None]:
+        n = len(points)
+        point, cell = self.cells.containing(points)
+        weight, weight_slope = self._weights(points[point], cell)
+        value, slope = self._models(points, point, cell, with_gradient)
+        total, blended = _sum_by(point, weight, n), _sum_by(point, weight * value, n)
+        if with_gradient:
+            total_slope = _sum_by(point, weight_slope, n)
+            terms = weight[:, None] * slope + value[:, None] * weight_slope
+            blended_slope = _sum_by(point, terms, n)
+        if self.background is not None:
+            far, far_slope = (
+                self.background.gradient(points) if with_gradient else (self.background.evaluate(points), 0)
+            )
+            total = total + self.background_weight
+            blended = blended + self.background_weight * far
+            if with_gradient:
+                blended_slope = blended_slope + self.background_weight * far_slope
+        field = blended / total  # 0 / 0 = NaN where no cell is
+        if not with_gradient:
+            return field, None
+        return field, (blended_slope - field[:, None] * total_slope) / total[:, None]
+
+    def _weights(self, points: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+        if not self.hard:
+            return self.cells.weights(points, cell)
+        own = ((points >= self.cells.lower[cell]) & (points < self.cells.upper[cell])).all(1)
+        return own.double(), torch.zeros_like(points)
+
+    def _models(self, points: Tensor, point: Tensor, cell: Tensor, with_gradient: bool):
+        """World values [k] and slopes [k, 3] of the cells' own splines at the pairs (point, cell)."""
+        order = cell.argsort(stable=True)
+        c = cell[order]
+        scale = self.cells.scales[c]
+        x = ((points[point[order]] - self.cells.centers[c]) * scale[:, None]).to(self.compute.dtype)
+        rows = torch.zeros(len(self.cells) + 1, dtype=torch.int64, device=c.device)
+        rows[1:] = torch.bincount(c, minlength=len(self.cells)).cumsum(0)
+        product = self.compute.products.gradient if with_gradient else self.compute.products.apply
+        found = product(self.kernel, x, self.centers, self.coefficients, Segments(rows, self.offsets))
+        value, slope = found if with_gradient else (found, None)
+        back = torch.empty_like(order)
+        back[order] = torch.arange(len(order), device=order.device)
+        value = (value.double() / scale)[back]
+        return value, slope.double()[back] if with_gradient else None
+
+
+def _sum_by(group: Tensor, values: Tensor, n: int) -> Tensor:
+    """Sums [n, ...] of values whose groups [k] are sorted; in order, so that GPUs give the same bits each time."""
+    lengths = torch.bincount(group, minlength=n)
+    return torch.segment_reduce(values, "sum", lengths=lengths, axis=0, unsafe=True)
+
+
+def _ranks(counts: Tensor) -> Tensor:
+    """0..counts[0]-1, 0..counts[1]-1, ... one after another."""
+    ends = counts.cumsum(0)
+    total = int(ends[-1]) if len(counts) else 0
+    return torch.arange(total, device=counts.device) - torch.repeat_interleave(ends - counts, counts)
+
+
+def _linear(index: Tensor, shape: Tensor) -> Tensor:
+    return (index[:, 0] * shape[1] + index[:, 1]) * shape[2] + index[:, 2]

@@ -1,0 +1,202 @@
+"""Oriented point clouds: cleaning, downsampling on the voxel lattice, a look for far outliers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .errors import CloudError, SettingsError
+from .geometry import Box
+
+SHORTEST_NORMAL = 1e-5
+LARGEST_COORDINATE = 1e150  # squares must not overflow, nor underflow for the smallest extent
+# A cloud this many times farther from the origin than it is long has float64 steps of 2e-5 of its
+# length, one hundredth of a voxel at 512 voxels along it.
+LARGEST_OFFSET = 1e11
+# A mean normal shorter than this comes from sheets that face each other (three faces of a cube's
+# corner have 0.58): the mean point lies on neither sheet and the mean direction is noise.
+SHORTEST_MEAN_NORMAL = 0.25
+OUTLIER_SHARE, OUTLIER_RATIO = 1e-3, 4.0
+NO_NORMALS = (
+    "the points have no normals, and the method needs oriented points; compute and orient normals first, e.g. with "
+    "MeshLab, CloudCompare or Open3D"
+)
+
+
+@dataclass(frozen=True)
+class OrientedCloud:
+    """Points [n, 3] and unit normals [n, 3], float64, world units."""
+
+    points: Tensor
+    normals: Tensor
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    @property
+    def box(self) -> Box:
+        return Box.around(self.points)
+
+
+@dataclass(frozen=True)
+class CleaningReport:
+    """How many points were read, dropped for which reason, and kept."""
+
+    read: int
+    non_finite: int
+    zero_normals: int
+    duplicates: int
+    kept: int
+
+    def summary(self) -> str:
+        """One line: counts, and reasons where something was dropped."""
+        reasons = [(self.non_finite, "not finite"), (self.zero_normals, "without a normal")]
+        dropped = [f"{count} {what}" for count, what in [*reasons, (self.duplicates, "duplicates")] if count]
+        if not dropped:
+            return f"{self.read} points read, all kept"
+        return f"{self.read} points read, {self.kept} kept; dropped: {', '.join(dropped)}"
+
+
+def clean(points: Tensor, normals: Tensor, name: str) -> tuple[OrientedCloud, CleaningReport]:
+    """A cloud that can be fitted: finite, distinct points with unit normals, in the order of the input.
+
+    points, normals [n, 3] of any real dtype. Dropped and counted, in this order: points with a
+    coordinate or normal that is not finite, with a normal shorter than 1e-5, at the very position
+    of an earlier point. `name` opens the message of the CloudError raised when no cloud remains.
+    """
+    points, normals = points.double().cpu(), normals.double().cpu()
+    read = len(points)
+    if read == 0:
+        raise CloudError(f"{name}: contains no points; check how it was exported")
+
+    largest = normals.abs().amax(1, keepdim=True)
+    finite = points.abs().amax(1).isfinite() & largest[:, 0].isfinite()
+    points, normals, largest = _rows(finite, points, normals, largest)
+
+    normals = normals / largest.clamp_min(torch.finfo(torch.float64).tiny)  # else their squares may overflow
+    length = normals.norm(dim=1, keepdim=True)
+    oriented = (largest * length >= SHORTEST_NORMAL)[:, 0]
+    points, normals = _rows(oriented, points, normals / length)
+
+    distinct = _distinct(points)
+    cloud = OrientedCloud(*_rows(distinct, points, normals))
+    report = CleaningReport(
+        read=read,
+        non_finite=int((~finite).sum()),
+        zero_normals=int((~oriented).sum()),
+        duplicates=int((~distinct).sum()),
+        kept=len(cloud),
+    )
+    _check(cloud, report, name)
+    return cloud, report
+
+
+def _rows(mask: Tensor, *arrays: Tensor) -> list[Tensor]:
+    """array[mask] of each, without a copy in the usual case."""
+    return list(arrays) if mask.all() else [array[mask] for array in arrays]
+
+
+def _distinct(points: Tensor) -> Tensor:
+    """Mask [n] of the points that no earlier point equals; only points that share their x are sorted in full."""
+    x, order = points[:, 0].sort(stable=True)
+    shared = x[1:] == x[:-1]
+    tied = torch.zeros(len(points), dtype=torch.bool)
+    tied[order[1:][shared]] = True
+    tied[order[:-1][shared]] = True
+    rows = _lexicographic(points, tied.nonzero()[:, 0])
+    repeated = (points[rows[1:]] == points[rows[:-1]]).all(1)
+    distinct = torch.ones(len(points), dtype=torch.bool)
+    distinct[rows[1:][repeated]] = False
+    return distinct
+
+
+def _lexicographic(points: Tensor, rows: Tensor) -> Tensor:
+    """`rows` reordered by x, then y, then z of their points; equal points keep their order."""
+    for axis in (2, 1, 0):
+        rows = rows[points[rows, axis].sort(stable=True).indices]
+    return rows
+
+
+def _check(cloud: OrientedCloud, report: CleaningReport, name: str) -> None:
+    """Raise a CloudError where cleaning left nothing that has a size that float64 can work with."""
+    if report.kept == 0:
+        remedy = "compute normals" if report.zero_normals else "check how it was exported"
+        raise CloudError(f"{name}: none of its points is usable ({report.summary()}); {remedy}")
+    if report.kept == 1:
+        what = "its points all coincide" if report.duplicates else "only one usable point"
+        raise CloudError(f"{name}: {what} ({report.summary()}); a surface needs at least 2 distinct points")
+    farthest, side = float(cloud.points.abs().max()), float(cloud.box.sides.max())
+    if farthest > LARGEST_COORDINATE or side < 1.0 / LARGEST_COORDINATE:
+        raise CloudError(
+            f"{name}: coordinates up to {farthest:.3g} in a box of side {side:.3g} leave the range of float64 "
+            "arithmetic (1e-150 to 1e150); rescale the cloud or remove the outlier"
+        )
+    if farthest > LARGEST_OFFSET * side:
+        raise CloudError(
+            f"{name}: the cloud is {side:.3g} long but {farthest:.3g} from the origin, too far for float64 to tell "
+            "its points apart; subtract an offset from the coordinates"
+        )
+
+
+def voxel_downsample(cloud: OrientedCloud, origin: Tensor, voxel_size: float) -> OrientedCloud:
+    """Mean points and mean normals, made unit, of the cloud within each voxel, sorted by voxel index.
+
+    Voxel (i, j, k) spans origin + (index, index + 1) * voxel_size. Where normals nearly cancel,
+    because sheets that face each other share a voxel, one point of it stays as it is: the first in
+    the order of x, y, z, which does not depend on the order of the input.
+    """
+    origin = origin.to(cloud.points)
+    position = (cloud.points - origin) / voxel_size
+    if not (voxel_size > 0.0 and float(position.abs().max()) < 2.0**53):
+        raise SettingsError(f"a voxel size of {voxel_size:g} is not between 0 and the size of the cloud")
+    index = position.floor().long()
+    keys = _voxel_keys(index - index.amin(0))
+    order = keys.sort(stable=True).indices
+    _, voxel, counts = keys[order].unique_consecutive(return_inverse=True, return_counts=True)
+
+    # One sum per run of sorted rows: the same bits every time, on a GPU too, unlike index_add.
+    rows = torch.cat([position - index, cloud.normals], 1)[order]
+    means = torch.segment_reduce(rows, "sum", lengths=counts) / counts[:, None]
+    corner = index[order[counts.cumsum(0) - counts]]
+    points, normals = origin + (corner + means[:, :3]) * voxel_size, means[:, 3:]
+
+    length = normals.norm(dim=1, keepdim=True)
+    normals = normals / length.clamp_min(SHORTEST_MEAN_NORMAL)
+    cancelling = length[:, 0] < SHORTEST_MEAN_NORMAL
+    if cancelling.any():
+        rows = _lexicographic(cloud.points, order[cancelling[voxel]])
+        ordered, by_voxel = keys[rows].sort(stable=True)
+        counts = ordered.unique_consecutive(return_counts=True)[1]
+        chosen = rows[by_voxel[counts.cumsum(0) - counts]]
+        points[cancelling], normals[cancelling] = cloud.points[chosen], cloud.normals[chosen]
+    return OrientedCloud(points, normals)
+
+
+def _voxel_keys(index: Tensor) -> Tensor:
+    """One integer [n] per voxel index [n, 3] >= 0, in the same order; ranks where the product would overflow."""
+    key = index[:, 0]
+    for column in (index[:, 1], index[:, 2]):
+        if (int(key.max()) + 1) * (int(column.max()) + 1) >= 2**62:
+            key, column = (values.unique(return_inverse=True)[1] for values in (key, column))
+        key = key * (int(column.max()) + 1) + column
+    return key
+
+
+def outlier_warning(cloud: OrientedCloud) -> str | None:
+    """One line where a few points (0.1 %, at least 5, at most a tenth) make the box over 4 times longer."""
+    few = min(max(5, int(OUTLIER_SHARE * len(cloud))), len(cloud) // 10)
+    if few == 0:
+        return None
+    distance = (cloud.points - cloud.points.median(0).values).abs().amax(1)
+    core = Box.around(cloud.points[distance <= distance.kthvalue(len(cloud) - few).values])
+    longer = float(cloud.box.sides.max() / core.sides.max())
+    if longer <= OUTLIER_RATIO:
+        return None
+    near, points = core.scaled(2.0), cloud.points.cpu()
+    far = int(((points < near.lower) | (points > near.upper)).any(1).sum())
+    return (
+        f"{far} of {len(cloud)} points lie far from the others and make the bounding box {longer:.3g} times longer, "
+        "so that the object gets few voxels; remove these outliers, or raise the grid size"
+    )

@@ -1,0 +1,383 @@
+"""GPU backend: fused Triton kernels, compiled at first use and cached on disk; needs no nvcc.
+
+A row is a thread's, a column is every thread's at once: columns are read as scalars, sums stay in
+registers, no thread waits for another, and no result depends on the order in which programs run. Long
+sums are split over programs and added up in order, so every result is reproducible bit by bit.
+
+The float64 units are the bound (64 multiply-adds a cycle and multiprocessor), so `_apply` spends as few
+operations there as it can, 23 a pair for neural-spline where the plain formula takes 35:
+  - z = 1/2 - 2 u.v is 4 operations where |u - v|^2 is 8. It has lost its digits where u and v are
+    close, so where a thread finds z < NEAR its warp takes these columns again by differences.
+  - 2 sqrt z is 3: a float32 reciprocal root, which other units compute, and one Newton step.
+  - an even part of the kernel that is linear in z is summed before the loop: sum_j w_j (1, v_j) is enough.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from fractions import Fraction
+from functools import lru_cache
+from math import comb
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from ..kernels import Kernel
+from . import Segments
+
+ROWS = {torch.float64: 128, torch.float32: 256}  # rows a program, which is one warp: 4 or 8 a thread
+COLUMNS = 2  # columns in flight: with the rows of a thread, 8 or 16 independent chains hide latencies
+PROGRAMS = 16384  # sums are split until there are so many: enough to balance 132 multiprocessors
+SHORTEST = 64  # columns a program, below which its start would count
+DENSE_COLUMNS, DENSE_ROWS = 256, 64  # tile of a matrix that one program writes
+
+SPAN = tl.constexpr(64)  # columns at a time in the sums before the loop
+INTERPRETED = tl.constexpr(os.environ.get("TRITON_INTERPRET", "0") == "1")
+NEAR = tl.constexpr(0x3ED00000)  # 2^-18, the upper half of its bits: below, 1/2 - 2 u.v costs sqrt z over 1e-13
+
+
+def apply(kernel: Kernel, x: Tensor, y: Tensor, w: Tensor, segments: Segments | None = None) -> Tensor:
+    return _sum(kernel, x, y, w, segments, gradient=False)[0]
+
+
+def gradient(
+    kernel: Kernel, x: Tensor, y: Tensor, w: Tensor, segments: Segments | None = None
+) -> tuple[Tensor, Tensor]:
+    sums = _sum(kernel, x, y, w, segments, gradient=True)
+    return sums[0], sums[1:].t().contiguous()
+
+
+def normal(kernel: Kernel, x: Tensor, y: Tensor, w: Tensor) -> Tensor:
+    # One pass would have to keep phi of whole rows, 80 KB each for 10,000 columns, until their sums are known:
+    # computing phi twice costs no more than writing it to memory and reading it back.
+    return apply(kernel, y, x, apply(kernel, x, y, w))
+
+
+def dense(kernel: Kernel, x: Tensor, y: Tensor) -> Tensor:
+    batch, n, m = x.shape[:-2], x.shape[-2], y.shape[-2]
+    out = x.new_empty(*batch, n, m)
+    if out.numel():
+        a, b, _, _, shift = _polynomials(kernel, x.dtype)
+        grid = (batch.numel() * triton.cdiv(n, DENSE_ROWS), triton.cdiv(m, DENSE_COLUMNS))
+        with _on(x):
+            u, v = _lift(kernel, x.reshape(-1, 3)), _lift(kernel, y.reshape(-1, 3))
+            _dense_kernel[grid](u, v, out, n, m, a, b, shift, DENSE_COLUMNS, DENSE_ROWS, num_warps=2)
+    return out
+
+
+def _sum(kernel: Kernel, x: Tensor, y: Tensor, w: Tensor, segments: Segments | None, gradient: bool) -> Tensor:
+    """K w, and its gradient in x where asked for: [1 or 4, n]."""
+    n, m, rows = len(x), len(y), ROWS[x.dtype]
+    if n == 0:
+        return x.new_empty(4 if gradient else 1, 0)
+    problems = 1 if segments is None else len(segments.x_offsets) - 1
+    tasks = None if segments is None else _tasks(segments, n, rows)
+    blocks = triton.cdiv(n, rows) if segments is None else len(tasks)
+    splits = max(1, min(PROGRAMS // blocks, m // (problems * SHORTEST), 65535))
+    partial = x.new_empty(splits, 4 if gradient else 1, n)
+    a, b, da, db, shift = _polynomials(kernel, x.dtype)
+    with _on(x):
+        u, v = _lift(kernel, x), _lift(kernel, y, w)
+        if gradient:
+            _gradient_kernel[(blocks, splits)](
+                u, v, tasks, partial, n, m, a, b, da, db, shift, kernel.homogeneity, rows, num_warps=1
+            )
+        else:
+            _apply_kernel[(blocks, splits)](u, v, tasks, partial, n, m, a, b, shift, rows, COLUMNS, num_warps=1)
+    return partial[0] if splits == 1 else partial.sum(0)
+
+
+def _tasks(segments: Segments, n: int, rows: int) -> Tensor:
+    """Tasks [t, 4]: first row, past the last row, first column, past the last column.
+
+    Made on the device without waiting for it: t is a bound, and tasks past the true number have no rows.
+    """
+    starts, stops = segments.x_offsets[:-1], segments.x_offsets[1:]
+    pieces = (stops - starts + (rows - 1)) // rows
+    ends = pieces.cumsum(0)
+    index = torch.arange(n // rows + len(starts), device=starts.device)
+    problem = torch.searchsorted(ends, index, right=True).clamp_(max=len(starts) - 1)
+    first = starts[problem] + (index - (ends - pieces)[problem]) * rows
+    columns = segments.y_offsets
+    return torch.stack([first, torch.minimum(first + rows, stops[problem]), columns[problem], columns[problem + 1]], 1)
+
+
+def _lift(kernel: Kernel, points: Tensor, w: Tensor | None = None) -> Tensor:
+    """Points [n, 3] as half unit vectors and w |X|^p, packed: [n, 5]."""
+    n = len(points)
+    packed = points.new_empty(n, 5)
+    if n:
+        w = None if w is None else w.contiguous()
+        _lift_kernel[(triton.cdiv(n, 256),)](points.contiguous(), w, packed, n, kernel.homogeneity, 256)
+    return packed
+
+
+@lru_cache(maxsize=64)
+def _polynomials(kernel: Kernel, dtype: torch.dtype):
+    """a, b, 2 a', 2 b' and the shift of their variable, as the kernels below want them.
+
+    Without a shift where that is as accurate: up to z = 1/2 it is, and saves an operation a pair. In float64 the
+    odd part is halved, because `_chord` gives 2 s there.
+    """
+    p = kernel.polynomials(dtype)
+    centred = (p.a, p.b, p.da, p.db)
+    plain = tuple(_recentred(part, p.shift) for part in centred)
+    sizes = [sum(abs(c) * kernel.z_max**k for k, c in enumerate(part)) for part in plain]
+    shift, (a, b, da, db) = (0.0, plain) if max(sizes) <= 8.0 else (p.shift, centred)
+    odd = 0.5 if dtype == torch.float64 else 1.0
+    return a, tuple(odd * c for c in b), tuple(2.0 * c for c in da), tuple(2.0 * odd * c for c in db), shift
+
+
+def _recentred(coefficients: tuple[float, ...], shift: float) -> tuple[float, ...]:
+    """The polynomial in z - shift as one in z; exact but for the rounding of the result."""
+    exact, power = [Fraction(c) for c in coefficients], -Fraction(shift)
+    return tuple(
+        float(sum(c * comb(j, k) * power ** (j - k) for j, c in enumerate(exact) if j >= k)) for k in range(len(exact))
+    )
+
+
+def _on(x: Tensor):
+    """Launch where the tensors are, not on the current device."""
+    return torch.cuda.device(x.device) if x.is_cuda else contextlib.nullcontext()
+
+
+@triton.jit(do_not_specialize=["points", "w", "n"])
+def _lift_kernel(points, w, packed, n, HOMOGENEITY: tl.constexpr, BLOCK: tl.constexpr):
+    i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    inside = i < n
+    x0, x1, x2 = _load3(points + 3 * i, inside)
+    norm = tl.sqrt(x0 * x0 + x1 * x1 + x2 * x2 + 1.0)
+    half = 0.5 / norm
+    weight = norm if HOMOGENEITY == 1 else tl.full([BLOCK], 1.0, norm.dtype)
+    if w is not None:
+        weight *= tl.load(w + i, inside)
+    packed += 5 * i
+    tl.store(packed, half * x0, inside)
+    tl.store(packed + 1, half * x1, inside)
+    tl.store(packed + 2, half * x2, inside)
+    tl.store(packed + 3, half, inside)
+    tl.store(packed + 4, weight, inside)
+
+
+@triton.jit
+def _load3(pointer, inside):
+    return (
+        tl.load(pointer, inside, other=0.0),
+        tl.load(pointer + 1, inside, other=0.0),
+        tl.load(pointer + 2, inside, other=0.0),
+    )
+
+
+@triton.jit
+def _load4(pointer, inside):
+    """A half vector. Past the end it is 0, at a harmless distance from all, and its weight is 0."""
+    x0, x1, x2 = _load3(pointer, inside)
+    return x0, x1, x2, tl.load(pointer + 3, inside, other=0.0)
+
+
+@triton.jit
+def _task(tasks, n, m, ROWS: tl.constexpr):
+    """This program's rows [ROWS], which of them exist, and its share of the columns."""
+    t, s, splits = tl.program_id(0).to(tl.int64), tl.program_id(1), tl.num_programs(1)
+    if tasks is None:
+        first_row, last_row = t * ROWS, tl.full([], 0, tl.int64) + n
+        first, last = tl.full([], 0, tl.int64), tl.full([], 0, tl.int64) + m
+    else:
+        first_row, last_row = tl.load(tasks + 4 * t), tl.load(tasks + 4 * t + 1)
+        first, last = tl.load(tasks + 4 * t + 2), tl.load(tasks + 4 * t + 3)
+        last = tl.where(first_row < last_row, last, first)  # no rows: nothing to sum
+    i = first_row + tl.arange(0, ROWS)
+    count = last - first
+    return i, i < last_row, first + count * s // splits, first + count * (s + 1) // splits
+
+
+@triton.jit
+def _horner(C: tl.constexpr, z):
+    value = tl.full(z.shape, C[len(C) - 1], z.dtype)
+    for k in tl.static_range(len(C) - 1):
+        value = value * z + tl.full(z.shape, C[len(C) - 2 - k], z.dtype)
+    return value
+
+
+@triton.jit
+def _shifted(z, SHIFT: tl.constexpr):
+    return z if SHIFT == 0.0 else z - tl.full(z.shape, SHIFT, z.dtype)
+
+
+@triton.jit
+def _distance(u0, u1, u2, u3, v0, v1, v2, v3):
+    d0, d1, d2, d3 = u0 - v0, u1 - v1, u2 - v2, u3 - v3
+    return d0 * d0 + d1 * d1 + d2 * d2 + d3 * d3, d0, d1, d2, d3
+
+
+@triton.jit
+def _special(OPERATION: tl.constexpr, z):
+    """sqrt or rsqrt of a float32 to 22 bits: one instruction of the special function units."""
+    if INTERPRETED:
+        return tl.sqrt(z) if OPERATION == "sqrt" else 1.0 / tl.sqrt(z)
+    else:
+        code: tl.constexpr = OPERATION + ".approx.ftz.f32 $0, $1;"
+        return tl.inline_asm_elementwise(code, "=f,f", [z], dtype=tl.float32, is_pure=True, pack=1)
+
+
+@triton.jit
+def _high(z):
+    """The upper half of a float64, a register of its own. It orders as z does, and is negative where z is."""
+    return (z.to(tl.int64, bitcast=True) >> 32).to(tl.int32)
+
+
+@triton.jit
+def _single(high, z):
+    """z as float32, rounded down, by integer operations: unlike conversions, they cost no time here."""
+    low = z.to(tl.int64, bitcast=True) & 0xFFFFFFFF
+    return ((((high.to(tl.int64) << 32) | low) >> 29) - (896 << 23)).to(tl.int32).to(tl.float32, bitcast=True)
+
+
+@triton.jit
+def _apart(z):
+    """z as float32 and not 0, for the reciprocal root: smaller z than 1e-36 count as this, and add nothing to k."""
+    if z.dtype == tl.float64:
+        return _single(tl.maximum(_high(z), 0x38754484), z)
+    else:
+        return tl.maximum(z, 1e-36)
+
+
+@triton.jit
+def _roots(z, single):
+    """2 s and 2 / s in float64, s and 1 / s in float32, of s = sqrt z; relative error 5e-14 and 2e-7."""
+    if z.dtype == tl.float64:
+        y = _special("rsqrt", single).to(tl.float64)
+        s = z * y
+        newton = 3.0 - s * y
+        return s * newton, y * newton
+    else:
+        return _special("sqrt", z), _special("rsqrt", single)
+
+
+@triton.jit
+def _products(u0, u1, u2, u3, columns, j, last, COLUMNS: tl.constexpr):
+    """z of some columns by products, z as float32, and whether any is too small for that; here u is -2 u."""
+    zs, singles = (), ()
+    lowest = tl.full(u0.shape, 0x7FF00000, tl.int32)
+    for k in tl.static_range(COLUMNS):
+        v0, v1, v2, v3 = _load4(columns + 5 * (j + k), j + k < last)
+        z = u0 * v0 + (u1 * v1 + (u2 * v2 + (u3 * v3 + 0.5)))
+        lowest = tl.minimum(lowest, _high(z))
+        zs, singles = zs + (z,), singles + (_single(_high(z), z),)  # noqa: RUF005
+    return zs, singles, tl.min(lowest) < NEAR
+
+
+@triton.jit
+def _differences(u0, u1, u2, u3, columns, j, last, COLUMNS: tl.constexpr):
+    zs, singles = (), ()
+    for k in tl.static_range(COLUMNS):
+        v0, v1, v2, v3 = _load4(columns + 5 * (j + k), j + k < last)
+        z = _distance(u0, u1, u2, u3, v0, v1, v2, v3)[0]
+        zs, singles = zs + (z,), singles + (_apart(z),)  # noqa: RUF005
+    return zs, singles
+
+
+@triton.jit(do_not_specialize=["n", "m"])
+def _apply_kernel(
+    rows, columns, tasks, partial, n, m,
+    A: tl.constexpr, B: tl.constexpr, SHIFT: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+):  # fmt: skip
+    i, inside, first, last = _task(tasks, n, m, ROWS)
+    u0, u1, u2, u3 = _load4(rows + 5 * i, inside)
+    U0, U1, U2, U3 = -2.0 * u0, -2.0 * u1, -2.0 * u2, -2.0 * u3
+    total = tl.zeros([ROWS], u0.dtype)
+
+    if len(A) <= 2:  # sum_j w_j a(z_ij), with z_ij = 1/2 - 2 u_i.v_j; here a column is a thread's
+        lanes = tl.arange(0, SPAN)
+        t0 = tl.zeros([SPAN], u0.dtype)
+        t1, t2, t3, t4 = t0, t0, t0, t0
+        for j in range(first, last, SPAN):
+            column = columns + 5 * (j + lanes)
+            v0, v1, v2, v3 = _load4(column, j + lanes < last)
+            w = tl.load(column + 4, j + lanes < last, other=0.0)
+            t0, t1, t2, t3, t4 = t0 + w * v0, t1 + w * v1, t2 + w * v2, t3 + w * v3, t4 + w
+        if len(A) == 2:
+            total += tl.sum(t0) * U0 + tl.sum(t1) * U1 + tl.sum(t2) * U2 + tl.sum(t3) * U3
+            total *= tl.full([], A[1], u0.dtype)
+            total += tl.sum(t4) * tl.full([], A[0] + A[1] * (0.5 - SHIFT), u0.dtype)
+        else:
+            total += tl.sum(t4) * tl.full([], A[0], u0.dtype)
+
+    for j in range(first, last, COLUMNS):
+        if u0.dtype == tl.float64:
+            zs, singles, near = _products(U0, U1, U2, U3, columns, j, last, COLUMNS)
+            if near:
+                zs, singles = _differences(-0.5 * U0, -0.5 * U1, -0.5 * U2, -0.5 * U3, columns, j, last, COLUMNS)
+        else:
+            zs, singles = _differences(u0, u1, u2, u3, columns, j, last, COLUMNS)
+        for k in tl.static_range(COLUMNS):
+            w = tl.load(columns + 5 * (j + k) + 4, j + k < last, other=0.0)
+            chord = _roots(zs[k], singles[k])[0]
+            shifted = _shifted(zs[k], SHIFT)
+            value = chord * _horner(B, shifted)
+            if len(A) > 2:
+                value += _horner(A, shifted)
+            total += value * w
+    total *= tl.load(rows + 5 * i + 4, inside, other=0.0)
+    tl.store(partial + tl.program_id(1).to(tl.int64) * n + i, total, inside)
+
+
+@triton.jit(do_not_specialize=["n", "m"])
+def _gradient_kernel(
+    rows, columns, tasks, partial, n, m,
+    A: tl.constexpr, B: tl.constexpr, DA: tl.constexpr, DB: tl.constexpr, SHIFT: tl.constexpr,
+    HOMOGENEITY: tl.constexpr, ROWS: tl.constexpr,
+):  # fmt: skip
+    # With half vectors h = X / (2|X|): d phi / d h_u = g (h_u - h_v), g = 2 a' + b / s + 2 s b'; and dh_u / dX
+    # projects off h_u and divides by 2|X|.
+    i, inside, first, last = _task(tasks, n, m, ROWS)
+    u0, u1, u2, u3 = _load4(rows + 5 * i, inside)
+    total = tl.zeros([ROWS], u0.dtype)
+    g0, g1, g2, g3 = total, total, total, total
+    for j in range(first, last):
+        column = columns + 5 * j
+        v0, v1, v2, v3 = _load4(column, j < last)
+        w = tl.load(column + 4)
+        z, d0, d1, d2, d3 = _distance(u0, u1, u2, u3, v0, v1, v2, v3)
+        chord, inverse = _roots(z, _apart(z))
+        shifted = _shifted(z, SHIFT)
+        odd = _horner(B, shifted)
+        total += (_horner(A, shifted) + chord * odd) * w
+        slope = (_horner(DA, shifted) + chord * _horner(DB, shifted) + inverse * odd) * w
+        g0, g1, g2, g3 = g0 + slope * d0, g1 + slope * d1, g2 + slope * d2, g3 + slope * d3
+    radial = 4.0 * (g0 * u0 + g1 * u1 + g2 * u2 + g3 * u3)  # |h|^2 = 1/4
+    radial -= 4.0 * HOMOGENEITY * total
+    scale = tl.load(rows + 5 * i + 4, inside, other=0.0)  # |X|^p
+    slopes = u3 * scale  # |X|^p / (2|X|)
+    partial += tl.program_id(1).to(tl.int64) * 4 * n + i
+    tl.store(partial, total * scale, inside)
+    tl.store(partial + n, slopes * (g0 - radial * u0), inside)
+    tl.store(partial + 2 * n, slopes * (g1 - radial * u1), inside)
+    tl.store(partial + 3 * n, slopes * (g2 - radial * u2), inside)
+
+
+@triton.jit(do_not_specialize=["n", "m"])
+def _dense_kernel(
+    rows, columns, out, n, m,
+    A: tl.constexpr, B: tl.constexpr, SHIFT: tl.constexpr, COLUMNS: tl.constexpr, ROWS: tl.constexpr,
+):  # fmt: skip
+    # A column is a thread's and a row is a scalar, so that neighbours in memory are written together.
+    blocks = tl.cdiv(n, ROWS)
+    problem = tl.program_id(0).to(tl.int64) // blocks
+    first = (tl.program_id(0) % blocks) * ROWS
+    j = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
+    inside = j < m
+    column = columns + 5 * (problem * m + j)
+    v0, v1, v2, v3 = _load4(column, inside)
+    scale = tl.load(column + 4, inside, other=0.0)
+    for i in range(first, tl.minimum(first + ROWS, n)):
+        row = rows + 5 * (problem * n + i)
+        u0, u1, u2, u3 = _load4(row, i < n)
+        z = _distance(u0, u1, u2, u3, v0, v1, v2, v3)[0]
+        chord = _roots(z, _apart(z))[0]
+        shifted = _shifted(z, SHIFT)
+        value = (_horner(A, shifted) + chord * _horner(B, shifted)) * (scale * tl.load(row + 4))
+        tl.store(out + (problem * n + i) * m + j, value, inside)

@@ -1,0 +1,134 @@
+"""The pipeline: cloud -> field -> values near the surface -> mesh. The only module that knows every layer."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from . import blending, meshing, trimming
+from .clouds import OrientedCloud, outlier_warning, voxel_downsample
+from .kernels import make_kernel
+from .lattice import Cubes, Lattice, crossing_cubes, sample_band, sample_dense
+from .meshing import Mesh
+from .monitor import Monitor
+from .products import Compute, resolve
+from .settings import Settings
+from .spline import Field, SplineFit, fit_spline
+
+EPS_VOXEL_DIAGONALS = 0.5
+CENTERS_PER_ROOT = 30  # centres for sqrt(constraints): the literature says 10 to 100
+MAX_AUTO_CENTERS = 20_000  # two factors of 20,000 x 20,000 take 6.4 GB
+REFINE_STEPS = 2
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """A mesh, the field that it is the zero set of, and how both came about.
+
+    cloud: what was fitted, after downsampling. grid: values [nx, ny, nz] where the dense grid was asked
+    for. warnings: lines that a user should read. failed_cells: how many have no model.
+    """
+
+    mesh: Mesh
+    fit: SplineFit | blending.CellsFit
+    lattice: Lattice
+    cloud: OrientedCloud
+    eps: float
+    compute: Compute
+    grid: Tensor | None
+    evaluations: int
+    seconds: dict[str, float]
+    warnings: list[str] = field(default_factory=list)
+
+
+def reconstruct(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None = None) -> Reconstruction:
+    """Fit one neural spline, or a blend of many where `settings.cells` says so, and mesh its zero set."""
+    monitor = monitor or Monitor()
+    compute = resolve(settings.device, settings.backend, getattr(torch, settings.dtype))
+    monitor.synchronize = compute.synchronize
+    warnings = [line for line in [outlier_warning(cloud)] if line]
+    lattice = Lattice.covering(cloud.box.scaled(settings.scale), settings.grid_size)
+    fitted = downsample(cloud, lattice, settings, monitor)
+    eps = settings.eps or EPS_VOXEL_DIAGONALS * lattice.voxel_diagonal
+
+    fit = fit_field(fitted, lattice, eps, settings, compute, monitor)
+    warnings += fit.warnings
+    cubes, grid = sample(fit.field, lattice, fitted, settings, compute, monitor)
+    mesh = extract(fit.field, cubes, cloud, settings, monitor)
+    monitor.phase("")
+    return Reconstruction(mesh, fit, lattice, fitted, eps, compute, grid, cubes.evaluations, monitor.seconds, warnings)
+
+
+def downsample(cloud: OrientedCloud, lattice: Lattice, settings: Settings, monitor: Monitor) -> OrientedCloud:
+    """Average points and normals within voxels where the cloud has more points than the threshold."""
+    if len(cloud) <= settings.voxel_downsample_threshold:
+        return cloud
+    monitor.phase("downsample")
+    return voxel_downsample(cloud, lattice.origin, lattice.voxel_size)
+
+
+def fit_field(
+    cloud: OrientedCloud, lattice: Lattice, eps: float, settings: Settings, compute: Compute, monitor: Monitor
+) -> SplineFit | blending.CellsFit:
+    """One spline, or cells. One cell without overlap is one spline."""
+    kernel = make_kernel(settings.kernel, settings.outer_layer_variance)
+    generator = torch.Generator().manual_seed(settings.seed)
+    if settings.cells is not None and settings.cells.cells_per_axis != 1:
+        return blending.fit_blend(cloud, lattice.box, kernel, eps, settings, compute, generator, monitor)
+    count, notes = choose_count(settings.num_nystrom_samples, 3 * len(cloud))
+    return fit_spline(
+        cloud,
+        kernel,
+        compute,
+        generator,
+        eps=eps,
+        num_centers=count,
+        nystrom_mode=settings.nystrom_mode,
+        regularization=settings.regularization,
+        max_iterations=settings.cg_max_iters,
+        tolerance=settings.cg_stop_thresh,
+        notes=notes,
+        on_phase=monitor.phase,
+        on_iteration=lambda i, residual: monitor.progress(i, settings.cg_max_iters, f"residual {residual:.1e}"),
+    )
+
+
+def choose_count(asked: int | None, constraints: int) -> tuple[int, list[str]]:
+    """The number of centres of one spline with that many constraints, and what to say about it."""
+    if asked is None:
+        return min(constraints, MAX_AUTO_CENTERS, math.ceil(CENTERS_PER_ROOT * math.sqrt(constraints))), []
+    if asked < 0:
+        return constraints, []
+    if asked > constraints:
+        return constraints, [f"{asked} centres asked for, but the tripled cloud has {constraints} points: all are used"]
+    return asked, []
+
+
+def sample(
+    field: Field, lattice: Lattice, cloud: OrientedCloud, settings: Settings, compute: Compute, monitor: Monitor
+) -> tuple[Cubes, Tensor | None]:
+    """The lattice cubes that the surface passes, and the dense grid where it was asked for."""
+    monitor.phase("sample")
+    if settings.dense:
+        grid = sample_dense(field.evaluate, lattice, compute.device, monitor.progress)
+        return crossing_cubes(grid, lattice), grid
+    return sample_band(field.evaluate, lattice, cloud.points.to(compute.device), monitor.progress), None
+
+
+def extract(field: Field, cubes: Cubes, cloud: OrientedCloud, settings: Settings, monitor: Monitor) -> Mesh:
+    """Marching cubes, vertices moved onto the zero set, and what the user wants trimmed."""
+    monitor.phase("mesh")
+    mesh, crossings = meshing.marching_cubes(cubes)
+    mesh = meshing.refine(mesh, crossings, field.gradient, REFINE_STEPS if settings.refine_vertices else 0)
+    if settings.trim is not None or settings.min_component > 0.0:
+        monitor.phase("trim")
+    if settings.trim == "auto":
+        mesh = trimming.trim_unsupported(mesh, cloud.points)
+    elif settings.trim is not None:
+        mesh = trimming.trim(mesh, cloud.points, settings.trim * cubes.lattice.voxel_diagonal)
+    if settings.min_component > 0.0:
+        mesh = trimming.drop_small_components(mesh, settings.min_component)
+    return mesh

@@ -1,0 +1,91 @@
+"""How much to smooth, chosen from the data: the setting whose surface passes closest to points it has not seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from .cell_fitting import Batch, FitProblem, Members, Smoothing
+from .products import Segments
+
+SAMPLE_CELLS = 40
+HELD_OUT = 0.15
+TRIMMED = 0.1  # the share of the largest distances that the mean leaves out
+CANDIDATES = (
+    Smoothing(1e-8),
+    Smoothing(1e-7),
+    Smoothing(1e-6, 0.3),
+    Smoothing(1e-5, 0.3),
+    Smoothing(1e-5, 0.3, 2),
+    Smoothing(3e-5, 0.3, 2),
+    Smoothing(1e-4, 0.3, 2),
+    Smoothing(3e-4, 0.3, 2),
+    Smoothing(1e-3, 0.3, 2),
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The best smoothing, and the trimmed mean distance [world units] of held-out points for every candidate."""
+
+    smoothing: Smoothing
+    scores: dict[Smoothing, float]
+
+    def summary(self) -> str:
+        return f"{self.smoothing} (held-out points at {self.scores[self.smoothing]:.3g})"
+
+
+def choose_smoothing(problem: FitProblem, generator: torch.Generator) -> Choice:
+    """Fit a sample of cells without 15 % of their own points and measure |f| / |grad f| at those.
+
+    |f| alone would reward smoothing, which shrinks it; over the gradient's length it is the distance
+    to the surface to first order.
+    """
+    cells = problem.cells
+    device = cells.lower.device
+    pick = torch.randperm(len(cells), generator=generator)[:SAMPLE_CELLS].sort().values.to(device)
+    sample = cells.subset(pick)
+    point, cell = sample.containing(problem.cloud.points)
+    x = problem.cloud.points[point]
+    own = ((x >= sample.lower[cell]) & (x < sample.upper[cell])).all(1)
+    held = own & (torch.rand(len(point), generator=generator, dtype=torch.float64).to(device) < HELD_OUT)
+    training = Members.grouped(point[~held], cell[~held], len(sample))
+    judges = Members.grouped(point[held], cell[held], len(sample))
+    small = replace(problem, cells=sample, members=training, generator=generator)
+
+    distances: dict[Smoothing, list[Tensor]] = {candidate: [] for candidate in CANDIDATES}
+    for batch in small.batches():
+        for candidate in CANDIDATES:
+            solution, jitter = batch.solve(candidate)
+            if not bool(jitter.isnan().any()):
+                distances[candidate].append(_held_out_distances(small, batch, solution, judges))
+    scores = {candidate: _trimmed_mean(torch.cat(d)) for candidate, d in distances.items() if d}
+    if not scores:
+        return Choice(CANDIDATES[-1], {CANDIDATES[-1]: float("nan")})
+    return Choice(min(scores, key=scores.get), scores)
+
+
+def _held_out_distances(problem: FitProblem, batch: Batch, solution: Tensor, judges: Members) -> Tensor:
+    cells, device = problem.cells, batch.cell.device
+    counts = judges.counts[batch.cell]
+    rank = torch.arange(int(counts.max()) if len(counts) else 0, device=device)
+    live = rank < counts[:, None]
+    index = judges.point[(judges.starts[batch.cell, None] + rank).clamp_max(max(len(judges.point) - 1, 0))[live]]
+    owner = batch.cell[:, None].expand_as(live)[live]
+    scale = cells.scales[owner]
+    x = problem.compute.place((problem.cloud.points[index] - cells.centers[owner]) * scale[:, None])
+    b, m = solution.shape
+    rows = torch.zeros(b + 1, dtype=torch.int64, device=device)
+    rows[1:] = counts.cumsum(0)
+    columns = torch.arange(b + 1, device=device) * m
+    value, slope = problem.compute.products.gradient(
+        problem.kernel, x, batch.centers.reshape(-1, 3), solution.reshape(-1), Segments(rows, columns)
+    )
+    return (value.abs() / slope.norm(dim=1).clamp_min(1e-12)).double() / scale
+
+
+def _trimmed_mean(values: Tensor) -> float:
+    keep = max(1, int((1.0 - TRIMMED) * len(values)))
+    return float(values.sort().values[:keep].mean()) if len(values) else float("inf")

@@ -1,0 +1,146 @@
+"""One neural spline: a kernel expansion fitted to offset constraints, evaluated in world units."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from .clouds import OrientedCloud
+from .geometry import Box, Similarity, offset_triples
+from .kernels import Kernel
+from .nystrom import choose_centers
+from .products import Compute
+from .solvers import falkon
+
+logger = logging.getLogger(__name__)
+
+CHUNK = 1 << 20  # points evaluated at a time: bounds the temporaries
+
+
+class Field(Protocol):
+    """What sampling and meshing see of a fitted model."""
+
+    def evaluate(self, points: Tensor) -> Tensor:
+        """Values [n] in world units at points [n, 3] in world units; NaN where the field is undefined."""
+
+    def gradient(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Values [n] and gradients [n, 3]."""
+
+
+@dataclass(frozen=True)
+class NeuralSpline:
+    """f(x) = sum_j k(x, c_j) a_j, negative inside. Centres [m, 3] and coefficients [m] are in model space."""
+
+    kernel: Kernel
+    similarity: Similarity
+    centers: Tensor
+    coefficients: Tensor
+    compute: Compute
+
+    def evaluate(self, points: Tensor) -> Tensor:
+        out = torch.empty(len(points), dtype=torch.float64, device=self.compute.device)
+        for start in range(0, len(points), CHUNK):
+            x = self._model(points[start : start + CHUNK])
+            values = self.compute.products.apply(self._kernel_for(x), x, self.centers, self.coefficients)
+            out[start : start + CHUNK] = self.similarity.world_lengths(values.double())
+        return out
+
+    def gradient(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        values, slopes = [], []
+        for start in range(0, len(points), CHUNK):
+            x = self._model(points[start : start + CHUNK])
+            value, slope = self.compute.products.gradient(self._kernel_for(x), x, self.centers, self.coefficients)
+            values.append(self.similarity.world_lengths(value.double()))
+            slopes.append(slope.double())
+        return torch.cat(values), torch.cat(slopes)
+
+    def _model(self, points: Tensor) -> Tensor:
+        return self.similarity.points(points.to(self.compute.device), self.compute.dtype)
+
+    def _kernel_for(self, x: Tensor) -> Kernel:
+        return self.kernel.covering(_radius(x), _radius(self.centers))
+
+
+@dataclass(frozen=True)
+class SplineFit:
+    """A spline with what it was fitted to: positions [3n, 3] and values [3n] in world units."""
+
+    field: NeuralSpline
+    solution: falkon.Solution
+    positions: Tensor
+    values: Tensor
+    warnings: list[str]
+
+    def summary(self) -> str:
+        return f"{len(self.field.centers)} centres, {self.solution.summary()}"
+
+    def world_centers(self) -> Tensor:
+        return self.field.similarity.world_points(self.field.centers)
+
+
+def fit_spline(
+    cloud: OrientedCloud,
+    kernel: Kernel,
+    compute: Compute,
+    generator: torch.Generator,
+    *,
+    eps: float,
+    num_centers: int,
+    nystrom_mode: str,
+    regularization: float,
+    max_iterations: int,
+    tolerance: float,
+    notes: Sequence[str] = (),
+    on_phase: Callable[[str], None] = lambda name: None,
+    on_iteration: Callable[[int, float], None] | None = None,
+) -> SplineFit:
+    """Fit one spline to x -> 0, x +- eps n -> +-eps (world units) with `num_centers` Nyström centres.
+
+    Model space is the unit box of the tripled cloud, so units and position of the cloud cancel.
+    """
+    positions, values = offset_triples(cloud.points, cloud.normals, eps)
+    similarity = Similarity.to_unit_box(Box.around(positions))
+    model = similarity.points(positions)
+    on_phase("nystrom")
+    centers = compute.place(choose_centers(model, num_centers, nystrom_mode, generator))
+    x, y = compute.place(model), compute.place(similarity.lengths(values))
+    kernel = kernel.covering(_radius(x), _radius(x))
+    solution = falkon.solve(
+        compute.products,
+        kernel,
+        x,
+        y,
+        centers,
+        regularization=regularization,
+        max_iterations=max_iterations,
+        tolerance=tolerance,
+        on_phase=on_phase,
+        on_iteration=on_iteration,
+    )
+    spline = NeuralSpline(kernel, similarity, centers, solution.coefficients, compute)
+    warnings = [*notes, *_convergence_warnings(solution, tolerance, compute.dtype)]
+    return SplineFit(spline, solution, positions, values, warnings)
+
+
+def _convergence_warnings(solution: falkon.Solution, tolerance: float, dtype: torch.dtype) -> list[str]:
+    cg = solution.cg
+    if not cg.converged:
+        return [
+            f"conjugate gradients ended by {cg.reason} after {cg.iterations} iterations at residual "
+            f"{cg.relative_residual:.1e}, above {tolerance:.0e}; raise --cg-max-iters or --regularization"
+        ]
+    if cg.relative_residual > 10 * tolerance:
+        return [
+            f"the true residual {cg.relative_residual:.1e} stayed above {tolerance:.0e}: {str(dtype)[6:]} has no more "
+            "digits here; use --dtype float64 or a larger --regularization"
+        ]
+    return []
+
+
+def _radius(x: Tensor) -> float:
+    return float(x.square().sum(-1).amax()) ** 0.5

@@ -1,0 +1,93 @@
+"""What of a mesh to keep: faces near the input, regions that the data support, large components."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .meshing import Mesh
+
+NEIGHBOURS = 6  # the local spacing of a cloud is the distance to this neighbour, about 1.4 / sqrt(density)
+OPEN_SPACINGS = 1.0  # the mesh of an open surface ends about so many spacings beyond the last points
+GAP_SPACINGS = 2.5  # a gap whose middle is at most so many spacings from a point is carried across
+
+
+def keep_faces(mesh: Mesh, mask: Tensor) -> Mesh:
+    """The mesh of the faces under the mask [f], without the vertices that no face uses."""
+    if bool(mask.all()):
+        return mesh
+    used, faces = torch.unique(mesh.faces[mask], return_inverse=True)
+    return Mesh(mesh.vertices[used], mesh.normals[used], faces.reshape(-1, 3))
+
+
+def trim(mesh: Mesh, points: Tensor, distance: float) -> Mesh:
+    """Drop faces with a vertex farther than `distance` (world units) from the nearest of points [n, 3]."""
+    from scipy.spatial import cKDTree
+
+    tree = cKDTree(points.cpu().numpy())
+    nearest, _ = tree.query(mesh.vertices.cpu().numpy(), distance_upper_bound=distance, workers=-1)
+    near = torch.from_numpy(np.isfinite(nearest)).to(mesh.faces.device)
+    return keep_faces(mesh, near[mesh.faces].all(1))
+
+
+def trim_unsupported(mesh: Mesh, points: Tensor) -> Mesh:
+    """Cut an open surface back to its data, but leave small gaps in the data closed.
+
+    With r the distance of a vertex to the nearest point in units of the cloud's spacing there, vertices
+    with r > OPEN_SPACINGS form regions. A region is a gap, and kept, if r stays below GAP_SPACINGS and
+    the region does not touch the mesh's border; else the surface runs out of the data there, and the
+    region's faces go.
+    """
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import cKDTree
+
+    if not len(mesh.faces):
+        return mesh
+    cloud, vertices, faces = points.cpu().numpy(), mesh.vertices.cpu().numpy(), mesh.faces.cpu().numpy()
+    tree = cKDTree(cloud)
+    distance, nearest = tree.query(vertices, workers=-1)
+    # the spacing is needed only at points that are the nearest of a vertex far from all
+    used, back = np.unique(nearest, return_inverse=True)
+    k = min(NEIGHBOURS + 1, len(cloud))
+    spacing = tree.query(cloud[used], k=[k], workers=-1)[0][:, 0]
+    ratio = distance / spacing[back.reshape(-1)].clip(1e-300)
+
+    far = ratio > OPEN_SPACINGS
+    edges, count = _edges(faces)
+    border = np.zeros(len(vertices), bool)
+    border[edges[count == 1].reshape(-1)] = True
+    label = connected_components(_graph(edges[far[edges].all(1)], len(vertices)), directed=False)[1]
+    lost = far & (border | (ratio > GAP_SPACINGS))
+    lost_label = np.zeros(label.max() + 1, bool)
+    lost_label[label[lost]] = True
+    drop = far & lost_label[label]
+    return keep_faces(mesh, torch.from_numpy(~drop[faces].any(1)).to(mesh.faces.device))
+
+
+def drop_small_components(mesh: Mesh, fraction: float) -> Mesh:
+    """Drop connected components with fewer faces than `fraction` of the largest component's."""
+    from scipy.sparse.csgraph import connected_components
+
+    if not len(mesh.faces):
+        return mesh
+    faces = mesh.faces.cpu().numpy()
+    pairs = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]])
+    label = connected_components(_graph(pairs, len(mesh.vertices)), directed=False)[1][faces[:, 0]]
+    sizes = np.bincount(label)
+    large = torch.from_numpy(sizes[label] >= fraction * sizes.max())
+    return keep_faces(mesh, large.to(mesh.faces.device))
+
+
+def _edges(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct edges [e, 2] of faces [f, 3] and how many faces each has."""
+    n = int(faces.max()) + 1
+    pairs = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+    keys, count = np.unique(pairs[:, 0] * n + pairs[:, 1], return_counts=True)
+    return np.stack([keys // n, keys % n], 1), count
+
+
+def _graph(edges: np.ndarray, n: int):
+    from scipy.sparse import coo_matrix
+
+    return coo_matrix((np.ones(len(edges), np.int8), (edges[:, 0], edges[:, 1])), shape=(n, n))

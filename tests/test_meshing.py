@@ -1,0 +1,215 @@
+"""Laws of the lattice, the narrow band and marching cubes, on fields known in closed form."""
+
+import math
+
+import pytest
+import torch
+from shapes import edges, euler_number, is_watertight, volume
+
+from neural_splines.geometry import Box
+from neural_splines.lattice import Lattice, crossing_cubes, sample_band, sample_dense
+from neural_splines.meshing import case_table, face_average_normals, marching_cubes, refine
+from neural_splines.trimming import drop_small_components, trim, trim_unsupported
+
+CPU = torch.device("cpu")
+
+
+def unit_box(half=0.5):
+    return Box(torch.full((3,), -half, dtype=torch.float64), torch.full((3,), half, dtype=torch.float64))
+
+
+def sphere_field(points, radius=0.37):
+    return points.norm(dim=1) - radius
+
+
+def torus_field(points, major=0.3, minor=0.11):
+    return ((points[:, :2].norm(dim=1) - major) ** 2 + points[:, 2] ** 2).sqrt() - minor
+
+
+def gradient_of(field):
+    def gradient(points):
+        with torch.enable_grad():
+            x = points.clone().requires_grad_()
+            value = field(x)
+            (slope,) = torch.autograd.grad(value.sum(), x)
+        return value.detach(), slope
+
+    return gradient
+
+
+def test_the_lattice_has_proportional_sides():
+    box = Box(torch.zeros(3, dtype=torch.float64), torch.tensor([1.0, 0.5, 0.5], dtype=torch.float64))
+    lattice = Lattice.covering(box, 128)
+    assert lattice.shape == (128, 64, 64)
+    first = lattice.positions(torch.tensor([[0, 0, 0]]))[0]
+    assert torch.allclose(first, torch.full((3,), 0.5 / 128, dtype=torch.float64))
+
+
+def test_ids_and_indices_are_inverse():
+    lattice = Lattice.covering(unit_box(), 7)
+    ids = torch.arange(lattice.size)
+    assert torch.equal(lattice.ids(lattice.indices(ids)), ids)
+
+
+def test_every_case_closes_over_its_faces():
+    """Complementary patterns cut the same edges, and a pattern uses exactly its mixed edges."""
+    from neural_splines.meshing import EDGES
+
+    for case, triangles in enumerate(case_table()):
+        used = {edge for triangle in triangles for edge in triangle}
+        mixed = {e for e, (a, b) in enumerate(EDGES) if (case >> a & 1) != (case >> b & 1)}
+        assert used == mixed
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_gives_a_closed_manifold(seed):
+    """All 256 cases and all their neighbourhoods: every edge has exactly two, opposite, faces."""
+    values = torch.randn(14, 15, 16, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    for axis in range(3):
+        values.select(axis, 0).fill_(1.0)
+        values.select(axis, -1).fill_(1.0)
+    lattice = Lattice(torch.zeros(3, dtype=torch.float64), 1.0, tuple(values.shape))
+    mesh, _ = marching_cubes(crossing_cubes(values, lattice))
+    assert is_watertight(mesh.faces)
+    assert volume(mesh.vertices, mesh.faces) > 0  # outward, around the negative values
+
+
+def test_marching_cubes_agrees_with_scikit_image():
+    """Same vertices as an independent implementation: linear interpolation on the same lattice edges."""
+    measure = pytest.importorskip("skimage.measure")
+    lattice = Lattice.covering(unit_box(), 24)
+    grid = sample_dense(torus_field, lattice, CPU)
+    mesh, _ = marching_cubes(crossing_cubes(grid, lattice))
+    expected, faces, _, _ = measure.marching_cubes(grid.numpy(), 0.0)
+    found = lattice.coordinates(mesh.vertices)
+    assert len(found) == len(expected)
+    distance = torch.cdist(found, torch.from_numpy(expected.astype("float64")))
+    assert distance.amin(1).max() < 1e-5  # float32 there
+    assert distance.amin(0).max() < 1e-5
+    assert len(faces) == len(mesh.faces)
+
+
+@pytest.mark.parametrize("size", [17, 64, 100])
+@pytest.mark.parametrize("field", [sphere_field, torus_field])
+def test_band_and_dense_meshes_are_identical(size, field):
+    lattice = Lattice.covering(unit_box(), size)
+    dense = crossing_cubes(sample_dense(field, lattice, CPU), lattice)
+    band = sample_band(field, lattice, torch.tensor([[0.37, 0.0, 0.0]], dtype=torch.float64))
+    assert torch.equal(band.ids, dense.ids)
+    assert torch.equal(band.values, dense.values)
+    assert len(torch.unique(band.ids)) == len(band.ids)
+
+
+def test_band_finds_a_sheet_without_points():
+    """Far sheets are found from their values alone."""
+
+    def two_spheres(points):
+        return torch.minimum(sphere_field(points - 0.2, 0.2), sphere_field(points + 0.25, 0.08))
+
+    lattice = Lattice.covering(unit_box(), 128)
+    dense = crossing_cubes(sample_dense(two_spheres, lattice, CPU), lattice)
+    band = sample_band(two_spheres, lattice, torch.tensor([[0.4, 0.2, 0.2]], dtype=torch.float64))
+    assert torch.equal(band.ids, dense.ids)
+
+
+def test_band_follows_a_surface_from_one_point():
+    """A plate thinner than the coarse cells, known by one point alone, is found whole."""
+
+    def plate(points):
+        return (points[:, 2] - 0.011).abs() - 0.006
+
+    lattice = Lattice.covering(unit_box(), 128)
+    dense = crossing_cubes(sample_dense(plate, lattice, CPU), lattice)
+    band = sample_band(plate, lattice, torch.tensor([[0.0, 0.0, 0.017]], dtype=torch.float64))
+    assert torch.equal(band.ids, dense.ids)
+
+
+def test_band_needs_few_evaluations():
+    shares = []
+    for size in (128, 256):
+        lattice = Lattice.covering(unit_box(), size)
+        band = sample_band(sphere_field, lattice, torch.tensor([[0.37, 0.0, 0.0]], dtype=torch.float64))
+        shares.append(band.evaluations / lattice.size)
+    assert shares[1] < 0.12
+    assert shares[1] < 0.6 * shares[0]  # O(G^2) of G^3
+
+
+def test_undefined_values_leave_an_open_boundary():
+    """Where the field is NaN the mesh ends; no wall closes it."""
+
+    def half(points):
+        return torch.where(points[:, 2] > 0.1, torch.nan, sphere_field(points))
+
+    lattice = Lattice.covering(unit_box(), 64)
+    band = sample_band(half, lattice, torch.tensor([[0.37, 0.0, 0.0]], dtype=torch.float64))
+    mesh, _ = marching_cubes(band)
+    pairs, count = edges(mesh.faces)
+    assert count.max() == 2
+    border = mesh.vertices[pairs[count == 1].reshape(-1)]
+    assert (border[:, 2] > 0.1 - 2 * lattice.voxel_size).all()
+    assert mesh.vertices[:, 2].max() <= 0.1
+    assert (sphere_field(mesh.vertices).abs() < 0.1 * lattice.voxel_size).all()
+
+
+@pytest.mark.parametrize(("field", "euler"), [(sphere_field, 2), (torus_field, 0)])
+def test_refined_vertices_lie_on_the_zero_set(field, euler):
+    lattice = Lattice.covering(unit_box(), 32)
+    cubes = sample_band(field, lattice, torch.tensor([[0.37, 0.0, 0.0]], dtype=torch.float64))
+    coarse, crossings = marching_cubes(cubes)
+    fine = refine(coarse, crossings, gradient_of(field), 2)
+    before, after = field(coarse.vertices).abs().mean(), field(fine.vertices).abs().mean()
+    assert after < before / 1000
+    assert is_watertight(fine.faces)
+    assert euler_number(fine.faces) == euler
+    assert torch.allclose(fine.normals, gradient_of(field)(fine.vertices)[1], atol=1e-12)
+    agreement = (face_average_normals(fine) * fine.normals).sum(1)
+    assert agreement.min() > 0.9
+
+
+def test_sphere_volume_error_shrinks_with_the_grid():
+    """Inscribed polyhedra: always too small, with an error that falls as the square of the voxel."""
+    exact, errors = 4 / 3 * math.pi * 0.37**3, []
+    for size in (24, 48):
+        lattice = Lattice.covering(unit_box(), size)
+        mesh, crossings = marching_cubes(crossing_cubes(sample_dense(sphere_field, lattice, CPU), lattice))
+        mesh = refine(mesh, crossings, gradient_of(sphere_field), 2)
+        errors.append(1 - volume(mesh.vertices, mesh.faces) / exact)
+    assert 0 < errors[1] < errors[0] / 3
+
+
+def test_trim_keeps_what_is_near():
+    lattice = Lattice.covering(unit_box(), 48)
+    mesh, _ = marching_cubes(crossing_cubes(sample_dense(sphere_field, lattice, CPU), lattice))
+    pole = torch.tensor([[0.0, 0.0, 0.37]], dtype=torch.float64)
+    cap = trim(mesh, pole, 0.2)
+    assert 0 < len(cap.faces) < len(mesh.faces)
+    assert (cap.vertices - pole).norm(dim=1).max() <= 0.2
+    assert cap.faces.max() == len(cap.vertices) - 1  # no vertex without a face
+
+
+def test_unsupported_parts_go_and_small_gaps_stay():
+    """A sphere sampled but for a small gap at one pole and nothing below the equator's south."""
+    lattice = Lattice.covering(unit_box(), 64)
+    mesh, _ = marching_cubes(crossing_cubes(sample_dense(sphere_field, lattice, CPU), lattice))
+    i = torch.arange(4000, dtype=torch.float64) + 0.5
+    z, phi = 1 - 2 * i / 4000, math.pi * (1 + 5**0.5) * i
+    points = 0.37 * torch.stack([(1 - z * z).sqrt() * phi.cos(), (1 - z * z).sqrt() * phi.sin(), z], 1)
+    spacing = 0.37 * math.sqrt(4 * math.pi / 4000)
+    kept = points[(points[:, 2] > -0.1) & (points[:, :2].norm(dim=1) + 10 * (points[:, 2] < 0) > 2 * spacing)]
+    found = trim_unsupported(mesh, kept)
+    assert found.vertices[:, 2].min() < -0.1  # ends beyond the last points, but not by much
+    assert found.vertices[:, 2].min() > -0.1 - 3 * spacing
+    assert found.vertices[:, 2].max() > 0.36  # the gap at the pole is closed
+    pairs, count = edges(found.faces)
+    assert (found.vertices[pairs[count == 1].reshape(-1)][:, 2] < 0).all()  # one border, in the south
+
+
+def test_small_components_are_dropped():
+    def two_spheres(points):
+        return torch.minimum(sphere_field(points - 0.2, 0.2), sphere_field(points + 0.25, 0.08))
+
+    lattice = Lattice.covering(unit_box(), 48)
+    mesh, _ = marching_cubes(crossing_cubes(sample_dense(two_spheres, lattice, CPU), lattice))
+    assert euler_number(mesh.faces) == 4
+    assert euler_number(drop_small_components(mesh, 0.5).faces) == 2
+    assert len(drop_small_components(mesh, 0.01).faces) == len(mesh.faces)
