@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +18,6 @@ from .smoothing import choose_smoothing
 from .spline import NeuralSpline, fit_spline
 
 AUTO_CENTERS = 300  # of a cell; 500 gain 3 % in accuracy for twice the time
-MODEL_RADIUS = math.sqrt(3.0) / 2.0  # padded boxes are cubes of side 1 or slimmer
 BACKGROUND_WEIGHT = 1e-3
 BACKGROUND_POINTS, BACKGROUND_CENTERS, BACKGROUND_REGULARIZATION = 20_000, 2000, 1e-7
 BACKGROUND_EPS = 0.004  # of the cloud's diagonal
@@ -67,7 +65,7 @@ def fit_blend(
     most = 3 * len(cloud) if asked is not None and asked < 0 else asked or AUTO_CENTERS
     members = Members.of(cells, cloud.points)
     most = min(most, 3 * int(members.counts.max()))
-    kernel = kernel.covering(MODEL_RADIUS, MODEL_RADIUS)
+    kernel = kernel.covering(cells.model_radius, cells.model_radius)
     problem = FitProblem(cloud, cells, members, kernel, compute, eps, most, settings.nystrom_mode, generator)
 
     if settings.regularization is None:
@@ -90,7 +88,6 @@ def fit_blend(
         models.coefficients,
         models.offsets,
         compute,
-        hard=options.weight_type == "none",
         background=background,
         background_weight=BACKGROUND_WEIGHT,
     )
@@ -119,6 +116,10 @@ def fit_background(cloud: OrientedCloud, kernel: Kernel, compute: Compute, gener
 
 
 def _make_cells(box: Box, cloud: OrientedCloud, options: CellSettings) -> Cells:
-    if options.cells_per_axis is None:
-        return adaptive_cells(box, cloud.points, options.points_per_cell, options.overlap, options.min_pts_per_cell)
-    return uniform_cells(box, cloud.points, options.cells_per_axis, options.overlap, options.min_pts_per_cell)
+    make, size = (
+        (adaptive_cells, options.points_per_cell)
+        if options.cells_per_axis is None
+        else (uniform_cells, options.cells_per_axis)
+    )
+    blend = options.weight_type == "trilinear"
+    return make(box, cloud.points, size, options.overlap, options.min_pts_per_cell, blend)

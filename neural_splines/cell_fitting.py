@@ -61,7 +61,7 @@ class CellModels:
 
 @dataclass(frozen=True)
 class Members:
-    """The points of every cell's padded box, in one list: point[starts[c]:starts[c] + counts[c]]."""
+    """The points within the padding of every cell, in one list: point[starts[c]:starts[c] + counts[c]]."""
 
     point: Tensor
     starts: Tensor
@@ -69,7 +69,7 @@ class Members:
 
     @classmethod
     def of(cls, cells: Cells, points: Tensor) -> Members:
-        point, cell = cells.containing(points)
+        point, cell = cells.members(points)
         return cls.grouped(point, cell, len(cells))
 
     @classmethod

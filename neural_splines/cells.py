@@ -8,43 +8,50 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from .errors import CloudError
 from .geometry import Box
 from .kernels import Kernel
 from .products import Compute, Segments
 
 MORTON_BITS = 20  # levels of the octree at most; 3 * 20 bits fit into an int64
 MAX_BUCKETS_PER_SIDE = 128
+PADDING_HALVINGS = 3
+REACH_WEIGHT = 1e-6
+NEGLIGIBLE = 1e-4  # shares of a blend below this are left out: they move the surface by less than rounding shows
+REACH_SPACINGS = 1.5  # of the distance to the 6th neighbour: random samples of a surface leave gaps of that radius
+NEIGHBOURS = 6
 PAIR_CHUNK = 1 << 19  # points evaluated at a time; each meets some two or three cells
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Boxes [c, 3] that tile occupied space, each with the padding [c] on every side that it overlaps by.
+    """Boxes [c, 3] that tile occupied space, with three margins [c] beyond their walls.
 
-    A cell weighs smoothstep(distance to the padded box's wall / (2 padding)) per axis: 1 in its heart,
-    1/2 at its wall, 0 where its padding ends. Weights are normalised where the field is evaluated.
+    padding: points so far outside take part in the cell's fit. ramp: the cell's weight rises from 0 to 1
+    between so far outside and so far inside its walls, smoothly. reach: so far outside the cell's spline
+    still speaks, with a tiny weight, where no other does: it carries the surface across a cell that it
+    only clips, where no sample happens to lie.
     """
 
     lower: Tensor
     upper: Tensor
     padding: Tensor
+    ramp: Tensor
+    reach: Tensor
 
     def __len__(self) -> int:
         return len(self.lower)
 
-    def to(self, device: torch.device) -> Cells:
-        return Cells(self.lower.to(device), self.upper.to(device), self.padding.to(device))
-
     def subset(self, index: Tensor) -> Cells:
-        return Cells(self.lower[index], self.upper[index], self.padding[index])
+        return Cells(*(t[index] for t in (self.lower, self.upper, self.padding, self.ramp, self.reach)))
 
     @property
-    def padded_lower(self) -> Tensor:
-        return self.lower - self.padding[:, None]
+    def outer_lower(self) -> Tensor:
+        return self.lower - self.reach[:, None]
 
     @property
-    def padded_upper(self) -> Tensor:
-        return self.upper + self.padding[:, None]
+    def outer_upper(self) -> Tensor:
+        return self.upper + self.reach[:, None]
 
     @property
     def centers(self) -> Tensor:
@@ -53,12 +60,18 @@ class Cells:
     @property
     def scales(self) -> Tensor:
         """World to model: the longest side of the padded box becomes 1."""
-        return 1.0 / (self.padded_upper - self.padded_lower).amax(1)
+        return 1.0 / ((self.upper - self.lower).amax(1) + 2.0 * self.padding)
+
+    @property
+    def model_radius(self) -> float:
+        """No point within reach of a cell is farther from the origin of its model space."""
+        diagonal = (self.upper - self.lower + 2.0 * self.reach.maximum(self.padding)[:, None]).norm(dim=1)
+        return float((0.5 * diagonal * self.scales).max())
 
     @cached_property
     def _buckets(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """A uniform grid of buckets, each with the list of padded boxes that touch it (compressed rows)."""
-        low, high = self.padded_lower, self.padded_upper
+        """A uniform grid of buckets, each with the list of outer boxes that touch it (compressed rows)."""
+        low, high = self.outer_lower, self.outer_upper
         origin, span = low.amin(0), high.amax(0) - low.amin(0)
         side = max(float((high - low).amin()), float(span.max()) / MAX_BUCKETS_PER_SIDE)
         shape = (span / side).floor().long() + 1
@@ -73,7 +86,7 @@ class Cells:
         return origin, torch.tensor(side, dtype=low.dtype), shape, starts, cell[order]
 
     def containing(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """All pairs (point, cell) of points [n, 3] strictly inside padded boxes, ordered by point, then cell."""
+        """All pairs (point, cell) of points [n, 3] strictly within reach, ordered by point, then cell."""
         origin, side, shape, starts, members = self._buckets
         index = ((points - origin) / side).floor().long()
         inside = ((index >= 0) & (index < shape)).all(1)
@@ -82,23 +95,40 @@ class Cells:
         point = torch.repeat_interleave(torch.arange(len(points), device=points.device), counts)
         cell = members[starts[bucket[point]] + _ranks(counts)]
         x = points[point]
-        keep = ((x > self.padded_lower[cell]) & (x < self.padded_upper[cell])).all(1)
+        keep = ((x > self.outer_lower[cell]) & (x < self.outer_upper[cell])).all(1)
+        return point[keep], cell[keep]
+
+    def members(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """The pairs (point, cell) of points within the padding: what each cell is fitted to."""
+        point, cell = self.containing(points)
+        keep = self._depth(points[point], cell, self.padding)[0].amin(1) > 0.0
         return point[keep], cell[keep]
 
     def weights(self, points: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-        """Unnormalised weights [k] of the cells [k] at points [k, 3], and their gradients [k, 3]."""
-        ramp = 2.0 * self.padding[cell, None].clamp_min(1e-300)
-        below = (points - self.padded_lower[cell]) / ramp
-        above = (self.padded_upper[cell] - points) / ramp
-        t = below.minimum(above).clamp(0.0, 1.0)
-        w = t * t * (3.0 - 2.0 * t)
-        slope = 6.0 * t * (1.0 - t) / ramp * torch.where(below <= above, 1.0, -1.0)
-        w0, w1, w2 = w.unbind(1)
-        gradient = slope * torch.stack([w1 * w2, w0 * w2, w0 * w1], 1)
-        return w.prod(1), gradient
+        """Unnormalised weights [k] of the cells [k] at points [k, 3] within their reach, and their gradients [k, 3]."""
+        weight, slope = self._bump(points, cell, self.ramp)
+        far, far_slope = self._bump(points, cell, self.reach)
+        return weight + REACH_WEIGHT * far, slope + REACH_WEIGHT * far_slope
+
+    def _depth(self, points: Tensor, cell: Tensor, margin: Tensor) -> tuple[Tensor, Tensor]:
+        """Per axis [k, 3]: how deep inside the box with this margin, and the direction in which that grows."""
+        below = points - (self.lower - margin[:, None])[cell]
+        above = (self.upper + margin[:, None])[cell] - points
+        return below.minimum(above), torch.where(below <= above, 1.0, -1.0).to(points)
+
+    def _bump(self, points: Tensor, cell: Tensor, margin: Tensor) -> tuple[Tensor, Tensor]:
+        """Product over the axes of smoothstep(depth / (2 margin)); steps at the walls where the margin is 0."""
+        depth, direction = self._depth(points, cell, margin)
+        width = 2.0 * margin[cell, None].clamp_min(1e-300)
+        t = (depth / width).clamp(0.0, 1.0)
+        slope = 6.0 * t * (1.0 - t) / width * direction
+        w0, w1, w2 = (t * t * (3.0 - 2.0 * t)).unbind(1)
+        return w0 * w1 * w2, slope * torch.stack([w1 * w2, w0 * w2, w0 * w1], 1)
 
 
-def uniform_cells(box: Box, points: Tensor, per_axis: int, overlap: float, min_points: int) -> Cells:
+def uniform_cells(
+    box: Box, points: Tensor, per_axis: int, overlap: float, min_points: int, blend: bool = True
+) -> Cells:
     """`per_axis`^3 equal cells of the box; those with fewer than max(1, min_points) points are left out.
 
     Neighbours overlap by `overlap` times the shortest side of a cell.
@@ -111,13 +141,16 @@ def uniform_cells(box: Box, points: Tensor, per_axis: int, overlap: float, min_p
     index = torch.stack([ids // per_axis**2, ids // per_axis % per_axis, ids % per_axis], 1)
     corner = lower + index * size
     padding = torch.full((len(ids),), 0.5 * overlap * float(size.min()), dtype=torch.float64, device=points.device)
-    return Cells(corner, corner + size, padding)
+    return _with_margins(corner, corner + size, padding, points, blend)
 
 
-def adaptive_cells(box: Box, points: Tensor, max_points: int, overlap: float, min_points: int) -> Cells:
+def adaptive_cells(
+    box: Box, points: Tensor, max_points: int, overlap: float, min_points: int, blend: bool = True
+) -> Cells:
     """Leaves of an octree over the cube around the box: nodes are split until they hold at most `max_points`.
 
-    Built from sorted Morton codes, level by level, without a loop over nodes.
+    Built from sorted Morton codes, level by level, without a loop over nodes. A leaf overlaps others by
+    `overlap` times its side, less where that would take in more than `max_points` beside its own.
     """
     origin, side = _cube(box, points)
     codes = _codes_in(box, points).sort().values
@@ -135,7 +168,33 @@ def adaptive_cells(box: Box, points: Tensor, max_points: int, overlap: float, mi
             break
         open_points = torch.repeat_interleave(~leaf, counts)
     lower, size = torch.cat(lowers), torch.cat(sizes)
-    return Cells(lower, lower + size[:, None], 0.5 * overlap * size)
+    padding = 0.5 * overlap * size
+    for _ in range(PADDING_HALVINGS):
+        counts = torch.bincount(
+            Cells(lower, lower + size[:, None], padding, padding, padding).members(points)[1], minlength=len(lower)
+        )
+        padding = torch.where(counts > 2 * max_points, 0.5 * padding, padding)
+    return _with_margins(lower, lower + size[:, None], padding, points, blend)
+
+
+def _with_margins(lower: Tensor, upper: Tensor, padding: Tensor, points: Tensor, blend: bool) -> Cells:
+    if not len(lower):
+        raise CloudError("no cell holds enough points; lower --min-pts-per-cell")
+    ramp = padding if blend else torch.zeros_like(padding)
+    reach = padding.maximum(REACH_SPACINGS * _spacing(lower, upper, points))
+    return Cells(lower, upper, padding, ramp, reach)
+
+
+def _spacing(lower: Tensor, upper: Tensor, points: Tensor) -> Tensor:
+    """The distance of points from their 6th neighbour, at the point closest to the middle of each cell."""
+    from scipy.spatial import cKDTree
+
+    cloud = points.cpu().numpy()
+    tree = cKDTree(cloud)
+    middle = tree.query((0.5 * (lower + upper)).cpu().numpy(), workers=-1)[1]
+    k = min(NEIGHBOURS + 1, len(cloud))
+    distance = tree.query(cloud[middle], k=[k], workers=-1)[0][:, 0]
+    return torch.from_numpy(distance).to(points.device)
 
 
 def morton_order(box: Box, points: Tensor) -> Tensor:
@@ -174,12 +233,11 @@ def morton_coordinates(code: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class BlendedField:
-    """F(x) = sum_c w_c(x) f_c(x) / sum_c w_c(x) over the cells whose padded box contains x; NaN where none does.
+    """F(x) = sum_c w_c(x) f_c(x) / sum_c w_c(x) over the cells within whose reach x lies; NaN where there is none.
 
     f_c = scale_c^-1 sum_j k(x_c, centers_j) coefficients_j with j in offsets[c]:offsets[c + 1] and
     x_c = scale_c (x - center_c): the models of all cells, one after another.
     background: a field that takes part everywhere with the constant weight `background_weight`.
-    hard: weight 1 in a cell's own box and none outside, without blending.
     """
 
     cells: Cells
@@ -188,7 +246,6 @@ class BlendedField:
     coefficients: Tensor
     offsets: Tensor
     compute: Compute
-    hard: bool = False
     background: object | None = None
     background_weight: float = 0.0
 
@@ -206,31 +263,24 @@ class BlendedField:
     def _blend(self, points: Tensor, with_gradient: bool) -> tuple[Tensor, Tensor | None]:
         n = len(points)
         point, cell = self.cells.containing(points)
-        weight, weight_slope = self._weights(points[point], cell)
+        weight, weight_slope = self.cells.weights(points[point], cell)
+        keep = weight > NEGLIGIBLE * _sum_by(point, weight, n)[point]
+        point, cell, weight, weight_slope = point[keep], cell[keep], weight[keep], weight_slope[keep]
         value, slope = self._models(points, point, cell, with_gradient)
         total, blended = _sum_by(point, weight, n), _sum_by(point, weight * value, n)
-        if with_gradient:
-            total_slope = _sum_by(point, weight_slope, n)
-            terms = weight[:, None] * slope + value[:, None] * weight_slope
-            blended_slope = _sum_by(point, terms, n)
         if self.background is not None:
             far, far_slope = (
                 self.background.gradient(points) if with_gradient else (self.background.evaluate(points), 0)
             )
             total = total + self.background_weight
             blended = blended + self.background_weight * far
-            if with_gradient:
-                blended_slope = blended_slope + self.background_weight * far_slope
         field = blended / total  # 0 / 0 = NaN where no cell is
         if not with_gradient:
             return field, None
-        return field, (blended_slope - field[:, None] * total_slope) / total[:, None]
-
-    def _weights(self, points: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-        if not self.hard:
-            return self.cells.weights(points, cell)
-        own = ((points >= self.cells.lower[cell]) & (points < self.cells.upper[cell])).all(1)
-        return own.double(), torch.zeros_like(points)
+        blended_slope = _sum_by(point, weight[:, None] * slope + value[:, None] * weight_slope, n)
+        if self.background is not None:
+            blended_slope = blended_slope + self.background_weight * far_slope
+        return field, (blended_slope - field[:, None] * _sum_by(point, weight_slope, n)) / total[:, None]
 
     def _models(self, points: Tensor, point: Tensor, cell: Tensor, with_gradient: bool):
         """World values [k] and slopes [k, 3] of the cells' own splines at the pairs (point, cell)."""

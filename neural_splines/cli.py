@@ -263,6 +263,30 @@ def run(args: argparse.Namespace, settings: Settings) -> None:
     print(outputs.summary(result, args.out, cleaning.summary()))  # noqa: T201
 
 
+def trim_surface(args: argparse.Namespace) -> None:
+    """Read a cloud and a mesh, trim, write, report."""
+    from . import files, outputs
+    from .lattice import Lattice
+    from .meshing import Mesh, face_average_normals
+    from .trimming import trim
+
+    settings = Settings(
+        eps=None, num_nystrom_samples=None, grid_size=args.grid_size, scale=args.scale, trim=args.distance
+    )
+    outputs.output_paths(args.out, grid=False, points=False)
+    cloud, _ = files.load_point_cloud(args.input_point_cloud)
+    vertices, faces = files.load_mesh(args.mesh)
+    lattice = Lattice.covering(cloud.box.scaled(settings.scale), settings.grid_size)
+    mesh = Mesh(vertices, vertices, faces)
+    mesh = trim(
+        Mesh(vertices, face_average_normals(mesh), faces),
+        cloud.points,
+        args.distance * (1.0 if args.use_abs_units else lattice.voxel_diagonal),
+    )
+    files.save_mesh(args.out, mesh.vertices, mesh.normals, mesh.faces, voxel_size=lattice.voxel_size)
+    print(f"{len(faces)} faces, {len(mesh.faces)} kept -> {args.out}")  # noqa: T201
+
+
 class ProgressMonitor(Monitor):
     """Draws the current phase on standard error where that is a terminal; silent when piped."""
 

@@ -213,7 +213,8 @@ def self_test(name: str) -> tuple[bool, str]:
         device = "cuda" if cuda and name != "numba" else "cpu"
         return True, "works: " + ", ".join(product(name, device, dtype) for dtype in (torch.float64, torch.float32))
     except BROKEN as error:
-        return False, reason(error)
+        hint = "; no C++ compiler was found" if name == "keops" and compiler().startswith("none") else ""
+        return False, reason(error) + hint
 
 
 def in_another_process(name: str, seconds: int) -> tuple[bool, str]:

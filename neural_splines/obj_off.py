@@ -1,8 +1,8 @@
 """Points with normals from OBJ and OFF text, the other formats that hold them.
 
-Our own few lines, because point-cloud-utils 0.34 fills truncated OFF files and short OBJ lines with
-zeros, gives every vertex the normal of the same line number whatever the faces say, allocates what an
-OFF header claims, and crashes on negative indices that are out of range.
+Our own few lines, because point-cloud-utils 0.34 gives a vertex the normal of the same number whatever the
+faces say, takes what happens to lie in memory where normals or coordinates are missing, fills truncated
+OFF files, and allocates what an OFF header claims.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def choose_smoothing(problem: FitProblem, generator: torch.Generator) -> Choice:
     device = cells.lower.device
     pick = torch.randperm(len(cells), generator=generator)[:SAMPLE_CELLS].sort().values.to(device)
     sample = cells.subset(pick)
-    point, cell = sample.containing(problem.cloud.points)
+    point, cell = sample.members(problem.cloud.points)
     x = problem.cloud.points[point]
     own = ((x >= sample.lower[cell]) & (x < sample.upper[cell])).all(1)
     held = own & (torch.rand(len(point), generator=generator, dtype=torch.float64).to(device) < HELD_OUT)

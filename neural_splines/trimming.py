@@ -35,9 +35,9 @@ def trim_unsupported(mesh: Mesh, points: Tensor) -> Mesh:
     """Cut an open surface back to its data, but leave small gaps in the data closed.
 
     With r the distance of a vertex to the nearest point in units of the cloud's spacing there, vertices
-    with r > OPEN_SPACINGS form regions. A region is a gap, and kept, if r stays below GAP_SPACINGS and
-    the region does not touch the mesh's border; else the surface runs out of the data there, and the
-    region's faces go.
+    with r > OPEN_SPACINGS form regions. A region is a gap, and kept, if r stays below GAP_SPACINGS and it
+    touches the rest of the surface but not the mesh's border; else the surface runs out of the data
+    there, or floats away from them, and the region's faces go.
     """
     from scipy.sparse.csgraph import connected_components
     from scipy.spatial import cKDTree
@@ -61,6 +61,10 @@ def trim_unsupported(mesh: Mesh, points: Tensor) -> Mesh:
     lost = far & (border | (ratio > GAP_SPACINGS))
     lost_label = np.zeros(label.max() + 1, bool)
     lost_label[label[lost]] = True
+    attached = np.zeros_like(lost_label)
+    across = edges[far[edges[:, 0]] != far[edges[:, 1]]]
+    attached[label[across].reshape(-1)] = True
+    lost_label |= ~attached
     drop = far & lost_label[label]
     return keep_faces(mesh, torch.from_numpy(~drop[faces].any(1)).to(mesh.faces.device))
 

@@ -1,21 +1,21 @@
 """GPU backend: fused Triton kernels, compiled at first use and cached on disk; needs no nvcc.
 
-A row is a thread's, a column is every thread's at once: columns are read as scalars, sums stay in
-registers, no thread waits for another, and no result depends on the order in which programs run. Long
-sums are split over programs and added up in order, so every result is reproducible bit by bit.
+A thread owns some rows; columns come one after another, the same for all, as scalars. So sums stay in
+registers and no thread waits for another. Long sums are split over programs and added up in order: no
+result depends on the order in which programs run, and every result is reproducible bit by bit.
 
-The float64 units are the bound (64 multiply-adds a cycle and multiprocessor), so `_apply` spends as few
-operations there as it can, 23 a pair for neural-spline where the plain formula takes 35:
+The bound (H200, by its counters): a multiprocessor's scheduler starts one instruction a cycle, and one
+in float64 every second cycle with nothing beside it. `_apply_kernel` therefore does with 23 operations in
+float64 a pair for neural-spline where the plain formula takes 35:
   - z = 1/2 - 2 u.v is 4 operations where |u - v|^2 is 8. It has lost its digits where u and v are
-    close, so where a thread finds z < NEAR its warp takes these columns again by differences.
+    close: when a thread finds z < NEAR, its warp takes these columns again by differences.
   - 2 sqrt z is 3: a float32 reciprocal root, which other units compute, and one Newton step.
-  - an even part of the kernel that is linear in z is summed before the loop: sum_j w_j (1, v_j) is enough.
+  - an even part that is linear in z is summed before the loop: sum_j w_j (1, v_j) is all it needs.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 from fractions import Fraction
 from functools import lru_cache
 from math import comb
@@ -28,15 +28,20 @@ from torch import Tensor
 from ..kernels import Kernel
 from . import Segments
 
-ROWS = {torch.float64: 128, torch.float32: 256}  # rows a program, which is one warp: 4 or 8 a thread
-COLUMNS = 2  # columns in flight: with the rows of a thread, 8 or 16 independent chains hide latencies
-PROGRAMS = 16384  # sums are split until there are so many: enough to balance 132 multiprocessors
+# Tiles by measurement on an H200. A program is one warp, so that its threads need not wait for other warps.
+ROWS = {torch.float64: 128, torch.float32: 256}  # rows a program: 4 or 8 a thread
+GRADIENT_ROWS = {torch.float64: 64, torch.float32: 256}
+COLUMNS = 4  # columns at a time: their independent chains of operations hide latencies
+DENSE_COLUMNS, DENSE_ROWS = 256, 64  # of a matrix that one program writes
+PROGRAMS = 32768  # sums are split until there are so many: enough to keep all multiprocessors busy to the end
 SHORTEST = 64  # columns a program, below which its start would count
-DENSE_COLUMNS, DENSE_ROWS = 256, 64  # tile of a matrix that one program writes
 
 SPAN = tl.constexpr(64)  # columns at a time in the sums before the loop
-INTERPRETED = tl.constexpr(os.environ.get("TRITON_INTERPRET", "0") == "1")
 NEAR = tl.constexpr(0x3ED00000)  # 2^-18, the upper half of its bits: below, 1/2 - 2 u.v costs sqrt z over 1e-13
+TINY = tl.constexpr(1e-36)  # added to z, so that 1 / sqrt z exists; sqrt z changes by no more than 1e-18
+
+# Products and sums are to be contracted, which later versions of Triton no longer do by themselves.
+OPTIONS = {"num_warps": 1, "enable_fp_fusion": True}
 
 
 def apply(kernel: Kernel, x: Tensor, y: Tensor, w: Tensor, segments: Segments | None = None) -> Tensor:
@@ -52,7 +57,7 @@ def gradient(
 
 def normal(kernel: Kernel, x: Tensor, y: Tensor, w: Tensor) -> Tensor:
     # One pass would have to keep phi of whole rows, 80 KB each for 10,000 columns, until their sums are known:
-    # computing phi twice costs no more than writing it to memory and reading it back.
+    # writing that to memory and reading it back takes as long as computing it again.
     return apply(kernel, y, x, apply(kernel, x, y, w))
 
 
@@ -64,29 +69,26 @@ def dense(kernel: Kernel, x: Tensor, y: Tensor) -> Tensor:
         grid = (batch.numel() * triton.cdiv(n, DENSE_ROWS), triton.cdiv(m, DENSE_COLUMNS))
         with _on(x):
             u, v = _lift(kernel, x.reshape(-1, 3)), _lift(kernel, y.reshape(-1, 3))
-            _dense_kernel[grid](u, v, out, n, m, a, b, shift, DENSE_COLUMNS, DENSE_ROWS, num_warps=2)
+            _dense_kernel[grid](u, v, out, n, m, a, b, shift, DENSE_ROWS, DENSE_COLUMNS, **OPTIONS)
     return out
 
 
 def _sum(kernel: Kernel, x: Tensor, y: Tensor, w: Tensor, segments: Segments | None, gradient: bool) -> Tensor:
     """K w, and its gradient in x where asked for: [1 or 4, n]."""
-    n, m, rows = len(x), len(y), ROWS[x.dtype]
+    n, m, outputs, rows = len(x), len(y), 4 if gradient else 1, (GRADIENT_ROWS if gradient else ROWS)[x.dtype]
     if n == 0:
-        return x.new_empty(4 if gradient else 1, 0)
-    problems = 1 if segments is None else len(segments.x_offsets) - 1
+        return x.new_empty(outputs, 0)
     tasks = None if segments is None else _tasks(segments, n, rows)
-    blocks = triton.cdiv(n, rows) if segments is None else len(tasks)
-    splits = max(1, min(PROGRAMS // blocks, m // (problems * SHORTEST), 65535))
-    partial = x.new_empty(splits, 4 if gradient else 1, n)
+    problems, blocks = (1, triton.cdiv(n, rows)) if segments is None else (len(segments.x_offsets) - 1, len(tasks))
+    splits = max(1, min(triton.cdiv(PROGRAMS, blocks), m // (problems * SHORTEST), 65535))
+    partial = x.new_empty(splits, outputs, n)
     a, b, da, db, shift = _polynomials(kernel, x.dtype)
     with _on(x):
-        u, v = _lift(kernel, x), _lift(kernel, y, w)
+        common = _lift(kernel, x), _lift(kernel, y, w), tasks, partial, n, m
         if gradient:
-            _gradient_kernel[(blocks, splits)](
-                u, v, tasks, partial, n, m, a, b, da, db, shift, kernel.homogeneity, rows, num_warps=1
-            )
+            _gradient_kernel[(blocks, splits)](*common, a, b, da, db, shift, kernel.homogeneity, rows, **OPTIONS)
         else:
-            _apply_kernel[(blocks, splits)](u, v, tasks, partial, n, m, a, b, shift, rows, COLUMNS, num_warps=1)
+            _apply_kernel[(blocks, splits)](*common, a, b, shift, rows, COLUMNS, **OPTIONS)
     return partial[0] if splits == 1 else partial.sum(0)
 
 
@@ -106,12 +108,12 @@ def _tasks(segments: Segments, n: int, rows: int) -> Tensor:
 
 
 def _lift(kernel: Kernel, points: Tensor, w: Tensor | None = None) -> Tensor:
-    """Points [n, 3] as half unit vectors and w |X|^p, packed: [n, 5]."""
+    """Points [n, 3] as half unit vectors and w |X|^p: [n + COLUMNS, 5], the last of them with w = 0."""
     n = len(points)
-    packed = points.new_empty(n, 5)
-    if n:
-        w = None if w is None else w.contiguous()
-        _lift_kernel[(triton.cdiv(n, 256),)](points.contiguous(), w, packed, n, kernel.homogeneity, 256)
+    packed = points.new_empty(n + COLUMNS, 5)
+    w = None if w is None else w.contiguous()
+    grid = (triton.cdiv(n + COLUMNS, 256),)
+    _lift_kernel[grid](points.contiguous(), w, packed, n, kernel.homogeneity, COLUMNS, 256, **OPTIONS)
     return packed
 
 
@@ -120,7 +122,7 @@ def _polynomials(kernel: Kernel, dtype: torch.dtype):
     """a, b, 2 a', 2 b' and the shift of their variable, as the kernels below want them.
 
     Without a shift where that is as accurate: up to z = 1/2 it is, and saves an operation a pair. In float64 the
-    odd part is halved, because `_chord` gives 2 s there.
+    odd part is halved, because `_roots` gives 2 s there.
     """
     p = kernel.polynomials(dtype)
     centred = (p.a, p.b, p.da, p.db)
@@ -132,7 +134,7 @@ def _polynomials(kernel: Kernel, dtype: torch.dtype):
 
 
 def _recentred(coefficients: tuple[float, ...], shift: float) -> tuple[float, ...]:
-    """The polynomial in z - shift as one in z; exact but for the rounding of the result."""
+    """The polynomial in z - shift as one in z, exact but for the rounding of the result."""
     exact, power = [Fraction(c) for c in coefficients], -Fraction(shift)
     return tuple(
         float(sum(c * comb(j, k) * power ** (j - k) for j, c in enumerate(exact) if j >= k)) for k in range(len(exact))
@@ -145,139 +147,99 @@ def _on(x: Tensor):
 
 
 @triton.jit(do_not_specialize=["points", "w", "n"])
-def _lift_kernel(points, w, packed, n, HOMOGENEITY: tl.constexpr, BLOCK: tl.constexpr):
+def _lift_kernel(points, w, packed, n, HOMOGENEITY: tl.constexpr, PADDING: tl.constexpr, BLOCK: tl.constexpr):
     i = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     inside = i < n
-    x0, x1, x2 = _load3(points + 3 * i, inside)
+    x0 = tl.load(points + 3 * i, inside, other=0.0)
+    x1 = tl.load(points + 3 * i + 1, inside, other=0.0)
+    x2 = tl.load(points + 3 * i + 2, inside, other=0.0)
     norm = tl.sqrt(x0 * x0 + x1 * x1 + x2 * x2 + 1.0)
     half = 0.5 / norm
     weight = norm if HOMOGENEITY == 1 else tl.full([BLOCK], 1.0, norm.dtype)
-    if w is not None:
-        weight *= tl.load(w + i, inside)
-    packed += 5 * i
-    tl.store(packed, half * x0, inside)
-    tl.store(packed + 1, half * x1, inside)
-    tl.store(packed + 2, half * x2, inside)
-    tl.store(packed + 3, half, inside)
-    tl.store(packed + 4, weight, inside)
-
-
-@triton.jit
-def _load3(pointer, inside):
-    return (
-        tl.load(pointer, inside, other=0.0),
-        tl.load(pointer + 1, inside, other=0.0),
-        tl.load(pointer + 2, inside, other=0.0),
-    )
+    weight *= tl.load(w + i, inside, other=0.0) if w is not None else inside.to(norm.dtype)
+    stored = i < n + PADDING
+    tl.store(packed + 5 * i, half * x0, stored)
+    tl.store(packed + 5 * i + 1, half * x1, stored)
+    tl.store(packed + 5 * i + 2, half * x2, stored)
+    tl.store(packed + 5 * i + 3, half, stored)
+    tl.store(packed + 5 * i + 4, weight, stored)
 
 
 @triton.jit
 def _load4(pointer, inside):
-    """A half vector. Past the end it is 0, at a harmless distance from all, and its weight is 0."""
-    x0, x1, x2 = _load3(pointer, inside)
-    return x0, x1, x2, tl.load(pointer + 3, inside, other=0.0)
+    """A half vector; past the end 0, at a harmless distance from all."""
+    return (
+        tl.load(pointer, inside, other=0.0),
+        tl.load(pointer + 1, inside, other=0.0),
+        tl.load(pointer + 2, inside, other=0.0),
+        tl.load(pointer + 3, inside, other=0.0),
+    )
 
 
 @triton.jit
 def _task(tasks, n, m, ROWS: tl.constexpr):
-    """This program's rows [ROWS], which of them exist, and its share of the columns."""
+    """This program's rows [ROWS], which of them exist, its first column, and how many of these it sums."""
     t, s, splits = tl.program_id(0).to(tl.int64), tl.program_id(1), tl.num_programs(1)
     if tasks is None:
-        first_row, last_row = t * ROWS, tl.full([], 0, tl.int64) + n
-        first, last = tl.full([], 0, tl.int64), tl.full([], 0, tl.int64) + m
+        first_row, last_row, first, last = t * ROWS, n.to(tl.int64), t * 0, m.to(tl.int64)
     else:
         first_row, last_row = tl.load(tasks + 4 * t), tl.load(tasks + 4 * t + 1)
         first, last = tl.load(tasks + 4 * t + 2), tl.load(tasks + 4 * t + 3)
         last = tl.where(first_row < last_row, last, first)  # no rows: nothing to sum
     i = first_row + tl.arange(0, ROWS)
-    count = last - first
-    return i, i < last_row, first + count * s // splits, first + count * (s + 1) // splits
+    start, stop = (last - first) * s // splits, (last - first) * (s + 1) // splits
+    return i, i < last_row, first + start, (stop - start).to(tl.int32)
 
 
 @triton.jit
-def _horner(C: tl.constexpr, z):
+def _horner(C: tl.constexpr, SHIFT: tl.constexpr, z):
+    if SHIFT != 0.0:
+        z -= tl.full([], SHIFT, z.dtype)  # a bare number may pass through float32
     value = tl.full(z.shape, C[len(C) - 1], z.dtype)
     for k in tl.static_range(len(C) - 1):
-        value = value * z + tl.full(z.shape, C[len(C) - 2 - k], z.dtype)
+        value = value * z + tl.full([], C[len(C) - 2 - k], z.dtype)
     return value
 
 
 @triton.jit
-def _shifted(z, SHIFT: tl.constexpr):
-    return z if SHIFT == 0.0 else z - tl.full(z.shape, SHIFT, z.dtype)
-
-
-@triton.jit
-def _distance(u0, u1, u2, u3, v0, v1, v2, v3):
-    d0, d1, d2, d3 = u0 - v0, u1 - v1, u2 - v2, u3 - v3
-    return d0 * d0 + d1 * d1 + d2 * d2 + d3 * d3, d0, d1, d2, d3
-
-
-@triton.jit
-def _special(OPERATION: tl.constexpr, z):
-    """sqrt or rsqrt of a float32 to 22 bits: one instruction of the special function units."""
-    if INTERPRETED:
-        return tl.sqrt(z) if OPERATION == "sqrt" else 1.0 / tl.sqrt(z)
-    else:
-        code: tl.constexpr = OPERATION + ".approx.ftz.f32 $0, $1;"
-        return tl.inline_asm_elementwise(code, "=f,f", [z], dtype=tl.float32, is_pure=True, pack=1)
-
-
-@triton.jit
-def _high(z):
-    """The upper half of a float64, a register of its own. It orders as z does, and is negative where z is."""
-    return (z.to(tl.int64, bitcast=True) >> 32).to(tl.int32)
-
-
-@triton.jit
-def _single(high, z):
-    """z as float32, rounded down, by integer operations: unlike conversions, they cost no time here."""
-    low = z.to(tl.int64, bitcast=True) & 0xFFFFFFFF
-    return ((((high.to(tl.int64) << 32) | low) >> 29) - (896 << 23)).to(tl.int32).to(tl.float32, bitcast=True)
-
-
-@triton.jit
-def _apart(z):
-    """z as float32 and not 0, for the reciprocal root: smaller z than 1e-36 count as this, and add nothing to k."""
-    if z.dtype == tl.float64:
-        return _single(tl.maximum(_high(z), 0x38754484), z)
-    else:
-        return tl.maximum(z, 1e-36)
-
-
-@triton.jit
-def _roots(z, single):
+def _roots(z):
     """2 s and 2 / s in float64, s and 1 / s in float32, of s = sqrt z; relative error 5e-14 and 2e-7."""
     if z.dtype == tl.float64:
-        y = _special("rsqrt", single).to(tl.float64)
+        # z as float32, rounded down, with integers: a conversion would take longer
+        single = ((z.to(tl.int64, bitcast=True) >> 29) - (896 << 23)).to(tl.int32).to(tl.float32, bitcast=True)
+        y = tl.rsqrt(single).to(tl.float64)
         s = z * y
         newton = 3.0 - s * y
         return s * newton, y * newton
     else:
-        return _special("sqrt", z), _special("rsqrt", single)
+        return tl.sqrt(z), tl.rsqrt(z)
 
 
 @triton.jit
-def _products(u0, u1, u2, u3, columns, j, last, COLUMNS: tl.constexpr):
-    """z of some columns by products, z as float32, and whether any is too small for that; here u is -2 u."""
-    zs, singles = (), ()
+def _products(u0, u1, u2, u3, columns, COLUMNS: tl.constexpr):
+    """z of some columns by products, and whether any is too small for that; here u is -2 u."""
+    zs = ()
     lowest = tl.full(u0.shape, 0x7FF00000, tl.int32)
     for k in tl.static_range(COLUMNS):
-        v0, v1, v2, v3 = _load4(columns + 5 * (j + k), j + k < last)
+        v0, v1, v2, v3 = _load4(columns + 5 * k, True)
         z = u0 * v0 + (u1 * v1 + (u2 * v2 + (u3 * v3 + 0.5)))
-        lowest = tl.minimum(lowest, _high(z))
-        zs, singles = zs + (z,), singles + (_single(_high(z), z),)  # noqa: RUF005
-    return zs, singles, tl.min(lowest) < NEAR
+        lowest = tl.minimum(lowest, (z.to(tl.int64, bitcast=True) >> 32).to(tl.int32))  # orders as z, below 0 too
+        zs = zs + (z,)  # noqa: RUF005
+    return zs, tl.min(lowest) < NEAR
 
 
 @triton.jit
-def _differences(u0, u1, u2, u3, columns, j, last, COLUMNS: tl.constexpr):
-    zs, singles = (), ()
+def _differences(u0, u1, u2, u3, columns, COLUMNS: tl.constexpr):
+    zs = ()
     for k in tl.static_range(COLUMNS):
-        v0, v1, v2, v3 = _load4(columns + 5 * (j + k), j + k < last)
-        z = _distance(u0, u1, u2, u3, v0, v1, v2, v3)[0]
-        zs, singles = zs + (z,), singles + (_apart(z),)  # noqa: RUF005
-    return zs, singles
+        v0, v1, v2, v3 = _load4(columns + 5 * k, True)
+        zs = zs + (_distance(u0 - v0, u1 - v1, u2 - v2, u3 - v3),)  # noqa: RUF005
+    return zs
+
+
+@triton.jit
+def _distance(d0, d1, d2, d3):
+    return d3 * d3 + (d2 * d2 + (d1 * d1 + (d0 * d0 + tl.full([], TINY, d0.dtype))))
 
 
 @triton.jit(do_not_specialize=["n", "m"])
@@ -285,7 +247,8 @@ def _apply_kernel(
     rows, columns, tasks, partial, n, m,
     A: tl.constexpr, B: tl.constexpr, SHIFT: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    i, inside, first, last = _task(tasks, n, m, ROWS)
+    i, inside, first, count = _task(tasks, n, m, ROWS)
+    columns += 5 * first
     u0, u1, u2, u3 = _load4(rows + 5 * i, inside)
     U0, U1, U2, U3 = -2.0 * u0, -2.0 * u1, -2.0 * u2, -2.0 * u3
     total = tl.zeros([ROWS], u0.dtype)
@@ -294,10 +257,10 @@ def _apply_kernel(
         lanes = tl.arange(0, SPAN)
         t0 = tl.zeros([SPAN], u0.dtype)
         t1, t2, t3, t4 = t0, t0, t0, t0
-        for j in range(first, last, SPAN):
+        for j in range(0, count, SPAN):
             column = columns + 5 * (j + lanes)
-            v0, v1, v2, v3 = _load4(column, j + lanes < last)
-            w = tl.load(column + 4, j + lanes < last, other=0.0)
+            v0, v1, v2, v3 = _load4(column, j + lanes < count)
+            w = tl.load(column + 4, j + lanes < count, other=0.0)
             t0, t1, t2, t3, t4 = t0 + w * v0, t1 + w * v1, t2 + w * v2, t3 + w * v3, t4 + w
         if len(A) == 2:
             total += tl.sum(t0) * U0 + tl.sum(t1) * U1 + tl.sum(t2) * U2 + tl.sum(t3) * U3
@@ -306,21 +269,20 @@ def _apply_kernel(
         else:
             total += tl.sum(t4) * tl.full([], A[0], u0.dtype)
 
-    for j in range(first, last, COLUMNS):
+    for left in range(count, 0, -COLUMNS):
         if u0.dtype == tl.float64:
-            zs, singles, near = _products(U0, U1, U2, U3, columns, j, last, COLUMNS)
-            if near:
-                zs, singles = _differences(-0.5 * U0, -0.5 * U1, -0.5 * U2, -0.5 * U3, columns, j, last, COLUMNS)
+            zs, near = _products(U0, U1, U2, U3, columns, COLUMNS)
+            if near:  # u from U, lest both stay in registers
+                zs = _differences(-0.5 * U0, -0.5 * U1, -0.5 * U2, -0.5 * U3, columns, COLUMNS)
         else:
-            zs, singles = _differences(u0, u1, u2, u3, columns, j, last, COLUMNS)
+            zs = _differences(u0, u1, u2, u3, columns, COLUMNS)
         for k in tl.static_range(COLUMNS):
-            w = tl.load(columns + 5 * (j + k) + 4, j + k < last, other=0.0)
-            chord = _roots(zs[k], singles[k])[0]
-            shifted = _shifted(zs[k], SHIFT)
-            value = chord * _horner(B, shifted)
+            w = tl.load(columns + 5 * k + 4, k < left, other=0.0) if k > 0 else tl.load(columns + 4)
+            value = _roots(zs[k])[0] * _horner(B, SHIFT, zs[k])
             if len(A) > 2:
-                value += _horner(A, shifted)
+                value += _horner(A, SHIFT, zs[k])
             total += value * w
+        columns += 5 * COLUMNS
     total *= tl.load(rows + 5 * i + 4, inside, other=0.0)
     tl.store(partial + tl.program_id(1).to(tl.int64) * n + i, total, inside)
 
@@ -333,20 +295,21 @@ def _gradient_kernel(
 ):  # fmt: skip
     # With half vectors h = X / (2|X|): d phi / d h_u = g (h_u - h_v), g = 2 a' + b / s + 2 s b'; and dh_u / dX
     # projects off h_u and divides by 2|X|.
-    i, inside, first, last = _task(tasks, n, m, ROWS)
+    i, inside, first, count = _task(tasks, n, m, ROWS)
+    columns += 5 * first
     u0, u1, u2, u3 = _load4(rows + 5 * i, inside)
     total = tl.zeros([ROWS], u0.dtype)
     g0, g1, g2, g3 = total, total, total, total
-    for j in range(first, last):
-        column = columns + 5 * j
-        v0, v1, v2, v3 = _load4(column, j < last)
-        w = tl.load(column + 4)
-        z, d0, d1, d2, d3 = _distance(u0, u1, u2, u3, v0, v1, v2, v3)
-        chord, inverse = _roots(z, _apart(z))
-        shifted = _shifted(z, SHIFT)
-        odd = _horner(B, shifted)
-        total += (_horner(A, shifted) + chord * odd) * w
-        slope = (_horner(DA, shifted) + chord * _horner(DB, shifted) + inverse * odd) * w
+    for _ in range(count):
+        v0, v1, v2, v3 = _load4(columns, True)
+        w = tl.load(columns + 4)
+        columns += 5
+        d0, d1, d2, d3 = u0 - v0, u1 - v1, u2 - v2, u3 - v3
+        z = _distance(d0, d1, d2, d3)
+        chord, inverse = _roots(z)
+        odd = _horner(B, SHIFT, z)
+        total += (_horner(A, SHIFT, z) + chord * odd) * w
+        slope = (_horner(DA, SHIFT, z) + chord * _horner(DB, SHIFT, z) + inverse * odd) * w
         g0, g1, g2, g3 = g0 + slope * d0, g1 + slope * d1, g2 + slope * d2, g3 + slope * d3
     radial = 4.0 * (g0 * u0 + g1 * u1 + g2 * u2 + g3 * u3)  # |h|^2 = 1/4
     radial -= 4.0 * HOMOGENEITY * total
@@ -362,9 +325,9 @@ def _gradient_kernel(
 @triton.jit(do_not_specialize=["n", "m"])
 def _dense_kernel(
     rows, columns, out, n, m,
-    A: tl.constexpr, B: tl.constexpr, SHIFT: tl.constexpr, COLUMNS: tl.constexpr, ROWS: tl.constexpr,
+    A: tl.constexpr, B: tl.constexpr, SHIFT: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    # A column is a thread's and a row is a scalar, so that neighbours in memory are written together.
+    # Here a thread owns columns, so that neighbours in memory are written together.
     blocks = tl.cdiv(n, ROWS)
     problem = tl.program_id(0).to(tl.int64) // blocks
     first = (tl.program_id(0) % blocks) * ROWS
@@ -375,9 +338,7 @@ def _dense_kernel(
     scale = tl.load(column + 4, inside, other=0.0)
     for i in range(first, tl.minimum(first + ROWS, n)):
         row = rows + 5 * (problem * n + i)
-        u0, u1, u2, u3 = _load4(row, i < n)
-        z = _distance(u0, u1, u2, u3, v0, v1, v2, v3)[0]
-        chord = _roots(z, _apart(z))[0]
-        shifted = _shifted(z, SHIFT)
-        value = (_horner(A, shifted) + chord * _horner(B, shifted)) * (scale * tl.load(row + 4))
+        u0, u1, u2, u3 = _load4(row, True)
+        z = _distance(u0 - v0, u1 - v1, u2 - v2, u3 - v3)
+        value = (_horner(A, SHIFT, z) + _roots(z)[0] * _horner(B, SHIFT, z)) * (scale * tl.load(row + 4))
         tl.store(out + (problem * n + i) * m + j, value, inside)

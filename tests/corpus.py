@@ -1,0 +1,299 @@
+"""Malformed and extreme inputs, each with the one outcome that is right for it.
+
+    python tests/corpus.py FOLDER    writes them all
+
+An outcome is 'mesh', 'warning' (a mesh, and a message that contains `message`) or 'error' (one line
+that contains `message`, and nothing else). Clouds are small: a sphere of 400 points.
+"""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+XYZ, NORMAL = ("x", "y", "z"), ("nx", "ny", "nz")
+CODES = {"float": "f4", "double": "f8", "int": "i4", "uchar": "u1", "short": "i2", "uint": "u4"}
+FORMATS = {"ascii": "ascii", "<": "binary_little_endian", ">": "binary_big_endian"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """`write(path)` makes the file; `name` and `suffix` are the file's name."""
+
+    name: str
+    write: Callable[[Path], object]
+    outcome: str
+    message: str = ""
+    suffix: str = ".ply"
+
+    def file(self, folder: Path) -> Path:
+        """The path of this case in a folder, after writing it."""
+        path = Path(folder) / f"{self.name}{self.suffix}"
+        self.write(path)
+        return path
+
+
+def sphere(count: int = 400, radius: float = 1.0, center: Iterable[float] = (0.0, 0.0, 0.0)):
+    """Points on a Fibonacci spiral and their normals, [count, 3] each."""
+    i = np.arange(count) + 0.5
+    z, angle = 1.0 - 2.0 * i / count, i * np.pi * (1.0 + 5.0**0.5)
+    normals = np.stack([np.sqrt(1.0 - z * z) * np.cos(angle), np.sqrt(1.0 - z * z) * np.sin(angle), z], 1)
+    return radius * normals + np.asarray(center, float), normals
+
+
+P, N = sphere()
+
+
+def ply(
+    points=P,
+    normals=N,
+    order="<",
+    type_="float",
+    types=None,
+    names=XYZ + NORMAL,
+    count=None,
+    before="",
+    after="",
+    data_before=b"",
+    newline="\n",
+    extra=None,
+) -> bytes:
+    """A PLY file; `names` gives the order of properties, `extra` maps more of them to (type, values)."""
+    columns = {name: (type_, values) for name, values in zip(XYZ, np.asarray(points, float).T, strict=True)}
+    if normals is not None:
+        for choice in (NORMAL, ("normal_x", "normal_y", "normal_z")):
+            columns |= {name: (type_, values) for name, values in zip(choice, np.asarray(normals).T, strict=True)}
+    columns |= extra or {}
+    columns = [(name, (types or {}).get(name, columns[name][0]), columns[name][1]) for name in names]
+    header = ["ply", f"format {FORMATS[order]} 1.0", *before.splitlines()]
+    header += [f"element vertex {len(points) if count is None else count}"]
+    header += [f"property {kind} {name}" for name, kind, _ in columns] + [*after.splitlines(), "end_header", ""]
+    if order == "ascii":
+        rows = zip(*(values.tolist() for *_, values in columns), strict=True)
+        body = newline.join([*(" ".join(f"{value:.9g}" for value in row) for row in rows), ""]).encode()
+    else:
+        fields = [(str(i), order + CODES[kind]) for i, (_, kind, _) in enumerate(columns)]
+        table = np.zeros(len(points), fields)
+        with np.errstate(over="ignore"):
+            for i, (*_, values) in enumerate(columns):
+                table[str(i)] = values
+        body = table.tobytes()
+    return newline.join(header).encode() + data_before + body
+
+
+def lists(lengths: Iterable[int], order: str = "<") -> bytes:
+    """Faces of these lengths, as `list uchar int`."""
+    if order == "ascii":
+        return b"".join(b"%d %b\n" % (n, b" ".join(b"%d" % i for i in range(n))) for n in lengths)
+    return b"".join(struct.pack(f"{order}B{n}i", n, *range(n)) for n in lengths)
+
+
+def changed(array: np.ndarray, rows, value) -> np.ndarray:
+    array = array.copy()
+    array[rows] = value
+    return array
+
+
+def header(*lines: str, first: str = "format ascii 1.0") -> bytes:
+    """A file of this header alone."""
+    return "\n".join(["ply", first, *lines, "end_header", ""]).encode()
+
+
+def obj(points, normals, faces: str = "") -> bytes:
+    lines = ["v {} {} {}".format(*p) for p in points.tolist()] + ["vn {} {} {}".format(*n) for n in normals.tolist()]
+    return "\n".join([*lines, faces, ""]).encode()
+
+
+def off(points, normals, keyword: str = "NOFF", count: object = None) -> bytes:
+    rows = [" ".join(map(str, row)) for row in np.hstack([points, normals]).tolist()]
+    return "\n".join([keyword, f"{count or len(points)} 0 0", *rows, ""]).encode()
+
+
+# -- cases -------------------------------------------------------------------------------------------
+
+UP = (0.0, 0.0, 1.0)
+LINE = np.stack([np.linspace(0, 1, 50), np.zeros(50), np.zeros(50)], 1)
+PLANE = np.stack([*(a.ravel() for a in np.meshgrid(np.arange(15.0), np.arange(15.0))), np.zeros(225)], 1)
+PROPERTIES = tuple(f"property float {name}" for name in XYZ + NORMAL)
+ODD = "element odd 2\nproperty short a\nelement none 9"
+FACES = "element face 60\nproperty list uchar int vertex_indices"
+SIZE = len(ply())
+TEXT = ply(order="ascii")
+MIXED = [3, 4, 5] * 20
+COLOURS = {name: ("uchar", np.arange(400) % 256) for name in ("red", "green", "blue")}
+LONG = ply(names=(*XYZ, *NORMAL, "red"), extra=COLOURS, order="ascii")
+LISTED = "ply\nformat {} 1.0\nelement vertex 400\nproperty list uchar int seen_by\n" + "\n".join(PROPERTIES)
+
+
+def with_lists(order: str) -> bytes:
+    """Vertices that begin with a list of varying length."""
+    table, head = np.hstack([P, N]), f"{LISTED.format(FORMATS[order])}\nend_header\n".encode()
+    if order == "ascii":
+        seen = lists((i % 3 for i in range(400)), order).splitlines()
+        rows = [line + b" " + " ".join(map(str, row)).encode() for line, row in zip(seen, table, strict=True)]
+        return head + b"\n".join(rows)
+    return head + b"".join(lists([i % 3], order) + row.astype("<f4").tobytes() for i, row in enumerate(table))
+
+
+def reworded(*words: bytes) -> bytes:
+    """TEXT with these words as the x of its first points."""
+    lines = TEXT.splitlines(keepends=True)
+    first = lines.index(b"end_header\n") + 1
+    for row, word in enumerate(words, first):
+        lines[row] = word + lines[row][lines[row].index(b" ") :]
+    return b"".join(lines)
+
+
+# name, contents, outcome, message
+_FILES = [
+    # normals
+    ("no_normals", ply(P, None, names=XYZ), "error", "have no normals"),
+    ("two_of_three_normals", ply(names=(*XYZ, "nx", "ny")), "error", "have no normals"),
+    ("zero_normals_all", ply(P, 0 * N), "error", "400 without a normal"),
+    ("zero_normals_some", ply(P, changed(N, slice(40), 0.0)), "warning", "40 without a normal"),
+    ("nan_normals_some", ply(P, changed(N, slice(7), np.nan)), "warning", "7 not finite"),
+    ("nan_normals_all", ply(P, np.nan * N), "error", "400 not finite"),
+    ("non_unit_normals", ply(P, N * np.geomspace(1e-3, 1e3, 400)[:, None]), "mesh", ""),
+    ("huge_normals", ply(P, 1e200 * N, type_="double"), "mesh", ""),
+    ("tiny_normals", ply(P, 1e-6 * N), "error", "400 without a normal"),
+    ("flipped_normals", ply(P, -N), "mesh", ""),
+    ("flipped_normals_some", ply(P, changed(N, slice(None, None, 20), -N[::20])), "mesh", ""),
+    ("normals_named_normal_x", ply(names=(*XYZ, "normal_x", "normal_y", "normal_z")), "mesh", ""),
+    # points
+    ("nan_points_some", ply(changed(P, slice(5), np.nan), N), "warning", "5 not finite"),
+    ("infinite_points_some", ply(changed(P, slice(3), np.inf), N), "warning", "3 not finite"),
+    ("nan_points_all", ply(np.nan * P, N), "error", "400 not finite"),
+    ("one_point", ply(P[:1], N[:1]), "error", "only one usable point"),
+    ("two_points", ply(P[[0, 399]], N[[0, 399]]), "mesh", ""),
+    ("three_points", ply(P[[0, 200, 399]], N[[0, 200, 399]]), "mesh", ""),
+    ("coincident_points", ply(0 * P + 1.0, N), "error", "all coincide"),
+    ("collinear_points", ply(LINE, np.tile(UP, (50, 1))), "mesh", ""),
+    ("coplanar_points", ply(PLANE, np.tile(UP, (225, 1))), "mesh", ""),
+    ("many_duplicates", ply(np.tile(P, (5, 1)), np.tile(N, (5, 1))), "warning", "1600 duplicates"),
+    ("utm_double", ply(*sphere(400, 5.0, (5e5, 5e6, 100.0)), type_="double"), "mesh", ""),
+    ("utm_float", ply(*sphere(400, 50.0, (5e5, 5e6, 100.0))), "warning", "in steps of 0.5"),
+    ("scale_1e-9", ply(1e-9 * P, N), "mesh", ""),
+    ("scale_1e9", ply(1e9 * P, N), "mesh", ""),
+    ("scale_1e-160", ply(1e-160 * P, N, type_="double"), "error", "range of float64"),
+    ("scale_1e160", ply(1e160 * P, N, type_="double"), "error", "range of float64"),
+    ("far_from_origin", ply(P + 1e12, N, type_="double"), "error", "subtract an offset"),
+    ("one_far_outlier", ply(changed(P, 0, 1e3), N), "warning", "1 of 400 points lie far"),
+    ("outlier_out_of_range", ply(changed(P, 0, 1e300), N, type_="double"), "error", "remove the outlier"),
+    # files that are not what they seem
+    ("empty", b"", "error", "empty"),
+    ("jpeg", b"\xff\xd8\xff\xe0" + bytes(range(256)), "error", "not a PLY"),
+    ("html", b"<!DOCTYPE html><html>Not found</html>", "error", "not a PLY"),
+    ("zeros", bytes(1000), "error", "not a PLY"),
+    ("gzipped", gzip.compress(TEXT, mtime=0), "error", "not a PLY"),
+    ("only_magic", b"ply\n", "error", "no end_header"),
+    ("truncated_header", ply()[:100], "error", "no end_header"),
+    ("truncated_text", TEXT[: len(TEXT) // 2], "error", "the line has 4"),
+    ("truncated_text_by_a_line", TEXT[: TEXT.rindex(b"\n", 0, -1) + 1], "error", "the data end after 399"),
+    ("truncated_text_in_a_line", TEXT[: TEXT.rindex(b" ")], "error", "the line has 5"),
+    ("truncated_binary", ply()[: SIZE // 2], "error", "the file is truncated"),
+    ("truncated_by_a_byte", ply()[:-1], "error", "only 399 of 24 bytes"),
+    ("no_data", header("element vertex 400", *PROPERTIES), "error", "only 0 bytes follow"),
+    ("header_longer_than_data", ply(count=500), "error", "only 400 of 24 bytes"),
+    ("more_data_than_header", ply(count=300), "warning", "ignored 2400 bytes"),
+    ("more_lines_than_header", ply(count=300, order="ascii"), "warning", "after the 300 points"),
+    ("transferred_as_text", ply().replace(b"\n", b"\r\n"), "error", "transferred as text"),
+    ("text_called_binary", TEXT.replace(b"ascii", b"binary_little_endian", 1), "warning", "ignored"),
+    ("binary_called_text", ply().replace(b"binary_little_endian", b"ascii", 1), "error", "is not a number"),
+    ("wrong_byte_order", ply().replace(b"little", b"big", 1), "warning", "2 not finite"),
+    ("huge_count", ply(count=10**15), "error", "only 400 of 24 bytes"),
+    ("huge_count_text", ply(count=10**15, order="ascii"), "error", "bytes follow"),
+    ("absurd_count", ply(count="9" * 5000), "error", "line 3 is not understood"),
+    ("negative_count", ply(count=-1), "error", "line 3 is not understood"),
+    ("no_count", ply(count="many"), "error", "line 3 is not understood"),
+    ("zero_count", header("element vertex 0", *PROPERTIES), "error", "contains no points"),
+    # headers
+    ("crlf_text", ply(order="ascii", newline="\r\n"), "mesh", ""),
+    ("crlf_header_binary", ply(newline="\r\n"), "mesh", ""),
+    ("cr_text", ply(order="ascii", newline="\r"), "mesh", ""),
+    ("cr_header_binary", ply(newline="\r"), "mesh", ""),
+    ("byte_order_mark", b"\xef\xbb\xbf" + TEXT, "mesh", ""),
+    ("comments", ply(before="comment é \x00 %s\nobj_info num_cols 512\n\ncomment", after="comment"), "mesh", ""),
+    ("endless_header_line", ply(before="comment " + "x" * (1 << 20)), "error", "no end_header within"),
+    ("endless_header", ply(before="comment\n" * 200_000), "error", "no end_header within"),
+    ("unknown_keyword", ply(before="elephant 7"), "error", "line 3 is not understood: 'elephant 7'"),
+    ("no_format", header("element vertex 1", first="comment"), "error", "no format"),
+    ("unknown_encoding", header(first="format binary_middle_endian 1.0"), "error", "line 2 is not understood"),
+    ("property_before_element", ply(before="property float x"), "error", "line 3 is not understood"),
+    ("unknown_type", header("element vertex 1", "property quad x"), "error", "line 4 is not understood"),
+    ("no_vertex_element", header("element point 1", "property float x"), "error", "no element 'vertex'"),
+    ("two_vertex_elements", ply(after="element vertex 3\nproperty float x"), "error", "2 elements 'vertex'"),
+    ("vertex_without_properties", header("element vertex 9"), "error", "no property 'x'"),
+    ("no_z", ply(names=("x", "y", *NORMAL)), "error", "no property 'z'"),
+    ("list_as_coordinate", ply(types={"x": "list uchar float"}, order="ascii"), "error", "'x' is a list"),
+    ("property_twice", ply(names=(*XYZ, "x", *NORMAL)), "error", "'x' is declared 2 times"),
+    # what PLY allows
+    ("text", TEXT, "mesh", ""),
+    ("big_endian", ply(order=">"), "mesh", ""),
+    ("double", ply(type_="double"), "mesh", ""),
+    ("mixed_types_and_order", ply(names=(*NORMAL, *XYZ)[::-1], types={"x": "double", "ny": "double"}), "mesh", ""),
+    ("integer_coordinates", ply(np.round(1000 * P), N, types=dict.fromkeys(XYZ, "short")), "mesh", ""),
+    ("colours", ply(names=("red", *XYZ, "green", *NORMAL, "blue"), extra=COLOURS), "mesh", ""),
+    ("colours_text", ply(names=("red", *XYZ, "green", *NORMAL, "blue"), extra=COLOURS, order="ascii"), "mesh", ""),
+    ("faces_after", ply(after=FACES) + lists(MIXED), "mesh", ""),
+    ("faces_after_truncated", ply(after=FACES) + lists(MIXED)[:-9], "mesh", ""),
+    ("triangles_before", ply(before=FACES, data_before=lists([3] * 60)), "mesh", ""),
+    ("polygons_before", ply(before=FACES, data_before=lists(MIXED)), "mesh", ""),
+    ("polygons_before_big_endian", ply(before=FACES, data_before=lists(MIXED, ">"), order=">"), "mesh", ""),
+    ("polygons_before_text", ply(before=FACES, data_before=lists(MIXED, "ascii"), order="ascii"), "mesh", ""),
+    ("unknown_elements", ply(before=ODD, data_before=b"abcd"), "mesh", ""),
+    ("lists_in_vertices", with_lists("<"), "mesh", ""),
+    ("lists_in_vertices_text", with_lists("ascii"), "mesh", ""),
+    ("huge_list_before", ply(before=FACES, data_before=b"\xff"), "error", "the data end after"),
+    ("negative_list", ply(before=FACES.replace("uchar", "char"), data_before=b"\xff"), "error", "list of length -1"),
+    # text
+    ("nan_and_inf_words", reworded(b"nan", b"NaN", b"inf", b"-Infinity", b"1e999"), "warning", "5 not finite"),
+    ("nan_words_of_windows", reworded(b"-1.#IND", b"1.#QNAN", b"-nan(ind)"), "warning", "3 not finite"),
+    ("word_in_text", reworded(b"zero"), "error", "is not a number"),
+    ("decimal_commas", reworded(b"0,5"), "error", "'0,5' is not a number"),
+    ("nul_in_text", reworded(b"\x00"), "error", "is not a number"),
+    ("short_lines", ply(order="ascii", after="property float extra"), "error", "the line has 6"),
+    ("long_lines", LONG.replace(b"property uchar red\n", b"", 1), "error", "the line has 7"),
+    ("one_long_line", TEXT.rstrip() + b" 7\n", "error", "the line has 7"),
+    ("blank_lines", TEXT.replace(b"\n-0", b"\n \n\n-0", 30), "mesh", ""),
+    ("wrapped_lines", reworded(b"0.5\n"), "error", "the line has 1"),
+    ("bad_list_length_text", with_lists("ascii").replace(b"\n0 ", b"\n-1 ", 1), "error", "the length of a list"),
+]
+
+_OTHER_FORMATS = [
+    ("obj", obj(P, N), "mesh", "", ".obj"),
+    ("obj_faces", obj(P, N[::-1], "f 1//400 2//399 3//398\nf -1/1/1 -2//2 -3/3/3"), "warning", "394 without", ".obj"),
+    ("obj_no_normals", obj(P, N[:0]), "error", "have no normals", ".obj"),
+    ("obj_few_normals", obj(P, N[:3]), "error", "400 vertices but 3 normals", ".obj"),
+    ("obj_bad_index", obj(P, N, "f 1//1 2//2 -9999//3"), "error", "that are not there", ".obj"),
+    ("obj_short_line", obj(P, N) + b"v 1 2\n", "error", "line 802", ".obj"),
+    ("obj_garbage", bytes(range(256)), "error", "no vertices", ".obj"),
+    ("off", off(P, N), "mesh", "", ".off"),
+    ("off_no_normals", off(P, N[:, :0], "OFF"), "error", "have no normals", ".off"),
+    ("off_truncated", off(P, N)[:5000], "error", "the file is truncated", ".off"),
+    ("off_huge_count", off(P, N, count=2 * 10**9), "error", "400 lines follow", ".off"),
+    ("off_negative_count", off(P, N, count=-5), "error", "no vertex count", ".off"),
+    ("stl", bytes(84), "error", "no vertex normals", ".stl"),
+    ("unknown_format", b"0 0 0 0 0 1\n", "error", "convert it to PLY", ".xyz"),
+    ("ply_by_another_name", ply(), "mesh", "", ".dat"),
+]
+
+CORPUS = [
+    *(
+        Case(name, lambda path, data=data: path.write_bytes(data), outcome, message, *suffix)
+        for name, data, outcome, message, *suffix in _FILES + _OTHER_FORMATS
+    ),
+    Case("missing", lambda path: None, "error", "No such file"),
+    Case("directory", lambda path: path.mkdir(), "error", "is a directory"),
+    Case("in_a_missing_directory", lambda path: None, "error", "No such file", "/cloud.ply"),
+]
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    sys.stdout.write(f"{len([case.file(folder) for case in CORPUS])} inputs in {folder}\n")

@@ -1,0 +1,40 @@
+"""Running the scripts in this process, as a user would from a shell."""
+
+import contextlib
+import importlib.util
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from neural_splines.clouds import OrientedCloud
+from neural_splines.files import save_mesh
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+
+def run(script: str, *args) -> Outcome:
+    """main() of a script with these arguments; its exit code and what it printed."""
+    spec = importlib.util.spec_from_file_location("script", ROOT / script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            module.main([str(a) for a in args])
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    return Outcome(code, out.getvalue(), err.getvalue())
+
+
+def write_cloud(path, cloud: OrientedCloud) -> Path:
+    save_mesh(path, cloud.points, cloud.normals, np.empty((0, 3), int))
+    return Path(path)

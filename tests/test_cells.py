@@ -1,0 +1,246 @@
+"""Laws of the cells: they share out points and space, and their blend is one field."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from shapes import hemisphere, knot, sphere, torus
+
+from neural_splines.cell_fitting import FitProblem, Members, Smoothing, fit_cells
+from neural_splines.cells import BlendedField, adaptive_cells, morton_codes, morton_coordinates, uniform_cells
+from neural_splines.geometry import Box
+from neural_splines.kernels import make_kernel
+from neural_splines.products import resolve
+from neural_splines.solvers import direct
+
+CPU = resolve("cpu")
+KERNEL = make_kernel("neural-spline", 1.0).covering(0.9, 0.9)
+
+
+def cells_of(cloud, kind, overlap=0.25):
+    box = cloud.box.scaled(1.1)
+    if kind == "adaptive":
+        return adaptive_cells(box, cloud.points, 60, overlap, 0)
+    return uniform_cells(box, cloud.points, kind, overlap, 0)
+
+
+KINDS = pytest.mark.parametrize("kind", ["adaptive", 2, 5])
+
+
+@KINDS
+def test_every_point_has_one_own_cell(kind):
+    cloud = knot(2000)
+    cells = cells_of(cloud, kind)
+    x = cloud.points[:, None, :]
+    own = ((x >= cells.lower) & (x < cells.upper)).all(-1)
+    assert (own.sum(1) == 1).all()
+    assert own.any(0).all()  # no empty cell
+    if kind == "adaptive":
+        assert own.sum(0).max() <= 60
+
+
+@KINDS
+@pytest.mark.parametrize("overlap", [0.0, 0.1, 0.25, 1.0])
+def test_containing_matches_brute_force(kind, overlap, generator):
+    cloud = torus(1500)
+    cells = cells_of(cloud, kind, overlap)
+    box = cloud.box.scaled(1.3)
+    points = box.lower + torch.rand(800, 3, generator=generator, dtype=torch.float64) * box.sides
+    x = points[:, None, :]
+    for (point, cell), margin in ((cells.containing(points), cells.reach), (cells.members(points), cells.padding)):
+        m = margin[:, None]
+        expected = ((x > cells.lower - m) & (x < cells.upper + m)).all(-1)
+        found = torch.zeros_like(expected)
+        found[point, cell] = True
+        assert torch.equal(found, expected)
+        assert len(point) == expected.sum()
+        assert (point.diff() >= 0).all()
+
+
+def test_uniform_weights_sum_to_one_inside():
+    """Smoothstep ramps of equal cells need no normalisation: S(t) + S(1 - t) = 1."""
+    cloud = sphere(20_000)
+    box = cloud.box.scaled(1.1)
+    cells = uniform_cells(box, box.lower + torch.rand(4000, 3, dtype=torch.float64) * box.sides, 4, 0.3, 0)
+    assert len(cells) == 64
+    interior = Box.around(cloud.points).scaled(0.8)
+    points = interior.lower + torch.rand(500, 3, dtype=torch.float64) * interior.sides
+    point, cell = cells.containing(points)
+    total = torch.zeros(500, dtype=torch.float64).index_add_(0, point, cells.weights(points[point], cell)[0])
+    assert torch.allclose(total, torch.ones_like(total), atol=3e-5)  # 27 cells within reach
+
+
+def models_of_a_plane(cells, offset=0.0):
+    """Models that all represent the linear field x - y + 2 z + offset, in world units, up to 1e-3."""
+    g = torch.Generator().manual_seed(0)
+    centers = torch.rand(400, 3, generator=g, dtype=torch.float64) - 0.5
+    K = KERNEL(centers, centers) + 1e-10 * torch.eye(400, dtype=torch.float64)
+    plane = torch.tensor([1.0, -1.0, 2.0], dtype=torch.float64)
+    all_centers, coefficients = [], []
+    for c in range(len(cells)):
+        world = centers / cells.scales[c] + cells.centers[c]
+        all_centers.append(centers)
+        coefficients.append(torch.linalg.solve(K, (world @ plane + offset) * cells.scales[c]))
+    offsets = torch.arange(len(cells) + 1) * 400
+    return BlendedField(cells, KERNEL, torch.cat(all_centers), torch.cat(coefficients), offsets, CPU), plane
+
+
+@pytest.mark.parametrize("kind", ["adaptive", 3])
+def test_partition_of_unity_reproduces_a_common_field(kind):
+    """Where all cells agree so does the blend: normalised weights sum to one, and their gradients to zero."""
+    cloud = sphere(500)
+    field, plane = models_of_a_plane(cells_of(cloud, kind))
+    points = cloud.points[:100] * 0.999
+    assert torch.allclose(field.evaluate(points), points @ plane, atol=1e-2)
+    value, slope = field.gradient(points)
+    assert torch.allclose(value, field.evaluate(points), atol=1e-12)
+    assert torch.allclose(slope, plane.expand_as(slope), atol=0.1)
+
+
+def fitted(cloud, cells, eps=0.02, centers=100, smoothing=Smoothing(1e-7), compute=CPU):
+    members = Members.of(cells, cloud.points)
+    generator = torch.Generator().manual_seed(0)
+    problem = FitProblem(cloud, cells, members, KERNEL, compute, eps, centers, "blue-noise", generator)
+    models = fit_cells(problem, smoothing)
+    return BlendedField(cells, KERNEL, models.centers, models.coefficients, models.offsets, compute), models
+
+
+@pytest.mark.parametrize("kind", ["adaptive", 3])
+def test_the_gradient_is_the_derivative_of_the_blend(kind):
+    """Also where cells disagree and weights vary."""
+    cloud = torus(1200)
+    field, _ = fitted(cloud, cells_of(cloud, kind))
+    points, h = cloud.points[:200] * 1.003, 1e-6
+    _, slope = field.gradient(points)
+    for axis in range(3):
+        step = torch.zeros(3, dtype=torch.float64)
+        step[axis] = h
+        numeric = (field.evaluate(points + step) - field.evaluate(points - step)) / (2 * h)
+        assert torch.allclose(slope[:, axis], numeric, atol=1e-4)
+
+
+def test_the_blend_is_continuous_across_cells():
+    cloud = sphere(3000)
+    cells = cells_of(cloud, "adaptive")
+    field, _ = fitted(cloud, cells)
+    walls = cells.upper[:, 0]
+    on_wall = cloud.points[:200].clone()
+    on_wall[:, 0] = walls[(cloud.points[:200, :1] - walls).abs().argmin(1)]
+    on_wall = on_wall[field.evaluate(on_wall).isfinite()]
+    step = torch.tensor([1e-9, 0.0, 0.0], dtype=torch.float64)
+    assert len(on_wall) > 50
+    jump = field.evaluate(on_wall + step) - field.evaluate(on_wall - step)
+    assert jump.abs().max() < 1e-7
+
+
+def test_the_field_is_undefined_away_from_cells():
+    cloud = sphere(500)
+    field, _ = fitted(cloud, cells_of(cloud, 4))
+    values = field.evaluate(torch.tensor([[0.0, 0.0, 0.0], [9.0, 9.0, 9.0], [1.0, 0.0, 0.0]], dtype=torch.float64))
+    assert values.isnan().tolist() == [True, True, False]
+
+
+def test_hard_weights_take_the_own_cell_alone():
+    cloud = sphere(2000)
+    cells = uniform_cells(cloud.box.scaled(1.1), cloud.points, 3, 0.25, 0, blend=False)
+    hard, models = fitted(cloud, cells)
+    c = 5
+    inside = cloud.points[((cloud.points >= cells.lower[c]) & (cloud.points < cells.upper[c])).all(1)]
+    one = BlendedField(
+        cells.subset(torch.tensor([c])),
+        KERNEL,
+        models.centers[models.offsets[c] : models.offsets[c + 1]],
+        models.coefficients[models.offsets[c] : models.offsets[c + 1]],
+        torch.tensor([0, int(models.offsets[c + 1] - models.offsets[c])]),
+        CPU,
+    )
+    assert torch.allclose(hard.evaluate(inside), one.evaluate(inside), atol=1e-9)
+
+
+@pytest.mark.parametrize("mode", ["random", "blue-noise", "k-means"])
+def test_a_cell_fits_its_points(mode):
+    cloud = sphere(1500)
+    cells = cells_of(cloud, "adaptive")
+    members = Members.of(cells, cloud.points)
+    problem = FitProblem(cloud, cells, members, KERNEL, CPU, 0.02, 120, mode, torch.Generator().manual_seed(0))
+    models = fit_cells(problem, Smoothing(1e-8))
+    assert not models.failed
+    field = BlendedField(cells, KERNEL, models.centers, models.coefficients, models.offsets, CPU)
+    # the spacing is 0.09 and eps 0.02: errors stay well below both
+    assert field.evaluate(cloud.points).abs().max() < 4e-3
+    assert field.evaluate(cloud.points).abs().mean() < 1e-3
+    assert torch.allclose(
+        field.evaluate(cloud.points + 0.02 * cloud.normals), torch.full((1500,), 0.02, dtype=torch.float64), atol=5e-3
+    )
+
+
+def test_batching_does_not_change_the_models(monkeypatch):
+    cloud = torus(1500)
+    cells = cells_of(cloud, "adaptive")
+    field, one = fitted(cloud, cells)
+    monkeypatch.setattr("neural_splines.cell_fitting.CPU_BATCH_BYTES", 1)
+    alone, other = fitted(cloud, cells)
+    assert torch.equal(one.centers, other.centers)
+    # the systems' condition numbers of some 1e8 amplify another order of summation
+    assert (field.evaluate(cloud.points) - alone.evaluate(cloud.points)).abs().max() < 1e-7
+
+
+def test_a_cell_that_cannot_be_solved_is_reported_and_the_others_live(monkeypatch):
+    cloud = sphere(1500)
+    cells = cells_of(cloud, "adaptive")
+    honest = direct.gram
+
+    def sabotage(K, weights):
+        A = honest(K, weights)
+        A[0].fill_(float("nan"))
+        return A
+
+    monkeypatch.setattr(direct, "gram", sabotage)
+    field, models = fitted(cloud, cells)
+    assert 0 < len(models.failed) < len(cells)
+    assert "not positive definite" in models.failed[0][1]
+    assert field.evaluate(cloud.points).isfinite().any()
+
+
+def test_smoothing_follows_the_noise():
+    """Clean points ask for little smoothing, noisy ones for more."""
+    from neural_splines.smoothing import choose_smoothing
+
+    chosen = []
+    for noise in (0.0, 0.02):
+        cloud = sphere(3000)
+        g = torch.Generator().manual_seed(5)
+        moved = cloud.points + noise * torch.randn(3000, 1, generator=g, dtype=torch.float64) * cloud.normals
+        cloud = replace(cloud, points=moved)
+        cells = cells_of(cloud, "adaptive")
+        members = Members.of(cells, cloud.points)
+        problem = FitProblem(cloud, cells, members, KERNEL, CPU, 0.02, 100, "blue-noise", g)
+        choice = choose_smoothing(problem, torch.Generator().manual_seed(0))
+        assert choice.scores[choice.smoothing] == min(choice.scores.values())
+        chosen.append(choice.smoothing.regularization)
+    assert chosen[1] >= 30 * chosen[0]
+
+
+def test_morton_codes_round_trip(generator):
+    index = torch.randint(0, 2**20, (500, 3), generator=generator)
+    assert torch.equal(morton_coordinates(morton_codes(index)), index)
+
+
+def test_adaptive_cells_survive_a_cluster_far_denser_than_the_rest(generator):
+    points = torch.cat([torch.rand(50, 3, generator=generator), 0.5 + 1e-7 * torch.rand(500, 3, generator=generator)])
+    points = points.double()
+    cells = adaptive_cells(Box.around(points).scaled(1.1), points, 60, 0.25, 0)
+    own = ((points[:, None] >= cells.lower) & (points[:, None] < cells.upper)).all(-1)
+    assert (own.sum(1) == 1).all()
+
+
+def test_members_are_those_within_the_padding():
+    shape = hemisphere(1200)
+    cells = cells_of(shape, "adaptive")
+    members = Members.of(cells, shape.points)
+    c = int(members.counts.argmax())
+    mine = members.point[members.starts[c] : members.starts[c] + members.counts[c]]
+    x = shape.points
+    low, high = cells.lower[c] - cells.padding[c], cells.upper[c] + cells.padding[c]
+    expected = ((x > low) & (x < high)).all(1).nonzero()[:, 0]
+    assert torch.equal(mine.sort().values, expected)
