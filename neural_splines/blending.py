@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 
 from .cell_fitting import CellModels, FitProblem, Members, Smoothing, fit_cells
-from .cells import BlendedField, Cells, adaptive_cells, morton_order, uniform_cells
+from .cells import BlendedField, Cells, adaptive_cells, uniform_cells
 from .clouds import OrientedCloud
-from .geometry import Box
+from .geometry import Box, morton_order
 from .kernels import Kernel
 from .monitor import Monitor
 from .products import Compute
@@ -65,7 +65,8 @@ def fit_blend(
     most = 3 * len(cloud) if asked is not None and asked < 0 else asked or AUTO_CENTERS
     members = Members.of(cells, cloud.points)
     most = min(most, 3 * int(members.counts.max()))
-    kernel = kernel.covering(cells.model_radius, cells.model_radius)
+    offsets = cells.padding + eps  # constraints lie up to eps outside the padding
+    kernel = kernel.covering(cells.model_radius(cells.reach.maximum(offsets)), cells.model_radius(offsets))
     problem = FitProblem(cloud, cells, members, kernel, compute, eps, most, settings.nystrom_mode, generator)
 
     if settings.regularization is None:

@@ -165,11 +165,14 @@ class Batch:
         weights = pattern.repeat(self.K.shape[1] // 3) / self.rows[:, None]
         return weights * (torch.arange(self.K.shape[1], device=self.K.device) < self.rows[:, None])
 
-    def solve(self, smoothing: Smoothing) -> tuple[Tensor, Tensor]:
-        """(coefficients [b, m], relative jitter [b], NaN where a system cannot be solved)."""
-        base = weights = self.base_weights(smoothing.offset_weight).to(self.K.dtype)
+    def solve(self, smoothing: Smoothing, grams: Grams | None = None) -> tuple[Tensor, Tensor]:
+        """(coefficients [b, m], relative jitter [b], NaN where a system cannot be solved).
+
+        `grams` saves the first product where one batch is solved with many smoothings.
+        """
+        base = weights = self.base_weights(smoothing.offset_weight)
         for remaining in range(smoothing.robust_passes, -1, -1):
-            A = direct.gram(self.K, weights)
+            A = grams.of(smoothing.offset_weight) if grams and weights is base else direct.gram(self.K, weights)
             A += smoothing.regularization * self.gram_centers
             rhs = ((weights * self.y)[:, None, :] @ self.K)[:, 0]
             solution, jitter = direct.solve_spd(A, rhs)
@@ -184,6 +187,17 @@ class Batch:
         surface[3 * torch.arange(surface.shape[1], device=surface.device) >= self.rows[:, None]] = torch.nan
         sigma = surface.nanmedian(1, keepdim=True).values / 0.6745
         return (ROBUST_CUTOFF * sigma / residual.clamp_min(1e-300)).clamp_max(1.0)
+
+
+class Grams:
+    """K' W K of a batch for any weight of the offsets: it is linear in that weight."""
+
+    def __init__(self, batch: Batch):
+        self._surface = direct.gram(batch.K, batch.base_weights(0.0))
+        self._offsets = direct.gram(batch.K, batch.base_weights(1.0)) - self._surface
+
+    def of(self, offset_weight: float) -> Tensor:
+        return self._surface + offset_weight * self._offsets
 
 
 def _choose(problem: FitProblem, x: Tensor, rows: Tensor, columns: Tensor, u: Tensor) -> Tensor:

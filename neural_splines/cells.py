@@ -9,16 +9,16 @@ import torch
 from torch import Tensor
 
 from .errors import CloudError
-from .geometry import Box
+from .geometry import MORTON_BITS, Box, bounding_cube, morton_codes, morton_coordinates
 from .kernels import Kernel
 from .products import Compute, Segments
 
-MORTON_BITS = 20  # levels of the octree at most; 3 * 20 bits fit into an int64
 MAX_BUCKETS_PER_SIDE = 128
 PADDING_HALVINGS = 3
 REACH_WEIGHT = 1e-6
 NEGLIGIBLE = 1e-4  # shares of a blend below this are left out: they move the surface by less than rounding shows
 REACH_SPACINGS = 1.5  # of the distance to the 6th neighbour: random samples of a surface leave gaps of that radius
+MAX_REACH = 0.3  # of the cell's side: farther out the kernels would need longer polynomials
 NEIGHBOURS = 6
 PAIR_CHUNK = 1 << 19  # points evaluated at a time; each meets some two or three cells
 
@@ -62,10 +62,9 @@ class Cells:
         """World to model: the longest side of the padded box becomes 1."""
         return 1.0 / ((self.upper - self.lower).amax(1) + 2.0 * self.padding)
 
-    @property
-    def model_radius(self) -> float:
-        """No point within reach of a cell is farther from the origin of its model space."""
-        diagonal = (self.upper - self.lower + 2.0 * self.reach.maximum(self.padding)[:, None]).norm(dim=1)
+    def model_radius(self, margin: Tensor) -> float:
+        """No point within these margins of a cell is farther from the origin of its model space."""
+        diagonal = (self.upper - self.lower + 2.0 * margin[:, None]).norm(dim=1)
         return float((0.5 * diagonal * self.scales).max())
 
     @cached_property
@@ -152,8 +151,9 @@ def adaptive_cells(
     Built from sorted Morton codes, level by level, without a loop over nodes. A leaf overlaps others by
     `overlap` times its side, less where that would take in more than `max_points` beside its own.
     """
-    origin, side = _cube(box, points)
-    codes = _codes_in(box, points).sort().values
+    origin, side = bounding_cube(box)
+    origin = origin.to(points.device)
+    codes = morton_codes(box, points).sort().values
     lowers, sizes = [], []
     open_points = torch.ones_like(codes, dtype=torch.bool)
     for level in range(MORTON_BITS + 1):
@@ -181,7 +181,8 @@ def _with_margins(lower: Tensor, upper: Tensor, padding: Tensor, points: Tensor,
     if not len(lower):
         raise CloudError("no cell holds enough points; lower --min-pts-per-cell")
     ramp = padding if blend else torch.zeros_like(padding)
-    reach = padding.maximum(REACH_SPACINGS * _spacing(lower, upper, points))
+    reach = (REACH_SPACINGS * _spacing(lower, upper, points)).minimum(MAX_REACH * (upper - lower).amax(1))
+    reach = reach.maximum(padding)
     return Cells(lower, upper, padding, ramp, reach)
 
 
@@ -195,40 +196,6 @@ def _spacing(lower: Tensor, upper: Tensor, points: Tensor) -> Tensor:
     k = min(NEIGHBOURS + 1, len(cloud))
     distance = tree.query(cloud[middle], k=[k], workers=-1)[0][:, 0]
     return torch.from_numpy(distance).to(points.device)
-
-
-def morton_order(box: Box, points: Tensor) -> Tensor:
-    """The order of points [n, 3] along a space-filling (Morton) curve of the cube around the box."""
-    return _codes_in(box, points).argsort(stable=True)
-
-
-def _cube(box: Box, points: Tensor) -> tuple[Tensor, float]:
-    side = float(box.sides.max()) * (1.0 + 1e-9)
-    return (box.center - 0.5 * side).to(points.device), side
-
-
-def _codes_in(box: Box, points: Tensor) -> Tensor:
-    origin, side = _cube(box, points)
-    grid = ((points - origin) * (2**MORTON_BITS / side)).floor().long().clamp(0, 2**MORTON_BITS - 1)
-    return morton_codes(grid)
-
-
-def morton_codes(index: Tensor) -> Tensor:
-    """Interleaved bits of non-negative indices [n, 3] below 2^MORTON_BITS."""
-    code = torch.zeros_like(index[:, 0])
-    for bit in range(MORTON_BITS):
-        for axis in range(3):
-            code |= (index[:, axis] >> bit & 1) << 3 * bit + axis
-    return code
-
-
-def morton_coordinates(code: Tensor) -> Tensor:
-    """The indices [n, 3] of Morton codes [n]."""
-    index = torch.zeros(len(code), 3, dtype=torch.int64, device=code.device)
-    for bit in range(MORTON_BITS):
-        for axis in range(3):
-            index[:, axis] |= (code >> 3 * bit + axis & 1) << bit
-    return index
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import warnings
 
 from .errors import NeuralSplinesError, ReconstructionWarning
 from .monitor import Monitor
-from .settings import BACKENDS, DTYPES, KERNELS, NYSTROM_MODES, WEIGHT_TYPES, CellSettings, Settings
+from .settings import ADAPTIVE_VARIANCE, BACKENDS, DTYPES, KERNELS, NYSTROM_MODES, WEIGHT_TYPES, CellSettings, Settings
 
 AUTO = "auto"
 
@@ -73,9 +73,10 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
     fit.add_argument(
         "--outer-layer-variance",
         type=float,
-        default=d.outer_layer_variance,
+        default=argparse.SUPPRESS,
         metavar="V",
-        help="variance of the outer layer's weights in the neural-spline kernel" + shown,
+        help="variance of the outer layer's weights in the neural-spline kernel "
+        f"(default: {d.outer_layer_variance}; with adaptive cells {ADAPTIVE_VARIANCE})",
     )
     fit.add_argument(
         "--nystrom-mode", choices=NYSTROM_MODES, default=d.nystrom_mode, help="how centres are chosen" + shown
@@ -217,7 +218,9 @@ def settings_from(args: argparse.Namespace, cells: CellSettings | None = None) -
         nystrom_mode=args.nystrom_mode,
         voxel_downsample_threshold=args.voxel_downsample_threshold,
         kernel=args.kernel,
-        outer_layer_variance=args.outer_layer_variance,
+        outer_layer_variance=getattr(
+            args, "outer_layer_variance", ADAPTIVE_VARIANCE if adaptive else Settings.outer_layer_variance
+        ),
         seed=time.time_ns() % 2**31 if args.seed is None else args.seed,
         cg_max_iters=args.cg_max_iters,
         cg_stop_thresh=args.cg_stop_thresh,

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+MORTON_BITS = 20  # levels of an octree at most; 3 * 20 bits fit into an int64
+
 
 @dataclass(frozen=True)
 class Box:
@@ -87,3 +89,35 @@ def offset_triples(points: Tensor, normals: Tensor, eps: float) -> tuple[Tensor,
     values = points.new_zeros(3, len(points))
     values[1], values[2] = eps, -eps
     return positions, values.reshape(-1)
+
+
+def bounding_cube(box: Box) -> tuple[Tensor, float]:
+    """Origin and side of the cube around a box, a hair larger."""
+    side = float(box.sides.max()) * (1.0 + 1e-9)
+    return box.center - 0.5 * side, side
+
+
+def morton_codes(box: Box, points: Tensor) -> Tensor:
+    """Codes [n] of points [n, 3] along a space-filling curve: the interleaved bits of their octree cells."""
+    origin, side = bounding_cube(box)
+    index = ((points - origin.to(points.device)) * (2**MORTON_BITS / side)).floor().long()
+    index = index.clamp(0, 2**MORTON_BITS - 1)
+    code = torch.zeros_like(index[:, 0])
+    for bit in range(MORTON_BITS):
+        for axis in range(3):
+            code |= (index[:, axis] >> bit & 1) << 3 * bit + axis
+    return code
+
+
+def morton_coordinates(code: Tensor) -> Tensor:
+    """The octree cells [n, 3] of Morton codes [n]."""
+    index = torch.zeros(len(code), 3, dtype=torch.int64, device=code.device)
+    for bit in range(MORTON_BITS):
+        for axis in range(3):
+            index[:, axis] |= (code >> 3 * bit + axis & 1) << bit
+    return index
+
+
+def morton_order(box: Box, points: Tensor) -> Tensor:
+    """The order of points [n, 3] along the curve: neighbours in it are neighbours in space."""
+    return morton_codes(box, points).argsort(stable=True)

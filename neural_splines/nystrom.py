@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from .errors import SettingsError
+from .geometry import Box, morton_order
 
 KMEANS_ITERATIONS = 10  # the inertia falls by under 1 % in later ones
 
@@ -30,14 +31,20 @@ def choose_centers(points: Tensor, count: int, mode: str, generator: torch.Gener
 
 
 def farthest_points(points: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Indices [count] of a farthest-point sampling from a random start (bucketed k-d tree, `fpsample`)."""
-    import fpsample
+    """Indices [count] of a farthest-point sampling of points [n, 3] from a random start.
+
+    Every point keeps its distance to the nearest chosen one; the farthest is chosen next. Points lie in
+    buckets along a space-filling curve; a bucket is visited only if the new point can be nearer to one
+    of its points than what it has, by its bounding box (Han et al., QuickFPS, 2023).
+    """
+    from .farthest import sample
 
     first = int(torch.randint(len(points), (1,), generator=generator))
-    height = max(1, min(9, (len(points) // 512).bit_length()))  # some hundreds of points a bucket
-    coordinates = points.float().cpu().numpy()
-    chosen = fpsample.bucket_fps_kdline_sampling(coordinates, count, height, start_idx=first)
-    return torch.from_numpy(chosen.astype("int64"))
+    box = Box.around(points)
+    order = morton_order(box, points.cpu())
+    place = order.argsort()
+    chosen = sample(points.cpu()[order].contiguous().numpy(), count, int(place[first]))
+    return order[torch.from_numpy(chosen)]
 
 
 def _lloyd(points: Tensor, centers: Tensor) -> Tensor:

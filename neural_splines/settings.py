@@ -12,6 +12,7 @@ NYSTROM_MODES = ("random", "blue-noise", "k-means")
 DTYPES = ("float64", "float32")
 BACKENDS = ("auto", "torch", "numba", "triton", "keops")
 WEIGHT_TYPES = ("trilinear", "none")
+ADAPTIVE_VARIANCE = 0.0  # the smoothest kernel of the family: better than 1 on clean and on noisy scans
 MAX_SCALE = 3.0  # beyond it the far corners of the box leave the kernels' polynomials
 
 

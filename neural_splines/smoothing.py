@@ -7,28 +7,24 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from .cell_fitting import Batch, FitProblem, Members, Smoothing
+from .cell_fitting import Batch, FitProblem, Grams, Members, Smoothing
 from .products import Segments
 
 SAMPLE_CELLS = 40
 HELD_OUT = 0.15
 TRIMMED = 0.1  # the share of the largest distances that the mean leaves out
-CANDIDATES = (
-    Smoothing(1e-8),
-    Smoothing(1e-7),
-    Smoothing(1e-6, 0.3),
-    Smoothing(1e-5, 0.3),
-    Smoothing(1e-5, 0.3, 2),
-    Smoothing(3e-5, 0.3, 2),
-    Smoothing(1e-4, 0.3, 2),
-    Smoothing(3e-4, 0.3, 2),
-    Smoothing(1e-3, 0.3, 2),
+# From little smoothing to much. The distance falls and rises along it, so a few levels find the minimum.
+LADDER = (
+    *(Smoothing(x) for x in (1e-9, 1e-8)),
+    Smoothing(1e-7, 0.3),
+    *(Smoothing(x, 0.3, 2) for x in (3e-7, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3)),
 )
+FIRST = (1, 4, 7)  # the levels measured first; then the neighbours of the best until it is a minimum
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The best smoothing, and the trimmed mean distance [world units] of held-out points for every candidate."""
+    """The best smoothing, and the trimmed mean distance of held-out points (world units) for each level tried."""
 
     smoothing: Smoothing
     scores: dict[Smoothing, float]
@@ -55,21 +51,28 @@ def choose_smoothing(problem: FitProblem, generator: torch.Generator) -> Choice:
     judges = Members.grouped(point[held], cell[held], len(sample))
     small = replace(problem, cells=sample, members=training, generator=generator)
 
-    distances: dict[Smoothing, list[Tensor]] = {candidate: [] for candidate in CANDIDATES}
-    for batch in small.batches():
-        for candidate in CANDIDATES:
-            solution, jitter = batch.solve(candidate)
-            if not bool(jitter.isnan().any()):
-                distances[candidate].append(_held_out_distances(small, batch, solution, judges))
-    scores = {candidate: _trimmed_mean(torch.cat(d)) for candidate, d in distances.items() if d}
-    if not scores:
-        return Choice(CANDIDATES[-1], {CANDIDATES[-1]: float("nan")})
-    return Choice(min(scores, key=scores.get), scores)
+    batches = [(batch, Grams(batch)) for batch in small.batches()]
+
+    def score(level: int) -> float:
+        distances = []
+        for batch, grams in batches:
+            solution, jitter = batch.solve(LADDER[level], grams)
+            solved = ~jitter.isnan()
+            distances.append(_held_out_distances(small, batch, solution, judges, solved))
+        return _trimmed_mean(torch.cat(distances))
+
+    scores = {level: score(level) for level in FIRST}
+    while True:
+        best = min(scores, key=scores.get)
+        ahead = [level for level in (best - 1, best + 1) if 0 <= level < len(LADDER) and level not in scores]
+        if not ahead:
+            return Choice(LADDER[best], {LADDER[level]: scores[level] for level in sorted(scores)})
+        scores |= {level: score(level) for level in ahead}
 
 
-def _held_out_distances(problem: FitProblem, batch: Batch, solution: Tensor, judges: Members) -> Tensor:
+def _held_out_distances(problem: FitProblem, batch: Batch, solution: Tensor, judges: Members, solved: Tensor) -> Tensor:
     cells, device = problem.cells, batch.cell.device
-    counts = judges.counts[batch.cell]
+    counts = judges.counts[batch.cell] * solved
     rank = torch.arange(int(counts.max()) if len(counts) else 0, device=device)
     live = rank < counts[:, None]
     index = judges.point[(judges.starts[batch.cell, None] + rank).clamp_max(max(len(judges.point) - 1, 0))[live]]

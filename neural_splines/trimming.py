@@ -9,8 +9,8 @@ from torch import Tensor
 from .meshing import Mesh
 
 NEIGHBOURS = 6  # the local spacing of a cloud is the distance to this neighbour, about 1.4 / sqrt(density)
-OPEN_SPACINGS = 1.0  # the mesh of an open surface ends about so many spacings beyond the last points
-GAP_SPACINGS = 2.5  # a gap whose middle is at most so many spacings from a point is carried across
+OPEN_SPACINGS = 0.7  # the mesh of an open surface ends about so many spacings beyond the last points
+GAP_SPACINGS = 1.6  # a gap whose middle is at most so many spacings from a point is carried across
 
 
 def keep_faces(mesh: Mesh, mask: Tensor) -> Mesh:

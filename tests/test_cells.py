@@ -7,14 +7,14 @@ import torch
 from shapes import hemisphere, knot, sphere, torus
 
 from neural_splines.cell_fitting import FitProblem, Members, Smoothing, fit_cells
-from neural_splines.cells import BlendedField, adaptive_cells, morton_codes, morton_coordinates, uniform_cells
-from neural_splines.geometry import Box
+from neural_splines.cells import BlendedField, adaptive_cells, uniform_cells
+from neural_splines.geometry import MORTON_BITS, Box, bounding_cube, morton_codes, morton_coordinates
 from neural_splines.kernels import make_kernel
 from neural_splines.products import resolve
 from neural_splines.solvers import direct
 
 CPU = resolve("cpu")
-KERNEL = make_kernel("neural-spline", 1.0).covering(0.9, 0.9)
+KERNEL = make_kernel("neural-spline", 1.0).covering(1.6, 1.6)
 
 
 def cells_of(cloud, kind, overlap=0.25):
@@ -97,12 +97,12 @@ def test_partition_of_unity_reproduces_a_common_field(kind):
     assert torch.allclose(slope, plane.expand_as(slope), atol=0.1)
 
 
-def fitted(cloud, cells, eps=0.02, centers=100, smoothing=Smoothing(1e-7), compute=CPU):
+def fitted(cloud, cells, eps=0.02, centers=100):
     members = Members.of(cells, cloud.points)
     generator = torch.Generator().manual_seed(0)
-    problem = FitProblem(cloud, cells, members, KERNEL, compute, eps, centers, "blue-noise", generator)
-    models = fit_cells(problem, smoothing)
-    return BlendedField(cells, KERNEL, models.centers, models.coefficients, models.offsets, compute), models
+    problem = FitProblem(cloud, cells, members, KERNEL, CPU, eps, centers, "blue-noise", generator)
+    models = fit_cells(problem, Smoothing(1e-7))
+    return BlendedField(cells, KERNEL, models.centers, models.coefficients, models.offsets, CPU), models
 
 
 @pytest.mark.parametrize("kind", ["adaptive", 3])
@@ -221,9 +221,12 @@ def test_smoothing_follows_the_noise():
     assert chosen[1] >= 30 * chosen[0]
 
 
-def test_morton_codes_round_trip(generator):
-    index = torch.randint(0, 2**20, (500, 3), generator=generator)
-    assert torch.equal(morton_coordinates(morton_codes(index)), index)
+def test_morton_codes_name_octree_cells(generator):
+    points = torch.rand(500, 3, generator=generator, dtype=torch.float64)
+    box = Box.around(points)
+    origin, side = bounding_cube(box)
+    cell = morton_coordinates(morton_codes(box, points)) * (side / 2**MORTON_BITS) + origin
+    assert ((points >= cell - 1e-12) & (points <= cell + side / 2**MORTON_BITS + 1e-12)).all()
 
 
 def test_adaptive_cells_survive_a_cluster_far_denser_than_the_rest(generator):

@@ -12,6 +12,7 @@ import math
 import numpy as np
 import torch
 from numba import njit, prange
+from numba.extending import overload
 from torch import Tensor
 
 from ..geometry import lift
@@ -79,12 +80,19 @@ def _tasks(x: Tensor, y: Tensor, segments: Segments | None) -> np.ndarray:
     return np.stack([first, np.minimum(first + ROWS, stops[problem]), columns[problem], columns[problem + 1]], 1)
 
 
-@njit(inline="always")
 def _horner(coefficients, w):
-    value = coefficients[len(coefficients) - 1]
-    for k in range(len(coefficients) - 1):
-        value = value * w + coefficients[len(coefficients) - 2 - k]
-    return value
+    """The polynomial with these coefficients (a tuple, from low to high degree) at w."""
+    raise NotImplementedError("compiled code only")
+
+
+@overload(_horner, inline="always")
+def _horner_of_length(coefficients, w):
+    """Straight-line code for the length of the tuple: LLVM gives up unrolling long loops, and then on SIMD."""
+    steps = [f"    value = value * w + coefficients[{k}]" for k in range(coefficients.count - 2, -1, -1)]
+    lines = ["def horner(coefficients, w):", f"    value = coefficients[{coefficients.count - 1}]", *steps]
+    namespace = {}
+    exec("\n".join([*lines, "    return value"]), namespace)
+    return namespace["horner"]
 
 
 @_jit

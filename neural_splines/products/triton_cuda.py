@@ -4,9 +4,9 @@ A thread owns some rows; columns come one after another, the same for all, as sc
 registers and no thread waits for another. Long sums are split over programs and added up in order: no
 result depends on the order in which programs run, and every result is reproducible bit by bit.
 
-The bound (H200, by its counters): a multiprocessor's scheduler starts one instruction a cycle, and one
-in float64 every second cycle with nothing beside it. `_apply_kernel` therefore does with 23 operations in
-float64 a pair for neural-spline where the plain formula takes 35:
+The bound, by an H200's counters: a scheduler starts one instruction a cycle, and one in float64 takes it
+for two (its operands fill the registers' ports). `_apply_kernel` does with 23 of these a pair for
+neural-spline, where the plain formula takes some 35, and with 9 others: 55 cycles, 94 % of its time.
   - z = 1/2 - 2 u.v is 4 operations where |u - v|^2 is 8. It has lost its digits where u and v are
     close: when a thread finds z < NEAR, its warp takes these columns again by differences.
   - 2 sqrt z is 3: a float32 reciprocal root, which other units compute, and one Newton step.
@@ -28,16 +28,19 @@ from torch import Tensor
 from ..kernels import Kernel
 from . import Segments
 
+if tuple(int(part) for part in triton.__version__.split(".")[:2]) < (3, 4):
+    raise ImportError(f"needs Triton 3.4 or later for tuples in kernels, got {triton.__version__}")
+
 # Tiles by measurement on an H200. A program is one warp, so that its threads need not wait for other warps.
 ROWS = {torch.float64: 128, torch.float32: 256}  # rows a program: 4 or 8 a thread
 GRADIENT_ROWS = {torch.float64: 64, torch.float32: 256}
-COLUMNS = 4  # columns at a time: their independent chains of operations hide latencies
-DENSE_COLUMNS, DENSE_ROWS = 256, 64  # of a matrix that one program writes
+COLUMNS = {torch.float64: 4, torch.float32: 4}  # columns at a time: independent operations hide latencies
+DENSE_COLUMNS, DENSE_ROWS = 128, 64  # of a matrix that one program writes
 PROGRAMS = 32768  # sums are split until there are so many: enough to keep all multiprocessors busy to the end
 SHORTEST = 64  # columns a program, below which its start would count
 
 SPAN = tl.constexpr(64)  # columns at a time in the sums before the loop
-NEAR = tl.constexpr(0x3ED00000)  # 2^-18, the upper half of its bits: below, 1/2 - 2 u.v costs sqrt z over 1e-13
+NEAR = tl.constexpr(0x3ED00000)  # 2^-18, the upper half of its bits: below, 1/2 - 2 u.v costs sqrt z over 6e-14
 TINY = tl.constexpr(1e-36)  # added to z, so that 1 / sqrt z exists; sqrt z changes by no more than 1e-18
 
 # Products and sums are to be contracted, which later versions of Triton no longer do by themselves.
@@ -88,7 +91,7 @@ def _sum(kernel: Kernel, x: Tensor, y: Tensor, w: Tensor, segments: Segments | N
         if gradient:
             _gradient_kernel[(blocks, splits)](*common, a, b, da, db, shift, kernel.homogeneity, rows, **OPTIONS)
         else:
-            _apply_kernel[(blocks, splits)](*common, a, b, shift, rows, COLUMNS, **OPTIONS)
+            _apply_kernel[(blocks, splits)](*common, a, b, shift, rows, COLUMNS[x.dtype], **OPTIONS)
     return partial[0] if splits == 1 else partial.sum(0)
 
 
@@ -108,12 +111,12 @@ def _tasks(segments: Segments, n: int, rows: int) -> Tensor:
 
 
 def _lift(kernel: Kernel, points: Tensor, w: Tensor | None = None) -> Tensor:
-    """Points [n, 3] as half unit vectors and w |X|^p: [n + COLUMNS, 5], the last of them with w = 0."""
-    n = len(points)
-    packed = points.new_empty(n + COLUMNS, 5)
+    """Points [n, 3] as half unit vectors and w |X|^p: [n + padding, 5], the last of them with w = 0."""
+    n, padding = len(points), COLUMNS[points.dtype]
+    packed = points.new_empty(n + padding, 5)
     w = None if w is None else w.contiguous()
-    grid = (triton.cdiv(n + COLUMNS, 256),)
-    _lift_kernel[grid](points.contiguous(), w, packed, n, kernel.homogeneity, COLUMNS, 256, **OPTIONS)
+    grid = (triton.cdiv(n + padding, 256),)
+    _lift_kernel[grid](points.contiguous(), w, packed, n, kernel.homogeneity, padding, 256, **OPTIONS)
     return packed
 
 

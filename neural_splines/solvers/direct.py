@@ -11,7 +11,7 @@ JITTER = {torch.float64: (0.0, 1e-14, 1e-12, 1e-10), torch.float32: (0.0, 1e-6, 
 
 def gram(K: Tensor, weights: Tensor) -> Tensor:
     """K' diag(weights) K for K [b, n, m], weights [b, n]: symmetric, by blocks of columns."""
-    b, n, m = K.shape
+    b, _, m = K.shape
     weighted = K * weights[:, :, None]
     step = -(-m // GRAM_BLOCKS)
     out = K.new_empty(b, m, m)
