@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Reconstruct a triangle mesh from an oriented point cloud with a smooth blend of many local neural splines."""
 
-from neural_splines import cli
+from neural_splines import cli, console
 
 
 def parse_arguments(argv=None):
@@ -14,7 +14,7 @@ def parse_arguments(argv=None):
 
 def main(argv=None) -> None:
     args = parse_arguments(argv)
-    with cli.exit_policy("fit-grid.py", args.verbose):
+    with console.exit_policy("fit-grid.py", args.verbose, args.strict):
         cli.run(args, cli.settings_from(args, cells=cli.cell_settings_from(args)))
 
 

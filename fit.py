@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Reconstruct a triangle mesh from an oriented point cloud with one neural spline."""
 
-from neural_splines import cli
+from neural_splines import cli, console
 
 
 def parse_arguments(argv=None):
@@ -24,7 +24,7 @@ def parse_arguments(argv=None):
 
 def main(argv=None) -> None:
     args = parse_arguments(argv)
-    with cli.exit_policy("fit.py", args.verbose):
+    with console.exit_policy("fit.py", args.verbose, args.strict):
         cli.run(args, cli.settings_from(args))
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Drop the faces of a mesh that lie far from the point cloud it was made from."""
 
-from neural_splines import cli
+from neural_splines import cli, console
 
 
 def parse_arguments(argv=None):
@@ -25,7 +25,7 @@ def parse_arguments(argv=None):
 
 def main(argv=None) -> None:
     args = parse_arguments(argv)
-    with cli.exit_policy("trim-surface.py", verbose=False):
+    with console.exit_policy("trim-surface.py", verbose=False):
         cli.trim_surface(args)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
-from .cell_fitting import CellModels, FitProblem, Members, Smoothing, fit_cells
+from . import memory
+from .cell_fitting import COARSER, LARGEST_EPS, CellModels, FitProblem, Members, Smoothing, fit_cells
 from .cells import BlendedField, Cells, adaptive_cells, uniform_cells
 from .clouds import OrientedCloud
 from .geometry import Box, morton_order
@@ -17,6 +18,7 @@ from .settings import CellSettings, Settings
 from .smoothing import choose_smoothing
 from .spline import NeuralSpline, fit_spline
 
+SMALL_CELLS, LARGE_CELLS = 200, 400  # points of an adaptive cell at most, for clean and for noisy clouds
 AUTO_CENTERS = 300  # of a cell; 500 gain 3 % in accuracy for twice the time
 BACKGROUND_WEIGHT = 1e-3
 BACKGROUND_POINTS, BACKGROUND_CENTERS, BACKGROUND_REGULARIZATION = 20_000, 2000, 1e-7
@@ -57,25 +59,25 @@ def fit_blend(
 ) -> CellsFit:
     """Share the points out to cells of the box, fit each, and blend."""
     monitor.phase("cells")
-    options = settings.cells
     order = morton_order(box, cloud.points.to(compute.device))
     cloud = OrientedCloud(cloud.points.to(compute.device)[order], cloud.normals.to(compute.device)[order])
-    cells = _make_cells(box, cloud, options)
-    asked = settings.num_nystrom_samples
-    most = 3 * len(cloud) if asked is not None and asked < 0 else asked or AUTO_CENTERS
-    members = Members.of(cells, cloud.points)
-    most = min(most, 3 * int(members.counts.max()))
-    offsets = cells.padding + eps  # constraints lie up to eps outside the padding
-    kernel = kernel.covering(cells.model_radius(cells.reach.maximum(offsets)), cells.model_radius(offsets))
-    problem = FitProblem(cloud, cells, members, kernel, compute, eps, most, settings.nystrom_mode, generator)
-
+    options = settings.cells
+    problem = _problem(cloud, box, kernel, eps, settings, options, compute, generator)
     if settings.regularization is None:
         monitor.phase("smoothing")
         choice = choose_smoothing(problem, generator)
+        if options.cells_per_axis is None and options.points_per_cell is None and choice.is_strong:
+            # Noise averages out over more points; clean detail never asks for larger cells.
+            larger = replace(options, points_per_cell=LARGE_CELLS)
+            other = _problem(cloud, box, kernel, eps, settings, larger, compute, generator)
+            other_choice = choose_smoothing(other, generator)
+            if other_choice.score < choice.score:
+                problem, choice = other, other_choice
         smoothing, chosen = choice.smoothing, choice.summary()
     else:
         smoothing = Smoothing(settings.regularization, settings.offset_weight or 1.0, settings.robust_passes or 0)
         chosen = ""
+    cells, kernel = problem.cells, problem.kernel
     monitor.phase("fit")
     models = fit_cells(problem, smoothing, monitor.progress)
     background = None
@@ -92,11 +94,21 @@ def fit_blend(
         background=background,
         background_weight=BACKGROUND_WEIGHT,
     )
-    warnings = [
+    warnings = _retry_warnings(models, len(cells))
+    warnings += [
         f"cell {c} at {tuple(round(v, 6) for v in cells.centers[c].tolist())} has no model: {reason}"
         for c, reason in models.failed
     ]
     return CellsFit(field, cells, models, smoothing, chosen, warnings)
+
+
+def _retry_warnings(models: CellModels, cells: int) -> list[str]:
+    if not models.retried:
+        return []
+    return [
+        f"{models.retried} of {cells} cells could not be solved as asked and got up to {COARSER[-1]:.0e} times the "
+        "regularization; raise --regularization or use --dtype float64"
+    ]
 
 
 def fit_background(cloud: OrientedCloud, kernel: Kernel, compute: Compute, generator: torch.Generator) -> NeuralSpline:
@@ -116,11 +128,30 @@ def fit_background(cloud: OrientedCloud, kernel: Kernel, compute: Compute, gener
     ).field
 
 
-def _make_cells(box: Box, cloud: OrientedCloud, options: CellSettings) -> Cells:
+def _problem(
+    cloud: OrientedCloud,
+    box: Box,
+    kernel: Kernel,
+    eps: float,
+    settings: Settings,
+    options: CellSettings,
+    compute: Compute,
+    generator: torch.Generator,
+) -> FitProblem:
+    """The cells and what each is fitted to."""
+    blend = options.weight_type == "trilinear"
     make, size = (
-        (adaptive_cells, options.points_per_cell)
+        (adaptive_cells, options.points_per_cell or SMALL_CELLS)
         if options.cells_per_axis is None
         else (uniform_cells, options.cells_per_axis)
     )
-    blend = options.weight_type == "trilinear"
-    return make(box, cloud.points, size, options.overlap, options.min_pts_per_cell, blend)
+    cells = make(box, cloud.points, size, options.overlap, options.min_pts_per_cell, blend)
+    members = Members.of(cells, cloud.points)
+    asked = settings.num_nystrom_samples
+    most = 3 * int(members.counts.max())
+    if asked is None or asked > 0:
+        most = min(most, asked or AUTO_CENTERS)
+    memory.check_cells(3 * int(members.counts.max()), most, len(cells), compute)
+    offsets = cells.padding + (LARGEST_EPS / cells.scales).clamp_max(eps)  # so far outside constraints may lie
+    kernel = kernel.covering(cells.model_radius(cells.reach.maximum(offsets)), cells.model_radius(offsets))
+    return FitProblem(cloud, cells, members, kernel, compute, eps, most, settings.nystrom_mode, generator)

@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 CPU_BATCH_BYTES = 48 << 20  # of K_nm: a few cells, so that a batch's matrices stay near the caches
 GPU_BATCH_BYTES = 4 << 30
+GPU_SHARE = 12  # of the GPU's memory: a batch takes several times the bytes of its K_nm
+LARGEST_EPS = 0.25  # of a padded cell's side: farther off, the constraints would say nothing about the surface
 ROBUST_CUTOFF = 1.5  # in standard deviations of the surface residuals
 COARSER = (1.0, 1e2, 1e4)  # factors on the regularization, tried in turn where a cell cannot be solved
 
@@ -81,7 +83,7 @@ class Members:
 
 @dataclass(frozen=True)
 class FitProblem:
-    """What the systems of all cells are made from; `eps` in world units, `max_centers` a cell."""
+    """What the systems of all cells are made from; `eps` in world units, less in tiny cells, `max_centers` a cell."""
 
     cloud: OrientedCloud
     cells: Cells
@@ -95,17 +97,40 @@ class FitProblem:
 
     def batches(self) -> Iterator[Batch]:
         """Cells in batches of similar size; the largest system of a batch sets its padding."""
+        return (Batch.make(self, *part) for part in self._parts())
+
+    def each_batch(self, work: Callable[[Batch], None]) -> None:
+        """work(batch) for all cells. One that does not fit into a GPU's memory is made and worked on in halves."""
+        parts = list(self._parts())[::-1]
+        while parts:
+            cell, most, jitter = parts.pop()
+            try:
+                work(Batch.make(self, cell, most, jitter))
+                continue
+            except torch.cuda.OutOfMemoryError:
+                if len(cell) == 1:
+                    raise
+            # Here the exception, which kept the tensors of its frames, is gone.
+            torch.cuda.empty_cache()
+            logger.warning("the GPU's memory is too small for a batch of %d cells: it is halved", len(cell))
+            parts += [(half, most, jitter) for half in reversed(cell.tensor_split(2))]
+
+    def _parts(self) -> Iterator[tuple[Tensor, int, Tensor]]:
+        """The cells [b] of every batch, the largest count of points among them, random numbers for all cells."""
         counts = self.members.counts
         order = counts.argsort(stable=True)
         sizes = counts[order].tolist()
-        budget = CPU_BATCH_BYTES if self.compute.device.type == "cpu" else GPU_BATCH_BYTES
+        budget = CPU_BATCH_BYTES
+        if self.compute.device.type == "cuda":
+            total = torch.cuda.get_device_properties(self.compute.device).total_memory
+            budget = min(GPU_BATCH_BYTES, total // GPU_SHARE)
         jitter = torch.rand(len(counts), self.max_centers, generator=self.generator, dtype=torch.float64)
         start = 0
         while start < len(sizes):
             stop = start + 1
             while stop < len(sizes) and (stop + 1 - start) * self._bytes(sizes[stop]) <= budget:
                 stop += 1
-            yield Batch.make(self, order[start:stop], sizes[stop - 1], jitter)
+            yield order[start:stop], sizes[stop - 1], jitter
             start = stop
 
     def _bytes(self, count: int) -> int:
@@ -136,7 +161,7 @@ class Batch:
         index = members.point[(members.starts[cell, None] + rank).clamp_max(len(members.point) - 1)]
         scale = cells.scales[cell]
         points = (problem.cloud.points[index] - cells.centers[cell, None]) * scale[:, None, None]
-        eps = (problem.eps * scale)[:, None, None]
+        eps = (problem.eps * scale).clamp_max(LARGEST_EPS)[:, None, None]
         normals = problem.cloud.normals[index]
         x = torch.stack([points, points + eps * normals, points - eps * normals], 2) * valid[:, :, None, None]
         x = place(x.reshape(len(cell), 3 * most, 3))
@@ -230,7 +255,9 @@ def fit_cells(
     coefficients = torch.zeros(len(centers), dtype=dtype, device=device)
     jitters, attempts = torch.full((total,), torch.nan, device=device), torch.zeros(total, device=device)
     done = 0
-    for batch in problem.batches():
+
+    def fit(batch: Batch) -> None:
+        nonlocal done
         solution, jitter = batch.solve(smoothing)
         for attempt, factor in enumerate(COARSER[1:], 1):
             bad = jitter.isnan()
@@ -251,6 +278,8 @@ def fit_cells(
             "cells %d of %d: batch of %d with up to %d constraints and %d centres",
             done, total, len(batch.cell), batch.K.shape[1], batch.K.shape[2],
         )  # fmt: skip
+
+    problem.each_batch(fit)
     failed = [
         (int(c), f"not positive definite even with regularization {smoothing.regularization * COARSER[-1]:.0e}")
         for c in jitters.isnan().nonzero()[:, 0]

@@ -162,7 +162,7 @@ def adaptive_cells(
         leaf = counts <= max_points if level < MORTON_BITS else torch.ones_like(counts, dtype=torch.bool)
         size = side / 2**level
         kept = node[leaf & (counts >= max(1, min_points))]
-        lowers.append(origin + morton_coordinates(kept) * size)
+        lowers.append(origin + morton_coordinates(kept).double() * size)
         sizes.append(torch.full((len(kept),), size, dtype=torch.float64, device=points.device))
         if bool(leaf.all()):
             break

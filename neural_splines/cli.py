@@ -1,17 +1,24 @@
-"""Arguments, messages and exit codes that the scripts share. The only module that knows argparse."""
+"""Arguments and runs that the scripts share. The only module that knows argparse."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import logging
-import sys
 import time
 import warnings
 
-from .errors import NeuralSplinesError, ReconstructionWarning
-from .monitor import Monitor
-from .settings import ADAPTIVE_VARIANCE, BACKENDS, DTYPES, KERNELS, NYSTROM_MODES, WEIGHT_TYPES, CellSettings, Settings
+from .console import ProgressMonitor
+from .errors import ReconstructionWarning
+from .settings import (
+    ADAPTIVE_VARIANCE,
+    BACKENDS,
+    DTYPES,
+    KERNELS,
+    NYSTROM_MODES,
+    SOLVERS,
+    WEIGHT_TYPES,
+    CellSettings,
+    Settings,
+)
 
 AUTO = "auto"
 
@@ -138,10 +145,21 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
         help="write {out}.pts.npz: constraints, their values, the Nyström samples, eps",
     )
     output.add_argument("--verbose", action="store_true", help="log what happens in detail")
+    output.add_argument(
+        "--strict",
+        action="store_true",
+        help="exit with code 3, after writing, if there was any warning, such as a cell without a model",
+    )
 
     where = p.add_argument_group("computation")
     where.add_argument("--device", default=d.device, help="auto, cpu, cuda or cuda:N" + shown)
     where.add_argument("--backend", choices=BACKENDS, default=d.backend, help="kernel products" + shown)
+    where.add_argument(
+        "--solver",
+        choices=SOLVERS,
+        default=d.solver,
+        help="of one spline; falkon: the FalkonML library, installed by requirements/requirements-falkon.txt" + shown,
+    )
     where.add_argument("--dtype", choices=DTYPES, default=d.dtype, help="floating-point type of the fit" + shown)
 
 
@@ -173,10 +191,11 @@ def add_cell_options(p: argparse.ArgumentParser) -> None:
     )
     cells.add_argument(
         "--points-per-cell",
-        type=int,
+        type=auto_or(int, "a number"),
         default=d.points_per_cell,
         metavar="POINTS",
-        help="adaptive cells are split until they hold at most so many points" + shown,
+        help="adaptive cells are split until they hold at most so many points; auto: 200, or 400 where held-out "
+        "points of a noisy cloud ask for it (default: auto)",
     )
     cells.add_argument("--fill-holes", action="store_true", help="close the surface where there are no points")
     cells.add_argument(
@@ -224,6 +243,7 @@ def settings_from(args: argparse.Namespace, cells: CellSettings | None = None) -
         seed=time.time_ns() % 2**31 if args.seed is None else args.seed,
         cg_max_iters=args.cg_max_iters,
         cg_stop_thresh=args.cg_stop_thresh,
+        solver=args.solver,
         dtype=args.dtype,
         device=args.device,
         backend=args.backend,
@@ -253,10 +273,12 @@ def run(args: argparse.Namespace, settings: Settings) -> None:
 
     outputs.output_paths(args.out, args.save_grid, args.save_points)
     if args.seed is None:
-        print(f"seed:     {settings.seed}")  # noqa: T201
+        print(f"seed:     {settings.seed}", flush=True)  # noqa: T201
     monitor = ProgressMonitor()
     monitor.phase("read")
     cloud, cleaning = load_point_cloud(args.input_point_cloud)
+    if cleaning.kept < cleaning.read:
+        warnings.warn(f"{cleaning.summary()}; check how the cloud was made", ReconstructionWarning, stacklevel=2)
     result = reconstruct(cloud, settings, monitor)
     monitor.phase("write")
     outputs.save(result, args.out, args.save_grid, args.save_points)
@@ -288,56 +310,3 @@ def trim_surface(args: argparse.Namespace) -> None:
     )
     files.save_mesh(args.out, mesh.vertices, mesh.normals, mesh.faces, voxel_size=lattice.voxel_size)
     print(f"{len(faces)} faces, {len(mesh.faces)} kept -> {args.out}")  # noqa: T201
-
-
-class ProgressMonitor(Monitor):
-    """Draws the current phase on standard error where that is a terminal; silent when piped."""
-
-    def __init__(self, stream=None):
-        super().__init__()
-        self.stream = stream or sys.stderr
-        self.enabled = self.stream.isatty()
-        self._bar = None
-
-    def progress(self, done: float, total: float | None, note: str = "") -> None:
-        if not self.enabled:
-            return
-        from tqdm import tqdm
-
-        if self._bar is None or self._bar.desc != self.name + ": ":
-            self.close()
-            self._bar = tqdm(total=total, desc=self.name, file=self.stream, leave=False)
-        self._bar.total = total
-        self._bar.n = done
-        self._bar.set_postfix_str(note, refresh=True)
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
-
-
-@contextlib.contextmanager
-def exit_policy(prog: str, verbose: bool):
-    """Known errors become one line on standard error and exit code 2; warnings become one line each."""
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING, format=f"{prog}: %(message)s", stream=sys.stderr, force=True
-    )
-    if verbose:
-        logging.getLogger("neural_splines").setLevel(logging.DEBUG)
-        logging.getLogger("numba").setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_: print(f"{prog}: warning: {message}", file=sys.stderr)  # noqa: T201
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("always", ReconstructionWarning)
-            yield
-    except NeuralSplinesError as error:
-        sys.exit(_fail(prog, str(error)))
-    except MemoryError as error:
-        sys.exit(_fail(prog, f"out of memory: {error}; use fewer centres, a smaller grid or --dtype float32"))
-
-
-def _fail(prog: str, message: str) -> int:
-    sys.stderr.write(f"{prog}: error: {' '.join(message.split())}\n")
-    return 2

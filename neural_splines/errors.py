@@ -31,3 +31,9 @@ class OutOfMemoryBudgetError(NeuralSplinesError):
 
 class ReconstructionWarning(UserWarning):
     """A result that is usable but not what was asked for; the message has the number and the remedy."""
+
+
+def first_line(error: BaseException) -> str:
+    """Its message for use inside another one."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

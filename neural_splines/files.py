@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import obj_off, ply, records
+from . import interrupts, obj_off, ply, records
 from .clouds import NO_NORMALS, CleaningReport, OrientedCloud, clean
 from .errors import CloudError, OutputError, ReconstructionWarning
 
@@ -177,13 +177,14 @@ def atomic(path: PathLike) -> Iterator[BinaryIO]:
                 yield stream
             return
         temporary = os.path.join(os.path.dirname(target), f".neural-splines-{secrets.token_hex(8)}.tmp")
-        try:
-            with open(temporary, "xb") as stream:
+        with interrupts.temporary(temporary):
+            with interrupts.undivided:
+                stream = open(temporary, "xb")
+            with stream:
                 yield stream
-            os.replace(temporary, target)
-        finally:
-            with contextlib.suppress(FileNotFoundError):  # it has its new name
-                os.unlink(temporary)
+            with interrupts.undivided:
+                os.replace(temporary, target)
+                interrupts.completed(_shown(path))
     except OSError as error:
         raise _unwritable(path, error) from error
 

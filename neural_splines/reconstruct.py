@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from . import blending, meshing, trimming
+from . import blending, memory, meshing, solvers, trimming
 from .clouds import OrientedCloud, outlier_warning, voxel_downsample
 from .kernels import make_kernel
 from .lattice import Cubes, Lattice, crossing_cubes, sample_band, sample_dense
@@ -51,6 +51,8 @@ def reconstruct(cloud: OrientedCloud, settings: Settings, monitor: Monitor | Non
     monitor.synchronize = compute.synchronize
     warnings = [line for line in [outlier_warning(cloud)] if line]
     lattice = Lattice.covering(cloud.box.scaled(settings.scale), settings.grid_size)
+    if settings.dense:
+        memory.check_dense(lattice)
     fitted = downsample(cloud, lattice, settings, monitor)
     eps = settings.eps or EPS_VOXEL_DIAGONALS * lattice.voxel_diagonal
 
@@ -79,6 +81,7 @@ def fit_field(
     if settings.cells is not None and settings.cells.cells_per_axis != 1:
         return blending.fit_blend(cloud, lattice.box, kernel, eps, settings, compute, generator, monitor)
     count, notes = choose_count(settings.num_nystrom_samples, 3 * len(cloud))
+    memory.check_spline(count, 3 * len(cloud), compute)
     return fit_spline(
         cloud,
         kernel,
@@ -90,6 +93,7 @@ def fit_field(
         regularization=settings.regularization,
         max_iterations=settings.cg_max_iters,
         tolerance=settings.cg_stop_thresh,
+        solve=solvers.load(settings.solver),
         notes=notes,
         on_phase=monitor.phase,
         on_iteration=lambda i, residual: monitor.progress(i, settings.cg_max_iters, f"residual {residual:.1e}"),

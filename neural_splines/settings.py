@@ -10,6 +10,7 @@ from .errors import SettingsError
 KERNELS = ("neural-spline", "spherical-laplace", "linear-angle")
 NYSTROM_MODES = ("random", "blue-noise", "k-means")
 DTYPES = ("float64", "float32")
+SOLVERS = ("builtin", "falkon")
 BACKENDS = ("auto", "torch", "numba", "triton", "keops")
 WEIGHT_TYPES = ("trilinear", "none")
 ADAPTIVE_VARIANCE = 0.0  # the smoothest kernel of the family: better than 1 on clean and on noisy scans
@@ -33,13 +34,13 @@ def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
 @dataclass(frozen=True, kw_only=True)
 class CellSettings:
     """What fit-grid.py takes beside. cells_per_axis: None for adaptive cells. overlap: of neighbouring cells,
-    as a fraction of their side."""
+    as a fraction of their side. points_per_cell: None chooses it with the smoothing."""
 
     cells_per_axis: int | None
     overlap: float = 0.25
     weight_type: str = "trilinear"
     min_pts_per_cell: int = 0
-    points_per_cell: int = 200
+    points_per_cell: int | None = None
     fill_holes: bool = False
 
     def __post_init__(self) -> None:
@@ -48,7 +49,8 @@ class CellSettings:
         _check("--overlap", self.overlap, 0.0, 1.0)
         _check_choice("--weight-type", self.weight_type, WEIGHT_TYPES)
         _check("--min-pts-per-cell", self.min_pts_per_cell, 0)
-        _check("--points-per-cell", self.points_per_cell, 8)
+        if self.points_per_cell is not None:
+            _check("--points-per-cell", self.points_per_cell, 8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +78,7 @@ class Settings:
     seed: int = 0
     cg_max_iters: int = 20
     cg_stop_thresh: float = 1e-5
+    solver: str = "builtin"
     dtype: str = "float64"
     device: str = "auto"
     backend: str = "auto"
@@ -104,6 +107,11 @@ class Settings:
         _check("--seed", self.seed, 0, 2**63 - 1)
         _check("--cg-max-iters", self.cg_max_iters, 1)
         _check("--cg-stop-thresh", self.cg_stop_thresh, 0.0)
+        _check_choice("--solver", self.solver, SOLVERS)
+        if self.solver != "builtin" and self.cells is not None and self.cells.cells_per_axis != 1:
+            raise SettingsError(
+                f"--solver {self.solver} fits one spline, and cells are solved directly; use fit.py or CELLS_PER_AXIS 1"
+            )
         _check_choice("--dtype", self.dtype, DTYPES)
         _check_choice("--backend", self.backend, BACKENDS)
         if self.trim is not None and self.trim != "auto":

@@ -17,8 +17,9 @@ TRIMMED = 0.1  # the share of the largest distances that the mean leaves out
 LADDER = (
     *(Smoothing(x) for x in (1e-9, 1e-8)),
     Smoothing(1e-7, 0.3),
-    *(Smoothing(x, 0.3, 2) for x in (3e-7, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3)),
+    *(Smoothing(x, 0.1, 2) for x in (3e-7, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3)),
 )
+AS_GOOD = 0.01  # distances this close do not differ: of two such levels the smoother one is chosen
 FIRST = (1, 4, 7)  # the levels measured first; then the neighbours of the best until it is a minimum
 
 
@@ -29,8 +30,17 @@ class Choice:
     smoothing: Smoothing
     scores: dict[Smoothing, float]
 
+    @property
+    def score(self) -> float:
+        return self.scores[self.smoothing]
+
+    @property
+    def is_strong(self) -> bool:
+        """Whether the points ask for more smoothing than clean ones do."""
+        return self.smoothing.robust_passes > 0
+
     def summary(self) -> str:
-        return f"{self.smoothing} (held-out points at {self.scores[self.smoothing]:.3g})"
+        return f"{self.smoothing} (held-out points at {self.score:.3g})"
 
 
 def choose_smoothing(problem: FitProblem, generator: torch.Generator) -> Choice:
@@ -63,7 +73,8 @@ def choose_smoothing(problem: FitProblem, generator: torch.Generator) -> Choice:
 
     scores = {level: score(level) for level in FIRST}
     while True:
-        best = min(scores, key=scores.get)
+        least = min(scores.values())
+        best = max(level for level in scores if scores[level] <= (1.0 + AS_GOOD) * least)
         ahead = [level for level in (best - 1, best + 1) if 0 <= level < len(LADDER) and level not in scores]
         if not ahead:
             return Choice(LADDER[best], {LADDER[level]: scores[level] for level in sorted(scores)})

@@ -95,6 +95,7 @@ def fit_spline(
     regularization: float,
     max_iterations: int,
     tolerance: float,
+    solve: Callable[..., falkon.Solution] = falkon.solve,
     notes: Sequence[str] = (),
     on_phase: Callable[[str], None] = lambda name: None,
     on_iteration: Callable[[int, float], None] | None = None,
@@ -110,7 +111,7 @@ def fit_spline(
     centers = compute.place(choose_centers(model, num_centers, nystrom_mode, generator))
     x, y = compute.place(model), compute.place(similarity.lengths(values))
     kernel = kernel.covering(_radius(x), _radius(x))
-    solution = falkon.solve(
+    solution = solve(
         compute.products,
         kernel,
         x,

@@ -1,5 +1,6 @@
 """Every backend meets one contract: the same products as a pairwise float64 loop."""
 
+import importlib
 import importlib.util
 
 import pytest
@@ -7,8 +8,10 @@ import torch
 from conftest import TOLERANCE
 from references import kernel_gradient, kernel_matrix
 
+from neural_splines import products
+from neural_splines.errors import BackendError
 from neural_splines.kernels import KERNELS, make_kernel
-from neural_splines.products import Segments, load
+from neural_splines.products import Segments, load, resolve
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 BACKENDS = [
@@ -16,6 +19,7 @@ BACKENDS = [
     pytest.param(("torch", "cuda"), marks=pytest.mark.gpu),
     ("numba", "cpu"),
     ("triton", DEVICE),  # in Triton's interpreter where there is no GPU
+    pytest.param(("keops", DEVICE), marks=pytest.mark.slow),  # compiles each formula for some 20 s
 ]
 DTYPES = [torch.float64, torch.float32]
 VARIANCE = 0.25
@@ -26,6 +30,8 @@ def backend(request):
     name, device = request.param
     if name == "triton" and importlib.util.find_spec("triton") is None:
         pytest.skip("triton is not installed")
+    if name == "keops":
+        pytest.importorskip("pykeops")
     return load(name), device
 
 
@@ -117,6 +123,33 @@ def test_gradient_at_a_column_is_finite(backend, kernel, problem):
     _, y, w = problem
     _, slope = products.gradient(kernel, y.to(device), y.to(device), w.to(device))
     assert torch.isfinite(slope).all()
+
+
+def test_one_formula_of_keops_matches_the_loop(generator):
+    """The others are slow to compile: pytest -m slow."""
+    pytest.importorskip("pykeops")
+    kernel = make_kernel("neural-spline", VARIANCE)
+    x, y = (torch.rand(n, 3, generator=generator, dtype=torch.float64) - 0.5 for n in (57, 43))
+    w = torch.randn(43, generator=generator, dtype=torch.float64)
+    found = load("keops").apply(kernel, x.to(DEVICE), y.to(DEVICE), w.to(DEVICE))
+    close(found, reference(kernel, x, y) @ w, torch.float64)
+
+
+def test_auto_falls_back_to_torch_where_triton_is_too_old_or_broken(monkeypatch, caplog):
+    def broken(name, package):
+        if name == ".triton_cuda":
+            raise ImportError("needs Triton 3.4 or later\nand more")
+        return import_module(name, package)
+
+    import_module = importlib.import_module
+    monkeypatch.setattr(products.importlib, "import_module", broken)
+    monkeypatch.setattr(products, "_device", lambda device: torch.device("cuda"))
+    with caplog.at_level("WARNING"):
+        assert resolve("auto", "auto").name == "torch"
+    assert "triton" in caplog.text
+    assert "needs Triton 3.4" in caplog.text
+    with pytest.raises(BackendError, match=r"needs Triton 3\.4 or later; try"):
+        resolve("auto", "triton")
 
 
 @pytest.mark.parametrize("radius", [1.0, 1.9, 3.1])

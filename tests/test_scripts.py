@@ -249,3 +249,26 @@ def test_the_default_path_never_imports_optional_libraries(tmp_path):
         )  # fmt: skip
         assert result.returncode == 0, result.stderr
         assert time.monotonic() - started < 120
+
+
+@pytest.mark.parametrize("broken", ["import", "compiler"])
+def test_keops_that_cannot_be_used_is_one_line(tmp_path, broken):
+    """A module that raises on import; no C++ compiler, which shows at the first product."""
+    if broken == "import":
+        (tmp_path / "pykeops.py").write_text("raise RuntimeError('broken on purpose')")
+        reason = "broken on purpose"
+    else:
+        pytest.importorskip("pykeops")
+        reason = "needs a C++ compiler"
+    cloud, out = write_cloud(tmp_path / "cloud.ply", sphere(200)), tmp_path / "o.ply"
+    command = [sys.executable, ROOT / "fit.py", cloud, "auto", "100", "12", "--backend", "keops", "--device", "cpu"]
+    result = subprocess.run(
+        [*map(str, command), "--seed", "0", "--out", str(out)],
+        env={"PYTHONPATH": f"{tmp_path}:{ROOT}", "PATH": "/nonexistent", "HOME": str(tmp_path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert reason in result.stderr
+    assert not out.exists()

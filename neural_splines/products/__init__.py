@@ -17,14 +17,16 @@ A backend knows devices and dtypes, and nothing of splines, cells or files.
 from __future__ import annotations
 
 import importlib
-import importlib.util
+import logging
 from dataclasses import dataclass
 from types import ModuleType
 
 import torch
 from torch import Tensor
 
-from ..errors import BackendError, SettingsError
+from ..errors import BackendError, SettingsError, first_line
+
+logger = logging.getLogger(__name__)
 
 MODULES = {"torch": "torch_blocks", "numba": "numba_cpu", "triton": "triton_cuda", "keops": "keops"}
 
@@ -72,10 +74,7 @@ def resolve(device: str = "auto", backend: str = "auto", dtype: torch.dtype = to
     """
     place = _device(device)
     if backend == "auto":
-        if place.type == "cuda":
-            backend = "triton" if importlib.util.find_spec("triton") else "torch"
-        else:
-            backend = "numba" if importlib.util.find_spec("numba") else "torch"
+        return Compute(place, dtype, _fastest(place))
     if backend == "numba" and place.type != "cpu":
         raise SettingsError(f"--backend numba runs on the CPU, not on {place}; use --device cpu or --backend triton")
     if backend == "triton" and place.type != "cuda":
@@ -87,8 +86,21 @@ def load(backend: str) -> ModuleType:
     try:
         return importlib.import_module(f".{MODULES[backend]}", __package__)
     except Exception as error:  # a broken optional package may raise anything on import
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise BackendError(f"--backend {backend} cannot be used here: {reason}; try --backend auto") from error
+        raise BackendError(
+            f"--backend {backend} cannot be used here: {first_line(error)}; try --backend auto"
+        ) from error
+
+
+def _fastest(place: torch.device) -> ModuleType:
+    """Triton on CUDA, Numba on the CPU; plain torch, slower, where that is missing, too old or broken."""
+    backend = "triton" if place.type == "cuda" else "numba"
+    try:
+        return load(backend)
+    except BackendError as error:
+        logger.warning(
+            "the slower torch backend is used: %s cannot be imported: %s", backend, first_line(error.__cause__)
+        )
+        return load("torch")
 
 
 def _device(device: str) -> torch.device:

@@ -5,14 +5,20 @@ For GPUs without Triton and for comparison; never imported unless asked for.
 
 from __future__ import annotations
 
+import os
+
 import torch
-from pykeops.torch import LazyTensor
 from torch import Tensor
 
+from ..errors import BackendError, first_line
 from ..geometry import lift
 from ..kernels import Kernel
 from . import Segments
 from .torch_blocks import dense, gradient  # KeOps keeps no matrix, and sqrt has no derivative at 0 there
+
+for variable in ("KEOPS_VERBOSE", "PYKEOPS_VERBOSE"):  # it prints what it compiles among a script's results
+    os.environ.setdefault(variable, "0")
+from pykeops.torch import LazyTensor  # noqa: E402
 
 __all__ = ["apply", "dense", "gradient", "normal"]
 
@@ -23,7 +29,16 @@ def apply(kernel: Kernel, x: Tensor, y: Tensor, w: Tensor, segments: Segments | 
     matrix = kernel.phi((difference * difference).sum(-1).sqrt())
     if segments is not None:
         matrix.ranges = _block_diagonal(segments)
-    return (matrix @ (w * q**kernel.homogeneity)[:, None])[:, 0] * r**kernel.homogeneity
+    try:
+        product = matrix @ (w * q**kernel.homogeneity)[:, None]
+    except torch.cuda.OutOfMemoryError:
+        raise
+    except Exception as error:  # here it compiles; a failure may be any exception
+        raise BackendError(
+            f"--backend keops cannot be used here: {first_line(error)}; KeOps compiles its formulas and needs a C++ "
+            "compiler, on a GPU CUDA's headers too; try --backend auto"
+        ) from error
+    return product[:, 0] * r**kernel.homogeneity
 
 
 def normal(kernel: Kernel, x: Tensor, y: Tensor, w: Tensor) -> Tensor:

@@ -23,7 +23,9 @@ ROWS = 64  # rows a task: enough to amortise scheduling, few enough to balance
 CHUNKS = 64  # partial sums of `normal`, added in order
 
 # Sums may be reordered and contracted into FMAs; NaN and infinity keep their meaning.
-_jit = njit(parallel=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+_jit = njit(
+    parallel=True, nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"}
+)  # nogil: an interrupt is dealt with while the loops run
 
 
 def apply(kernel: Kernel, x: Tensor, y: Tensor, w: Tensor, segments: Segments | None = None) -> Tensor:

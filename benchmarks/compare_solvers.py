@@ -1,0 +1,100 @@
+"""One cloud, one set of centres, three solvers: our FALKON, the FalkonML library and a dense direct solution.
+
+    python benchmarks/compare_solvers.py CLOUD CENTRES GRID_SIZE [--direct] [--iterations N --tolerance R] [...]
+
+A distance is that of a mesh's vertices from the other's, where both have the same faces, else from the other zero set,
+|f| / |grad f|; in voxels.
+"""
+
+import argparse
+import time
+
+import torch
+
+from neural_splines import solvers
+from neural_splines.files import load_point_cloud
+from neural_splines.kernels import make_kernel
+from neural_splines.lattice import Lattice
+from neural_splines.monitor import Monitor
+from neural_splines.products import resolve
+from neural_splines.reconstruct import EPS_VOXEL_DIAGONALS, extract, sample
+from neural_splines.settings import Settings
+from neural_splines.solvers.conjugate_gradient import CGResult
+from neural_splines.solvers.falkon import Solution
+from neural_splines.spline import fit_spline
+
+
+def direct(products, kernel, x, y, centers, *, regularization, on_phase=lambda name: None, **_) -> Solution:
+    """The least-squares problem [K_nm / sqrt n; sqrt(lambda) T] a = [y / sqrt n; 0] by QR: no normal equations."""
+    on_phase("direct")
+    n = len(x)
+    T = torch.linalg.cholesky(products.dense(kernel, centers, centers), upper=True)
+    A = torch.cat([products.dense(kernel, x, centers) / n**0.5, regularization**0.5 * T])
+    b = torch.cat([y / n**0.5, torch.zeros_like(centers[:, 0])])
+    a = torch.linalg.lstsq(A, b[:, None], driver="gels").solution[:, 0]
+    residual = float((A.mT @ (b - A @ a)).norm() / (A.mT @ b).norm())
+    return Solution(a, CGResult(a, 0, residual, "converged"), 0.0)
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument("cloud")
+    p.add_argument("centers", type=int)
+    p.add_argument("grid_size", type=int)
+    p.add_argument("--direct", action="store_true")
+    p.add_argument("--iterations", type=int, default=Settings.cg_max_iters)
+    p.add_argument("--tolerance", type=float, default=Settings.cg_stop_thresh)
+    p.add_argument("--regularization", type=float, default=Settings.regularization)
+    p.add_argument("--device", default="auto")
+    p.add_argument("--dtype", default="float64")
+    args = p.parse_args()
+
+    cloud, _ = load_point_cloud(args.cloud)
+    settings = Settings(eps=None, num_nystrom_samples=args.centers, grid_size=args.grid_size)
+    lattice = Lattice.covering(cloud.box.scaled(settings.scale), settings.grid_size)
+    compute = resolve(args.device, "auto", getattr(torch, args.dtype))
+    fits, meshes = {}, {}
+    solve = {name: solvers.load(name) for name in solvers.MODULES} | ({"direct": direct} if args.direct else {})
+
+    def fit_with(name: str, centers: int, monitor: Monitor):
+        return fit_spline(
+            cloud,
+            make_kernel(settings.kernel, settings.outer_layer_variance),
+            compute,
+            torch.Generator().manual_seed(0),
+            eps=EPS_VOXEL_DIAGONALS * lattice.voxel_diagonal,
+            num_centers=centers,
+            nystrom_mode=settings.nystrom_mode,
+            regularization=args.regularization,
+            max_iterations=args.iterations,
+            tolerance=args.tolerance,
+            solve=solve[name],
+            on_phase=monitor.phase,
+        )
+
+    for name in solve:
+        fit_with(name, 100, Monitor())  # compiles and warms up
+        monitor = Monitor(compute.synchronize)
+        fit = fit_with(name, args.centers, monitor)
+        monitor.phase("")
+        start = time.perf_counter()
+        cubes, _ = sample(fit.field, lattice, cloud, settings, compute, Monitor())
+        fits[name], meshes[name] = fit, extract(fit.field, cubes, cloud, settings, Monitor())
+        seconds = ", ".join(f"{phase} {spent:.2f}" for phase, spent in monitor.seconds.items())
+        print(f"{name}: {fit.summary()}; seconds {seconds}, mesh {time.perf_counter() - start:.1f}", flush=True)
+    for one, mesh in meshes.items():
+        for other, fit in fits.items():
+            if one == other:
+                continue
+            if same := torch.equal(mesh.faces, meshes[other].faces):
+                distance = (mesh.vertices - meshes[other].vertices).norm(dim=1)
+            else:
+                value, slope = fit.field.gradient(mesh.vertices.to(compute.device))
+                distance = value.abs() / slope.norm(dim=1)
+            mean, largest = (float(d) / lattice.voxel_size for d in (distance.mean(), distance.max()))
+            faces = "the same faces" if same else "other faces"
+            print(f"{one} to {other}: {faces}, mean {mean:.1e}, largest {largest:.1e} voxels")
+
+
+if __name__ == "__main__":
+    main()

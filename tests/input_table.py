@@ -1,0 +1,53 @@
+"""The table of docs/input.md: what fit.py says to every input of the corpus.
+
+    PYTHONPATH=. python tests/input_table.py    writes it anew, between the marks in that file
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from corpus import CORPUS, Case
+from scripts import ROOT, run
+
+PAGE = ROOT / "docs" / "input.md"
+START, END = "<!-- table: tests/input_table.py -->", "<!-- end of table -->"
+ARGUMENTS = {"fit.py": ("auto", "auto", 16), "fit-grid.py": ("auto", "auto", 16, "auto")}
+
+
+def outcome(case: Case, script: str, folder: Path) -> tuple[str, str]:
+    """('mesh', 'warning' or 'error', the lines about it without the folder), after checking what lies in `folder`."""
+    path, output = case.file(folder), folder / "output"
+    output.mkdir()
+    result = run(script, path, *ARGUMENTS[script], "--seed", 0, "--out", output / "mesh.ply")
+    lines = [line.removeprefix(f"{script}: ").replace(f"{folder}/", "") for line in result.err.splitlines()]
+    written = [path.name for path in output.iterdir()]
+    if result.code == 2:
+        assert written == [], written
+        assert len(lines) == 1, lines
+        assert lines[0].startswith(f"error: {case.name}"), lines
+        return "error", lines[0].removeprefix("error: ")
+    assert result.code == 0, lines
+    assert written == ["mesh.ply"], written
+    assert all(line.startswith("warning: ") for line in lines), lines
+    return "warning" if lines else "mesh", " ".join(line.removeprefix("warning: ") for line in lines)
+
+
+def table() -> str:
+    rows = ["| input | outcome | message |", "|---|---|---|"]
+    for case in CORPUS:
+        with tempfile.TemporaryDirectory() as folder:
+            kind, said = outcome(case, "fit.py", Path(folder))
+        rows.append(f"| `{case.name}{case.suffix}` | {kind} | {said.replace('|', chr(92) + '|')} |")
+    return "\n".join(rows)
+
+
+def page(text: str) -> str:
+    """The page with a new table."""
+    before, rest = text.split(START)
+    return f"{before}{START}\n\n{table()}\n\n{END}{rest.split(END)[1]}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(PAGE.read_text()))
