@@ -13,6 +13,10 @@ class SettingsError(NeuralSplinesError, ValueError):
     """An argument outside its range, or a combination that cannot work."""
 
 
+class EmptySurfaceError(NeuralSplinesError):
+    """A reconstruction without a single face."""
+
+
 class OutputError(NeuralSplinesError):
     """A result that cannot be written."""
 

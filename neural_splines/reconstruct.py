@@ -10,6 +10,7 @@ from torch import Tensor
 
 from . import blending, memory, meshing, solvers, trimming
 from .clouds import OrientedCloud, outlier_warning, voxel_downsample
+from .errors import EmptySurfaceError
 from .kernels import make_kernel
 from .lattice import Cubes, Lattice, crossing_cubes, sample_band, sample_dense
 from .meshing import Mesh
@@ -126,6 +127,8 @@ def extract(field: Field, cubes: Cubes, cloud: OrientedCloud, settings: Settings
     """Marching cubes, vertices moved onto the zero set, and what the user wants trimmed."""
     monitor.phase("mesh")
     mesh, crossings = meshing.marching_cubes(cubes)
+    if not len(mesh.faces):
+        raise EmptySurfaceError("no surface crosses the lattice; raise GRID_SIZE or --scale, or check the normals")
     mesh = meshing.refine(mesh, crossings, field.gradient, REFINE_STEPS if settings.refine_vertices else 0)
     if settings.trim is not None or settings.min_component > 0.0:
         monitor.phase("trim")
@@ -135,4 +138,6 @@ def extract(field: Field, cubes: Cubes, cloud: OrientedCloud, settings: Settings
         mesh = trimming.trim(mesh, cloud.points, settings.trim * cubes.lattice.voxel_diagonal)
     if settings.min_component > 0.0:
         mesh = trimming.drop_small_components(mesh, settings.min_component)
+    if not len(mesh.faces):
+        raise EmptySurfaceError("trimming leaves no face; use a larger --trim, or --trim none")
     return mesh

@@ -9,7 +9,7 @@ from torch import Tensor
 from .meshing import Mesh
 
 NEIGHBOURS = 6  # the local spacing of a cloud is the distance to this neighbour, about 1.4 / sqrt(density)
-OPEN_SPACINGS = 0.7  # the mesh of an open surface ends about so many spacings beyond the last points
+OPEN_SPACINGS = 0.75  # the mesh of an open surface ends about so many spacings beyond the last points
 GAP_SPACINGS = 1.6  # a gap whose middle is at most so many spacings from a point is carried across
 
 
@@ -34,9 +34,9 @@ def trim(mesh: Mesh, points: Tensor, distance: float) -> Mesh:
 def trim_unsupported(mesh: Mesh, points: Tensor) -> Mesh:
     """Cut an open surface back to its data, but leave small gaps in the data closed.
 
-    With r the distance of a vertex to the nearest point in units of the cloud's spacing there, vertices
-    with r > OPEN_SPACINGS form regions. A region is a gap, and kept, if r stays below GAP_SPACINGS and it
-    touches the rest of the surface but not the mesh's border; else the surface runs out of the data
+    Vertices farther from the nearest point than OPEN_SPACINGS times the cloud's spacing there form
+    regions. A region is a gap, and kept, if its farthest vertex is within GAP_SPACINGS mean spacings and
+    it touches the rest of the surface but not the mesh's border; else the surface runs out of the data
     there, or floats away from them, and the region's faces go.
     """
     from scipy.sparse.csgraph import connected_components
@@ -51,16 +51,20 @@ def trim_unsupported(mesh: Mesh, points: Tensor) -> Mesh:
     used, back = np.unique(nearest, return_inverse=True)
     k = min(NEIGHBOURS + 1, len(cloud))
     spacing = tree.query(cloud[used], k=[k], workers=-1)[0][:, 0]
-    ratio = distance / spacing[back.reshape(-1)].clip(1e-300)
+    spacing = spacing[back.reshape(-1)].clip(1e-300)
 
-    far = ratio > OPEN_SPACINGS
+    far = distance > OPEN_SPACINGS * spacing
     edges, count = _edges(faces)
     border = np.zeros(len(vertices), bool)
     border[edges[count == 1].reshape(-1)] = True
     label = connected_components(_graph(edges[far[edges].all(1)], len(vertices)), directed=False)[1]
-    lost = far & (border | (ratio > GAP_SPACINGS))
-    lost_label = np.zeros(label.max() + 1, bool)
-    lost_label[label[lost]] = True
+    regions = label.max() + 1
+    farthest = np.zeros(regions)
+    np.maximum.at(farthest, label[far], distance[far])
+    # one point's spacing says little; a region's mean tells a sparse sample from the end of the data
+    mean_spacing = np.bincount(label, spacing, regions) / np.bincount(label, minlength=regions)
+    lost_label = farthest > GAP_SPACINGS * mean_spacing
+    lost_label[label[far & border]] = True
     attached = np.zeros_like(lost_label)
     across = edges[far[edges[:, 0]] != far[edges[:, 1]]]
     attached[label[across].reshape(-1)] = True

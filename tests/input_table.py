@@ -13,14 +13,15 @@ from scripts import ROOT, run
 
 PAGE = ROOT / "docs" / "input.md"
 START, END = "<!-- table: tests/input_table.py -->", "<!-- end of table -->"
-ARGUMENTS = {"fit.py": ("auto", "auto", 16), "fit-grid.py": ("auto", "auto", 16, "auto")}
+CENTERS = {"two_points": 6, "three_points": 9, "obj_faces": 18}  # all that there are; of the others, 100
 
 
 def outcome(case: Case, script: str, folder: Path) -> tuple[str, str]:
     """('mesh', 'warning' or 'error', the lines about it without the folder), after checking what lies in `folder`."""
     path, output = case.file(folder), folder / "output"
     output.mkdir()
-    result = run(script, path, *ARGUMENTS[script], "--seed", 0, "--out", output / "mesh.ply")
+    args = ["auto", CENTERS.get(case.name, 100), 16, *(["auto"] if script == "fit-grid.py" else []), "--seed", 0]
+    result = run(script, path, *args, "--out", output / "mesh.ply")
     lines = [line.removeprefix(f"{script}: ").replace(f"{folder}/", "") for line in result.err.splitlines()]
     written = [path.name for path in output.iterdir()]
     if result.code == 2:

@@ -246,3 +246,13 @@ def test_doctor_survives_broken_packages(tmp_path):
     assert "ended with 70" in lines["falkon"]
     assert "works" in lines["torch"]
     assert "works" in lines["numba"]
+
+
+def test_doctor_into_a_closed_pipe_is_silent():
+    """python -m neural_splines.doctor | head -1"""
+    command = [sys.executable, "-m", "neural_splines.doctor"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "versions\n"
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 0

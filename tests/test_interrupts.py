@@ -1,0 +1,106 @@
+"""Ctrl-C and SIGTERM in the middle of a run: the right exit code at once, one line, no file left behind."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from scripts import ROOT, write_cloud
+from shapes import torus
+
+# Minutes of work each, so that every moment below lies within it.
+LONG = {"fit.py": ("auto", "12000", "512"), "fit-grid.py": ("auto", "auto", "512", "auto")}
+MOMENTS = random.Random(0)
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory):
+    return write_cloud(tmp_path_factory.mktemp("cloud") / "cloud.ply", torus(50_000))
+
+
+def start(*args) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, *map(str, args)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    )
+
+
+def interrupt(process: subprocess.Popen, number: signal.Signals) -> str:
+    """Standard error after the signal, which must have ended the process as it should."""
+    sent = time.monotonic()
+    process.send_signal(number)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 128 + number, said
+    assert time.monotonic() - sent < 2.0
+    assert said.count("\n") == 1, said
+    return said
+
+
+@pytest.mark.parametrize("script", ["fit.py", "fit-grid.py"])
+@pytest.mark.parametrize("moment", [MOMENTS.uniform(0.5, 5.0) for _ in range(5)], ids=lambda t: f"{t:.1f} s")
+def test_an_interrupt_leaves_nothing(script, moment, cloud, tmp_path):
+    process = start(ROOT / script, cloud, *LONG[script], "--seed", 0, "--out", tmp_path / "mesh.ply")
+    time.sleep(moment)
+    number = signal.SIGINT if round(10 * moment) % 2 else signal.SIGTERM
+    assert interrupt(process, number) == f"{script}: interrupted; nothing written\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+WRITER = """
+import sys, time
+from neural_splines import files
+from neural_splines.interrupts import interruptible
+with interruptible("x"):
+    if "first" in sys.argv:
+        files.save_json(sys.argv[1] + ".json", {})
+    with files.atomic(sys.argv[1]) as stream:
+        stream.write(b"half")
+        print("writing", flush=True)
+        time.sleep(100)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("first", [False, True])
+def test_an_interrupt_while_writing_names_what_is_complete(number, first, tmp_path):
+    process = start("-c", WRITER, tmp_path / "out", *(["first"] if first else []))
+    process.stdout.readline()
+    said = interrupt(process, number)
+    assert said == (
+        f"x: interrupted; complete: {tmp_path}/out.json\n" if first else "x: interrupted; nothing written\n"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == (["out.json"] if first else [])
+
+
+COMPUTATIONS = {
+    "BLAS": "import torch; a = torch.rand(9000, 9000, dtype=torch.float64)\nwork = lambda: a @ a @ a @ a @ a",
+    "LAPACK": "import torch; a = torch.rand(4000, 4000, dtype=torch.float64)\nwork = lambda: torch.linalg.svd(a)",
+    "Numba": "import torch; from neural_splines.farthest import sample; a = torch.rand(10**6, 3).double().numpy()\n"
+    "sample(a[:99], 9, 0)\nwork = lambda: sample(a, 500_000, 0)",
+}
+
+
+@pytest.mark.parametrize("library", COMPUTATIONS)
+def test_long_calls_of_libraries_do_not_delay_it(library):
+    code = f"from neural_splines.interrupts import interruptible\n{COMPUTATIONS[library]}\n"
+    process = start("-c", code + "with interruptible('x'):\n    print('now', flush=True); work()")
+    process.stdout.readline()
+    time.sleep(0.5)
+    assert interrupt(process, signal.SIGINT) == "x: interrupted; nothing written\n"
+
+
+def test_handlers_are_put_back():
+    from neural_splines.interrupts import interruptible
+
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with interruptible("x"):
+        pass
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert signal.set_wakeup_fd(-1) == -1

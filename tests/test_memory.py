@@ -1,0 +1,166 @@
+"""Too little memory: refused with numbers before the work, or one line, or smaller blocks; never a traceback."""
+
+from __future__ import annotations
+
+import re
+import resource
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from scripts import ROOT, run, write_cloud
+from shapes import sphere, torus
+
+from neural_splines import cell_fitting, memory
+from neural_splines.errors import OutOfMemoryBudgetError
+from neural_splines.products import resolve
+
+CPU = resolve("cpu")
+GB = 10**9
+
+
+@pytest.fixture
+def free(monkeypatch):
+    def set_to(amount: int) -> None:
+        monkeypatch.setattr(memory, "available", lambda device: amount)
+
+    return set_to
+
+
+def test_available_memory_is_what_the_system_says():
+    assert 2**27 < memory.available(torch.device("cpu")) < 2**50
+
+
+@pytest.mark.parametrize(
+    ("script", "args", "message"),
+    [
+        ("fit.py", ["auto", -1, 16], "use at most 6887 NUM_NYSTROM_SAMPLES or --dtype float32 or fit-grid.py"),
+        ("fit.py", ["auto", -1, 16, "--dtype", "float32"], "use at most 10117 NUM_NYSTROM_SAMPLES or fit-grid.py"),
+        ("fit.py", ["auto", 100, 1024, "--dense"], "use a GRID_SIZE of at most 758, or drop --dense and --save-grid"),
+        ("fit-grid.py", ["auto", 100, 1024, 2, "--save-grid"], "drop --dense and --save-grid"),
+        ("fit-grid.py", ["auto", -1, 16, 2], "use fewer NUM_NYSTROM_SAMPLES, more CELLS_PER_AXIS"),
+    ],
+)
+def test_what_cannot_fit_is_refused_with_numbers(script, args, message, free, tmp_path):
+    free(GB)
+    cloud = write_cloud(tmp_path / "cloud.ply", torus(20_000))
+    started = time.monotonic()
+    outcome = run(script, cloud, *args, "--out", tmp_path / "mesh.ply")
+    assert outcome.code == 2
+    assert re.search(rf"takes [\d.e+]+ GB, and 1 GB are free on cpu; .*{message}", outcome.err), outcome.err
+    assert outcome.err.count("\n") == 1
+    assert time.monotonic() - started < 10
+    assert [path.name for path in tmp_path.iterdir()] == ["cloud.ply"]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("amount", [GB // 10, GB, 50 * GB])
+def test_the_suggestion_is_the_largest_that_fits(dtype, amount, free):
+    free(amount)
+    compute = resolve("cpu", dtype=dtype)
+    with pytest.raises(OutOfMemoryBudgetError) as caught:
+        memory.check_spline(10**6, 10_000, compute)
+    most = int(re.search(r"at most (\d+)", str(caught.value))[1])
+    memory.check_spline(most, 10_000, compute)
+    with pytest.raises(OutOfMemoryBudgetError):
+        memory.check_spline(most + 2, 10_000, compute)
+
+
+def test_the_estimate_of_a_spline_is_an_upper_bound(tmp_path):
+    """The peak of a process that factors 5000 centres is at most the estimate, and not much less."""
+    code = (
+        "import resource, sys, torch\n"
+        "from neural_splines import memory\nfrom neural_splines.kernels import make_kernel\n"
+        "from neural_splines.products import resolve\nfrom neural_splines.solvers import falkon\n"
+        "m, compute, peak = 3500, resolve('cpu'), lambda: 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "def fit(m):\n"
+        "    x = torch.rand(m, 3).double()\n"
+        "    falkon.solve(compute.products, make_kernel('neural-spline', 1.0), x, x[:, 0], x, regularization=1e-4,\n"
+        "                 max_iterations=2, tolerance=1e-3)\n"
+        "fit(1100)\nbefore = peak()\nfit(m)\nused = peak() - before\n"
+        "memory.available = lambda device: 0\n"
+        "try:\n    memory.check_spline(m, m, compute)\n"
+        "except memory.OutOfMemoryBudgetError as error:\n"
+        "    print(used / 1e9, str(error).split(' takes ')[1].split()[0])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    used, estimate = map(float, result.stdout.split())
+    assert 0.5 * estimate < used < 1.1 * estimate
+
+
+@pytest.mark.parametrize("gigabytes", [0.5, 1.1, 3.0])
+def test_a_limit_on_the_address_space_is_one_line_or_success(gigabytes, tmp_path):
+    """Down to limits at which PyTorch cannot even be loaded."""
+    cloud, limit = write_cloud(tmp_path / "cloud.ply", torus(3000)), int(gigabytes * GB)
+    result = subprocess.run(
+        [sys.executable, ROOT / "fit.py", cloud, "auto", "3000", "16", "--seed", "0", "--out", tmp_path / "mesh.ply"],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert result.returncode in (0, 2), result.stderr
+    assert "Traceback" not in result.stderr
+    if result.returncode == 2:
+        assert result.stderr.startswith("fit.py: error: ")
+        assert result.stderr.count("\n") == 1
+    assert (tmp_path / "mesh.ply").exists() == (result.returncode == 0)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        MemoryError("Unable to allocate 8.00 GiB for an array with shape (1073741824,) and data type float64"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:118] err == 0. DefaultCPUAllocator: can't allocate memory: you "
+                     "tried to allocate 800000000000 bytes. Error code 12 (Cannot allocate memory)\nmore lines"),
+        torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 8.00 GiB."),
+    ],
+)  # fmt: skip
+def test_running_out_of_memory_is_one_line(error, tmp_path, monkeypatch):
+    from neural_splines import reconstruct
+
+    def failing(*args):
+        raise error
+
+    monkeypatch.setattr(reconstruct, "extract", failing)
+    cloud = write_cloud(tmp_path / "cloud.ply", sphere(100))
+    outcome = run("fit.py", cloud, "auto", 100, 16, "--seed", 0, "--out", tmp_path / "mesh.ply")
+    assert outcome.code == 2
+    assert re.fullmatch(
+        r"fit.py: error: .*memory.*; use fewer centres, a smaller grid or --dtype float32\n", outcome.err
+    )
+
+
+def test_other_errors_are_bugs_and_keep_their_traceback(tmp_path, monkeypatch):
+    from neural_splines import reconstruct
+
+    monkeypatch.setattr(reconstruct, "extract", lambda *args: torch.ones(2) + torch.ones(3))
+    cloud = write_cloud(tmp_path / "cloud.ply", sphere(100))
+    with pytest.raises(RuntimeError, match="size of tensor"):
+        run("fit.py", cloud, "auto", 100, 16, "--seed", 0, "--out", tmp_path / "mesh.ply")
+
+
+def test_a_batch_too_large_for_the_gpu_is_halved(tmp_path, monkeypatch):
+    """Batches of more than two cells fail: the mesh is that of smaller batches."""
+    cloud = write_cloud(tmp_path / "cloud.ply", torus(1000))
+    args = [cloud, "auto", 60, 24, 3, "--seed", 0, "--regularization", 1e-6, "--out"]
+    assert run("fit-grid.py", *args, tmp_path / "a.ply").code == 0
+    make, sizes = cell_fitting.Batch.make.__func__, []
+
+    def limited(cls, problem, cell, *rest):
+        sizes.append(len(cell))
+        if len(cell) > 2:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+        return make(cls, problem, cell, *rest)
+
+    monkeypatch.setattr(cell_fitting.Batch, "make", classmethod(limited))
+    outcome = run("fit-grid.py", *args, tmp_path / "b.ply")
+    assert outcome.code == 0, outcome.err
+    assert max(sizes) > 2
+    assert "halved" in outcome.err
+    from neural_splines.files import load_mesh
+
+    one, other = load_mesh(tmp_path / "a.ply"), load_mesh(tmp_path / "b.ply")
+    assert torch.equal(one[1], other[1])
+    assert (one[0] - other[0]).abs().max() < 1e-6
