@@ -18,7 +18,7 @@ PADDING_HALVINGS = 3
 REACH_WEIGHT = 1e-6
 NEGLIGIBLE = 1e-4  # shares of a blend below this are left out: they move the surface by less than rounding shows
 REACH_SPACINGS = 1.5  # of the distance to the 6th neighbour: random samples of a surface leave gaps of that radius
-MAX_REACH = 0.3  # of the cell's side: farther out the kernels would need longer polynomials
+MAX_REACH = 1.0  # of the cell's side
 NEIGHBOURS = 6
 PAIR_CHUNK = 1 << 19  # points evaluated at a time; each meets some two or three cells
 
@@ -59,8 +59,13 @@ class Cells:
 
     @property
     def scales(self) -> Tensor:
-        """World to model: the longest side of the padded box becomes 1."""
-        return 1.0 / ((self.upper - self.lower).amax(1) + 2.0 * self.padding)
+        """World to model: the longest side of the padded box becomes 1, less where the reach needs it.
+
+        Nothing within reach is then farther than 1 from the origin, so that the kernels' shortest
+        polynomials serve.
+        """
+        reach = (self.upper - self.lower + 2.0 * self.reach[:, None]).norm(dim=1)
+        return 1.0 / ((self.upper - self.lower).amax(1) + 2.0 * self.padding).maximum(0.5 * reach)
 
     def model_radius(self, margin: Tensor) -> float:
         """No point within these margins of a cell is farther from the origin of its model space."""

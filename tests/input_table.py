@@ -1,6 +1,6 @@
 """The table of docs/input.md: what fit.py says to every input of the corpus.
 
-    PYTHONPATH=. python tests/input_table.py    writes it anew, between the marks in that file
+PYTHONPATH=. python tests/input_table.py    writes it anew, between the marks in that file
 """
 
 from __future__ import annotations

@@ -225,7 +225,7 @@ def test_morton_codes_name_octree_cells(generator):
     points = torch.rand(500, 3, generator=generator, dtype=torch.float64)
     box = Box.around(points)
     origin, side = bounding_cube(box)
-    cell = morton_coordinates(morton_codes(box, points)) * (side / 2**MORTON_BITS) + origin
+    cell = morton_coordinates(morton_codes(box, points)).double() * (side / 2**MORTON_BITS) + origin
     assert ((points >= cell - 1e-12) & (points <= cell + side / 2**MORTON_BITS + 1e-12)).all()
 
 

@@ -178,11 +178,18 @@ def test_trim_surface_does_what_trim_does(tmp_path):
 
 
 def test_holes_are_filled_on_request(reconstruct):
-    cloud = hemisphere(2000)
-    outcome, _, faces = reconstruct(cloud, "fit-grid.py", "auto", "auto", 32, "auto", "--fill-holes", "--scale", 1.7)
+    """A sphere without its southern cap is open, or closed on request; the closed half does not move."""
+    whole = sphere(3000)
+    cloud = replace(whole, **{name: getattr(whole, name)[whole.points[:, 2] > -0.6] for name in ("points", "normals")})
+    args = ["auto", "auto", 40, "auto", "--scale", 1.6]
+    _, _, faces = reconstruct(cloud, "fit-grid.py", *args)
+    assert not is_watertight(faces)
+    outcome, vertices, faces = reconstruct(cloud, "fit-grid.py", *args, "--fill-holes")
     assert "background" in outcome.out
     assert is_watertight(faces)
     assert euler_number(faces) == 2
+    north = vertices[vertices[:, 2] > 0]
+    assert (north.norm(dim=1) - 1).abs().max() < 0.01
 
 
 @pytest.mark.parametrize("count", [-1, 10**9])
