@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -76,6 +76,9 @@ class Cubes:
     ids: Tensor
     values: Tensor
     evaluations: int
+
+    def to(self, device: torch.device) -> Cubes:
+        return replace(self, ids=self.ids.to(device), values=self.values.to(device))
 
 
 Evaluate = Callable[[Tensor], Tensor]

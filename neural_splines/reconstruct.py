@@ -119,7 +119,7 @@ def sample(
     monitor.phase("sample")
     if settings.dense:
         grid = sample_dense(field.evaluate, lattice, compute.device, monitor.progress)
-        return crossing_cubes(grid, lattice), grid
+        return crossing_cubes(grid, lattice).to(compute.device), grid
     return sample_band(field.evaluate, lattice, cloud.points.to(compute.device), monitor.progress), None
 
 

@@ -21,7 +21,7 @@ def outcome(case: Case, script: str, folder: Path) -> tuple[str, str]:
     path, output = case.file(folder), folder / "output"
     output.mkdir()
     args = ["auto", CENTERS.get(case.name, 100), 16, *(["auto"] if script == "fit-grid.py" else []), "--seed", 0]
-    result = run(script, path, *args, "--out", output / "mesh.ply")
+    result = run(script, path, *args, "--cg-max-iters", 100, "--out", output / "mesh.ply")
     lines = [line.removeprefix(f"{script}: ").replace(f"{folder}/", "") for line in result.err.splitlines()]
     written = [path.name for path in output.iterdir()]
     if result.code == 2:

@@ -74,7 +74,7 @@ def test_the_estimate_of_a_spline_is_an_upper_bound(tmp_path):
         "import resource, sys, torch\n"
         "from neural_splines import memory\nfrom neural_splines.kernels import make_kernel\n"
         "from neural_splines.products import resolve\nfrom neural_splines.solvers import falkon\n"
-        "m, compute, peak = 3500, resolve('cpu'), lambda: 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "m, compute, peak = 5000, resolve('cpu'), lambda: 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "def fit(m):\n"
         "    x = torch.rand(m, 3).double()\n"
         "    falkon.solve(compute.products, make_kernel('neural-spline', 1.0), x, x[:, 0], x, regularization=1e-4,\n"
