@@ -10,7 +10,7 @@ from torch import Tensor
 from .cell_fitting import Batch, FitProblem, Grams, Members, Smoothing
 from .products import Segments
 
-SAMPLE_CELLS = 40
+SAMPLE_CELLS = 32
 HELD_OUT = 0.15
 TRIMMED = 0.1  # the share of the largest distances that the mean leaves out
 # From little smoothing to much. The distance falls and rises along it, so a few levels find the minimum.

@@ -10,7 +10,7 @@ from .meshing import Mesh
 
 NEIGHBOURS = 6  # the local spacing of a cloud is the distance to this neighbour, about 1.4 / sqrt(density)
 OPEN_SPACINGS = 0.75  # the mesh of an open surface ends about so many spacings beyond the last points
-GAP_SPACINGS = 1.6  # a gap whose middle is at most so many spacings from a point is carried across
+GAP_SPACINGS = 1.5  # a gap whose middle is at most so many spacings from a point is carried across
 
 
 def keep_faces(mesh: Mesh, mask: Tensor) -> Mesh:

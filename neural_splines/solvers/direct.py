@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-GRAM_BLOCKS = 4  # column blocks: 10 of 16 block products suffice for a symmetric result
+GRAM_BLOCKS = 3  # column blocks: 6 of 9 block products suffice for a symmetric result; measured against 1 to 4
 JITTER = {torch.float64: (0.0, 1e-14, 1e-12, 1e-10), torch.float32: (0.0, 1e-6, 1e-5, 1e-4)}
 
 
