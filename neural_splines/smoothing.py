@@ -10,7 +10,7 @@ from torch import Tensor
 from .cell_fitting import Batch, FitProblem, Grams, Members, Smoothing
 from .products import Segments
 
-SAMPLE_CELLS = 32
+SAMPLE_CELLS = 40
 HELD_OUT = 0.15
 TRIMMED = 0.1  # the share of the largest distances that the mean leaves out
 # From little smoothing to much. The distance falls and rises along it, so a few levels find the minimum.
@@ -19,7 +19,7 @@ LADDER = (
     Smoothing(1e-7, 0.3),
     *(Smoothing(x, 0.1, 2) for x in (3e-7, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3)),
 )
-AS_GOOD = 0.01  # distances this close do not differ: of two such levels the smoother one is chosen
+AS_GOOD = 0.02  # distances this close do not differ: of two such levels the smoother one is chosen
 FIRST = (1, 4, 7)  # the levels measured first; then the neighbours of the best until it is a minimum
 
 

@@ -216,7 +216,7 @@ def test_smoothing_follows_the_noise():
         members = Members.of(cells, cloud.points)
         problem = FitProblem(cloud, cells, members, KERNEL, CPU, 0.02, 100, "blue-noise", g)
         choice = choose_smoothing(problem, torch.Generator().manual_seed(0))
-        assert choice.score <= 1.01 * min(choice.scores.values())
+        assert choice.score <= 1.02 * min(choice.scores.values())
         chosen.append(choice.smoothing.regularization)
     assert chosen[1] >= 30 * chosen[0]
 
