@@ -12,6 +12,7 @@ from .settings import (
     ADAPTIVE_VARIANCE,
     BACKENDS,
     DTYPES,
+    FILLED_MIN_COMPONENT,
     KERNELS,
     NYSTROM_MODES,
     SOLVERS,
@@ -131,7 +132,8 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
         type=float,
         default=d.min_component,
         metavar="FRACTION",
-        help="drop components with fewer faces than this fraction of the largest one's" + shown,
+        help="drop components with fewer faces than this fraction of the largest one's (default: %(default)s; with "
+        f"--fill-holes {FILLED_MIN_COMPONENT})",
     )
 
     output = p.add_argument_group("output")
@@ -250,7 +252,7 @@ def settings_from(args: argparse.Namespace, cells: CellSettings | None = None) -
         dense=args.dense or args.save_grid,
         refine_vertices=args.refine_vertices,
         trim=getattr(args, "trim", AUTO if adaptive and not cells.fill_holes else None),
-        min_component=args.min_component,
+        min_component=args.min_component or (FILLED_MIN_COMPONENT if cells and cells.fill_holes else 0.0),
     )
 
 

@@ -14,6 +14,7 @@ SOLVERS = ("builtin", "falkon")
 BACKENDS = ("auto", "torch", "numba", "triton", "keops")
 WEIGHT_TYPES = ("trilinear", "none")
 ADAPTIVE_VARIANCE = 0.0  # the smoothest kernel of the family: better than 1 on clean and on noisy scans
+FILLED_MIN_COMPONENT = 0.01  # what is closed has no specks
 MAX_SCALE = 3.0  # beyond it the far corners of the box leave the kernels' polynomials
 
 
