@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
 from . import memory
 from .cell_fitting import COARSER, LARGEST_EPS, CellModels, FitProblem, Members, Smoothing, fit_cells
 from .cells import BlendedField, Cells, adaptive_cells, uniform_cells
 from .clouds import OrientedCloud
-from .geometry import Box, morton_order
+from .geometry import Box, morton_order, offset_triples
 from .kernels import Kernel
 from .monitor import Monitor
 from .products import Compute
@@ -27,14 +28,20 @@ BACKGROUND_EPS = 0.004  # of the cloud's diagonal
 
 @dataclass(frozen=True)
 class CellsFit:
-    """A blended field and how its cells were solved."""
+    """A blended field, its constraints (positions [3n, 3], values [3n], world units), and how its cells were solved."""
 
     field: BlendedField
+    positions: Tensor
+    values: Tensor
     cells: Cells
     models: CellModels
     smoothing: Smoothing
     chosen: str
     warnings: list[str]
+
+    def world_centers(self) -> Tensor:
+        cell = torch.repeat_interleave(self.models.offsets.diff())
+        return self.models.centers.double() / self.cells.scales[cell, None] + self.cells.centers[cell]
 
     def summary(self) -> str:
         parts = [f"{len(self.cells)} cells, {len(self.models.centers)} centres, {self.chosen or self.smoothing}"]
@@ -99,7 +106,9 @@ def fit_blend(
         f"cell {c} at {tuple(round(v, 6) for v in cells.centers[c].tolist())} has no model: {reason}"
         for c, reason in models.failed
     ]
-    return CellsFit(field, cells, models, smoothing, chosen, warnings)
+    return CellsFit(
+        field, *offset_triples(cloud.points, cloud.normals, eps), cells, models, smoothing, chosen, warnings
+    )
 
 
 def _retry_warnings(models: CellModels, cells: int) -> list[str]:

@@ -154,6 +154,15 @@ def test_the_saved_points_give_the_fit(tmp_path):
     assert np.abs(values / scale).max() < 1e-5
 
 
+def test_cells_save_their_points_too(tmp_path):
+    cloud, out = write_cloud(tmp_path / "cloud.ply", sphere(600)), tmp_path / "out.ply"
+    assert run("fit-grid.py", cloud, 0.05, 100, 16, "auto", "--seed", 0, "--out", out, "--save-points").code == 0
+    with np.load(f"{out}.pts.npz", allow_pickle=False) as saved:
+        assert saved["positions"].shape == (1800, 3)
+        radius = np.linalg.norm(saved["nystrom_samples"], axis=1)
+        assert np.abs(np.abs(radius - 1) - np.round(np.abs(radius - 1) / 0.05) * 0.05).max() < 1e-5  # on a shell
+
+
 def test_trimming_opens_what_no_point_supports(reconstruct):
     """One spline closes a hemisphere with a sheet; --trim takes it away. Adaptive cells do so by themselves."""
     cloud = hemisphere(2000)
