@@ -17,7 +17,7 @@ from neural_splines.kernels import make_kernel
 from neural_splines.lattice import Lattice
 from neural_splines.monitor import Monitor
 from neural_splines.products import resolve
-from neural_splines.reconstruct import EPS_VOXEL_DIAGONALS, extract, sample
+from neural_splines.reconstruct import EPS_VOXEL_DIAGONALS, extract
 from neural_splines.settings import Settings
 from neural_splines.solvers.conjugate_gradient import CGResult
 from neural_splines.solvers.falkon import Solution
@@ -78,8 +78,7 @@ def main() -> None:
         fit = fit_with(name, args.centers, monitor)
         monitor.phase("")
         start = time.perf_counter()
-        cubes, _ = sample(fit.field, lattice, cloud, settings, compute, Monitor())
-        fits[name], meshes[name] = fit, extract(fit.field, cubes, cloud, settings, Monitor())
+        fits[name], meshes[name] = fit, extract(fit.field, lattice, cloud, settings, compute, Monitor())[0]
         seconds = ", ".join(f"{phase} {spent:.2f}" for phase, spent in monitor.seconds.items())
         print(f"{name}: {fit.summary()}; seconds {seconds}, mesh {time.perf_counter() - start:.1f}", flush=True)
     for one, mesh in meshes.items():

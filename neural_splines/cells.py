@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from .errors import CloudError
-from .geometry import MORTON_BITS, Box, bounding_cube, morton_codes, morton_coordinates
+from .geometry import MORTON_BITS, Box, bounding_cube, linear_ids, morton_codes, morton_coordinates, ranks
 from .kernels import Kernel
+from .neighbours import Neighbours
 from .products import Compute, Segments
 
 MAX_BUCKETS_PER_SIDE = 128
@@ -20,7 +21,7 @@ NEGLIGIBLE = 1e-4  # shares of a blend below this are left out: they move the su
 REACH_SPACINGS = 1.5  # of the distance to the 6th neighbour: random samples of a surface leave gaps of that radius
 MAX_REACH = 1.0  # of the cell's side
 NEIGHBOURS = 6
-PAIR_CHUNK = 1 << 19  # points evaluated at a time; each meets some two or three cells
+CHUNK = {"cpu": 1 << 17, "cuda": 1 << 20}  # points evaluated at a time; each meets some two or three cells
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,10 @@ class Cells:
         first = ((low - origin) / side).floor().long()
         counts = ((high - origin) / side).floor().long().minimum(shape - 1) - first + 1
         cell = torch.repeat_interleave(torch.arange(len(self), device=low.device), counts.prod(1))
-        rank = _ranks(counts.prod(1))
+        rank = ranks(counts.prod(1))
         c, f = counts[cell], first[cell]
         index = f + torch.stack([rank // (c[:, 1] * c[:, 2]), rank // c[:, 2] % c[:, 1], rank % c[:, 2]], 1)
-        bucket, order = _linear(index, shape).sort(stable=True)
+        bucket, order = linear_ids(index, shape).sort(stable=True)
         starts = torch.searchsorted(bucket, torch.arange(int(shape.prod()) + 1, device=low.device))
         return origin, torch.tensor(side, dtype=low.dtype), shape, starts, cell[order]
 
@@ -94,10 +95,10 @@ class Cells:
         origin, side, shape, starts, members = self._buckets
         index = ((points - origin) / side).floor().long()
         inside = ((index >= 0) & (index < shape)).all(1)
-        bucket = _linear(index.clamp_min(0).minimum(shape - 1), shape)
+        bucket = linear_ids(index.clamp_min(0).minimum(shape - 1), shape)
         counts = (starts[bucket + 1] - starts[bucket]) * inside
         point = torch.repeat_interleave(torch.arange(len(points), device=points.device), counts)
-        cell = members[starts[bucket[point]] + _ranks(counts)]
+        cell = members[starts[bucket[point]] + ranks(counts)]
         x = points[point]
         keep = ((x > self.outer_lower[cell]) & (x < self.outer_upper[cell])).all(1)
         return point[keep], cell[keep]
@@ -140,7 +141,7 @@ def uniform_cells(
     lower, size = box.lower.to(points.device), (box.sides / per_axis).to(points.device)
     index = ((points - lower) / size).floor().long().clamp(0, per_axis - 1)
     shape = torch.full((3,), per_axis, device=points.device)
-    ids, counts = torch.unique(_linear(index, shape), return_counts=True)
+    ids, counts = torch.unique(linear_ids(index, shape), return_counts=True)
     ids = ids[counts >= max(1, min_points)]
     index = torch.stack([ids // per_axis**2, ids // per_axis % per_axis, ids % per_axis], 1)
     corner = lower + index * size
@@ -193,14 +194,9 @@ def _with_margins(lower: Tensor, upper: Tensor, padding: Tensor, points: Tensor,
 
 def _spacing(lower: Tensor, upper: Tensor, points: Tensor) -> Tensor:
     """The distance of points from their 6th neighbour, at the point closest to the middle of each cell."""
-    from scipy.spatial import cKDTree
-
-    cloud = points.cpu().numpy()
-    tree = cKDTree(cloud)
-    middle = tree.query((0.5 * (lower + upper)).cpu().numpy(), workers=-1)[1]
-    k = min(NEIGHBOURS + 1, len(cloud))
-    distance = tree.query(cloud[middle], k=[k], workers=-1)[0][:, 0]
-    return torch.from_numpy(distance).to(points.device)
+    cloud = Neighbours(points)
+    middle = cloud.query(0.5 * (lower + upper))[1]
+    return cloud.query(points[middle], NEIGHBOURS + 1)[0]
 
 
 @dataclass(frozen=True)
@@ -230,7 +226,7 @@ class BlendedField:
 
     def _chunks(self, points: Tensor):
         points = points.to(self.compute.device).double()
-        return points.split(PAIR_CHUNK) if len(points) else (points,)
+        return points.split(CHUNK[points.device.type]) if len(points) else (points,)
 
     def _blend(self, points: Tensor, with_gradient: bool) -> tuple[Tensor, Tensor | None]:
         n = len(points)
@@ -275,14 +271,3 @@ def _sum_by(group: Tensor, values: Tensor, n: int) -> Tensor:
     """Sums [n, ...] of values whose groups [k] are sorted; in order, so that GPUs give the same bits each time."""
     lengths = torch.bincount(group, minlength=n)
     return torch.segment_reduce(values, "sum", lengths=lengths, axis=0, unsafe=True)
-
-
-def _ranks(counts: Tensor) -> Tensor:
-    """0..counts[0]-1, 0..counts[1]-1, ... one after another."""
-    ends = counts.cumsum(0)
-    total = int(ends[-1]) if len(counts) else 0
-    return torch.arange(total, device=counts.device) - torch.repeat_interleave(ends - counts, counts)
-
-
-def _linear(index: Tensor, shape: Tensor) -> Tensor:
-    return (index[:, 0] * shape[1] + index[:, 1]) * shape[2] + index[:, 2]

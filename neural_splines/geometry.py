@@ -121,3 +121,15 @@ def morton_coordinates(code: Tensor) -> Tensor:
 def morton_order(box: Box, points: Tensor) -> Tensor:
     """The order of points [n, 3] along the curve: neighbours in it are neighbours in space."""
     return morton_codes(box, points).argsort(stable=True)
+
+
+def linear_ids(index: Tensor, shape: Tensor) -> Tensor:
+    """Ids [n] of the cells [n, 3] of a grid, in the order of its memory."""
+    return (index[:, 0] * shape[1] + index[:, 1]) * shape[2] + index[:, 2]
+
+
+def ranks(counts: Tensor) -> Tensor:
+    """0..counts[0]-1, 0..counts[1]-1, ... one after another."""
+    ends = counts.cumsum(0)
+    total = int(ends[-1]) if len(counts) else 0
+    return torch.arange(total, device=counts.device) - torch.repeat_interleave(ends - counts, counts)

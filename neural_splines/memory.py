@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import math
 import os
 
@@ -23,6 +24,12 @@ def available(device: torch.device) -> int | None:
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + cached
     return min((free for free in (_system(), _group(), _address_space()) if free is not None), default=None)
+
+
+def release() -> None:
+    """Give freed memory back to the system: glibc keeps what was allocated in pieces of less than 32 MB."""
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # other systems have no such function
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _system() -> int | None:

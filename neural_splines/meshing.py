@@ -7,18 +7,17 @@ loops, and a loop is triangulated without diagonals in a face of the cube where 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .lattice import CORNERS, Cubes, Lattice
+from .lattice import CORNERS, CUBES_AT_ONCE, EDGES, Cubes, Lattice
 
-# Edge 4 * axis + k joins the k-th corner (in ascending order) without the axis' bit to the one with it.
-EDGES = [(c, c | 1 << axis) for axis in range(3) for c in range(8) if not c >> axis & 1]
+VERTICES_AT_ONCE = 1 << 17  # bounds the temporaries
 # Corners of the six faces, anticlockwise seen from outside.
 FACES = [(0, 4, 6, 2), (1, 3, 7, 5), (0, 1, 5, 4), (2, 6, 7, 3), (0, 2, 3, 1), (4, 5, 7, 6)]
 
@@ -82,42 +81,59 @@ def _triangulate(loop: tuple[int, ...], faces_of: list[set[int]]):
 
 @dataclass(frozen=True)
 class Crossings:
-    """The lattice edge of every vertex: its lower end [v, 3], axis [v], and the values at both ends [v]."""
+    """The lattice edge of every vertex, as 3 * (id of its lower end) + axis [v], and the values at both ends [v]."""
 
     lattice: Lattice
-    start: Tensor
-    axis: Tensor
+    edges: Tensor
     low: Tensor
     high: Tensor
 
+    def __len__(self) -> int:
+        return len(self.edges)
+
+    @property
+    def axis(self) -> Tensor:
+        return self.edges % 3
+
+    def split(self, size: int) -> Iterator[Crossings]:
+        for parts in zip(self.edges.split(size), self.low.split(size), self.high.split(size), strict=True):
+            yield Crossings(self.lattice, *parts)
+
     def positions(self, t: Tensor) -> Tensor:
         """World positions at the fractions t [v] of the edges."""
-        index = self.start.double().scatter_add(1, self.axis[:, None], t[:, None])
-        return self.lattice.positions(index)
+        start = self.lattice.indices(self.edges // 3).double()
+        return self.lattice.positions(start.scatter_add_(1, self.axis[:, None], t[:, None]))
 
 
 def marching_cubes(cubes: Cubes) -> tuple[Mesh, Crossings]:
-    """The mesh of the cubes, oriented from negative to positive values, its normals still zero.
+    """The mesh of the cubes, oriented from negative to positive values, its normals still zero (`refine` has them).
 
-    A vertex is where linear interpolation along a lattice edge crosses zero.
+    A vertex is where linear interpolation along a lattice edge crosses zero. Edges are known by their ids:
+    the mesh does not depend on how many cubes are taken at a time.
     """
-    lattice, device = cubes.lattice, cubes.ids.device
-    bits = (cubes.values < 0).long() << torch.arange(8, device=device)
-    edges = _padded_table().to(device)[bits.sum(1)]  # [c, 5, 3], -1 where a case has fewer triangles
-    cube, slot = (edges[:, :, 0] >= 0).nonzero(as_tuple=True)
-    edges = edges[cube, slot]  # [f, 3]
+    lattice = cubes.lattice
+    corners = torch.cat([_triangle_edges(cubes, ids) for ids in cubes.ids.split(CUBES_AT_ONCE)])
+    edges = torch.unique(torch.cat([torch.unique(part) for part in corners.split(VERTICES_AT_ONCE)]))
+    for part in corners.split(VERTICES_AT_ONCE):
+        part.copy_(torch.searchsorted(edges, part))
+    step = lattice.ids(torch.eye(3, dtype=torch.int64, device=edges.device))
+    crossings = Crossings(
+        lattice, edges, cubes.values_at(edges // 3), cubes.values_at(edges // 3 + step[edges % 3])
+    )
+    vertices = torch.cat([c.positions(c.low / (c.low - c.high)) for c in crossings.split(VERTICES_AT_ONCE)])
+    return Mesh(vertices, vertices.new_zeros(1, 3).expand_as(vertices), corners), crossings
 
-    ends = torch.tensor(EDGES, device=device)
-    offsets = lattice.ids(CORNERS.to(device))
-    # A lattice edge is known by its lower end and its axis; up to four cubes meet at it.
-    keys = (cubes.ids[cube, None] + offsets[ends[edges, 0]]) * 3 + edges // 4
-    keys, faces = torch.unique(keys, return_inverse=True)
-    owner = torch.empty(len(keys), dtype=torch.int64, device=device)
-    owner[faces.reshape(-1)] = (cube[:, None] * 12 + edges).reshape(-1)  # any one cube of the edge will do
-    low, high = (cubes.values[owner // 12, ends[owner % 12, side]] for side in (0, 1))
-    crossings = Crossings(lattice, lattice.indices(keys // 3), keys % 3, low, high)
-    vertices = crossings.positions(low / (low - high))
-    return Mesh(vertices, torch.zeros_like(vertices), faces), crossings
+
+def _triangle_edges(cubes: Cubes, ids: Tensor) -> Tensor:
+    """The lattice edges [f, 3] on which the triangles of some cubes have their vertices."""
+    offsets = cubes.lattice.ids(CORNERS.to(ids.device))
+    inside = cubes.values_at(ids[:, None] + offsets) < 0
+    case = (inside.long() << torch.arange(8, device=ids.device)).sum(1)
+    edges = _padded_table().to(ids.device)[case]  # [c, 5, 3], -1 where a case has fewer triangles
+    cube, slot = (edges[:, :, 0] >= 0).nonzero(as_tuple=True)
+    edges = edges[cube, slot]
+    lower_ends = torch.tensor([start for start, _ in EDGES], device=ids.device)
+    return (ids[cube, None] + offsets[lower_ends[edges]]) * 3 + edges // 4
 
 
 @lru_cache(maxsize=1)
@@ -139,10 +155,27 @@ def refine(mesh: Mesh, crossings: Crossings, gradient: Gradient, steps: int) -> 
     the end of the bracket beyond the zero, which grazing edges need. It cannot leave the bracket, so a
     vertex stays on its edge and the mesh cannot fold. With 0 steps only the normals are computed.
     """
+    vertices, normals = torch.empty_like(mesh.vertices), torch.empty_like(mesh.vertices)
+    start = 0
+    for part in crossings.split(VERTICES_AT_ONCE):
+        chunk = slice(start, start + len(part))
+        vertices[chunk], slope = _on_zero_set(part, gradient, steps)
+        normals[chunk] = slope / slope.norm(dim=1, keepdim=True)
+        start += len(part)
+    mesh = Mesh(vertices, normals, mesh.faces)
+    defined = normals.isfinite().all(1, keepdim=True)  # not where a blend of cells ends inside a voxel
+    if not bool(defined.all()):
+        torch.where(defined, normals, face_average_normals(mesh), out=normals)
+    return mesh
+
+
+def _on_zero_set(crossings: Crossings, gradient: Gradient, steps: int) -> tuple[Tensor, Tensor]:
+    """Positions [v, 3] on the edges, and the field's gradients there [v, 3]."""
     low, high = crossings.low, crossings.high
     left, right = torch.zeros_like(low), torch.ones_like(high)
     t = low / (low - high)
-    vertices, (value, slope) = mesh.vertices, gradient(mesh.vertices)
+    vertices = crossings.positions(t)
+    value, slope = gradient(vertices)
     for _ in range(steps):
         before = (value < 0) == (crossings.low < 0)  # the zero lies to the right of t
         left, low = torch.where(before, t, left), torch.where(before, value, low)
@@ -151,10 +184,7 @@ def refine(mesh: Mesh, crossings: Crossings, gradient: Gradient, steps: int) -> 
         t = t + _parabola_root(value, along, torch.where(before, right, left) - t, torch.where(before, high, low))
         vertices = crossings.positions(t)
         value, slope = gradient(vertices)
-    mesh = replace(mesh, vertices=vertices)
-    normals = slope / slope.norm(dim=1, keepdim=True)
-    defined = normals.isfinite().all(1, keepdim=True)  # not where a blend of cells ends inside a voxel
-    return replace(mesh, normals=torch.where(defined, normals, face_average_normals(mesh)))
+    return vertices, slope
 
 
 def _parabola_root(value: Tensor, slope: Tensor, reach: Tensor, end_value: Tensor) -> Tensor:
@@ -173,9 +203,10 @@ def _parabola_root(value: Tensor, slope: Tensor, reach: Tensor, end_value: Tenso
 
 def face_average_normals(mesh: Mesh) -> Tensor:
     """Unit vertex normals [v, 3]: the mean of the adjacent faces' normals, weighted by area."""
-    a, b, c = (mesh.vertices[mesh.faces[:, k]] for k in range(3))
-    cross = torch.linalg.cross(b - a, c - a)
     total = torch.zeros_like(mesh.vertices)
-    for k in range(3):
-        total.index_add_(0, mesh.faces[:, k], cross)
+    for faces in mesh.faces.split(VERTICES_AT_ONCE):
+        a, b, c = (mesh.vertices[faces[:, k]] for k in range(3))
+        cross = torch.linalg.cross(b - a, c - a)
+        for k in range(3):
+            total.index_add_(0, faces[:, k], cross)
     return total / total.norm(dim=1, keepdim=True).clamp_min(1e-300)

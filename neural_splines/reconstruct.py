@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from . import blending, memory, meshing, solvers, trimming
+from .band import sample_band
 from .clouds import OrientedCloud, outlier_warning, voxel_downsample
 from .errors import EmptySurfaceError
 from .kernels import make_kernel
-from .lattice import Cubes, Lattice, crossing_cubes, sample_band, sample_dense
+from .lattice import Lattice, crossing_cubes, sample_dense
 from .meshing import Mesh
 from .monitor import Monitor
 from .products import Compute, resolve
@@ -59,10 +60,10 @@ def reconstruct(cloud: OrientedCloud, settings: Settings, monitor: Monitor | Non
 
     fit = fit_field(fitted, lattice, eps, settings, compute, monitor)
     warnings += fit.warnings
-    cubes, grid = sample(fit.field, lattice, fitted, settings, compute, monitor)
-    mesh = extract(fit.field, cubes, cloud, settings, monitor)
+    mesh, evaluations, grid = extract(fit.field, lattice, fitted, settings, compute, monitor)
+    mesh = trimmed(mesh, cloud, lattice, settings, monitor)
     monitor.phase("")
-    return Reconstruction(mesh, fit, lattice, fitted, eps, compute, grid, cubes.evaluations, monitor.seconds, warnings)
+    return Reconstruction(mesh, fit, lattice, fitted, eps, compute, grid, evaluations, monitor.seconds, warnings)
 
 
 def downsample(cloud: OrientedCloud, lattice: Lattice, settings: Settings, monitor: Monitor) -> OrientedCloud:
@@ -112,30 +113,37 @@ def choose_count(asked: int | None, constraints: int) -> tuple[int, list[str]]:
     return asked, []
 
 
-def sample(
+def extract(
     field: Field, lattice: Lattice, cloud: OrientedCloud, settings: Settings, compute: Compute, monitor: Monitor
-) -> tuple[Cubes, Tensor | None]:
-    """The lattice cubes that the surface passes, and the dense grid where it was asked for."""
+) -> tuple[Mesh, int, Tensor | None]:
+    """The mesh of the zero set, how often the field was evaluated to find it, and the dense grid where asked for."""
     monitor.phase("sample")
+    grid = None
     if settings.dense:
         grid = sample_dense(field.evaluate, lattice, compute.device, monitor.progress)
-        return crossing_cubes(grid, lattice).to(compute.device), grid
-    return sample_band(field.evaluate, lattice, cloud.points.to(compute.device), monitor.progress), None
-
-
-def extract(field: Field, cubes: Cubes, cloud: OrientedCloud, settings: Settings, monitor: Monitor) -> Mesh:
-    """Marching cubes, vertices moved onto the zero set, and what the user wants trimmed."""
+        cubes = crossing_cubes(grid, lattice).to(compute.device)
+    else:
+        cubes = sample_band(field.evaluate, lattice, cloud.points.to(compute.device), monitor.progress)
     monitor.phase("mesh")
+    memory.release()
     mesh, crossings = meshing.marching_cubes(cubes)
     if not len(mesh.faces):
         raise EmptySurfaceError("no surface crosses the lattice; raise GRID_SIZE or --scale, or check the normals")
     mesh = meshing.refine(mesh, crossings, field.gradient, REFINE_STEPS if settings.refine_vertices else 0)
-    if settings.trim is not None or settings.min_component > 0.0:
-        monitor.phase("trim")
+    return mesh, cubes.evaluations, grid
+
+
+def trimmed(mesh: Mesh, cloud: OrientedCloud, lattice: Lattice, settings: Settings, monitor: Monitor) -> Mesh:
+    """What the user wants to keep of a mesh."""
+    if settings.trim is None and settings.min_component == 0.0:
+        return mesh
+    monitor.phase("trim")
+    memory.release()
+    points = cloud.points.to(mesh.vertices.device)
     if settings.trim == "auto":
-        mesh = trimming.trim_unsupported(mesh, cloud.points)
+        mesh = trimming.trim_unsupported(mesh, points)
     elif settings.trim is not None:
-        mesh = trimming.trim(mesh, cloud.points, settings.trim * cubes.lattice.voxel_diagonal)
+        mesh = trimming.trim(mesh, points, settings.trim * lattice.voxel_diagonal)
     if settings.min_component > 0.0:
         mesh = trimming.drop_small_components(mesh, settings.min_component)
     if not len(mesh.faces):

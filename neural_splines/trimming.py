@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from .meshing import Mesh
+from .neighbours import Neighbours
 
 NEIGHBOURS = 6  # the local spacing of a cloud is the distance to this neighbour, about 1.4 / sqrt(density)
 OPEN_SPACINGS = 0.75  # the mesh of an open surface ends about so many spacings beyond the last points
@@ -17,17 +18,16 @@ def keep_faces(mesh: Mesh, mask: Tensor) -> Mesh:
     """The mesh of the faces under the mask [f], without the vertices that no face uses."""
     if bool(mask.all()):
         return mesh
-    used, faces = torch.unique(mesh.faces[mask], return_inverse=True)
-    return Mesh(mesh.vertices[used], mesh.normals[used], faces.reshape(-1, 3))
+    faces = mesh.faces[mask]
+    used = torch.zeros(len(mesh.vertices), dtype=torch.bool, device=faces.device)
+    used[faces.reshape(-1)] = True
+    place = used.cumsum(0) - 1
+    return Mesh(mesh.vertices[used], mesh.normals[used], place[faces])
 
 
 def trim(mesh: Mesh, points: Tensor, distance: float) -> Mesh:
     """Drop faces with a vertex farther than `distance` (world units) from the nearest of points [n, 3]."""
-    from scipy.spatial import cKDTree
-
-    tree = cKDTree(points.cpu().numpy())
-    nearest, _ = tree.query(mesh.vertices.cpu().numpy(), distance_upper_bound=distance, workers=-1)
-    near = torch.from_numpy(np.isfinite(nearest)).to(mesh.faces.device)
+    near = Neighbours(points).query(mesh.vertices)[0] <= distance
     return keep_faces(mesh, near[mesh.faces].all(1))
 
 
@@ -40,37 +40,37 @@ def trim_unsupported(mesh: Mesh, points: Tensor) -> Mesh:
     there, or floats away from them, and the region's faces go.
     """
     from scipy.sparse.csgraph import connected_components
-    from scipy.spatial import cKDTree
 
-    if not len(mesh.faces):
-        return mesh
-    cloud, vertices, faces = points.cpu().numpy(), mesh.vertices.cpu().numpy(), mesh.faces.cpu().numpy()
-    tree = cKDTree(cloud)
-    distance, nearest = tree.query(vertices, workers=-1)
-    # the spacing is needed only at points that are the nearest of a vertex far from all
-    used, back = np.unique(nearest, return_inverse=True)
-    k = min(NEIGHBOURS + 1, len(cloud))
-    spacing = tree.query(cloud[used], k=[k], workers=-1)[0][:, 0]
-    spacing = spacing[back.reshape(-1)].clip(1e-300)
-
+    cloud = Neighbours(points)
+    distance, nearest = cloud.query(mesh.vertices)
+    spacing = points.new_full((len(points),), 1e-300)
+    used = torch.unique(nearest[distance > 0.0])
+    spacing[used] = cloud.query(points[used], NEIGHBOURS + 1)[0].clamp_min(1e-300)
+    spacing = spacing[nearest]
     far = distance > OPEN_SPACINGS * spacing
-    edges, count = _edges(faces)
-    border = np.zeros(len(vertices), bool)
+    if not bool(far.any()):
+        return mesh
+
+    # All that matters is seen by the faces at far vertices.
+    edges, count = _edges(mesh.faces[far[mesh.faces].any(1)])
+    border = torch.zeros_like(far)
     border[edges[count == 1].reshape(-1)] = True
-    label = connected_components(_graph(edges[far[edges].all(1)], len(vertices)), directed=False)[1]
-    regions = label.max() + 1
-    farthest = np.zeros(regions)
-    np.maximum.at(farthest, label[far], distance[far])
-    # one point's spacing says little; a region's mean tells a sparse sample from the end of the data
-    mean_spacing = np.bincount(label, spacing, regions) / np.bincount(label, minlength=regions)
-    lost_label = farthest > GAP_SPACINGS * mean_spacing
-    lost_label[label[far & border]] = True
-    attached = np.zeros_like(lost_label)
+    place = far.cumsum(0) - 1  # of a far vertex among these
+    links = place[edges[far[edges].all(1)]]
     across = edges[far[edges[:, 0]] != far[edges[:, 1]]]
-    attached[label[across].reshape(-1)] = True
-    lost_label |= ~attached
-    drop = far & lost_label[label]
-    return keep_faces(mesh, torch.from_numpy(~drop[faces].any(1)).to(mesh.faces.device))
+    touching = torch.zeros_like(far)
+    touching[across.reshape(-1)] = True
+    # few vertices as a rule, and sums in a fixed order: on the CPU
+    label = connected_components(_graph(links.cpu().numpy(), int(far.sum())), directed=False)[1]
+    distance, spacing, border, touching = (t[far].cpu().numpy() for t in (distance, spacing, border, touching))
+    # one point's spacing says little; a region's mean tells a sparse sample from the end of the data
+    mean_spacing = np.bincount(label, spacing) / np.bincount(label)
+    lost = np.bincount(label, border) > 0
+    lost |= np.bincount(label, touching) == 0
+    lost |= np.bincount(label, distance > GAP_SPACINGS * mean_spacing[label]) > 0
+    drop = torch.zeros_like(far)
+    drop[far] = torch.from_numpy(lost[label]).to(far.device)
+    return keep_faces(mesh, ~drop[mesh.faces].any(1))
 
 
 def drop_small_components(mesh: Mesh, fraction: float) -> Mesh:
@@ -87,12 +87,12 @@ def drop_small_components(mesh: Mesh, fraction: float) -> Mesh:
     return keep_faces(mesh, large.to(mesh.faces.device))
 
 
-def _edges(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct edges [e, 2] of faces [f, 3] and how many faces each has."""
+def _edges(faces: Tensor) -> tuple[Tensor, Tensor]:
+    """Distinct edges [e, 2] of faces [f, 3] and how many of these each has."""
+    pairs = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2).sort(1).values
     n = int(faces.max()) + 1
-    pairs = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
-    keys, count = np.unique(pairs[:, 0] * n + pairs[:, 1], return_counts=True)
-    return np.stack([keys // n, keys % n], 1), count
+    keys, count = torch.unique(pairs[:, 0] * n + pairs[:, 1], return_counts=True)
+    return torch.stack([keys // n, keys % n], 1), count
 
 
 def _graph(edges: np.ndarray, n: int):

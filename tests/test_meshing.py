@@ -6,8 +6,9 @@ import pytest
 import torch
 from shapes import edges, euler_number, is_watertight, volume
 
+from neural_splines.band import sample_band
 from neural_splines.geometry import Box
-from neural_splines.lattice import Lattice, crossing_cubes, sample_band, sample_dense
+from neural_splines.lattice import Lattice, crossing_cubes, sample_dense
 from neural_splines.meshing import case_table, face_average_normals, marching_cubes, refine
 from neural_splines.trimming import drop_small_components, trim, trim_unsupported
 
@@ -96,7 +97,8 @@ def test_band_and_dense_meshes_are_identical(size, field):
     dense = crossing_cubes(sample_dense(field, lattice, CPU), lattice)
     band = sample_band(field, lattice, torch.tensor([[0.37, 0.0, 0.0]], dtype=torch.float64))
     assert torch.equal(band.ids, dense.ids)
-    assert torch.equal(band.values, dense.values)
+    assert torch.equal(band.point_ids, dense.point_ids)
+    assert torch.equal(band.point_values, dense.point_values)
     assert len(torch.unique(band.ids)) == len(band.ids)
 
 

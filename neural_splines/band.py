@@ -1,0 +1,187 @@
+"""The narrow band: the cubes that the surface passes, found without visiting the others.
+
+Everything here is sorted ids and values, a few for every cube that the surface passes; what is made of
+them on the way is made for CUBES_AT_ONCE cubes at a time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from .lattice import CORNERS, CUBES_AT_ONCE, EDGES, Cubes, Evaluate, Lattice, corner_points, is_crossing
+
+POINTS_AT_ONCE = 1 << 19  # evaluated at a time
+COARSEST = 48  # cells along the longest side at the first level
+GAMMA = 0.5  # a coarse cell is kept if min |f| <= GAMMA (max f - min f): a neighbour of every visible crossing too
+
+
+def sample_band(
+    evaluate: Evaluate, lattice: Lattice, points: Tensor, on_progress: Callable[[int, None], None] | None = None
+) -> Cubes:
+    """The crossing cubes of the field, from coarse to fine and then along the surface.
+
+    Coarse cells are kept where their corner values may hide a crossing, where the field is only partly
+    defined, or where they contain input points [n, 3]; they are halved down to cells of two voxels. From
+    the crossings of these cells' edges, and from all cubes of cells that may hide one, the surface is
+    followed through the faces of crossing cubes until nothing new appears: a sheet that was found anywhere
+    is found whole. Costs O(G^2) evaluations.
+    """
+    stride = 1 << max(0, math.ceil(math.log2(max(lattice.shape) / COARSEST)))
+    level = _Level(evaluate, lattice, stride, points.device)
+    cells, evaluations = level.all_cells(), 0
+    while level.stride > 1:
+        level.sample(corner_points(level.grid, cells))
+        finer = _Level(evaluate, lattice, level.stride // 2, points.device)
+        halved = _halved if level.stride > 2 else _seeds
+        occupied = level.cells_of(points)
+        cells = torch.unique(torch.cat([halved(level, finer, chunk, occupied) for chunk in _chunks(cells)]))
+        evaluations += level.evaluations
+        level = finer
+        if on_progress:
+            on_progress(evaluations, None)
+    ids = _follow(level, cells, lambda: on_progress and on_progress(evaluations + level.evaluations, None))
+    point_ids = corner_points(lattice, ids)
+    return Cubes(lattice, ids, point_ids, level.at(point_ids), evaluations + level.evaluations)
+
+
+class _Level:
+    """The lattice points at every stride-th index along each axis, a grid with ids of its own; values at some."""
+
+    def __init__(self, evaluate: Evaluate, lattice: Lattice, stride: int, device: torch.device):
+        self.evaluate, self.lattice, self.stride = evaluate, lattice, stride
+        # the last cells may stick out of the lattice
+        self.grid = Lattice(lattice.origin, lattice.voxel_size, tuple(-(-(n - 1) // stride) + 1 for n in lattice.shape))
+        self.last = torch.tensor(self.grid.shape, device=device) - 2  # indices of the last cell
+        self.ids = torch.empty(0, dtype=torch.int64, device=device)
+        self.values = torch.empty(0, dtype=torch.float64, device=device)
+        self.evaluations = 0
+
+    def all_cells(self) -> Tensor:
+        axes = (torch.arange(n - 1, device=self.ids.device) for n in self.grid.shape)
+        return self.grid.ids(torch.cartesian_prod(*axes))
+
+    def cells_of(self, points: Tensor) -> Tensor:
+        """The cells with any of the points [n, 3], sorted."""
+        index = (self.lattice.coordinates(points) / self.stride).floor().long()
+        return torch.unique(self.grid.ids(index.clamp_min(0).minimum(self.last)))
+
+    def sample(self, ids: Tensor) -> None:
+        """Evaluate the field at those of the points [p], sorted and distinct, where it is not known yet."""
+        missing = ids[~_member(ids, self.ids)]
+        if len(missing):
+            index = map(self.grid.indices, missing.split(POINTS_AT_ONCE))
+            self.add(missing, torch.cat([self.evaluate(self.lattice.positions(i * self.stride)) for i in index]))
+            self.evaluations += len(missing)
+
+    def add(self, ids: Tensor, values: Tensor) -> None:
+        """Take in values at points that are not known yet, sorted and distinct."""
+        old, self.ids = _merged(self.ids, ids)
+        self.values = torch.empty_like(self.ids, dtype=values.dtype).masked_scatter_(old, self.values)
+        self.values.masked_scatter_(~old, values)
+
+    def at(self, ids: Tensor) -> Tensor:
+        return self.values[torch.searchsorted(self.ids, ids)]
+
+    def corners(self, cells: Tensor) -> Tensor:
+        """The values [c, 8] at the corners of cells [c]."""
+        return self.at(cells[:, None] + self.grid.ids(CORNERS.to(cells.device)))
+
+    def cubes(self, index: Tensor) -> Tensor:
+        """The ids of those cells, given by indices [c, 3], that exist."""
+        return self.grid.ids(index[((index >= 0) & (index <= self.last)).all(1)])
+
+
+def _halved(level: _Level, finer: _Level, cells: Tensor, occupied: Tensor) -> Tensor:
+    """The cells of the finer level in those of `cells` that may be crossed."""
+    keep = _may_cross(level.corners(cells), GAMMA) | _member(cells, occupied)
+    return finer.cubes((2 * level.grid.indices(cells[keep])[:, None] + CORNERS.to(cells.device)).reshape(-1, 3))
+
+
+def _seeds(level: _Level, finer: _Level, cells: Tensor, occupied: Tensor) -> Tensor:
+    """Cubes to follow the surface from, out of `cells` of two voxels.
+
+    Where a cell is crossed, those around the crossings of its edges will do: a value in the middle of such
+    an edge tells which half is crossed. Of cells that are occupied, or crossed but partly undefined, all eight.
+    """
+    corners = level.corners(cells)
+    crossing = is_crossing(corners)
+    both_signs = (corners < 0).any(1) & (corners >= 0).any(1)
+    hides = ~crossing & (both_signs | _member(cells, occupied))
+    offsets = CORNERS.to(cells.device)
+    index = 2 * level.grid.indices(cells)
+    found = [finer.cubes((index[hides][:, None] + offsets).reshape(-1, 3))]
+    index, inside = index[crossing], corners[crossing] < 0
+    for axis in range(3):
+        ends = torch.tensor(EDGES[4 * axis : 4 * axis + 4], device=cells.device)
+        cell, edge = (inside[:, ends[:, 0]] != inside[:, ends[:, 1]]).nonzero(as_tuple=True)
+        start, low = index[cell] + 2 * offsets[ends[edge, 0]], inside[cell, ends[edge, 0]]
+        middle = start.clone()
+        middle[:, axis] += 1
+        exists = (middle <= finer.last + 1).all(1)
+        start, low, middle = start[exists], low[exists], finer.grid.ids(middle[exists])
+        finer.sample(torch.unique(middle))
+        start[:, axis] += ((finer.at(middle) < 0) == low).long()
+        for c in range(4):
+            around = start.clone()
+            around[:, (axis + 1) % 3] -= c & 1
+            around[:, (axis + 2) % 3] -= c >> 1
+            found.append(finer.cubes(around))
+    return torch.cat(found)
+
+
+def _follow(level: _Level, fresh: Tensor, on_progress: Callable[[], None]) -> Tensor:
+    """The crossing cubes among those given [c], sorted, and all that connect to them through their faces; sorted."""
+    visited = fresh[:0]
+    found = []
+    while len(fresh):
+        visited = _merged(visited, fresh)[1]
+        level.sample(corner_points(level.grid, fresh))
+        entered = []
+        for cubes in _chunks(fresh):
+            inside = level.corners(cubes)
+            crossing = is_crossing(inside)
+            cubes, inside = cubes[crossing], inside[crossing] < 0
+            found.append(cubes)
+            index = level.grid.indices(cubes)
+            for axis in range(3):
+                for side in (0, 1):
+                    face = inside[:, [c for c in range(8) if (c >> axis & 1) == side]]
+                    step = index[face.any(1) & ~face.all(1)]
+                    step[:, axis] += 2 * side - 1
+                    entered.append(level.cubes(step))
+        entered = torch.unique(torch.cat(entered))
+        fresh = entered[~_member(entered, visited)]
+        on_progress()
+    return torch.cat(found).sort().values if found else visited
+
+
+def _chunks(cells: Tensor) -> tuple[Tensor, ...]:
+    return cells.split(CUBES_AT_ONCE)
+
+
+def _may_cross(corners: Tensor, gamma: float) -> Tensor:
+    """Where a field that varies about linearly may cross zero, or is defined at some corners alone."""
+    undefined = corners.isnan()
+    low, high = corners.nan_to_num(nan=math.inf).amin(-1), corners.nan_to_num(nan=-math.inf).amax(-1)
+    near = corners.abs().nan_to_num(nan=math.inf).amin(-1) <= gamma * (high - low)
+    partly = undefined.any(-1) & ~undefined.all(-1)
+    return near | ((low < 0) & (high >= 0)) | partly
+
+
+def _member(ids: Tensor, sorted_set: Tensor) -> Tensor:
+    if not len(sorted_set):
+        return torch.zeros_like(ids, dtype=torch.bool)
+    place = torch.searchsorted(sorted_set, ids).clamp_max_(len(sorted_set) - 1)
+    return sorted_set[place] == ids
+
+
+def _merged(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the first of two disjoint sorted sets went in their union, as a mask, and the union, sorted."""
+    first = torch.ones(len(one) + len(other), dtype=torch.bool, device=one.device)
+    first[torch.searchsorted(one, other) + torch.arange(len(other), device=one.device)] = False
+    union = one.new_empty(len(first)).masked_scatter_(first, one)
+    return first, union.masked_scatter_(~first, other)

@@ -1,0 +1,101 @@
+"""Exact nearest neighbours in a cloud: a k-d tree on the CPU, a grid of buckets on a GPU."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from .geometry import linear_ids, ranks
+
+QUERIES_AT_ONCE = 1 << 20
+PAIRS_AT_ONCE = 1 << 24  # distances computed at a time, more where one query alone needs them
+SPREAD = 1.5  # a bucket's side, in mean distances of points spread over the faces of their box
+
+
+class Neighbours:
+    """The points [n, 3] of a cloud, to be asked for the k-th nearest to other points."""
+
+    def __init__(self, points: Tensor):
+        self.points = points
+        if points.is_cuda:
+            self._query = _Buckets(points).query
+        else:
+            from scipy.spatial import cKDTree
+
+            self._tree = cKDTree(points.numpy())
+            self._query = self._query_tree
+
+    def query(self, x: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+        """Distances [q] from x [q, 3] to its k-th nearest point (the last, if there are fewer), and its index [q]."""
+        return self._query(x, min(k, len(self.points)))
+
+    def _query_tree(self, x: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        distance, index = self._tree.query(x.numpy(), k=[k], workers=-1)
+        return torch.from_numpy(distance[:, 0]), torch.from_numpy(index[:, 0])
+
+
+class _Buckets:
+    """Points sorted by the cube of a grid that they lie in; works on any device.
+
+    A query looks at the 27 cubes around its own. What it finds within a cube's side is exact; the others
+    are asked again with cubes twice as large.
+    """
+
+    def __init__(self, points: Tensor):
+        self.points = points
+        self.lower = points.amin(0)
+        a, b, c = (points.amax(0) - self.lower).tolist()
+        self.side = SPREAD * math.sqrt(2 * (a * b + b * c + c * a) / len(points)) or max(a, b, c, 1e-300)
+
+    def query(self, x: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        distance, index = x.new_empty(len(x)), torch.empty(len(x), dtype=torch.int64, device=x.device)
+        left, side = torch.arange(len(x), device=x.device), self.side
+        while len(left):
+            unsure = []
+            for chunk in left.split(QUERIES_AT_ONCE):
+                distance[chunk], index[chunk], sure = self._search(x[chunk], k, side)
+                unsure.append(chunk[~sure])
+            left, side = torch.cat(unsure), 2.0 * side
+        return distance, index
+
+    def _search(self, x: Tensor, k: int, side: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Distance and index of the k-th nearest in the cubes around x, and whether there can be none nearer."""
+        at = ((self.points - self.lower) / side).long() + 2  # two empty layers around the points
+        shape = at.amax(0) + 3
+        key, order = linear_ids(at, shape).sort()
+        at = (((x - self.lower) / side).floor() + 2).clamp_min(1).minimum(shape - 2).long()
+        # cubes along the last axis follow one another in the sorted points
+        steps = torch.cartesian_prod(*[torch.arange(-1, 2, device=x.device)] * 2)
+        middle = linear_ids(at, shape)[:, None] + (steps[:, 0] * shape[1] + steps[:, 1]) * shape[2]
+        first = torch.searchsorted(key, middle - 1)
+        counts = torch.searchsorted(key, middle + 1, right=True) - first
+        found = [self._kth(x[rows], k, order, first[rows], counts[rows]) for rows in _budgeted(counts.sum(1))]
+        distance, index = (torch.cat(parts) for parts in zip(*found, strict=True))
+        return distance, index, (distance <= side) | (shape == 5).all()  # 5: every point was looked at
+
+    def _kth(self, x: Tensor, k: int, order: Tensor, first: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+        """Distance and index of the k-th nearest of the points in runs [q, 9] of the order; infinite if there is none."""
+        run = torch.repeat_interleave(torch.arange(counts.numel(), device=x.device), counts.reshape(-1))
+        point = order[first.reshape(-1)[run] + ranks(counts.reshape(-1))]
+        query = run // counts.shape[1]
+        square = (x[query] - self.points[point]).square().sum(1)
+        pair = torch.arange(len(square), device=x.device)
+        for step in range(k):
+            if step:
+                square[place[place < len(square)]] = math.inf
+            least = torch.segment_reduce(square, "min", lengths=counts.sum(1), initial=math.inf, unsafe=True)
+            hit = square == least[query]
+            place = torch.full_like(query[:1], len(square)).expand(len(x)).clone()
+            place.scatter_reduce_(0, query[hit], pair[hit], "amin")
+        return least.sqrt(), torch.cat([point, point.new_zeros(1)])[place]
+
+
+def _budgeted(sizes: Tensor) -> list[slice]:
+    """Slices of queries whose sizes add up to about PAIRS_AT_ONCE."""
+    ends = sizes.cumsum(0)
+    limits = torch.arange(PAIRS_AT_ONCE, max(int(ends[-1]), 1) + PAIRS_AT_ONCE, PAIRS_AT_ONCE, device=sizes.device)
+    bounds = torch.unique(torch.searchsorted(ends, limits, right=True)).tolist()
+    bounds = [b for b in bounds if 0 < b < len(sizes)]
+    return [slice(a, b) for a, b in zip([0, *bounds], [*bounds, len(sizes)], strict=True)]
