@@ -27,13 +27,18 @@ class Neighbours:
             self._tree = cKDTree(points.numpy())
             self._query = self._query_tree
 
-    def query(self, x: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
-        """Distances [q] from x [q, 3] to its k-th nearest point (the last, if there are fewer), and its index [q]."""
-        return self._query(x, min(k, len(self.points)))
+    def query(self, x: Tensor, k: int = 1, within: float = math.inf) -> tuple[Tensor, Tensor]:
+        """Distances [q] from x [q, 3] to its k-th nearest point (the last, if there are fewer), and its index [q].
 
-    def _query_tree(self, x: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        distance, index = self._tree.query(x.numpy(), k=[k], workers=-1)
-        return torch.from_numpy(distance[:, 0]), torch.from_numpy(index[:, 0])
+        Where that is farther than `within`, the distance is infinite and the index means nothing.
+        """
+        return self._query(x, min(k, len(self.points)), within)
+
+    def _query_tree(self, x: Tensor, k: int, within: float) -> tuple[Tensor, Tensor]:
+        bound = math.nextafter(within, math.inf)  # of what is strictly nearer
+        distance, index = self._tree.query(x.numpy(), k=[k], distance_upper_bound=bound, workers=-1)
+        index = torch.from_numpy(index[:, 0])
+        return torch.from_numpy(distance[:, 0]), index.masked_fill_(index == len(self.points), 0)
 
 
 class _Buckets:
@@ -49,15 +54,18 @@ class _Buckets:
         a, b, c = (points.amax(0) - self.lower).tolist()
         self.side = SPREAD * math.sqrt(2 * (a * b + b * c + c * a) / len(points)) or max(a, b, c, 1e-300)
 
-    def query(self, x: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        distance, index = x.new_empty(len(x)), torch.empty(len(x), dtype=torch.int64, device=x.device)
-        left, side = torch.arange(len(x), device=x.device), self.side
+    def query(self, x: Tensor, k: int, within: float = math.inf) -> tuple[Tensor, Tensor]:
+        distance, index = x.new_full((len(x),), math.inf), torch.zeros(len(x), dtype=torch.int64, device=x.device)
+        left, side = torch.arange(len(x), device=x.device), min(self.side, within)
         while len(left):
             unsure = []
             for chunk in left.split(QUERIES_AT_ONCE):
-                distance[chunk], index[chunk], sure = self._search(x[chunk], k, side)
+                found, index[chunk], sure = self._search(x[chunk], k, side)
+                distance[chunk] = found.masked_fill(~sure | (found > within), math.inf)
                 unsure.append(chunk[~sure])
-            left, side = torch.cat(unsure), 2.0 * side
+            if side == within:
+                break
+            left, side = torch.cat(unsure), min(2.0 * side, within)
         return distance, index
 
     def _search(self, x: Tensor, k: int, side: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -73,7 +81,7 @@ class _Buckets:
         counts = torch.searchsorted(key, middle + 1, right=True) - first
         found = [self._kth(x[rows], k, order, first[rows], counts[rows]) for rows in _budgeted(counts.sum(1))]
         distance, index = (torch.cat(parts) for parts in zip(*found, strict=True))
-        return distance, index, (distance <= side) | (shape == 5).all()  # 5: every point was looked at
+        return distance, index, (distance <= side) | (shape == 5).all()  # 5: all points were looked at
 
     def _kth(self, x: Tensor, k: int, order: Tensor, first: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
         """Distance and index of the k-th nearest of the points in runs [q, 9] of the order; infinite if there is none."""

@@ -27,7 +27,7 @@ def keep_faces(mesh: Mesh, mask: Tensor) -> Mesh:
 
 def trim(mesh: Mesh, points: Tensor, distance: float) -> Mesh:
     """Drop faces with a vertex farther than `distance` (world units) from the nearest of points [n, 3]."""
-    near = Neighbours(points).query(mesh.vertices)[0] <= distance
+    near = Neighbours(points).query(mesh.vertices, within=distance)[0].isfinite()
     return keep_faces(mesh, near[mesh.faces].all(1))
 
 
@@ -42,10 +42,8 @@ def trim_unsupported(mesh: Mesh, points: Tensor) -> Mesh:
     from scipy.sparse.csgraph import connected_components
 
     cloud = Neighbours(points)
-    distance, nearest = cloud.query(mesh.vertices)
-    spacing = points.new_full((len(points),), 1e-300)
-    used = torch.unique(nearest[distance > 0.0])
-    spacing[used] = cloud.query(points[used], NEIGHBOURS + 1)[0].clamp_min(1e-300)
+    spacing = cloud.query(points, NEIGHBOURS + 1)[0].clamp_min(1e-300)
+    distance, nearest = cloud.query(mesh.vertices, within=GAP_SPACINGS * float(spacing.max()))  # farther is too far
     spacing = spacing[nearest]
     far = distance > OPEN_SPACINGS * spacing
     if not bool(far.any()):

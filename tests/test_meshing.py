@@ -215,3 +215,26 @@ def test_small_components_are_dropped():
     assert euler_number(mesh.faces) == 4
     assert euler_number(drop_small_components(mesh, 0.5).faces) == 2
     assert len(drop_small_components(mesh, 0.01).faces) == len(mesh.faces)
+
+
+def test_the_mesh_does_not_depend_on_what_is_taken_at_a_time(monkeypatch):
+    """Cubes, points and vertices in small pieces give the bits that one piece gives."""
+    from neural_splines import band, lattice, meshing
+
+    grid = Lattice.covering(unit_box(), 64)
+    seed = torch.tensor([[0.37, 0.0, 0.0]], dtype=torch.float64)
+
+    def surface():
+        mesh, crossings = marching_cubes(sample_band(torus_field, grid, seed))
+        return refine(mesh, crossings, gradient_of(torus_field), 2)
+
+    whole = surface()
+    for size in (97, 1000):
+        for module, name in ((lattice, "CUBES_AT_ONCE"), (band, "CUBES_AT_ONCE"), (meshing, "CUBES_AT_ONCE")):
+            monkeypatch.setattr(module, name, size)
+        monkeypatch.setattr(band, "POINTS_AT_ONCE", size)
+        monkeypatch.setattr(meshing, "VERTICES_AT_ONCE", size)
+        pieces = surface()
+        assert torch.equal(pieces.faces, whole.faces)
+        assert torch.equal(pieces.vertices, whole.vertices)
+        assert torch.equal(pieces.normals, whole.normals)

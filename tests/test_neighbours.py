@@ -1,0 +1,49 @@
+"""Nearest neighbours: the tree and the buckets against all distances."""
+
+import pytest
+import torch
+
+from neural_splines.neighbours import Neighbours, _Buckets
+
+
+def cloud_of(kind, generator):
+    points = torch.rand(300, 3, generator=generator, dtype=torch.float64)
+    if kind == "plane":
+        points[:, 2] = 0.25
+    elif kind == "line":
+        points[:, 1:] = 0.25
+    elif kind == "clusters":
+        points[::2] *= 1e-3
+    elif kind == "far":
+        points += 1e6
+    return points
+
+
+@pytest.mark.parametrize("find", [Neighbours, _Buckets])
+@pytest.mark.parametrize("kind", ["cube", "plane", "line", "clusters", "far"])
+@pytest.mark.parametrize("k", [1, 2, 7])
+def test_the_kth_neighbour_is_the_kth_smallest_distance(find, kind, k):
+    generator = torch.Generator().manual_seed(k)
+    points = cloud_of(kind, generator)
+    near = points[torch.randperm(300, generator=generator)[:100]]
+    queries = torch.cat([near, near + torch.randn(100, 3, generator=generator), near + 50.0])
+    distance, index = find(points).query(queries, k)
+    expected = torch.cdist(queries, points, compute_mode="donot_use_mm_for_euclid_dist").sort(1).values[:, k - 1]
+    assert torch.allclose(distance, expected, rtol=1e-12, atol=1e-15)
+    near = find(points).query(queries, k, within=0.3)[0]
+    assert torch.equal(near.isfinite(), expected <= 0.3)
+    assert torch.equal(near[near.isfinite()], distance[near.isfinite()])
+    assert torch.allclose((queries - points[index]).norm(dim=1), distance, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("find", [Neighbours, _Buckets])
+def test_small_pieces_and_coincident_points(find, monkeypatch):
+    from neural_splines import neighbours
+
+    monkeypatch.setattr(neighbours, "QUERIES_AT_ONCE", 7)
+    monkeypatch.setattr(neighbours, "PAIRS_AT_ONCE", 20)
+    points = torch.zeros(5, 3, dtype=torch.float64)
+    points[4] = 1.0
+    assert find(points).query(points + 0.5, 1, within=0.8)[0].isfinite().tolist() == [False] * 5
+    assert find(points).query(points, 4)[0].tolist() == pytest.approx([0.0] * 4 + [3**0.5])
+    assert find(points[:3]).query(points, 7)[0].tolist() == pytest.approx([0.0] * 4 + [3**0.5])  # fewer than k: the last
