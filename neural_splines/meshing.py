@@ -117,9 +117,7 @@ def marching_cubes(cubes: Cubes) -> tuple[Mesh, Crossings]:
     for part in corners.split(VERTICES_AT_ONCE):
         part.copy_(torch.searchsorted(edges, part))
     step = lattice.ids(torch.eye(3, dtype=torch.int64, device=edges.device))
-    crossings = Crossings(
-        lattice, edges, cubes.values_at(edges // 3), cubes.values_at(edges // 3 + step[edges % 3])
-    )
+    crossings = Crossings(lattice, edges, cubes.values_at(edges // 3), cubes.values_at(edges // 3 + step[edges % 3]))
     vertices = torch.cat([c.positions(c.low / (c.low - c.high)) for c in crossings.split(VERTICES_AT_ONCE)])
     return Mesh(vertices, vertices.new_zeros(1, 3).expand_as(vertices), corners), crossings
 

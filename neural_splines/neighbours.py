@@ -32,9 +32,10 @@ class Neighbours:
 
         Where that is farther than `within`, the distance is infinite and the index means nothing.
         """
-        return self._query(x, min(k, len(self.points)), within)
+        return self._query(x, k, within)
 
     def _query_tree(self, x: Tensor, k: int, within: float) -> tuple[Tensor, Tensor]:
+        k = min(k, len(self.points))
         bound = math.nextafter(within, math.inf)  # of what is strictly nearer
         distance, index = self._tree.query(x.numpy(), k=[k], distance_upper_bound=bound, workers=-1)
         index = torch.from_numpy(index[:, 0])
@@ -55,6 +56,7 @@ class _Buckets:
         self.side = SPREAD * math.sqrt(2 * (a * b + b * c + c * a) / len(points)) or max(a, b, c, 1e-300)
 
     def query(self, x: Tensor, k: int, within: float = math.inf) -> tuple[Tensor, Tensor]:
+        k = min(k, len(self.points))
         distance, index = x.new_full((len(x),), math.inf), torch.zeros(len(x), dtype=torch.int64, device=x.device)
         left, side = torch.arange(len(x), device=x.device), min(self.side, within)
         while len(left):
