@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from .cells import Cells
 from .clouds import OrientedCloud
+from .devices import spread
 from .kernels import Kernel
 from .nystrom import choose_centers
 from .products import Compute
@@ -99,11 +100,30 @@ class FitProblem:
         """Cells in batches of similar size; the largest system of a batch sets its padding."""
         return (Batch.make(self, *part) for part in self._parts())
 
+    def on(self, device: torch.device) -> FitProblem:
+        """The same with everything on that device."""
+        return replace(
+            self,
+            cloud=OrientedCloud(self.cloud.points.to(device), self.cloud.normals.to(device)),
+            cells=self.cells.on(device),
+            members=Members(*(t.to(device) for t in (self.members.point, self.members.starts, self.members.counts))),
+            compute=self.compute.on(device),
+        )
+
     def each_batch(self, work: Callable[[Batch], None]) -> None:
-        """work(batch) for all cells. One that does not fit into a GPU's memory is made and worked on in halves."""
-        parts = list(self._parts())[::-1]
+        """work(batch) for all cells. One that does not fit into a GPU's memory is made and worked on in halves.
+
+        Several devices take the batches in turn.
+        """
+        devices = self.compute.devices
+        problems = {device: self.on(device) if len(devices) > 1 else self for device in devices}
+        spread(devices, lambda device, part: problems[device]._in_halves(work, *part), self._parts())
+
+    def _in_halves(self, work: Callable[[Batch], None], cell: Tensor, most: int, jitter: Tensor) -> None:
+        device = self.compute.device
+        parts = [cell.to(device)]
         while parts:
-            cell, most, jitter = parts.pop()
+            cell = parts.pop()
             try:
                 work(Batch.make(self, cell, most, jitter))
                 continue
@@ -113,7 +133,7 @@ class FitProblem:
             # Here the exception, which kept the tensors of its frames, is gone.
             torch.cuda.empty_cache()
             logger.warning("the GPU's memory is too small for a batch of %d cells: it is halved", len(cell))
-            parts += [(half, most, jitter) for half in reversed(cell.tensor_split(2))]
+            parts += reversed(cell.tensor_split(2))
 
     def _parts(self) -> Iterator[tuple[Tensor, int, Tensor]]:
         """The cells [b] of every batch, the largest count of points among them, random numbers for all cells."""
@@ -266,13 +286,14 @@ def fit_cells(
             coarser = Smoothing(smoothing.regularization * factor, smoothing.offset_weight, smoothing.robust_passes)
             again, again_jitter = batch.solve(coarser)
             solution[bad], jitter[bad] = again[bad], again_jitter[bad]
-            attempts[batch.cell[bad]] = attempt
+            attempts[batch.cell[bad].to(device)] = attempt
         slot = torch.arange(batch.centers.shape[1], device=device)
-        live = slot < batch.columns[:, None]
-        where = (offsets[batch.cell, None] + slot)[live]
-        centers[where], coefficients[where] = batch.centers[live], solution[live]
-        jitters[batch.cell] = jitter.float()
-        done += len(batch.cell)
+        live = slot.to(bad.device) < batch.columns[:, None]
+        cell = batch.cell.to(device)
+        where = (offsets[cell, None] + slot)[live.to(device)]
+        centers[where], coefficients[where] = batch.centers[live].to(device), solution[live].to(device)
+        jitters[cell] = jitter.to(jitters)
+        done += len(cell)
         on_cell(done, total)
         logger.debug(
             "cells %d of %d: batch of %d with up to %d constraints and %d centres",

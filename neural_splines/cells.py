@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -45,6 +45,9 @@ class Cells:
 
     def subset(self, index: Tensor) -> Cells:
         return Cells(*(t[index] for t in (self.lower, self.upper, self.padding, self.ramp, self.reach)))
+
+    def on(self, device: torch.device) -> Cells:
+        return Cells(*(t.to(device) for t in (self.lower, self.upper, self.padding, self.ramp, self.reach)))
 
     @property
     def outer_lower(self) -> Tensor:
@@ -216,6 +219,18 @@ class BlendedField:
     compute: Compute
     background: object | None = None
     background_weight: float = 0.0
+
+    def on(self, device: torch.device) -> BlendedField:
+        """The same field, evaluated on that device."""
+        return replace(
+            self,
+            cells=self.cells.on(device),
+            centers=self.centers.to(device),
+            coefficients=self.coefficients.to(device),
+            offsets=self.offsets.to(device),
+            compute=self.compute.on(device),
+            background=self.background and self.background.on(device),
+        )
 
     def evaluate(self, points: Tensor) -> Tensor:
         return torch.cat([self._blend(chunk, False)[0] for chunk in self._chunks(points)])

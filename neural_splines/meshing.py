@@ -7,7 +7,7 @@ loops, and a loop is triangulated without diagonals in a face of the cube where 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .devices import spread
 from .lattice import CORNERS, CUBES_AT_ONCE, EDGES, Cubes, Lattice
 
 VERTICES_AT_ONCE = 1 << 17  # bounds the temporaries
@@ -88,16 +89,12 @@ class Crossings:
     low: Tensor
     high: Tensor
 
-    def __len__(self) -> int:
-        return len(self.edges)
-
     @property
     def axis(self) -> Tensor:
         return self.edges % 3
 
-    def split(self, size: int) -> Iterator[Crossings]:
-        for parts in zip(self.edges.split(size), self.low.split(size), self.high.split(size), strict=True):
-            yield Crossings(self.lattice, *parts)
+    def part(self, chunk: slice, device: torch.device) -> Crossings:
+        return Crossings(self.lattice, *(t[chunk].to(device) for t in (self.edges, self.low, self.high)))
 
     def positions(self, t: Tensor) -> Tensor:
         """World positions at the fractions t [v] of the edges."""
@@ -118,7 +115,11 @@ def marching_cubes(cubes: Cubes) -> tuple[Mesh, Crossings]:
         part.copy_(torch.searchsorted(edges, part))
     step = lattice.ids(torch.eye(3, dtype=torch.int64, device=edges.device))
     crossings = Crossings(lattice, edges, cubes.values_at(edges // 3), cubes.values_at(edges // 3 + step[edges % 3]))
-    vertices = torch.cat([c.positions(c.low / (c.low - c.high)) for c in crossings.split(VERTICES_AT_ONCE)])
+    vertices = torch.empty(len(edges), 3, dtype=torch.float64, device=edges.device)
+    for start in range(0, len(edges), VERTICES_AT_ONCE):
+        chunk = slice(start, start + VERTICES_AT_ONCE)
+        part = crossings.part(chunk, edges.device)
+        vertices[chunk] = part.positions(part.low / (part.low - part.high))
     return Mesh(vertices, vertices.new_zeros(1, 3).expand_as(vertices), corners), crossings
 
 
@@ -146,7 +147,9 @@ def _padded_table() -> Tensor:
 Gradient = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
-def refine(mesh: Mesh, crossings: Crossings, gradient: Gradient, steps: int) -> Mesh:
+def refine(
+    mesh: Mesh, crossings: Crossings, gradient: Gradient, steps: int, devices: Sequence[torch.device] = ()
+) -> Mesh:
     """Move vertices along their lattice edges onto the field's zero set; normals are its gradient there.
 
     A step goes to the root of the parabola through the value and slope at the vertex and the value at
@@ -154,12 +157,13 @@ def refine(mesh: Mesh, crossings: Crossings, gradient: Gradient, steps: int) -> 
     vertex stays on its edge and the mesh cannot fold. With 0 steps only the normals are computed.
     """
     vertices, normals = torch.empty_like(mesh.vertices), torch.empty_like(mesh.vertices)
-    start = 0
-    for part in crossings.split(VERTICES_AT_ONCE):
-        chunk = slice(start, start + len(part))
-        vertices[chunk], slope = _on_zero_set(part, gradient, steps)
-        normals[chunk] = slope / slope.norm(dim=1, keepdim=True)
-        start += len(part)
+
+    def move(device: torch.device, start: int) -> None:
+        chunk = slice(start, start + VERTICES_AT_ONCE)
+        position, slope = _on_zero_set(crossings.part(chunk, device), gradient, steps)
+        vertices[chunk], normals[chunk] = position, slope / slope.norm(dim=1, keepdim=True)
+
+    spread(devices or (vertices.device,), move, range(0, len(vertices), VERTICES_AT_ONCE))
     mesh = Mesh(vertices, normals, mesh.faces)
     defined = normals.isfinite().all(1, keepdim=True)  # not where a blend of cells ends inside a voxel
     if not bool(defined.all()):

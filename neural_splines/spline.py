@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -31,6 +31,22 @@ class Field(Protocol):
     def gradient(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Values [n] and gradients [n, 3]."""
 
+    def on(self, device: torch.device) -> Field:
+        """The same field, evaluated on that device."""
+
+
+class Replicas:
+    """A field with a copy on each of several devices: points are evaluated where they lie."""
+
+    def __init__(self, field: Field, devices: Sequence[torch.device]):
+        self._copies = {device: field.on(device) for device in devices}
+
+    def evaluate(self, points: Tensor) -> Tensor:
+        return self._copies[points.device].evaluate(points)
+
+    def gradient(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        return self._copies[points.device].gradient(points)
+
 
 @dataclass(frozen=True)
 class NeuralSpline:
@@ -41,6 +57,15 @@ class NeuralSpline:
     centers: Tensor
     coefficients: Tensor
     compute: Compute
+
+    def on(self, device: torch.device) -> NeuralSpline:
+        """The same field, evaluated on that device."""
+        return replace(
+            self,
+            centers=self.centers.to(device),
+            coefficients=self.coefficients.to(device),
+            compute=self.compute.on(device),
+        )
 
     def evaluate(self, points: Tensor) -> Tensor:
         out = torch.empty(len(points), dtype=torch.float64, device=self.compute.device)

@@ -143,7 +143,7 @@ def test_auto_falls_back_to_torch_where_triton_is_too_old_or_broken(monkeypatch,
 
     import_module = importlib.import_module
     monkeypatch.setattr(products.importlib, "import_module", broken)
-    monkeypatch.setattr(products, "_device", lambda device: torch.device("cuda"))
+    monkeypatch.setattr(products, "_devices", lambda names: (torch.device("cuda"),))
     with caplog.at_level("WARNING"):
         assert resolve("auto", "auto").name == "torch"
     assert "triton" in caplog.text

@@ -1,0 +1,45 @@
+"""Work dealt out to several devices, a thread for each; with one device it is done in place."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+
+Item, Result = TypeVar("Item"), TypeVar("Result")
+
+
+def spread(
+    devices: Sequence[torch.device], work: Callable[[torch.device, Item], Result], items: Iterable[Item]
+) -> list[Result]:
+    """work(device, item) for every item, in order; item k on device k modulo their number.
+
+    What the threads leave to do on a device is done when this returns.
+    """
+    items = list(items)
+    if len(devices) == 1:
+        return [work(devices[0], item) for item in items]
+
+    def run(index: int) -> list[Result]:
+        with current(devices[index]):
+            done = [work(devices[index], item) for item in items[index :: len(devices)]]
+            synchronize(devices[index])
+        return done
+
+    synchronize(devices[0])  # threads share the default streams, but the other devices know nothing of this one's
+    with ThreadPoolExecutor(len(devices)) as pool:
+        parts = list(pool.map(run, range(len(devices))))
+    return [parts[k % len(devices)][k // len(devices)] for k in range(len(items))]
+
+
+def current(device: torch.device):
+    """A context in which `device` is the one that tensors are made on."""
+    return torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext()
+
+
+def synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
