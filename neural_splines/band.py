@@ -1,7 +1,7 @@
 """The narrow band: the cubes that the surface passes, found without visiting the others.
 
 Everything here is sorted ids and values, a few for every cube that the surface passes; what is made of
-them on the way is made for CUBES_AT_ONCE cubes at a time.
+them on the way is made for a bounded number of cubes at a time.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from .devices import spread
-from .lattice import CORNERS, CUBES_AT_ONCE, EDGES, Cubes, Evaluate, Lattice, corner_points, is_crossing
+from .devices import pieces, spread
+from .lattice import CORNERS, EDGES, FACES, Cubes, Evaluate, Lattice, corner_points, is_crossing
 
-POINTS_AT_ONCE = 1 << 19  # evaluated at a time
 COARSEST = 48  # cells along the longest side at the first level
 GAMMA = 0.5  # a coarse cell is kept if min |f| <= GAMMA (max f - min f): a neighbour of every visible crossing too
 
@@ -89,9 +88,7 @@ class _Slab:
             finer = _Level(level.evaluate, level.lattice, level.stride // 2, points.device)
             halved = _halved if level.stride > 2 else _seeds
             occupied = level.cells_of(points)
-            cells = torch.unique(
-                torch.cat([halved(level, finer, part, occupied) for part in cells.split(CUBES_AT_ONCE)])
-            )
+            cells = torch.unique(torch.cat([halved(level, finer, part, occupied) for part in pieces(cells)]))
             self._count(level)
             level = finer
         self.level = level
@@ -156,7 +153,7 @@ class _Level:
         """Evaluate the field at those of the points [p], sorted and distinct, where it is not known yet."""
         missing = ids[~_member(ids, self.ids)]
         if len(missing):
-            index = map(self.grid.indices, missing.split(POINTS_AT_ONCE))
+            index = map(self.grid.indices, pieces(missing))
             self.add(missing, torch.cat([self.evaluate(self.lattice.positions(i * self.stride)) for i in index]))
             self.evaluations += len(missing)
 
@@ -198,39 +195,33 @@ def _seeds(level: _Level, finer: _Level, cells: Tensor, occupied: Tensor) -> Ten
     index = 2 * level.grid.indices(cells)
     found = [finer.cubes((index[hides][:, None] + offsets).reshape(-1, 3))]
     index, inside = index[crossing], corners[crossing] < 0
-    for axis in range(3):
-        ends = torch.tensor(EDGES[4 * axis : 4 * axis + 4], device=cells.device)
-        cell, edge = (inside[:, ends[:, 0]] != inside[:, ends[:, 1]]).nonzero(as_tuple=True)
-        start, low = index[cell] + 2 * offsets[ends[edge, 0]], inside[cell, ends[edge, 0]]
-        middle = start.clone()
-        middle[:, axis] += 1
-        exists = (middle <= finer.last + 1).all(1)
-        start, low, middle = start[exists], low[exists], finer.grid.ids(middle[exists])
-        finer.sample(torch.unique(middle))
-        start[:, axis] += ((finer.at(middle) < 0) == low).long()
-        for c in range(4):
-            around = start.clone()
-            around[:, (axis + 1) % 3] -= c & 1
-            around[:, (axis + 2) % 3] -= c >> 1
-            found.append(finer.cubes(around))
+    ends, axes = torch.tensor(EDGES, device=cells.device), torch.eye(3, dtype=torch.int64, device=cells.device)
+    cell, edge = (inside[:, ends[:, 0]] != inside[:, ends[:, 1]]).nonzero(as_tuple=True)
+    start, along = index[cell] + 2 * offsets[ends[edge, 0]], axes[edge // 4]
+    exists = (start + along <= finer.last + 1).all(1)
+    start, along, low = start[exists], along[exists], inside[cell, ends[edge, 0]][exists]
+    middle = finer.grid.ids(start + along)
+    finer.sample(torch.unique(middle))
+    start += along * ((finer.at(middle) < 0) == low)[:, None]  # the upper half
+    for corner in offsets:  # twice the same where the corner lies along the edge
+        found.append(finer.cubes(start - corner * (1 - along)))
     return torch.cat(found)
 
 
 def _crossing(level: _Level, fresh: Tensor) -> tuple[Tensor, Tensor]:
     """Those of some cubes that the surface passes, and the cubes that it enters from them, sorted."""
     found, entered = [], []
-    for cubes in fresh.split(CUBES_AT_ONCE):
+    outwards = torch.cat([-torch.eye(3), torch.eye(3)]).reshape(2, 3, 3).transpose(0, 1).reshape(6, 3).long()
+    outwards = outwards.to(fresh.device)
+    for cubes in pieces(fresh):
         corners = level.corners(cubes)
         crossing = is_crossing(corners)
         cubes, inside = cubes[crossing], corners[crossing] < 0
         found.append(cubes)
         index = level.grid.indices(cubes)
-        for axis in range(3):
-            for side in (0, 1):
-                face = inside[:, [c for c in range(8) if (c >> axis & 1) == side]]
-                step = index[face.any(1) & ~face.all(1)]
-                step[:, axis] += 2 * side - 1
-                entered.append(level.cubes(step))
+        faces = inside[:, torch.tensor(FACES, device=inside.device)]
+        cube, face = (faces.any(2) & ~faces.all(2)).nonzero(as_tuple=True)
+        entered.append(level.cubes(index[cube] + outwards[face]))
     return torch.cat(found), torch.unique(torch.cat(entered))
 
 

@@ -1,4 +1,4 @@
-"""Work dealt out to several devices, a thread for each; with one device it is done in place."""
+"""Work in pieces: as large as a device likes, and dealt out where there are several devices."""
 
 from __future__ import annotations
 
@@ -8,8 +8,21 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import torch
+from torch import Tensor
 
+AT_ONCE = {"cpu": 1 << 17, "cuda": 1 << 20}  # rows worked on at a time: bounds the temporaries, hides the launches
 Item, Result = TypeVar("Item"), TypeVar("Result")
+
+
+def pieces(rows: Tensor) -> tuple[Tensor, ...]:
+    """Runs of the rows, at least one, for work whose temporaries are many times as large."""
+    return rows.split(AT_ONCE[rows.device.type])
+
+
+def slices(count: int, device: torch.device) -> list[slice]:
+    """As `pieces`, for work on several tensors of `count` rows."""
+    size = AT_ONCE[device.type]
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 
 def spread(

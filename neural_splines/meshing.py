@@ -15,12 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .devices import spread
-from .lattice import CORNERS, CUBES_AT_ONCE, EDGES, Cubes, Lattice
+from .devices import pieces, slices, spread
+from .lattice import CORNERS, EDGES, Cubes, Lattice
 
-VERTICES_AT_ONCE = 1 << 17  # bounds the temporaries
 # Corners of the six faces, anticlockwise seen from outside.
-FACES = [(0, 4, 6, 2), (1, 3, 7, 5), (0, 1, 5, 4), (2, 6, 7, 3), (0, 2, 3, 1), (4, 5, 7, 6)]
+OUTLINES = [(0, 4, 6, 2), (1, 3, 7, 5), (0, 1, 5, 4), (2, 6, 7, 3), (0, 2, 3, 1), (4, 5, 7, 6)]
 
 
 @dataclass(frozen=True)
@@ -36,13 +35,13 @@ class Mesh:
 def case_table() -> list[list[tuple[int, int, int]]]:
     """Triangles of each of the 256 sign patterns (bit c: corner c is inside) as triples of edges."""
     edge_of = {frozenset(corners): e for e, corners in enumerate(EDGES)}
-    faces_of = [{f for f, face in enumerate(FACES) if set(corners) <= set(face)} for corners in EDGES]
+    faces_of = [{f for f, face in enumerate(OUTLINES) if set(corners) <= set(face)} for corners in EDGES]
     return [_triangles(case, edge_of, faces_of) for case in range(256)]
 
 
 def _triangles(case: int, edge_of: dict, faces_of: list[set[int]]) -> list[tuple[int, int, int]]:
     follow = {}  # directed segments: edge -> next edge
-    for face in FACES:
+    for face in OUTLINES:
         inside = [case >> c & 1 for c in face]
         for i in range(4):
             if inside[i] and not inside[(i + 1) % 4]:  # the boundary leaves the inside here
@@ -109,15 +108,14 @@ def marching_cubes(cubes: Cubes) -> tuple[Mesh, Crossings]:
     the mesh does not depend on how many cubes are taken at a time.
     """
     lattice = cubes.lattice
-    corners = torch.cat([_triangle_edges(cubes, ids) for ids in cubes.ids.split(CUBES_AT_ONCE)])
-    edges = torch.unique(torch.cat([torch.unique(part) for part in corners.split(VERTICES_AT_ONCE)]))
-    for part in corners.split(VERTICES_AT_ONCE):
+    corners = torch.cat([_triangle_edges(cubes, ids) for ids in pieces(cubes.ids)])
+    edges = torch.unique(torch.cat([torch.unique(part) for part in pieces(corners)]))
+    for part in pieces(corners):
         part.copy_(torch.searchsorted(edges, part))
     step = lattice.ids(torch.eye(3, dtype=torch.int64, device=edges.device))
     crossings = Crossings(lattice, edges, cubes.values_at(edges // 3), cubes.values_at(edges // 3 + step[edges % 3]))
     vertices = torch.empty(len(edges), 3, dtype=torch.float64, device=edges.device)
-    for start in range(0, len(edges), VERTICES_AT_ONCE):
-        chunk = slice(start, start + VERTICES_AT_ONCE)
+    for chunk in slices(len(edges), edges.device):
         part = crossings.part(chunk, edges.device)
         vertices[chunk] = part.positions(part.low / (part.low - part.high))
     return Mesh(vertices, vertices.new_zeros(1, 3).expand_as(vertices), corners), crossings
@@ -158,12 +156,11 @@ def refine(
     """
     vertices, normals = torch.empty_like(mesh.vertices), torch.empty_like(mesh.vertices)
 
-    def move(device: torch.device, start: int) -> None:
-        chunk = slice(start, start + VERTICES_AT_ONCE)
+    def move(device: torch.device, chunk: slice) -> None:
         position, slope = _on_zero_set(crossings.part(chunk, device), gradient, steps)
         vertices[chunk], normals[chunk] = position, slope / slope.norm(dim=1, keepdim=True)
 
-    spread(devices or (vertices.device,), move, range(0, len(vertices), VERTICES_AT_ONCE))
+    spread(devices or (vertices.device,), move, slices(len(vertices), vertices.device))
     mesh = Mesh(vertices, normals, mesh.faces)
     defined = normals.isfinite().all(1, keepdim=True)  # not where a blend of cells ends inside a voxel
     if not bool(defined.all()):
@@ -206,7 +203,7 @@ def _parabola_root(value: Tensor, slope: Tensor, reach: Tensor, end_value: Tenso
 def face_average_normals(mesh: Mesh) -> Tensor:
     """Unit vertex normals [v, 3]: the mean of the adjacent faces' normals, weighted by area."""
     total = torch.zeros_like(mesh.vertices)
-    for faces in mesh.faces.split(VERTICES_AT_ONCE):
+    for faces in pieces(mesh.faces):
         a, b, c = (mesh.vertices[faces[:, k]] for k in range(3))
         cross = torch.linalg.cross(b - a, c - a)
         for k in range(3):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .clouds import OrientedCloud
+from .devices import pieces, slices
 from .geometry import Box, Similarity, offset_triples
 from .kernels import Kernel
 from .nystrom import choose_centers
@@ -18,8 +19,6 @@ from .products import Compute
 from .solvers import falkon
 
 logger = logging.getLogger(__name__)
-
-CHUNK = 1 << 20  # points evaluated at a time: bounds the temporaries
 
 
 class Field(Protocol):
@@ -69,16 +68,16 @@ class NeuralSpline:
 
     def evaluate(self, points: Tensor) -> Tensor:
         out = torch.empty(len(points), dtype=torch.float64, device=self.compute.device)
-        for start in range(0, len(points), CHUNK):
-            x = self._model(points[start : start + CHUNK])
+        for chunk in slices(len(points), self.compute.device):
+            x = self._model(points[chunk])
             values = self.compute.products.apply(self._kernel_for(x), x, self.centers, self.coefficients)
-            out[start : start + CHUNK] = self.similarity.world_lengths(values.double())
+            out[chunk] = self.similarity.world_lengths(values.double())
         return out
 
     def gradient(self, points: Tensor) -> tuple[Tensor, Tensor]:
         values, slopes = [], []
-        for start in range(0, len(points), CHUNK):
-            x = self._model(points[start : start + CHUNK])
+        for chunk in pieces(points):
+            x = self._model(chunk)
             value, slope = self.compute.products.gradient(self._kernel_for(x), x, self.centers, self.coefficients)
             values.append(self.similarity.world_lengths(value.double()))
             slopes.append(slope.double())
