@@ -19,6 +19,7 @@ from ..geometry import lift
 from ..kernels import Kernel
 from . import Segments
 
+STORING_PAYS = False  # measured with 2 cores, n = 108,000, m = 2000: 0.15 s computed, 0.22 s read
 ROWS = 64  # rows a task: enough to amortise scheduling, few enough to balance
 CHUNKS = 64  # partial sums of `normal`, added in order
 
