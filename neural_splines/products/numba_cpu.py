@@ -1,7 +1,7 @@
 """CPU backend: fused loops that LLVM turns into SIMD code; no compiler needed, compiled once and cached.
 
 Per pair: 4 differences, a squared norm, one square root, two Horner polynomials, one multiply-add,
-about 26 vector instructions in float64. All rows of a block share the columns, which stay in L2.
+about 25 vector instructions in float64. All rows of a block share the columns, which stay in L2.
 Sums run in a fixed order: the result does not depend on the number of threads.
 """
 
