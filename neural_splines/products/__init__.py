@@ -1,12 +1,13 @@
 """Kernel-vector products: one file a backend, one contract, chosen once.
 
-A backend is a module with four functions. Points are model-space tensors [n, 3] of the dtype and on
+A backend is a module with four functions and a constant. Points are model-space tensors [n, 3] of the dtype and on
 the device that the product is wanted in; `kernel` must cover them (`Kernel.covering`).
 
     apply(kernel, x, y, w, segments=None)     K w            [n]
     gradient(kernel, x, y, w, segments=None)  K w, grad_x    [n], [n, 3]
     normal(kernel, x, y, w)                   K' (K w)       [m], in one pass over K
     dense(kernel, x, y)                       K              [..., n, m], batched over leading dims
+    STORING_PAYS                              whether K', K from memory give K' (K w) sooner than `normal` does
 
 K' w needs no function of its own: kernels are symmetric, so it is apply(kernel, y, x, w).
 With `segments`, x and y hold many small independent problems one after another, and the product is
