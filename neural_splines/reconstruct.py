@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from . import blending, memory, meshing, solvers, trimming
+from . import advice, blending, memory, meshing, solvers, trimming
 from .band import sample_band
 from .clouds import OrientedCloud, outlier_warning, voxel_downsample
 from .errors import EmptySurfaceError
@@ -62,6 +62,7 @@ def reconstruct(cloud: OrientedCloud, settings: Settings, monitor: Monitor | Non
     warnings += fit.warnings
     mesh, evaluations, grid = extract(fit.field, lattice, fitted, settings, compute, monitor)
     mesh = trimmed(mesh, cloud, lattice, settings, monitor)
+    warnings += far_warnings(mesh, fitted, settings)
     monitor.phase("")
     return Reconstruction(mesh, fit, lattice, fitted, eps, compute, grid, evaluations, monitor.seconds, warnings)
 
@@ -149,3 +150,11 @@ def trimmed(mesh: Mesh, cloud: OrientedCloud, lattice: Lattice, settings: Settin
     if not len(mesh.faces):
         raise EmptySurfaceError("trimming leaves no face; use a larger --trim, or --trim none")
     return mesh
+
+
+def far_warnings(mesh: Mesh, cloud: OrientedCloud, settings: Settings) -> list[str]:
+    """What to say about sheets that no point supports, unless they were asked for."""
+    if settings.cells is not None and settings.cells.fill_holes:
+        return []
+    remedies = {None: "drop them with --trim auto", "auto": "drop them with --trim 2"}
+    return advice.far_lines(mesh, cloud, remedies.get(settings.trim, "drop them with a smaller --trim, or auto"))

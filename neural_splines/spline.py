@@ -10,6 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from . import advice
 from .clouds import OrientedCloud
 from .geometry import Box, Similarity, offset_triples
 from .kernels import Kernel
@@ -20,6 +21,7 @@ from .solvers import falkon
 logger = logging.getLogger(__name__)
 
 CHUNK = 1 << 20  # points evaluated at a time: bounds the temporaries
+LARGE_JITTER = {torch.float64: 5e-10, torch.float32: 5e-5}  # relative: more than rounding asks for
 
 
 class Field(Protocol):
@@ -124,7 +126,14 @@ def fit_spline(
         on_iteration=on_iteration,
     )
     spline = NeuralSpline(kernel, similarity, centers, solution.coefficients, compute)
+    diagonal = float(kernel(centers[:, None], centers[:, None]).mean())
     warnings = [*notes, *_convergence_warnings(solution, tolerance, compute.dtype)]
+    warnings += advice.jitter_lines(
+        solution.jitter / diagonal,
+        LARGE_JITTER[compute.dtype],
+        f"the Gram matrix of the {len(centers)} centres",
+        "use fewer NUM_NYSTROM_SAMPLES, a larger EPS or --dtype float64",
+    )
     return SplineFit(spline, solution, positions, values, warnings)
 
 
