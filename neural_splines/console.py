@@ -16,7 +16,14 @@ from .errors import NeuralSplinesError, ReconstructionWarning
 from .interrupts import interruptible
 from .monitor import Monitor
 
-NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory", "bad_alloc")
+NO_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "cannot allocate memory",
+    "bad_alloc",
+    "alloc_failed",
+)
 
 
 class ProgressMonitor(Monitor):

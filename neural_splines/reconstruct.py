@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -47,9 +47,27 @@ class Reconstruction:
 
 
 def reconstruct(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None = None) -> Reconstruction:
-    """Fit one neural spline, or a blend of many where `settings.cells` says so, and mesh its zero set."""
+    """Fit one neural spline, or a blend of many where `settings.cells` says so, and mesh its zero set.
+
+    What does not fit into the memory of a GPU that was found by itself is done on the CPU, with a warning.
+    """
     monitor = monitor or Monitor()
-    compute = resolve(settings.device, settings.backend, getattr(torch, settings.dtype))
+    dtype = getattr(torch, settings.dtype)
+    try:
+        return _reconstruct(cloud, settings, resolve(settings.device, settings.backend, dtype), monitor)
+    except torch.cuda.OutOfMemoryError:
+        if settings.device != "auto" or settings.backend == "triton":
+            raise
+    # Here the exception, which kept the tensors of its frames, is gone.
+    torch.cuda.empty_cache()
+    monitor.phase("")
+    result = _reconstruct(cloud, settings, resolve("cpu", settings.backend, dtype), monitor)
+    line = "the GPU's memory is too small for this run, which was done anew on the CPU; "
+    line += "use fewer NUM_NYSTROM_SAMPLES, a smaller GRID_SIZE or --dtype float32"
+    return replace(result, warnings=[line, *result.warnings])
+
+
+def _reconstruct(cloud: OrientedCloud, settings: Settings, compute: Compute, monitor: Monitor) -> Reconstruction:
     monitor.synchronize = compute.synchronize
     warnings = [line for line in [outlier_warning(cloud)] if line]
     lattice = Lattice.covering(cloud.box.scaled(settings.scale), settings.grid_size)

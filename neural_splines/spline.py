@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from . import advice
+from . import advice, memory
 from .clouds import OrientedCloud
 from .geometry import Box, Similarity, offset_triples
 from .kernels import Kernel
@@ -45,20 +45,20 @@ class NeuralSpline:
     compute: Compute
 
     def evaluate(self, points: Tensor) -> Tensor:
-        out = torch.empty(len(points), dtype=torch.float64, device=self.compute.device)
-        for start in range(0, len(points), CHUNK):
-            x = self._model(points[start : start + CHUNK])
+        def values(chunk: Tensor) -> Tensor:
+            x = self._model(chunk)
             values = self.compute.products.apply(self._kernel_for(x), x, self.centers, self.coefficients)
-            out[start : start + CHUNK] = self.similarity.world_lengths(values.double())
-        return out
+            return self.similarity.world_lengths(values.double())
+
+        return torch.cat(memory.halving(values, points.split(CHUNK)))
 
     def gradient(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        values, slopes = [], []
-        for start in range(0, len(points), CHUNK):
-            x = self._model(points[start : start + CHUNK])
+        def both(chunk: Tensor) -> tuple[Tensor, Tensor]:
+            x = self._model(chunk)
             value, slope = self.compute.products.gradient(self._kernel_for(x), x, self.centers, self.coefficients)
-            values.append(self.similarity.world_lengths(value.double()))
-            slopes.append(slope.double())
+            return self.similarity.world_lengths(value.double()), slope.double()
+
+        values, slopes = zip(*memory.halving(both, points.split(CHUNK)), strict=True)
         return torch.cat(values), torch.cat(slopes)
 
     def _model(self, points: Tensor) -> Tensor:
@@ -153,4 +153,4 @@ def _convergence_warnings(solution: falkon.Solution, tolerance: float, dtype: to
 
 
 def _radius(x: Tensor) -> float:
-    return float(x.square().sum(-1).amax()) ** 0.5
+    return float(x.square().sum(-1).amax()) ** 0.5 if len(x) else 0.0
