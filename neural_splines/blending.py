@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from . import memory
+from . import advice, memory
 from .cell_fitting import COARSER, LARGEST_EPS, CellModels, FitProblem, Members, Smoothing, fit_cells
 from .cells import BlendedField, Cells, adaptive_cells, uniform_cells
 from .clouds import OrientedCloud
@@ -24,6 +24,7 @@ AUTO_CENTERS = 300  # of a cell; 500 gain 3 % in accuracy for twice the time
 BACKGROUND_WEIGHT = 1e-3
 BACKGROUND_POINTS, BACKGROUND_CENTERS, BACKGROUND_REGULARIZATION = 20_000, 2000, 1e-7
 BACKGROUND_EPS = 0.004  # of the cloud's diagonal
+LARGE_JITTER = {torch.float64: 5e-11, torch.float32: 5e-5}  # relative: more than rounding asks for
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,14 @@ def fit_blend(
         background_weight=BACKGROUND_WEIGHT,
     )
     warnings = _retry_warnings(models, len(cells))
+    warnings += advice.jitter_lines(
+        models.largest_jitter,
+        LARGE_JITTER[compute.dtype],
+        "the system of a cell",
+        "raise --regularization, or use fewer NUM_NYSTROM_SAMPLES or --dtype float64",
+    )
+    if settings.eps is not None:
+        warnings += advice.eps_lines(eps, cells, LARGEST_EPS)
     warnings += [
         f"cell {c} at {tuple(round(v, 6) for v in cells.centers[c].tolist())} has no model: {reason}"
         for c, reason in models.failed

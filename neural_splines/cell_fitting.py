@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from . import memory
 from .cells import Cells
 from .clouds import OrientedCloud
 from .devices import spread
@@ -96,10 +97,6 @@ class FitProblem:
     nystrom_mode: str
     generator: torch.Generator
 
-    def batches(self) -> Iterator[Batch]:
-        """Cells in batches of similar size; the largest system of a batch sets its padding."""
-        return (Batch.make(self, *part) for part in self._parts())
-
     def on(self, device: torch.device) -> FitProblem:
         """The same with everything on that device."""
         return replace(
@@ -111,32 +108,22 @@ class FitProblem:
         )
 
     def each_batch(self, work: Callable[[Batch], None]) -> None:
-        """work(batch) for all cells. One that does not fit into a GPU's memory is made and worked on in halves.
+        """work(batch) for all cells, in batches of similar size: the largest system of a batch sets its padding.
 
-        Several devices take the batches in turn.
+        One that does not fit into a GPU's memory is made and worked on in halves. Several devices take turns.
         """
-        devices = self.compute.devices
+        jitter = torch.rand(len(self.cells), self.max_centers, generator=self.generator, dtype=torch.float64)
+        # where every batch draws random numbers, they must do so in order
+        devices = self.compute.devices if self.nystrom_mode == "blue-noise" else self.compute.devices[:1]
         problems = {device: self.on(device) if len(devices) > 1 else self for device in devices}
-        spread(devices, lambda device, part: problems[device]._in_halves(work, *part), self._parts())
 
-    def _in_halves(self, work: Callable[[Batch], None], cell: Tensor, most: int, jitter: Tensor) -> None:
-        device = self.compute.device
-        parts = [cell.to(device)]
-        while parts:
-            cell = parts.pop()
-            try:
-                work(Batch.make(self, cell, most, jitter))
-                continue
-            except torch.cuda.OutOfMemoryError:
-                if len(cell) == 1:
-                    raise
-            # Here the exception, which kept the tensors of its frames, is gone.
-            torch.cuda.empty_cache()
-            logger.warning("the GPU's memory is too small for a batch of %d cells: it is halved", len(cell))
-            parts += reversed(cell.tensor_split(2))
+        def fit(device: torch.device, part: Tensor) -> None:
+            memory.halving(lambda cell: work(Batch.make(problems[device], cell, jitter)), [part.to(device)])
 
-    def _parts(self) -> Iterator[tuple[Tensor, int, Tensor]]:
-        """The cells [b] of every batch, the largest count of points among them, random numbers for all cells."""
+        spread(devices, fit, self._parts())
+
+    def _parts(self) -> Iterator[Tensor]:
+        """The cells [b] of every batch, by their counts of points."""
         counts = self.members.counts
         order = counts.argsort(stable=True)
         sizes = counts[order].tolist()
@@ -144,13 +131,12 @@ class FitProblem:
         if self.compute.device.type == "cuda":
             total = torch.cuda.get_device_properties(self.compute.device).total_memory
             budget = min(GPU_BATCH_BYTES, total // GPU_SHARE)
-        jitter = torch.rand(len(counts), self.max_centers, generator=self.generator, dtype=torch.float64)
         start = 0
         while start < len(sizes):
             stop = start + 1
             while stop < len(sizes) and (stop + 1 - start) * self._bytes(sizes[stop]) <= budget:
                 stop += 1
-            yield order[start:stop], sizes[stop - 1], jitter
+            yield order[start:stop]
             start = stop
 
     def _bytes(self, count: int) -> int:
@@ -173,9 +159,10 @@ class Batch:
     y: Tensor
 
     @classmethod
-    def make(cls, problem: FitProblem, cell: Tensor, most: int, jitter: Tensor) -> Batch:
+    def make(cls, problem: FitProblem, cell: Tensor, jitter: Tensor) -> Batch:
         cells, members, place = problem.cells, problem.members, problem.compute.place
         count = members.counts[cell]
+        most = int(count.max())
         rank = torch.arange(most, device=cell.device)
         valid = rank < count[:, None]
         index = members.point[(members.starts[cell, None] + rank).clamp_max(len(members.point) - 1)]

@@ -16,7 +16,14 @@ from .errors import NeuralSplinesError, ReconstructionWarning
 from .interrupts import interruptible
 from .monitor import Monitor
 
-NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory", "bad_alloc")
+NO_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "cannot allocate memory",
+    "bad_alloc",
+    "alloc_failed",
+)
 
 
 class ProgressMonitor(Monitor):
@@ -55,9 +62,8 @@ def exit_policy(prog: str, verbose: bool, strict: bool = False) -> Iterator[None
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING, format=f"{prog}: %(message)s", stream=sys.stderr, force=True
     )
-    if verbose:
-        logging.getLogger("neural_splines").setLevel(logging.DEBUG)
-        logging.getLogger("numba").setLevel(logging.WARNING)
+    logging.getLogger("neural_splines").setLevel(logging.DEBUG if verbose else logging.NOTSET)
+    logging.getLogger("numba").setLevel(logging.WARNING)
     shown = 0
 
     def show(message, *_):

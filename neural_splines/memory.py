@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import logging
 import math
 import os
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import torch
+from torch import Tensor
 
 from .errors import OutOfMemoryBudgetError
 from .lattice import Lattice
 from .products import Compute
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 PANELS = 4 * 1024  # rows of m numbers that the blocked factorizations hold beside two m x m matrices
 CONSTRAINT_BYTES = 256  # coordinates, values and lifted coordinates of one
@@ -30,6 +38,24 @@ def release() -> None:
     """Give freed memory back to the system: glibc keeps what was allocated in pieces of less than 32 MB."""
     with contextlib.suppress(AttributeError, OSError, TypeError):  # other systems have no such function
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def halving(work: Callable[[Tensor], T], parts: Iterable[Tensor]) -> list[T]:
+    """[work(part)] for tensors in turn; one whose work does not fit into a GPU's memory is worked on in halves."""
+    left, results = list(parts)[::-1], []
+    while left:
+        part = left.pop()
+        try:
+            results.append(work(part))
+            continue
+        except torch.cuda.OutOfMemoryError:
+            if len(part) <= 1:
+                raise
+        # Here the exception, which kept the tensors of its frames, is gone.
+        torch.cuda.empty_cache()
+        logger.info("the GPU's memory is too small for %d at a time: they are halved", len(part))
+        left += reversed(part.tensor_split(2))
+    return results
 
 
 def _system() -> int | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-from . import blending, memory, meshing, solvers, trimming
+from . import advice, blending, memory, meshing, solvers, trimming
 from .band import sample_band
 from .clouds import OrientedCloud, outlier_warning, voxel_downsample
 from .errors import EmptySurfaceError
@@ -47,9 +47,27 @@ class Reconstruction:
 
 
 def reconstruct(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None = None) -> Reconstruction:
-    """Fit one neural spline, or a blend of many where `settings.cells` says so, and mesh its zero set."""
+    """Fit one neural spline, or a blend of many where `settings.cells` says so, and mesh its zero set.
+
+    What does not fit into the memory of a GPU that was found by itself is done on the CPU, with a warning.
+    """
     monitor = monitor or Monitor()
-    compute = resolve(settings.device, settings.backend, getattr(torch, settings.dtype))
+    dtype = getattr(torch, settings.dtype)
+    try:
+        return _reconstruct(cloud, settings, resolve(settings.device, settings.backend, dtype), monitor)
+    except torch.cuda.OutOfMemoryError:
+        if settings.device != "auto" or settings.backend == "triton":
+            raise
+    # Here the exception, which kept the tensors of its frames, is gone.
+    torch.cuda.empty_cache()
+    monitor.phase("")
+    result = _reconstruct(cloud, settings, resolve("cpu", settings.backend, dtype), monitor)
+    line = "the GPU's memory is too small for this run, which was done anew on the CPU; "
+    line += "use fewer NUM_NYSTROM_SAMPLES, a smaller GRID_SIZE or --dtype float32"
+    return replace(result, warnings=[line, *result.warnings])
+
+
+def _reconstruct(cloud: OrientedCloud, settings: Settings, compute: Compute, monitor: Monitor) -> Reconstruction:
     monitor.synchronize = compute.synchronize
     warnings = [line for line in [outlier_warning(cloud)] if line]
     lattice = Lattice.covering(cloud.box.scaled(settings.scale), settings.grid_size)
@@ -62,6 +80,7 @@ def reconstruct(cloud: OrientedCloud, settings: Settings, monitor: Monitor | Non
     warnings += fit.warnings
     mesh, evaluations, grid = extract(fit.field, lattice, fitted, settings, compute, monitor)
     mesh = trimmed(mesh, cloud, lattice, settings, monitor)
+    warnings += far_warnings(mesh, fitted, settings)
     monitor.phase("")
     return Reconstruction(mesh, fit, lattice, fitted, eps, compute, grid, evaluations, monitor.seconds, warnings)
 
@@ -153,3 +172,11 @@ def trimmed(mesh: Mesh, cloud: OrientedCloud, lattice: Lattice, settings: Settin
     if not len(mesh.faces):
         raise EmptySurfaceError("trimming leaves no face; use a larger --trim, or --trim none")
     return mesh
+
+
+def far_warnings(mesh: Mesh, cloud: OrientedCloud, settings: Settings) -> list[str]:
+    """What to say about sheets that no point supports, unless they were asked for."""
+    if settings.cells is not None and settings.cells.fill_holes:
+        return []
+    remedies = {None: "drop them with --trim auto", "auto": "drop them with --trim 2"}
+    return advice.far_lines(mesh, cloud, remedies.get(settings.trim, "drop them with a smaller --trim, or auto"))

@@ -61,7 +61,8 @@ def choose_smoothing(problem: FitProblem, generator: torch.Generator) -> Choice:
     judges = Members.grouped(point[held], cell[held], len(sample))
     small = replace(problem, cells=sample, members=training, generator=generator)
 
-    batches = [(batch, Grams(batch)) for batch in small.batches()]
+    batches: list[tuple[Batch, Grams]] = []
+    small.each_batch(lambda batch: batches.append((batch, Grams(batch))))
 
     def score(level: int) -> float:
         distances = []

@@ -10,8 +10,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from . import advice, memory
 from .clouds import OrientedCloud
-from .devices import pieces, slices
+from .devices import pieces
 from .geometry import Box, Similarity, offset_triples
 from .kernels import Kernel
 from .nystrom import choose_centers
@@ -19,6 +20,8 @@ from .products import Compute
 from .solvers import falkon
 
 logger = logging.getLogger(__name__)
+
+LARGE_JITTER = {torch.float64: 5e-10, torch.float32: 5e-5}  # relative: more than rounding asks for
 
 
 class Field(Protocol):
@@ -67,20 +70,20 @@ class NeuralSpline:
         )
 
     def evaluate(self, points: Tensor) -> Tensor:
-        out = torch.empty(len(points), dtype=torch.float64, device=self.compute.device)
-        for chunk in slices(len(points), self.compute.device):
-            x = self._model(points[chunk])
+        def values(chunk: Tensor) -> Tensor:
+            x = self._model(chunk)
             values = self.compute.products.apply(self._kernel_for(x), x, self.centers, self.coefficients)
-            out[chunk] = self.similarity.world_lengths(values.double())
-        return out
+            return self.similarity.world_lengths(values.double())
+
+        return torch.cat(memory.halving(values, pieces(points)))
 
     def gradient(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        values, slopes = [], []
-        for chunk in pieces(points):
+        def both(chunk: Tensor) -> tuple[Tensor, Tensor]:
             x = self._model(chunk)
             value, slope = self.compute.products.gradient(self._kernel_for(x), x, self.centers, self.coefficients)
-            values.append(self.similarity.world_lengths(value.double()))
-            slopes.append(slope.double())
+            return self.similarity.world_lengths(value.double()), slope.double()
+
+        values, slopes = zip(*memory.halving(both, pieces(points)), strict=True)
         return torch.cat(values), torch.cat(slopes)
 
     def _model(self, points: Tensor) -> Tensor:
@@ -148,7 +151,14 @@ def fit_spline(
         on_iteration=on_iteration,
     )
     spline = NeuralSpline(kernel, similarity, centers, solution.coefficients, compute)
+    diagonal = float(kernel(centers[:, None], centers[:, None]).mean())
     warnings = [*notes, *_convergence_warnings(solution, tolerance, compute.dtype)]
+    warnings += advice.jitter_lines(
+        solution.jitter / diagonal,
+        LARGE_JITTER[compute.dtype],
+        f"the Gram matrix of the {len(centers)} centres",
+        "use fewer NUM_NYSTROM_SAMPLES, a larger EPS or --dtype float64",
+    )
     return SplineFit(spline, solution, positions, values, warnings)
 
 
@@ -168,4 +178,4 @@ def _convergence_warnings(solution: falkon.Solution, tolerance: float, dtype: to
 
 
 def _radius(x: Tensor) -> float:
-    return float(x.square().sum(-1).amax()) ** 0.5
+    return float(x.square().sum(-1).amax()) ** 0.5 if len(x) else 0.0

@@ -17,6 +17,7 @@ from shapes import sphere, torus
 
 from neural_splines import cell_fitting, memory
 from neural_splines.errors import OutOfMemoryBudgetError
+from neural_splines.files import load_mesh
 from neural_splines.products import resolve
 
 CPU = resolve("cpu")
@@ -77,13 +78,13 @@ def test_the_suggestion_is_the_largest_that_fits(dtype, amount, free):
 def test_the_factors_move_to_the_cpu_where_the_gpu_is_too_small(on_gpu, on_cpu, where, monkeypatch):
     monkeypatch.setattr(memory, "available", lambda device: {"cuda": on_gpu, "cpu": on_cpu}[device.type])
     assert memory.factor_device(20_000, 10_000, torch.float64, torch.device("cuda")).type == where
-    memory.check_spline(20_000, 10_000, replace(CPU, device=torch.device("cuda")))
+    memory.check_spline(20_000, 10_000, replace(CPU, devices=(torch.device("cuda"),)))
 
 
 @pytest.mark.parametrize(("on_gpu", "on_cpu", "roomier"), [(2 * GB, GB, "cuda"), (GB, 2 * GB, "cpu")])
 def test_the_suggestion_is_what_fits_on_the_roomier_device(on_gpu, on_cpu, roomier, monkeypatch):
     monkeypatch.setattr(memory, "available", lambda device: {"cuda": on_gpu, "cpu": on_cpu}[device.type])
-    compute = replace(CPU, device=torch.device("cuda"))
+    compute = replace(CPU, devices=(torch.device("cuda"),))
     with pytest.raises(OutOfMemoryBudgetError, match=f"2 GB are free on {roomier}") as caught:
         memory.check_spline(10**6, 10_000, compute)
     most = int(re.search(r"at most (\d+)", str(caught.value))[1])
@@ -169,26 +170,109 @@ def test_other_errors_are_bugs_and_keep_their_traceback(tmp_path, monkeypatch):
         run("fit.py", cloud, "auto", 100, 16, "--seed", 0, "--out", tmp_path / "mesh.ply")
 
 
-def test_a_batch_too_large_for_the_gpu_is_halved(tmp_path, monkeypatch):
+@pytest.fixture
+def small_gpu(monkeypatch):
+    """small_gpu(owner, name, most, sizes): a function that runs out of a GPU's memory above sizes(*args) > most."""
+
+    def limit(owner, name: str, most: int, size) -> list[int]:
+        work, sizes = getattr(owner, name), []
+
+        def limited(*args, **kwargs):
+            sizes.append(size(*args))
+            if sizes[-1] > most:
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 8.00 GiB.")
+            return work(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, limited)
+        return sizes
+
+    return limit
+
+
+def meshes_agree(one, other) -> None:
+    (vertices, faces), (others, other_faces) = load_mesh(one), load_mesh(other)
+    assert torch.equal(faces, other_faces)
+    assert (vertices - others).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("regularization", [1e-6, "auto"])
+def test_a_batch_too_large_for_the_gpu_is_halved(regularization, tmp_path, small_gpu):
     """Batches of more than two cells fail: the mesh is that of smaller batches."""
     cloud = write_cloud(tmp_path / "cloud.ply", torus(1000))
-    args = [cloud, "auto", 60, 24, 3, "--seed", 0, "--regularization", 1e-6, "--out"]
+    args = [cloud, "auto", 60, 24, 3, "--seed", 0, "--regularization", regularization, "--verbose", "--out"]
     assert run("fit-grid.py", *args, tmp_path / "a.ply").code == 0
-    make, sizes = cell_fitting.Batch.make.__func__, []
-
-    def limited(cls, problem, cell, *rest):
-        sizes.append(len(cell))
-        if len(cell) > 2:
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
-        return make(cls, problem, cell, *rest)
-
-    monkeypatch.setattr(cell_fitting.Batch, "make", classmethod(limited))
+    sizes = small_gpu(cell_fitting.Batch, "make", 2, lambda problem, cell, jitter: len(cell))
     outcome = run("fit-grid.py", *args, tmp_path / "b.ply")
     assert outcome.code == 0, outcome.err
     assert max(sizes) > 2
     assert "halved" in outcome.err
-    from neural_splines.files import load_mesh
+    meshes_agree(tmp_path / "a.ply", tmp_path / "b.ply")
 
-    one, other = load_mesh(tmp_path / "a.ply"), load_mesh(tmp_path / "b.ply")
-    assert torch.equal(one[1], other[1])
-    assert (one[0] - other[0]).abs().max() < 1e-6
+
+@pytest.mark.parametrize(("script", "extra"), [("fit.py", []), ("fit-grid.py", [3])])
+@pytest.mark.parametrize("product", ["apply", "gradient"])
+def test_an_evaluation_too_large_for_the_gpu_is_halved(script, extra, product, tmp_path, small_gpu):
+    cloud = write_cloud(tmp_path / "cloud.ply", torus(500))
+    args = [cloud, "auto", 100, 24, *extra, "--seed", 0, "--device", "cpu", "--out"]
+    assert run(script, *args, tmp_path / "a.ply").code == 0
+    sizes = small_gpu(CPU.products, product, 700, lambda kernel, x, *rest: len(x))
+    outcome = run(script, *args, tmp_path / "b.ply")
+    assert outcome.code == 0, outcome.err
+    assert max(sizes) > 700
+    meshes_agree(tmp_path / "a.ply", tmp_path / "b.ply")
+
+
+@pytest.mark.parametrize(("script", "extra"), [("fit.py", []), ("fit-grid.py", ["auto"])])
+@pytest.mark.parametrize("stage", ["fit_field", "extract"])
+def test_what_does_not_fit_a_gpu_found_by_itself_is_done_on_the_cpu(script, extra, stage, tmp_path, monkeypatch):
+    from neural_splines import reconstruct
+
+    cloud = write_cloud(tmp_path / "cloud.ply", torus(500))
+    args = [cloud, "auto", 100, 16, *extra, "--seed", 0, "--out"]
+    assert run(script, *args, tmp_path / "a.ply", "--device", "cpu").code == 0
+    work, runs = getattr(reconstruct, stage), []
+
+    def failing_once(*args):
+        runs.append(args)
+        if len(runs) == 1:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 8.00 GiB.")
+        return work(*args)
+
+    monkeypatch.setattr(reconstruct, stage, failing_once)
+    outcome = run(script, *args, tmp_path / "b.ply", "--strict")
+    assert outcome.code == 3, outcome.err
+    assert "warning: the GPU's memory is too small for this run, which was done anew on the CPU; use" in outcome.err
+    assert (tmp_path / "a.ply").read_bytes() == (tmp_path / "b.ply").read_bytes()
+    runs.clear()
+    outcome = run(script, *args, tmp_path / "c.ply", "--device", "cpu")  # as asked for
+    assert outcome.code == 2
+    assert re.fullmatch(r".*: error: CUDA out of memory.*; use .*\n", outcome.err)
+    assert not (tmp_path / "c.ply").exists()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("script", "extra"), [("fit.py", []), ("fit-grid.py", ["auto"])])
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+@pytest.mark.parametrize("megabytes", [40, 150, 400, 1200, 3000])
+def test_a_gpu_with_little_memory_is_no_traceback(script, extra, device, megabytes, tmp_path):
+    """The GPU, or with a warning the CPU; for a GPU that was asked for, one line. In a process of its own: the limit
+    stays."""
+    cloud, out = write_cloud(tmp_path / "cloud.ply", torus(30_000)), tmp_path / "mesh.ply"
+    code = (
+        "import runpy, sys, torch\n"
+        "total = torch.cuda.get_device_properties(0).total_memory\n"
+        f"torch.cuda.set_per_process_memory_fraction({megabytes}e6 / total)\n"
+        "sys.argv = sys.argv[1:]\nrunpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    args = [cloud, "auto", 3000, 128, *extra, "--seed", 0, "--device", device, "--out", out]
+    result = subprocess.run(
+        [sys.executable, "-c", code, *map(str, [ROOT / script, *args])],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False, timeout=600,
+    )  # fmt: skip
+    assert "Traceback" not in result.stderr
+    assert result.returncode in ((0,) if device == "auto" else (0, 2)), result.stderr
+    assert out.exists() == (result.returncode == 0)
+    if device == "auto":
+        assert ("(numba on cpu" in result.stdout) == ("done anew on the CPU" in result.stderr)
+    if result.returncode == 2:
+        assert re.fullmatch(rf"{script}: error: .*memory.*\n", result.stderr)

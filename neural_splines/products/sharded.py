@@ -21,7 +21,13 @@ class Sharded:
     """
 
     def __init__(self, backend: ModuleType, devices: Sequence[torch.device]):
-        self.__name__, self.backend, self.devices, self.dense = backend.__name__, backend, devices, backend.dense
+        self.backend, self.devices = backend, devices
+        self.dense, self.STORING_PAYS = backend.dense, backend.STORING_PAYS
+
+    def shares(self, x: Tensor) -> list[Tensor]:
+        """The rows of x, dealt out to the devices."""
+        parts = zip(self.devices, x.tensor_split(len(self.devices)), strict=True)
+        return [part.to(device, non_blocking=True) for device, part in parts]
 
     def apply(self, kernel: Kernel, x: Tensor, y: Tensor, w: Tensor, segments: Segments | None = None) -> Tensor:
         if segments is not None:

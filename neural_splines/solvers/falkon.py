@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .. import memory
 from ..kernels import Kernel
+from ..products.sharded import Sharded
 from .conjugate_gradient import CGResult, conjugate_gradient
 from .preconditioner import factor
 
@@ -78,9 +79,16 @@ def normal_product(
     products: ModuleType, kernel: Kernel, x: Tensor, centers: Tensor
 ) -> tuple[Callable[[Tensor], Tensor], str]:
     """v -> K_nm' K_nm v, and what it is made of: K_nm in memory where there is room and reading it pays."""
-    if products.STORING_PAYS and memory.fits_half(len(x) * len(centers) * x.element_size(), x.device):
-        K = products.dense(kernel, x, centers)
-        return lambda v: torch.mv(K.mT, torch.mv(K, v)), "K_nm stored"
+    shares = products.shares(x) if isinstance(products, Sharded) else [x]
+    sizes = [len(part) * len(centers) * x.element_size() for part in shares]
+    if products.STORING_PAYS and all(map(memory.fits_half, sizes, [part.device for part in shares])):
+        stored = [products.dense(kernel, part, centers.to(part.device)) for part in shares]
+
+        def normal(v: Tensor) -> Tensor:
+            parts = [torch.mv(K.mT, torch.mv(K, v.to(K.device))) for K in stored]
+            return sum((part.to(v.device) for part in parts[1:]), parts[0])
+
+        return normal, "K_nm stored"
     return lambda v: products.normal(kernel, x, centers, v), "K_nm recomputed"
 
 

@@ -1,0 +1,76 @@
+"""Warnings about results: they come where they should, with a number and a remedy, and not otherwise."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from scripts import run, write_cloud
+from shapes import hemisphere, knot, sphere, torus
+
+from neural_splines import cell_fitting
+from neural_splines.solvers import falkon
+
+
+@pytest.fixture
+def warned(tmp_path):
+    """warned(cloud, script, args...) -> standard error of a run that ends well."""
+
+    def call(cloud, script, *args):
+        path = write_cloud(tmp_path / "cloud.ply", cloud)
+        outcome = run(script, path, *args, "--seed", 0, "--cg-max-iters", 100, "--out", tmp_path / "mesh.ply")
+        assert outcome.code == 0, outcome.err
+        return outcome.err
+
+    return call
+
+
+@pytest.mark.parametrize("args", [["fit.py", "auto", 180, 24], ["fit-grid.py", "auto", "auto", 32, "auto"]])
+@pytest.mark.parametrize(
+    "cloud", [sphere(60), sphere(2000), torus(1500), knot(3000)], ids=["60", "2000", "torus", "knot"]
+)
+def test_a_closed_object_is_no_reason_to_warn(cloud, args, warned):
+    assert warned(cloud, *args) == ""
+
+
+def test_sheets_far_from_the_points_are_a_warning_until_they_are_trimmed(warned):
+    """One spline closes a hemisphere with a sheet through its middle, up to a radius from the rim."""
+    args = [hemisphere(2000), "fit.py", "auto", 500, 32, "--scale", 1.7]
+    said = warned(*args)
+    match = re.fullmatch(r"fit.py: warning: (\d+)% of the faces lie farther than ([\d.]+) from .*--trim auto\n", said)
+    assert 1 < int(match[1]) < 30
+    assert 0.2 < float(match[2]) < 0.5
+    assert warned(*args, "--trim", "auto") == ""
+    assert "smaller --trim" in warned(*args, "--trim", 100)
+    assert warned(hemisphere(2000), "fit-grid.py", "auto", "auto", 32, "auto") == ""
+    assert warned(hemisphere(2000), "fit-grid.py", "auto", "auto", 32, "auto", "--scale", 1.7, "--fill-holes") == ""
+
+
+@pytest.mark.parametrize(("relative", "warns"), [(1e-12, False), (1e-9, True)])
+def test_jitter_beyond_rounding_is_a_warning(relative, warns, warned, monkeypatch):
+    solve, solve_cells = falkon.solve, cell_fitting.Batch.solve
+
+    def jittered(products, kernel, x, y, centers, **options):
+        diagonal = float(kernel(centers[:, None], centers[:, None]).mean())
+        return replace(solve(products, kernel, x, y, centers, **options), jitter=relative * diagonal)
+
+    def jittered_cells(*args):
+        solution, jitter = solve_cells(*args)
+        return solution, jitter + relative
+
+    monkeypatch.setattr(falkon, "solve", jittered)
+    monkeypatch.setattr(cell_fitting.Batch, "solve", jittered_cells)
+    for script, cells, what in (("fit.py", [], "matrix of the 100 centres"), ("fit-grid.py", [2], "system of a cell")):
+        said = warned(sphere(300), script, "auto", 100, 12, *cells)
+        assert bool(re.search(f"{what} is so close to singular that 1e-09 of its.*--dtype float64", said)) == warns
+        assert (said == "") != warns
+
+
+def test_an_eps_that_is_cut_in_small_cells_is_a_warning(warned):
+    args = ["fit-grid.py", 0.5, 100, 24, "auto", "--points-per-cell", 50]
+    said = warned(sphere(1000), *args)
+    match = re.search(r"EPS 0.5 is too long for (\d+) of (\d+) cells .* at most ([\d.]+),", said)
+    assert 0 < int(match[1]) <= int(match[2])
+    assert warned(sphere(1000), args[0], 0.99 * float(match[3]), *args[2:]) == ""
+    assert warned(sphere(1000), args[0], "auto", *args[2:]) == ""
