@@ -101,7 +101,7 @@ def ceilings(device: torch.device) -> dict[str, float]:
     if device.type == "cpu" or importlib.util.find_spec("triton"):
         for dtype in DTYPES:
             result[f"multiply-adds {str(dtype)[6:]}"] = multiply_add_rate(device, dtype)
-    a = torch.randn(1 << (28 if device.type == "cuda" else 25), device=device, dtype=torch.float64)
+    a = torch.randn(1 << (28 if device.type == "cuda" else 23), device=device, dtype=torch.float64)
     b = torch.empty_like(a)
     result["bytes copied (read and written)"] = 2 * a.nbytes / median_seconds(lambda: b.copy_(a), device, 7)
     result["bytes written"] = a.nbytes / median_seconds(lambda: b.fill_(1.0), device, 7)
