@@ -1,8 +1,10 @@
-"""Seconds by phase between reading and writing, warm: medians of several runs in one process.
+"""Phases between reading and writing, warm, on the CPU or a GPU: medians of several runs in one process.
 
     python benchmarks/pipeline.py CLOUD "auto 10000 256" ["auto auto 512 auto" ...] [--repeat 5] [--json FILE]
 
 Each quoted string holds the arguments of fit.py after the cloud (three) or of fit-grid.py (four), and options.
+A row of the table: seconds; for one spline kernel evaluations a second and their share of what the measured rate of
+multiply-adds allows; the peak of memory, of a GPU during the phase, on a CPU of the process until its end.
 """
 
 import argparse
@@ -17,11 +19,14 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402
+from machine import ceilings, evaluation_rate, name_of, peak_bytes, reset_peak  # noqa: E402
 
 from neural_splines import cli  # noqa: E402
 from neural_splines.files import load_point_cloud  # noqa: E402
 from neural_splines.monitor import Monitor  # noqa: E402
-from neural_splines.reconstruct import reconstruct  # noqa: E402
+from neural_splines.products import resolve  # noqa: E402
+from neural_splines.reconstruct import Reconstruction, reconstruct  # noqa: E402
+from neural_splines.spline import SplineFit  # noqa: E402
 
 
 def settings_of(cloud: str, words: list[str]):
@@ -36,27 +41,65 @@ def settings_of(cloud: str, words: list[str]):
     return cli.settings_from(args, cells=cells)
 
 
-def measure(cloud, settings, repeat: int) -> dict:
-    runs, result = [], None
+class PeakMonitor(Monitor):
+    """Keeps the peak of memory of each phase, too."""
+
+    def __init__(self, device: torch.device):
+        super().__init__()
+        self.device, self.peaks = device, {}
+
+    def phase(self, name: str) -> None:
+        before = self.name
+        super().phase(name)
+        if before:
+            self.peaks[before] = max(self.peaks.get(before, 0), peak_bytes(self.device))
+        reset_peak(self.device)
+
+
+def measure(cloud, settings, repeat: int, bounds: dict[str, float]) -> dict:
+    device = resolve(settings.device).device
+    monitors, result = [], None
     for _ in range(repeat + 1):
-        monitor = Monitor()
-        if torch.cuda.is_available():
-            torch.cuda.reset_peak_memory_stats()
-        result = reconstruct(cloud, settings, monitor)
-        runs.append(dict(monitor.seconds))
-    warm = runs[1:]
-    phases = {name: statistics.median(run[name] for run in warm) for name in warm[0]}
+        monitors.append(PeakMonitor(device))
+        result = None  # its memory is not the next run's
+        result = reconstruct(cloud, settings, monitors[-1])
+    first, *warm = monitors
+    compute, pairs, most = result.compute, evaluations(result), None
+    if isinstance(result.fit, SplineFit):
+        most = evaluation_rate(result.fit.field.kernel, compute.dtype, compute.name, bounds)
+    phases = {}
+    for name in first.seconds:
+        seconds = statistics.median(run.seconds[name] for run in warm)
+        rate = pairs[name] / seconds if name in pairs else None
+        share = rate / most if rate and most else None
+        peak = max(run.peaks[name] for run in warm)
+        phases[name] = {"seconds": seconds, "evaluations_per_second": rate, "share_of_bound": share, "peak_bytes": peak}
     return {
-        "first": sum(runs[0].values()),
-        "total": statistics.median(sum(run.values()) for run in warm),
+        "first": sum(first.seconds.values()),
+        "total": statistics.median(sum(run.seconds.values()) for run in warm),
         "phases": phases,
         "fit": result.fit.summary(),
         "vertices": len(result.mesh.vertices),
-        "evaluations": result.evaluations,
-        "gpu_bytes": torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0,
-        "device": str(result.compute.device),
-        "backend": result.compute.name,
+        "device": str(compute.device),
+        "backend": compute.name,
     }
+
+
+def evaluations(result: Reconstruction) -> dict[str, int]:
+    """Kernel values that the phases of one spline use: K'(K w) takes each twice, but once on the CPU, in one pass."""
+    if not isinstance(result.fit, SplineFit):
+        return {}
+    n, m, passes = len(result.fit.positions), len(result.fit.field.centers), 1 if result.compute.name == "numba" else 2
+    products = passes * (result.fit.solution.cg.iterations + 1) + 1  # with the residual's and the right-hand side's
+    return {"conjugate gradients": n * m * products, "sample": result.evaluations * m}
+
+
+def print_phases(phases: dict[str, dict]) -> None:
+    print("  phase                  seconds  G evaluations/s  bound      GB")
+    for name, row in phases.items():
+        rate = f"{row['evaluations_per_second'] / 1e9:16.3f}" if row["evaluations_per_second"] else 16 * " "
+        share = f"{row['share_of_bound']:6.0%}" if row["share_of_bound"] else 6 * " "
+        print(f"  {name:20} {row['seconds']:9.3f} {rate} {share} {row['peak_bytes'] / 1e9:7.2f}")
 
 
 def main() -> None:
@@ -67,14 +110,18 @@ def main() -> None:
     p.add_argument("--json", default=None)
     options = p.parse_args()
     cloud, _ = load_point_cloud(options.cloud)
-    rows = {}
+    rows, bounds = {}, {}
     for text in options.arguments:
-        rows[text] = row = measure(cloud, settings_of(options.cloud, shlex.split(text)), options.repeat)
+        settings = settings_of(options.cloud, shlex.split(text))
+        device = resolve(settings.device).device
+        bounds = bounds or ceilings(device)
+        rows[text] = row = measure(cloud, settings, options.repeat, bounds)
         print(f"{Path(options.cloud).name} {text}: {row['total']:.3f} s warm, {row['first']:.2f} s first")
         print(f"  {row['backend']} on {row['device']}, {row['fit']}; {row['vertices']} vertices")
-        print("  " + ", ".join(f"{name} {seconds:.3f}" for name, seconds in row["phases"].items()), flush=True)
+        print_phases(row["phases"])
     if options.json:
-        Path(options.json).write_text(json.dumps(rows, indent=1))
+        report = {"machine": name_of(device), "torch": torch.__version__, "ceilings": bounds, "rows": rows}
+        Path(options.json).write_text(json.dumps(report, indent=1))
 
 
 if __name__ == "__main__":

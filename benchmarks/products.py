@@ -5,44 +5,29 @@
 
 A row of the table: milliseconds (median after a warm-up), pairs (kernel values) a second, and the largest error
 of a random subset of the results against plain torch in float64, relative to the largest of them. `normal` is
-K'(K w) of n m pairs. `cells` is apply on many small problems at once. On a GPU, `bound` is the share of what was
-measured on it: of its multiply-adds by apply's operations, or of its writes by the dense matrix.
+K'(K w) of n m pairs, `stored` the same from K in memory. `cells` is apply on many small problems at once. `bound` is
+the share of what was measured on the device: of its multiply-adds by the operations of the fused loops, of its copies
+by the stored matrix, read twice, or of its writes by the dense matrix. `GB` is the peak of memory: of a GPU during the
+operation, on a CPU of the process until then.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
-import platform
-import statistics
 import sys
-import time
 from pathlib import Path
 
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from machine import ceilings, evaluation_rate, median_seconds, name_of, peak_bytes, reset_peak
+
 from neural_splines.kernels import KERNELS, make_kernel
 from neural_splines.products import MODULES, Segments, load, torch_blocks
 
-if torch.cuda.is_available() and importlib.util.find_spec("triton"):
-    import triton
-    import triton.language as tl
-
-    @triton.jit
-    def multiply_adds(out, x, steps, BLOCK: tl.constexpr):
-        i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-        z = tl.load(x + i)
-        p0, p1, p2, p3 = z, z + 0.1, z + 0.2, z + 0.3
-        for _ in range(steps):
-            for _ in tl.static_range(16):  # two registers and a constant: three would wait for the registers' ports
-                p0, p1, p2, p3 = p0 * z + 0.5, p1 * z + 0.5, p2 * z + 0.5, p3 * z + 0.5
-        tl.store(out + i, p0 + p1 + p2 + p3)
-
-
-OPERATIONS = ("apply", "transpose", "normal", "gradient", "dense", "cells")
+OPERATIONS = ("apply", "transpose", "normal", "stored", "gradient", "dense", "cells")
 CELL_ROWS, CELL_COLUMNS = 1000, 300
 SUBSET = 200
 SLOW = {"torch": 10}  # backends that get fewer rows
@@ -52,10 +37,10 @@ def main(argv=None) -> None:
     args = parse_arguments(argv)
     device = torch.device(args.device)
     print(f"{name_of(device)}; torch {torch.__version__}; {args.kernel}")
-    bounds = ceilings(device) if device.type == "cuda" else {}
+    bounds = ceilings(device)
     for what, rate in bounds.items():
-        print(f"  {what}: {rate / 1e12:.2f} T/s")
-    print("backend  dtype    operation         n       m        ms  Gpairs/s    error  bound")
+        print(f"  {what}: {rate / 1e9:.4g} G/s")
+    print("backend  dtype    operation         n       m        ms  Gpairs/s    error  bound      GB")
     rows = []
     for dtype in args.dtypes:
         for backend in args.backends:
@@ -82,6 +67,7 @@ def measure(args, backend, dtype, operation, device, bounds) -> dict:
     X, Y, W, V = (t.double() for t in (x, y, w, v))
     some_rows, some_columns = (torch.randperm(k, generator=generator)[:SUBSET].to(device) for k in (n, m))
     pairs = n * m
+    reset_peak(device)
 
     if operation == "apply":
         run, pick = lambda: products.apply(kernel, x, y, w), some_rows
@@ -92,6 +78,10 @@ def measure(args, backend, dtype, operation, device, bounds) -> dict:
     elif operation == "normal":
         run, pick = lambda: products.normal(kernel, x, y, w), some_columns
         expected = torch_blocks.apply(kernel, Y[pick], X, torch_blocks.apply(kernel, X, Y, W))
+    elif operation == "stored":
+        K = products.dense(kernel, x[: (16 << 30 if device.type == "cuda" else 1 << 30) // (m * x.element_size())], y)
+        run, pick, pairs = lambda: torch.mv(K.mT, torch.mv(K, w)), some_columns, K.numel()
+        expected = torch_blocks.apply(kernel, Y[pick], X[: len(K)], torch_blocks.apply(kernel, X[: len(K)], Y, W))
     elif operation == "gradient":
         run, pick = lambda: products.gradient(kernel, x, y, w)[1], some_rows
         expected = torch_blocks.gradient(kernel, X[pick], Y, W)[1]
@@ -112,80 +102,26 @@ def measure(args, backend, dtype, operation, device, bounds) -> dict:
     if operation == "cells":
         row |= {"n": n, "m": CELL_COLUMNS}
     row |= {"ms": 1e3 * seconds, "pairs_per_second": pairs / seconds, "error": error}
-    if backend == "triton" and bounds:
-        row["share_of_bound"] = share_of_bound(row, kernel, dtype, bounds)
-    return row
+    row["share_of_bound"] = share_of_bound(row, kernel, dtype, bounds)
+    return row | {"peak_bytes": peak_bytes(device)}
 
 
-def share_of_bound(row, kernel, dtype, bounds):
-    if row["operation"] == "dense":
-        return row["pairs_per_second"] * dtype.itemsize / bounds["bytes written"]
-    if row["operation"] == "gradient":
-        return None
-    p = kernel.polynomials(dtype)
-    double = dtype == torch.float64
-    operations = (4 + 3 if double else 8) + len(p.b) - 1 + 2 + (len(p.a) if len(p.a) > 2 else 0)
-    passes = 2 if row["operation"] == "normal" else 1
-    return passes * operations * row["pairs_per_second"] / bounds[f"multiply-adds {row['dtype']}"]
+def share_of_bound(row, kernel, dtype, bounds) -> float | None:
+    rate, operation = row["pairs_per_second"], row["operation"]
+    if operation == "dense":
+        return rate * dtype.itemsize / bounds["bytes written"]
+    if operation == "stored":
+        return 2 * rate * dtype.itemsize / bounds["bytes copied (read and written)"]
+    most = evaluation_rate(kernel, dtype, row["backend"], bounds)
+    # on the CPU `normal` evaluates a pair once, and its last product is one more operation
+    passes = 2 if operation == "normal" and row["backend"] == "triton" else 1
+    return None if operation == "gradient" or most is None else passes * rate / most
 
 
 def bumpy_sphere(count: int, generator: torch.Generator) -> torch.Tensor:
     directions = torch.randn(count, 3, generator=generator, dtype=torch.float64)
     directions /= directions.norm(dim=1, keepdim=True)
     return directions * (0.4 + 0.1 * torch.sin(9.0 * directions[:, :1]) * torch.cos(7.0 * directions[:, 1:2]))
-
-
-def median_seconds(run, device: torch.device, repetitions: int) -> float:
-    """Of one call. On a GPU some calls are timed together, as in a solver, where the host runs ahead."""
-    if device.type != "cuda":
-        return statistics.median(host_seconds(run) for _ in range(repetitions))
-    calls = max(1, min(50, int(0.02 / device_seconds(run, 1))))
-    return statistics.median(device_seconds(run, calls) for _ in range(repetitions))
-
-
-def host_seconds(run) -> float:
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
-
-
-def device_seconds(run, calls: int) -> float:
-    start, stop = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-    start.record()
-    for _ in range(calls):
-        run()
-    stop.record()
-    stop.synchronize()
-    return 1e-3 * start.elapsed_time(stop) / calls
-
-
-def ceilings(device: torch.device) -> dict[str, float]:
-    """What this GPU reaches: bytes and operations a second."""
-    result = {}
-    a = torch.randn(8192, 8192, device=device, dtype=torch.float64)
-    for _ in range(3):  # and the clock is up
-        a @ a
-    result["dgemm operations (2 a multiply-add)"] = 2 * 8192**3 / median_seconds(lambda: a @ a, device, 7)
-    if importlib.util.find_spec("triton"):
-        for dtype in (torch.float64, torch.float32):
-            result[f"multiply-adds {str(dtype)[6:]}"] = multiply_add_rate(device, dtype)
-    a = torch.randn(1 << 28, device=device, dtype=torch.float64)
-    b = torch.empty_like(a)
-    result["bytes copied (read and written)"] = 2 * a.nbytes / median_seconds(lambda: b.copy_(a), device, 7)
-    result["bytes written"] = a.nbytes / median_seconds(lambda: b.fill_(1.0), device, 7)
-    return result
-
-
-def multiply_add_rate(device: torch.device, dtype: torch.dtype) -> float:
-    programs, steps = 132 * 128, 100
-    x = torch.rand(128 * programs, device=device, dtype=dtype)
-    out = torch.empty_like(x)
-
-    def run():
-        multiply_adds[(programs,)](out, x, steps, 128, num_warps=1, enable_fp_fusion=True)
-
-    run()
-    return x.numel() * steps * 64 / median_seconds(run, device, 7)
 
 
 def ratios(rows):
@@ -199,17 +135,11 @@ def ratios(rows):
 
 
 def table_row(row) -> str:
-    bound = f"{row['share_of_bound']:6.0%}" if row.get("share_of_bound") else ""
+    bound = f"{row['share_of_bound']:6.0%}" if row["share_of_bound"] else 6 * " "
     return (
         f"{row['backend']:8} {row['dtype']:8} {row['operation']:10} {row['n']:8} {row['m']:7} {row['ms']:9.3f} "
-        f"{row['pairs_per_second'] / 1e9:9.3f} {row['error']:8.1e} {bound}"
+        f"{row['pairs_per_second'] / 1e9:9.3f} {row['error']:8.1e} {bound} {row['peak_bytes'] / 1e9:7.2f}"
     )
-
-
-def name_of(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
 
 
 def parse_arguments(argv):
