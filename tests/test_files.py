@@ -18,7 +18,7 @@ from corpus import CORPUS, sphere
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from neural_splines import files
+from neural_splines import atomic, files
 from neural_splines.clouds import outlier_warning
 from neural_splines.errors import CloudError, OutputError, ReconstructionWarning
 
@@ -237,7 +237,7 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path, int
     path = tmp_path / "out.bin"
     path.write_bytes(b"old")
     with pytest.raises(OutputError if isinstance(interruption, OSError) else interruption):  # noqa: PT012
-        with files.atomic(path) as stream:
+        with atomic.atomic(path) as (stream,):
             stream.write(b"new" * 10**6)
             assert path.read_bytes() == b"old"
             raise interruption
@@ -250,6 +250,29 @@ def test_a_grid_interrupted_between_its_files_leaves_neither(tmp_path, monkeypat
     with pytest.raises(KeyboardInterrupt):
         files.save_grid(tmp_path / "g.npy", torch.zeros(9), tmp_path / "g.json", {})
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("failing", ["g.npy", "g.json"])
+def test_a_grid_of_which_one_file_cannot_be_renamed_is_not_there(failing, tmp_path, monkeypatch):
+    replace = os.replace
+
+    def failing_replace(source, target):
+        if os.path.basename(target) == failing:
+            raise OSError(errno.EPERM, "Operation not permitted")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", failing_replace)
+    with pytest.raises(OutputError, match="not permitted"):
+        files.save_grid(tmp_path / "g.npy", torch.zeros(9), tmp_path / "g.json", {})
+    assert os.listdir(tmp_path) == []
+
+
+def test_no_file_of_a_grid_appears_before_both_are_written(tmp_path):
+    with atomic.atomic(tmp_path / "g.npy", tmp_path / "g.json") as streams:
+        for stream in streams:
+            stream.write(b"new")
+        assert not {"g.npy", "g.json"} & set(os.listdir(tmp_path))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"g.npy": b"new", "g.json": b"new"}
 
 
 def test_links_are_followed_and_devices_written_to(tmp_path):
@@ -276,7 +299,7 @@ def test_what_cannot_be_written_is_known_before(tmp_path, name):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_bytes(b"")
     path = os.path.join(tmp_path, name)
-    for act in (files.check_writable, lambda p: files.save_json(p, 1)):
+    for act in (atomic.check_writable, lambda p: files.save_json(p, 1)):
         with pytest.raises(OutputError) as caught:
             act(path)
         assert str(caught.value).isprintable()
@@ -287,7 +310,7 @@ def test_what_can_be_written_passes_and_is_not_touched(tmp_path, monkeypatch):
     (tmp_path / "old").write_bytes(b"old")
     monkeypatch.chdir(tmp_path)
     for path in ("new.ply", "old", tmp_path / "new.ply", os.devnull):
-        files.check_writable(path)
+        atomic.check_writable(path)
     assert os.listdir(tmp_path) == ["old"]
     assert (tmp_path / "old").read_bytes() == b"old"
 
@@ -295,4 +318,4 @@ def test_what_can_be_written_passes_and_is_not_touched(tmp_path, monkeypatch):
 def test_missing_permission_is_known_before(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(OutputError, match="no permission"):
-        files.check_writable(tmp_path / "new.ply")
+        atomic.check_writable(tmp_path / "new.ply")
