@@ -23,6 +23,10 @@ T = TypeVar("T")
 
 PANELS = 4 * 1024  # rows of m numbers that the blocked factorizations hold beside two m x m matrices
 CONSTRAINT_BYTES = 256  # coordinates, values and lifted coordinates of one
+# The narrow band. Measured on scans: the surface passes 1.1 to 2.1 cubes for a square voxel of an occupied cell's side,
+# and each takes 340 bytes with its share of the mesh. Less is asked for here, lest a run is refused that would do.
+BAND_CELLS = 32  # along the longest side
+CUBES_PER_SQUARE, CUBE_BYTES = 0.75, 300
 CPU = torch.device("cpu")
 
 
@@ -128,6 +132,18 @@ def check_dense(lattice: Lattice) -> None:
             f"a dense grid of {nx} x {ny} x {nz} values", needed, free, CPU,
             f"use a GRID_SIZE of at most {most}, or drop --dense and --save-grid",
         )  # fmt: skip
+
+
+def check_band(lattice: Lattice, points: Tensor, device: torch.device) -> None:
+    """Refuse a lattice on which the surface near points [n, 3] passes more cubes than can fit."""
+    stride = max(lattice.shape) / BAND_CELLS
+    occupied = len(torch.unique((lattice.coordinates(points) / stride).floor(), dim=0))
+    needed = int(CUBE_BYTES * CUBES_PER_SQUARE * occupied * stride**2)
+    free = available(device)
+    if free is not None and needed > free:
+        size = max(lattice.shape)
+        most = int(size * math.sqrt(max(0, free) / needed))
+        _refuse(f"the surface on a grid of {size} voxels", needed, free, device, f"use a GRID_SIZE of at most {most}")
 
 
 def _refuse(what: str, needed: int, free: int, device: torch.device, remedy: str) -> None:
