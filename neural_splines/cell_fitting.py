@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from . import memory
 from .cells import Cells
 from .clouds import OrientedCloud
+from .devices import halving, spread
 from .kernels import Kernel
 from .nystrom import choose_centers
 from .products import Compute
@@ -96,13 +96,30 @@ class FitProblem:
     nystrom_mode: str
     generator: torch.Generator
 
+    def on(self, device: torch.device) -> FitProblem:
+        """The same with everything on that device."""
+        return replace(
+            self,
+            cloud=OrientedCloud(self.cloud.points.to(device), self.cloud.normals.to(device)),
+            cells=self.cells.on(device),
+            members=Members(*(t.to(device) for t in (self.members.point, self.members.starts, self.members.counts))),
+            compute=self.compute.on(device),
+        )
+
     def each_batch(self, work: Callable[[Batch], None]) -> None:
         """work(batch) for all cells, in batches of similar size: the largest system of a batch sets its padding.
 
-        One that does not fit into a GPU's memory is made and worked on in halves.
+        Several devices take the batches in turn. One that does not fit into a GPU's memory is made and worked
+        on in halves.
         """
         jitter = torch.rand(len(self.cells), self.max_centers, generator=self.generator, dtype=torch.float64)
-        memory.halving(lambda cell: work(Batch.make(self, cell, jitter)), self._parts())
+        devices = self.compute.devices
+        problems = {device: self.on(device) if len(devices) > 1 else self for device in devices}
+
+        def work_on(device: torch.device, cell: Tensor) -> None:
+            halving(lambda half: work(Batch.make(problems[device], half, jitter)), [cell.to(device)])
+
+        spread(devices, work_on, self._parts())
 
     def _parts(self) -> Iterator[Tensor]:
         """The cells [b] of every batch, by their counts of points."""
@@ -255,13 +272,14 @@ def fit_cells(
             coarser = Smoothing(smoothing.regularization * factor, smoothing.offset_weight, smoothing.robust_passes)
             again, again_jitter = batch.solve(coarser)
             solution[bad], jitter[bad] = again[bad], again_jitter[bad]
-            attempts[batch.cell[bad]] = attempt
+            attempts[batch.cell[bad].to(device)] = attempt
         slot = torch.arange(batch.centers.shape[1], device=device)
-        live = slot < batch.columns[:, None]
-        where = (offsets[batch.cell, None] + slot)[live]
-        centers[where], coefficients[where] = batch.centers[live], solution[live]
-        jitters[batch.cell] = jitter.float()
-        done += len(batch.cell)
+        live = slot.to(bad.device) < batch.columns[:, None]
+        cell = batch.cell.to(device)
+        where = (offsets[cell, None] + slot)[live.to(device)]
+        centers[where], coefficients[where] = batch.centers[live].to(device), solution[live].to(device)
+        jitters[cell] = jitter.to(jitters)
+        done += len(cell)
         on_cell(done, total)
         logger.debug(
             "cells %d of %d: batch of %d with up to %d constraints and %d centres",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from . import memory
+from .devices import halving, pieces
 from .errors import CloudError
 from .geometry import MORTON_BITS, Box, bounding_cube, linear_ids, morton_codes, morton_coordinates, ranks
 from .kernels import Kernel
@@ -22,7 +22,6 @@ NEGLIGIBLE = 1e-4  # shares of a blend below this are left out: they move the su
 REACH_SPACINGS = 1.5  # of the distance to the 6th neighbour: random samples of a surface leave gaps of that radius
 MAX_REACH = 1.0  # of the cell's side
 NEIGHBOURS = 6
-CHUNK = {"cpu": 1 << 17, "cuda": 1 << 20}  # points evaluated at a time; each meets some two or three cells
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,9 @@ class Cells:
 
     def subset(self, index: Tensor) -> Cells:
         return Cells(*(t[index] for t in (self.lower, self.upper, self.padding, self.ramp, self.reach)))
+
+    def on(self, device: torch.device) -> Cells:
+        return Cells(*(t.to(device) for t in (self.lower, self.upper, self.padding, self.ramp, self.reach)))
 
     @property
     def outer_lower(self) -> Tensor:
@@ -110,11 +112,14 @@ class Cells:
         keep = self._depth(points[point], cell, self.padding)[0].amin(1) > 0.0
         return point[keep], cell[keep]
 
-    def weights(self, points: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-        """Unnormalised weights [k] of the cells [k] at points [k, 3] within their reach, and their gradients [k, 3]."""
-        weight, slope = self._bump(points, cell, self.ramp)
-        far, far_slope = self._bump(points, cell, self.reach)
-        return weight + REACH_WEIGHT * far, slope + REACH_WEIGHT * far_slope
+    def weights(self, points: Tensor, cell: Tensor) -> Tensor:
+        """Unnormalised weights [k] of the cells [k] at points [k, 3] within their reach."""
+        return self._bump(points, cell, self.ramp)[0] + REACH_WEIGHT * self._bump(points, cell, self.reach)[0]
+
+    def weight_slopes(self, points: Tensor, cell: Tensor) -> Tensor:
+        """Their gradients [k, 3]."""
+        near, far = (self._bump(points, cell, margin, slopes=True)[1] for margin in (self.ramp, self.reach))
+        return near + REACH_WEIGHT * far
 
     def _depth(self, points: Tensor, cell: Tensor, margin: Tensor) -> tuple[Tensor, Tensor]:
         """Per axis [k, 3]: how deep inside the box with this margin, and the direction in which that grows."""
@@ -122,13 +127,15 @@ class Cells:
         above = (self.upper + margin[:, None])[cell] - points
         return below.minimum(above), torch.where(below <= above, 1.0, -1.0).to(points)
 
-    def _bump(self, points: Tensor, cell: Tensor, margin: Tensor) -> tuple[Tensor, Tensor]:
+    def _bump(self, points: Tensor, cell: Tensor, margin: Tensor, slopes: bool = False) -> tuple[Tensor, Tensor | None]:
         """Product over the axes of smoothstep(depth / (2 margin)); steps at the walls where the margin is 0."""
         depth, direction = self._depth(points, cell, margin)
         width = 2.0 * margin[cell, None].clamp_min(1e-300)
-        t = (depth / width).clamp(0.0, 1.0)
-        slope = 6.0 * t * (1.0 - t) / width * direction
+        t = (depth / width).clamp_(0.0, 1.0)
         w0, w1, w2 = (t * t * (3.0 - 2.0 * t)).unbind(1)
+        if not slopes:
+            return w0 * w1 * w2, None
+        slope = 6.0 * t * (1.0 - t) / width * direction
         return w0 * w1 * w2, slope * torch.stack([w1 * w2, w0 * w2, w0 * w1], 1)
 
 
@@ -218,24 +225,35 @@ class BlendedField:
     background: object | None = None
     background_weight: float = 0.0
 
+    def on(self, device: torch.device) -> BlendedField:
+        """The same field, evaluated on that device."""
+        return replace(
+            self,
+            cells=self.cells.on(device),
+            centers=self.centers.to(device),
+            coefficients=self.coefficients.to(device),
+            offsets=self.offsets.to(device),
+            compute=self.compute.on(device),
+            background=self.background and self.background.on(device),
+        )
+
     def evaluate(self, points: Tensor) -> Tensor:
-        return torch.cat(memory.halving(lambda chunk: self._blend(chunk, False)[0], self._chunks(points)))
+        return torch.cat(halving(lambda chunk: self._blend(chunk, False)[0], self._chunks(points)))
 
     def gradient(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        found = memory.halving(lambda chunk: self._blend(chunk, True), self._chunks(points))
+        found = halving(lambda chunk: self._blend(chunk, True), self._chunks(points))
         values, slopes = zip(*found, strict=True)
         return torch.cat(values), torch.cat(slopes)
 
     def _chunks(self, points: Tensor):
-        points = points.to(self.compute.device).double()
-        return points.split(CHUNK[points.device.type]) if len(points) else (points,)
+        return pieces(points.to(self.compute.device).double())
 
     def _blend(self, points: Tensor, with_gradient: bool) -> tuple[Tensor, Tensor | None]:
         n = len(points)
         point, cell = self.cells.containing(points)
-        weight, weight_slope = self.cells.weights(points[point], cell)
+        weight = self.cells.weights(points[point], cell)
         keep = weight > NEGLIGIBLE * _sum_by(point, weight, n)[point]
-        point, cell, weight, weight_slope = point[keep], cell[keep], weight[keep], weight_slope[keep]
+        point, cell, weight = point[keep], cell[keep], weight[keep]
         value, slope = self._models(points, point, cell, with_gradient)
         total, blended = _sum_by(point, weight, n), _sum_by(point, weight * value, n)
         if self.background is not None:
@@ -247,6 +265,7 @@ class BlendedField:
         field = blended / total  # 0 / 0 = NaN where no cell is
         if not with_gradient:
             return field, None
+        weight_slope = self.cells.weight_slopes(points[point], cell)
         blended_slope = _sum_by(point, weight[:, None] * slope + value[:, None] * weight_slope, n)
         if self.background is not None:
             blended_slope = blended_slope + self.background_weight * far_slope

@@ -136,16 +136,17 @@ def _polynomials(kernel: Kernel, dtype: torch.dtype) -> Polynomials:
     shift = 0.5 * kernel.z_max
 
     size = float(kernel.phi(torch.zeros((), dtype=torch.float64)))  # phi decreases from s = 0
-    tolerance = 0.5 * TOLERANCE[dtype] * size
-    a = _fit(lambda s: 0.5 * (kernel.phi(s) + kernel.phi(-s)), 0, shift, tolerance)
-    b = _fit(lambda s: 0.5 * (kernel.phi(s) - kernel.phi(-s)), 1, shift, tolerance)
+    tolerance = TOLERANCE[dtype] * size
+    a, error = _fit(lambda s: 0.5 * (kernel.phi(s) + kernel.phi(-s)), 0, shift, 0.5 * tolerance)
+    b, _ = _fit(lambda s: 0.5 * (kernel.phi(s) - kernel.phi(-s)), 1, shift, tolerance - error)
     return Polynomials(shift, a, b, _derivative(a), _derivative(b))
 
 
-def _fit(part, power: int, shift: float, tolerance: float) -> tuple[float, ...]:
+def _fit(part, power: int, shift: float, tolerance: float) -> tuple[tuple[float, ...], float]:
     """part(s) = s^power * polynomial(z - shift) on z in [0, 2 shift], of the lowest degree that meets the tolerance.
 
-    Chebyshev interpolation of part(s) / s^power; the error is measured in part(s) itself, where the
+    Returns its coefficients and its error. Interpolation of part(s), even or odd, at the Chebyshev points of
+    [-s_max, s_max]: nearly the least error that a polynomial of that degree has in part(s) itself, where the
     division's loss of digits near s = 0 does not count.
     """
     cheb = np.polynomial.chebyshev
@@ -159,11 +160,14 @@ def _fit(part, power: int, shift: float, tolerance: float) -> tuple[float, ...]:
     check = np.cos(np.linspace(0.0, math.pi, 1001)[:-1])
     exact, weight = part(torch.from_numpy(chord(check))).numpy(), chord(check) ** power
     for degree in range(MAX_DEGREE + 1):
-        series = cheb.chebinterpolate(quotient, degree)
-        if np.abs(cheb.chebval(check, series) * weight - exact).max() <= tolerance:
+        points = 2 * (degree + 1) + power  # half of them are > 0, and where power = 1 one is 0
+        t = np.cos(math.pi / points * np.arange(1, points - power, 2))  # 2 (s / s_max)^2 - 1
+        series = cheb.chebfit(t, quotient(t), degree)
+        error = np.abs(cheb.chebval(check, series) * weight - exact).max()
+        if error <= tolerance:
             break
     monomials = cheb.cheb2poly(series) / shift ** np.arange(degree + 1)
-    return tuple(float(c) for c in monomials)
+    return tuple(float(c) for c in monomials), float(error)
 
 
 def _derivative(coefficients: tuple[float, ...]) -> tuple[float, ...]:

@@ -9,16 +9,18 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from .devices import pieces
 from .geometry import Box
 
 MIN_VOXELS = 4  # a flat cloud still gets a lattice on both sides
 DENSE_CHUNK = 1 << 20  # lattice points evaluated at a time
-CUBES_AT_ONCE = 1 << 17  # bounds the temporaries of everything that is done with cubes
 
 # Corner c of a cube is at offset (c & 1, c >> 1 & 1, c >> 2 & 1).
 CORNERS = torch.tensor([[c & 1, c >> 1 & 1, c >> 2 & 1] for c in range(8)])
 # Edge 4 * axis + k joins the k-th corner (in ascending order) without the axis' bit to the one with it.
 EDGES = [(c, c | 1 << axis) for axis in range(3) for c in range(8) if not c >> axis & 1]
+# Face 2 * axis + side: its corners.
+FACES = [[c for c in range(8) if c >> axis & 1 == side] for axis in range(3) for side in (0, 1)]
 
 
 @dataclass(frozen=True)
@@ -126,5 +128,5 @@ def is_crossing(corners: Tensor) -> Tensor:
 def corner_points(lattice: Lattice, ids: Tensor) -> Tensor:
     """The distinct ids of the corners of cubes [c], sorted."""
     offsets = lattice.ids(CORNERS.to(ids.device))
-    parts = [torch.unique(chunk[:, None] + offsets) for chunk in ids.split(CUBES_AT_ONCE)]
+    parts = [torch.unique(chunk[:, None] + offsets) for chunk in pieces(ids)]
     return parts[0] if len(parts) == 1 else torch.unique(torch.cat(parts))

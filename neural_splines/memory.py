@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import logging
 import math
 import os
-from collections.abc import Callable, Iterable
-from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -16,10 +13,6 @@ from torch import Tensor
 from .errors import OutOfMemoryBudgetError
 from .lattice import Lattice
 from .products import Compute
-
-logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 PANELS = 4 * 1024  # rows of m numbers that the blocked factorizations hold beside two m x m matrices
 CONSTRAINT_BYTES = 256  # coordinates, values and lifted coordinates of one
@@ -42,24 +35,6 @@ def release() -> None:
     """Give freed memory back to the system: glibc keeps what was allocated in pieces of less than 32 MB."""
     with contextlib.suppress(AttributeError, OSError, TypeError):  # other systems have no such function
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def halving(work: Callable[[Tensor], T], parts: Iterable[Tensor]) -> list[T]:
-    """[work(part)] for tensors in turn; one whose work does not fit into a GPU's memory is worked on in halves."""
-    left, results = list(parts)[::-1], []
-    while left:
-        part = left.pop()
-        try:
-            results.append(work(part))
-            continue
-        except torch.cuda.OutOfMemoryError:
-            if len(part) <= 1:
-                raise
-        # Here the exception, which kept the tensors of its frames, is gone.
-        torch.cuda.empty_cache()
-        logger.info("the GPU's memory is too small for %d at a time: they are halved", len(part))
-        left += reversed(part.tensor_split(2))
-    return results
 
 
 def _system() -> int | None:
@@ -96,18 +71,39 @@ def _text(path: str) -> str:
         return stream.read()
 
 
+def spline_bytes(centers: int, constraints: int, dtype: torch.dtype) -> int:
+    """The two factors of centers x centers with what their making holds, and the constraints."""
+    return dtype.itemsize * centers * (2 * centers + PANELS) + CONSTRAINT_BYTES * constraints
+
+
+def factor_device(centers: int, constraints: int, dtype: torch.dtype, device: torch.device) -> torch.device | None:
+    """Where the factors of a spline fit: on its device, else on the CPU, else nowhere."""
+    needed = spline_bytes(centers, constraints, dtype)
+    for place in (device, CPU):
+        free = available(place)
+        if free is None or needed <= free:
+            return place
+    return None
+
+
+def fits_half(needed: int, device: torch.device) -> bool:
+    """Whether something that is nice to have leaves half of the free memory to others."""
+    free = available(device)
+    return free is None or 2 * needed <= free
+
+
 def check_spline(centers: int, constraints: int, compute: Compute) -> None:
-    """Refuse one spline whose two factors of centers x centers cannot fit."""
-    item = compute.dtype.itemsize
-    needed = item * centers * (2 * centers + PANELS) + CONSTRAINT_BYTES * constraints
-    free = available(compute.device)
-    if free is None or needed <= free:
+    """Refuse one spline whose factors fit neither on its device nor on the CPU."""
+    if factor_device(centers, constraints, compute.dtype, compute.device):
         return
+    item = compute.dtype.itemsize
+    free, place = max(((available(place), place) for place in (compute.device, CPU)), key=lambda pair: pair[0])
     rest = max(0, free - CONSTRAINT_BYTES * constraints) / item
     most = int((math.sqrt(PANELS**2 + 8 * rest) - PANELS) / 4)
     remedies = [f"use at most {most} NUM_NYSTROM_SAMPLES"] if most else ["use fewer points"]
     remedies += ["--dtype float32"] if item == 8 else []
-    _refuse(f"one spline with {centers} centres", needed, free, compute.device, " or ".join([*remedies, "fit-grid.py"]))
+    needed = spline_bytes(centers, constraints, compute.dtype)
+    _refuse(f"one spline with {centers} centres", needed, free, place, " or ".join([*remedies, "fit-grid.py"]))
 
 
 def check_cells(constraints: int, centers: int, cells: int, compute: Compute) -> None:

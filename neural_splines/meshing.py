@@ -7,7 +7,7 @@ loops, and a loop is triangulated without diagonals in a face of the cube where 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .lattice import CORNERS, CUBES_AT_ONCE, EDGES, Cubes, Lattice
+from .devices import pieces, slices, spread
+from .lattice import CORNERS, EDGES, Cubes, Lattice
 
-VERTICES_AT_ONCE = 1 << 17  # bounds the temporaries
 # Corners of the six faces, anticlockwise seen from outside.
-FACES = [(0, 4, 6, 2), (1, 3, 7, 5), (0, 1, 5, 4), (2, 6, 7, 3), (0, 2, 3, 1), (4, 5, 7, 6)]
+OUTLINES = [(0, 4, 6, 2), (1, 3, 7, 5), (0, 1, 5, 4), (2, 6, 7, 3), (0, 2, 3, 1), (4, 5, 7, 6)]
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class Mesh:
 def case_table() -> list[list[tuple[int, int, int]]]:
     """Triangles of each of the 256 sign patterns (bit c: corner c is inside) as triples of edges."""
     edge_of = {frozenset(corners): e for e, corners in enumerate(EDGES)}
-    faces_of = [{f for f, face in enumerate(FACES) if set(corners) <= set(face)} for corners in EDGES]
+    faces_of = [{f for f, face in enumerate(OUTLINES) if set(corners) <= set(face)} for corners in EDGES]
     return [_triangles(case, edge_of, faces_of) for case in range(256)]
 
 
 def _triangles(case: int, edge_of: dict, faces_of: list[set[int]]) -> list[tuple[int, int, int]]:
     follow = {}  # directed segments: edge -> next edge
-    for face in FACES:
+    for face in OUTLINES:
         inside = [case >> c & 1 for c in face]
         for i in range(4):
             if inside[i] and not inside[(i + 1) % 4]:  # the boundary leaves the inside here
@@ -88,16 +88,12 @@ class Crossings:
     low: Tensor
     high: Tensor
 
-    def __len__(self) -> int:
-        return len(self.edges)
-
     @property
     def axis(self) -> Tensor:
         return self.edges % 3
 
-    def split(self, size: int) -> Iterator[Crossings]:
-        for parts in zip(self.edges.split(size), self.low.split(size), self.high.split(size), strict=True):
-            yield Crossings(self.lattice, *parts)
+    def part(self, chunk: slice, device: torch.device) -> Crossings:
+        return Crossings(self.lattice, *(t[chunk].to(device) for t in (self.edges, self.low, self.high)))
 
     def positions(self, t: Tensor) -> Tensor:
         """World positions at the fractions t [v] of the edges."""
@@ -112,13 +108,16 @@ def marching_cubes(cubes: Cubes) -> tuple[Mesh, Crossings]:
     the mesh does not depend on how many cubes are taken at a time.
     """
     lattice = cubes.lattice
-    corners = torch.cat([_triangle_edges(cubes, ids) for ids in cubes.ids.split(CUBES_AT_ONCE)])
-    edges = torch.unique(torch.cat([torch.unique(part) for part in corners.split(VERTICES_AT_ONCE)]))
-    for part in corners.split(VERTICES_AT_ONCE):
+    corners = torch.cat([_triangle_edges(cubes, ids) for ids in pieces(cubes.ids)])
+    edges = torch.unique(torch.cat([torch.unique(part) for part in pieces(corners)]))
+    for part in pieces(corners):
         part.copy_(torch.searchsorted(edges, part))
     step = lattice.ids(torch.eye(3, dtype=torch.int64, device=edges.device))
     crossings = Crossings(lattice, edges, cubes.values_at(edges // 3), cubes.values_at(edges // 3 + step[edges % 3]))
-    vertices = torch.cat([c.positions(c.low / (c.low - c.high)) for c in crossings.split(VERTICES_AT_ONCE)])
+    vertices = torch.empty(len(edges), 3, dtype=torch.float64, device=edges.device)
+    for chunk in slices(len(edges), edges.device):
+        part = crossings.part(chunk, edges.device)
+        vertices[chunk] = part.positions(part.low / (part.low - part.high))
     return Mesh(vertices, vertices.new_zeros(1, 3).expand_as(vertices), corners), crossings
 
 
@@ -146,7 +145,9 @@ def _padded_table() -> Tensor:
 Gradient = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
-def refine(mesh: Mesh, crossings: Crossings, gradient: Gradient, steps: int) -> Mesh:
+def refine(
+    mesh: Mesh, crossings: Crossings, gradient: Gradient, steps: int, devices: Sequence[torch.device] = ()
+) -> Mesh:
     """Move vertices along their lattice edges onto the field's zero set; normals are its gradient there.
 
     A step goes to the root of the parabola through the value and slope at the vertex and the value at
@@ -154,12 +155,12 @@ def refine(mesh: Mesh, crossings: Crossings, gradient: Gradient, steps: int) -> 
     vertex stays on its edge and the mesh cannot fold. With 0 steps only the normals are computed.
     """
     vertices, normals = torch.empty_like(mesh.vertices), torch.empty_like(mesh.vertices)
-    start = 0
-    for part in crossings.split(VERTICES_AT_ONCE):
-        chunk = slice(start, start + len(part))
-        vertices[chunk], slope = _on_zero_set(part, gradient, steps)
-        normals[chunk] = slope / slope.norm(dim=1, keepdim=True)
-        start += len(part)
+
+    def move(device: torch.device, chunk: slice) -> None:
+        position, slope = _on_zero_set(crossings.part(chunk, device), gradient, steps)
+        vertices[chunk], normals[chunk] = position, slope / slope.norm(dim=1, keepdim=True)
+
+    spread(devices or (vertices.device,), move, slices(len(vertices), vertices.device))
     mesh = Mesh(vertices, normals, mesh.faces)
     defined = normals.isfinite().all(1, keepdim=True)  # not where a blend of cells ends inside a voxel
     if not bool(defined.all()):
@@ -202,7 +203,7 @@ def _parabola_root(value: Tensor, slope: Tensor, reach: Tensor, end_value: Tenso
 def face_average_normals(mesh: Mesh) -> Tensor:
     """Unit vertex normals [v, 3]: the mean of the adjacent faces' normals, weighted by area."""
     total = torch.zeros_like(mesh.vertices)
-    for faces in mesh.faces.split(VERTICES_AT_ONCE):
+    for faces in pieces(mesh.faces):
         a, b, c = (mesh.vertices[faces[:, k]] for k in range(3))
         cross = torch.linalg.cross(b - a, c - a)
         for k in range(3):

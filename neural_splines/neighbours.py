@@ -86,19 +86,19 @@ class _Buckets:
         return distance, index, (distance <= side) | (shape == 5).all()  # 5: all points were looked at
 
     def _kth(self, x: Tensor, k: int, order: Tensor, first: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
-        """Distance and index of the k-th nearest of the points in runs [q, 9] of the order; infinite if there is none."""
+        """Distance and index of the k-th nearest of the points in runs [q, 9] of the order; infinite without one."""
         run = torch.repeat_interleave(torch.arange(counts.numel(), device=x.device), counts.reshape(-1))
         point = order[first.reshape(-1)[run] + ranks(counts.reshape(-1))]
         query = run // counts.shape[1]
         square = (x[query] - self.points[point]).square().sum(1)
         pair = torch.arange(len(square), device=x.device)
-        for step in range(k):
-            if step:
-                square[place[place < len(square)]] = math.inf
+        for left in range(k - 1, -1, -1):
             least = torch.segment_reduce(square, "min", lengths=counts.sum(1), initial=math.inf, unsafe=True)
             hit = square == least[query]
-            place = torch.full_like(query[:1], len(square)).expand(len(x)).clone()
+            place = torch.full_like(least, len(square), dtype=torch.int64)  # the first pair that is as near
             place.scatter_reduce_(0, query[hit], pair[hit], "amin")
+            if left:
+                square[place[place < len(square)]] = math.inf
         return least.sqrt(), torch.cat([point, point.new_zeros(1)])[place]
 
 

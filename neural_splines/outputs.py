@@ -50,8 +50,7 @@ def summary(result: Reconstruction, out: str, cleaning: str) -> str:
     share = result.evaluations / lattice.size
     lines = [
         f"points:   {cleaning}{fitted}",
-        f"fit:      {result.fit.summary()}, eps {result.eps:.6g} ({result.compute.name} on {result.compute.device}, "
-        f"{str(result.compute.dtype)[6:]})",
+        f"fit:      {result.fit.summary()}, eps {result.eps:.6g} ({result.compute.summary})",
         f"lattice:  {nx} x {ny} x {nz}, voxel {lattice.voxel_size:.6g}, {result.evaluations} evaluations "
         f"({share:.1%} of the dense grid)",
         f"mesh:     {len(mesh.vertices)} vertices, {len(mesh.faces)} faces -> {out}",

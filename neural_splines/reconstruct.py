@@ -18,7 +18,7 @@ from .meshing import Mesh
 from .monitor import Monitor
 from .products import Compute, resolve
 from .settings import Settings
-from .spline import Field, SplineFit, fit_spline
+from .spline import Field, Replicas, SplineFit, fit_spline
 
 EPS_VOXEL_DIAGONALS = 0.5
 CENTERS_PER_ROOT = 30  # centres for sqrt(constraints): the literature says 10 to 100
@@ -139,18 +139,22 @@ def extract(
 ) -> tuple[Mesh, int, Tensor | None]:
     """The mesh of the zero set, how often the field was evaluated to find it, and the dense grid where asked for."""
     monitor.phase("sample")
+    if len(compute.devices) > 1:
+        field = Replicas(field, compute.devices)
     grid = None
     if settings.dense:
         grid = sample_dense(field.evaluate, lattice, compute.device, monitor.progress)
         cubes = crossing_cubes(grid, lattice).to(compute.device)
     else:
-        cubes = sample_band(field.evaluate, lattice, cloud.points.to(compute.device), monitor.progress)
+        points = cloud.points.to(compute.device)
+        cubes = sample_band(field.evaluate, lattice, points, monitor.progress, compute.devices)
     monitor.phase("mesh")
     memory.release()
     mesh, crossings = meshing.marching_cubes(cubes)
     if not len(mesh.faces):
         raise EmptySurfaceError("no surface crosses the lattice; raise GRID_SIZE or --scale, or check the normals")
-    mesh = meshing.refine(mesh, crossings, field.gradient, REFINE_STEPS if settings.refine_vertices else 0)
+    steps = REFINE_STEPS if settings.refine_vertices else 0
+    mesh = meshing.refine(mesh, crossings, field.gradient, steps, compute.devices)
     return mesh, cubes.evaluations, grid
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from . import advice, memory
+from . import advice
 from .clouds import OrientedCloud
+from .devices import halving, pieces
 from .geometry import Box, Similarity, offset_triples
 from .kernels import Kernel
 from .nystrom import choose_centers
@@ -20,7 +21,6 @@ from .solvers import falkon
 
 logger = logging.getLogger(__name__)
 
-CHUNK = 1 << 20  # points evaluated at a time: bounds the temporaries
 LARGE_JITTER = {torch.float64: 5e-10, torch.float32: 5e-5}  # relative: more than rounding asks for
 
 
@@ -33,6 +33,22 @@ class Field(Protocol):
     def gradient(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Values [n] and gradients [n, 3]."""
 
+    def on(self, device: torch.device) -> Field:
+        """The same field, evaluated on that device."""
+
+
+class Replicas:
+    """A field with a copy on each of several devices: points are evaluated where they lie."""
+
+    def __init__(self, field: Field, devices: Sequence[torch.device]):
+        self._copies = {device: field.on(device) for device in devices}
+
+    def evaluate(self, points: Tensor) -> Tensor:
+        return self._copies[points.device].evaluate(points)
+
+    def gradient(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        return self._copies[points.device].gradient(points)
+
 
 @dataclass(frozen=True)
 class NeuralSpline:
@@ -44,13 +60,22 @@ class NeuralSpline:
     coefficients: Tensor
     compute: Compute
 
+    def on(self, device: torch.device) -> NeuralSpline:
+        """The same field, evaluated on that device."""
+        return replace(
+            self,
+            centers=self.centers.to(device),
+            coefficients=self.coefficients.to(device),
+            compute=self.compute.on(device),
+        )
+
     def evaluate(self, points: Tensor) -> Tensor:
         def values(chunk: Tensor) -> Tensor:
             x = self._model(chunk)
             values = self.compute.products.apply(self._kernel_for(x), x, self.centers, self.coefficients)
             return self.similarity.world_lengths(values.double())
 
-        return torch.cat(memory.halving(values, points.split(CHUNK)))
+        return torch.cat(halving(values, pieces(points.to(self.compute.device))))
 
     def gradient(self, points: Tensor) -> tuple[Tensor, Tensor]:
         def both(chunk: Tensor) -> tuple[Tensor, Tensor]:
@@ -58,7 +83,7 @@ class NeuralSpline:
             value, slope = self.compute.products.gradient(self._kernel_for(x), x, self.centers, self.coefficients)
             return self.similarity.world_lengths(value.double()), slope.double()
 
-        values, slopes = zip(*memory.halving(both, points.split(CHUNK)), strict=True)
+        values, slopes = zip(*halving(both, pieces(points.to(self.compute.device))), strict=True)
         return torch.cat(values), torch.cat(slopes)
 
     def _model(self, points: Tensor) -> Tensor:

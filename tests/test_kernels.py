@@ -35,6 +35,13 @@ def test_polynomials_meet_their_tolerance_on_the_whole_domain(name, variance, dt
         assert (a + z.sqrt() * b - exact).abs().max() <= TOLERANCE[dtype] * exact.max()
 
 
+@pytest.mark.parametrize(("dtype", "least"), [(torch.float64, 14), (torch.float32, 7)], ids=str)
+def test_the_polynomial_of_the_default_kernel_is_as_short_as_its_tolerance_allows(dtype, least):
+    """Every coefficient is an operation a pair. `least`: by iteratively reweighted least squares."""
+    p = make_kernel("neural-spline", 1.0).polynomials(dtype)
+    assert (len(p.a), len(p.b)) == (2, least)
+
+
 @ALL
 def test_formula_is_stable_for_neighbours(name):
     """1e-9 apart: an arccos of the dot product would return the angle 0 (or 1e-8); the formula keeps 7 digits."""

@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -90,6 +91,28 @@ def test_the_estimate_of_the_band_is_a_lower_bound(script, shape, free):
             memory.check_band(result.lattice, shape.points, CPU.device)
         most = int(re.search(r"at most (\d+)", str(caught.value))[1])
         memory.check_band(Lattice.covering(result.lattice.box, int(0.9 * most)), shape.points, CPU.device)
+
+
+@pytest.mark.parametrize(
+    ("on_gpu", "on_cpu", "where"),
+    [(8 * GB, 1, "cuda"), (GB, 8 * GB, "cpu"), (8 * GB, 8 * GB, "cuda"), (None, 1, "cuda"), (GB, None, "cpu")],
+)
+def test_the_factors_move_to_the_cpu_where_the_gpu_is_too_small(on_gpu, on_cpu, where, monkeypatch):
+    monkeypatch.setattr(memory, "available", lambda device: {"cuda": on_gpu, "cpu": on_cpu}[device.type])
+    assert memory.factor_device(20_000, 10_000, torch.float64, torch.device("cuda")).type == where
+    memory.check_spline(20_000, 10_000, replace(CPU, devices=(torch.device("cuda"),)))
+
+
+@pytest.mark.parametrize(("on_gpu", "on_cpu", "roomier"), [(2 * GB, GB, "cuda"), (GB, 2 * GB, "cpu")])
+def test_the_suggestion_is_what_fits_on_the_roomier_device(on_gpu, on_cpu, roomier, monkeypatch):
+    monkeypatch.setattr(memory, "available", lambda device: {"cuda": on_gpu, "cpu": on_cpu}[device.type])
+    compute = replace(CPU, devices=(torch.device("cuda"),))
+    with pytest.raises(OutOfMemoryBudgetError, match=f"2 GB are free on {roomier}") as caught:
+        memory.check_spline(10**6, 10_000, compute)
+    most = int(re.search(r"at most (\d+)", str(caught.value))[1])
+    memory.check_spline(most, 10_000, compute)
+    with pytest.raises(OutOfMemoryBudgetError):
+        memory.check_spline(most + 2, 10_000, compute)
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="the peak is read from Linux' /proc")

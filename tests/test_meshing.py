@@ -219,7 +219,7 @@ def test_small_components_are_dropped():
 
 def test_the_mesh_does_not_depend_on_what_is_taken_at_a_time(monkeypatch):
     """Cubes, points and vertices in small pieces give the bits that one piece gives."""
-    from neural_splines import band, lattice, meshing
+    from neural_splines import devices
 
     grid = Lattice.covering(unit_box(), 64)
     seed = torch.tensor([[0.37, 0.0, 0.0]], dtype=torch.float64)
@@ -230,11 +230,31 @@ def test_the_mesh_does_not_depend_on_what_is_taken_at_a_time(monkeypatch):
 
     whole = surface()
     for size in (97, 1000):
-        for module, name in ((lattice, "CUBES_AT_ONCE"), (band, "CUBES_AT_ONCE"), (meshing, "CUBES_AT_ONCE")):
-            monkeypatch.setattr(module, name, size)
-        monkeypatch.setattr(band, "POINTS_AT_ONCE", size)
-        monkeypatch.setattr(meshing, "VERTICES_AT_ONCE", size)
+        monkeypatch.setitem(devices.AT_ONCE, "cpu", size)
         pieces = surface()
         assert torch.equal(pieces.faces, whole.faces)
         assert torch.equal(pieces.vertices, whole.vertices)
         assert torch.equal(pieces.normals, whole.normals)
+
+
+@pytest.mark.parametrize("shares", [2, 3, 7])
+@pytest.mark.parametrize("points", [[[0.37, 0.0, 0.0]], [[-0.3, 0, 0], [-0.2, 0, 0], [0.1, 0, 0], [0.4, 0, 0]]])
+def test_slabs_find_what_one_device_finds(shares, points):
+    """The surface is followed from slab to slab, also where all that was known of it lies in one."""
+    grid = Lattice.covering(unit_box(), 100)
+
+    def plate(points):
+        return (points[:, 2] - 0.011 - 0.1 * torch.sin(9 * points[:, 0])).abs() - 0.006
+
+    for field in (plate, torus_field):
+        known = torch.tensor(points, dtype=torch.float64)
+        whole = sample_band(field, grid, known)
+        parts = sample_band(field, grid, known, devices=(CPU,) * shares)
+        assert torch.equal(parts.ids, whole.ids)
+        assert torch.equal(parts.point_ids, whole.point_ids)
+        assert torch.equal(parts.point_values, whole.point_values)
+        mesh, crossings = marching_cubes(parts)
+        one = refine(mesh, crossings, gradient_of(field), 2)
+        many = refine(mesh, crossings, gradient_of(field), 2, devices=(CPU,) * shares)
+        assert torch.equal(one.vertices, many.vertices)
+        assert torch.equal(one.normals, many.normals)

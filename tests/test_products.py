@@ -143,7 +143,7 @@ def test_auto_falls_back_to_torch_where_triton_is_too_old_or_broken(monkeypatch,
 
     import_module = importlib.import_module
     monkeypatch.setattr(products.importlib, "import_module", broken)
-    monkeypatch.setattr(products, "_device", lambda device: torch.device("cuda"))
+    monkeypatch.setattr(products, "_devices", lambda names: (torch.device("cuda"),))
     with caplog.at_level("WARNING"):
         assert resolve("auto", "auto").name == "torch"
     assert "triton" in caplog.text
@@ -160,3 +160,17 @@ def test_wider_boxes_get_wider_polynomials(backend, kernel, radius, generator):
     wide = kernel.covering(radius, radius)
     found = products.dense(wide, x.to(device), x.to(device)).cpu()
     assert (found - reference(kernel, x, x)).abs().max() <= 1e-11 * found.abs().max()
+
+
+@pytest.mark.parametrize("devices", [1, 2, 3])
+def test_shares_of_several_devices_add_up(devices, kernel, generator, monkeypatch):
+    from neural_splines.products import sharded
+
+    monkeypatch.setattr(sharded, "SMALLEST_SHARE", 40)
+    backend = load("numba")
+    many = sharded.Sharded(backend, (torch.device("cpu"),) * devices)
+    x, y = (torch.rand(n, 3, generator=generator, dtype=torch.float64) - 0.5 for n in (101, 7))
+    w, u = (torch.randn(n, generator=generator, dtype=torch.float64) for n in (7, 101))
+    assert torch.equal(many.apply(kernel, x, y, w), backend.apply(kernel, x, y, w))
+    close(many.apply(kernel, y, x, u), backend.apply(kernel, y, x, u), torch.float64)
+    close(many.normal(kernel, x, y, w), backend.normal(kernel, x, y, w), torch.float64)

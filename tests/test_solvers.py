@@ -5,6 +5,7 @@ import pytest
 import torch
 from references import kernel_matrix, ridge_solution
 
+from neural_splines import memory
 from neural_splines.errors import NotPositiveDefiniteError
 from neural_splines.kernels import KERNELS, make_kernel
 from neural_splines.products import load
@@ -99,6 +100,40 @@ def test_falkon_solves_the_normal_equations(name, m):
     K_nm, K_mm = kernel_matrix(name, x, centers), kernel_matrix(name, centers, centers)
     expected = ridge_solution(K_nm, K_mm, y.numpy(), 1e-5)
     assert np.abs(K_nm @ (found.coefficients.numpy() - expected)).max() < 1e-8
+
+
+def test_a_stored_matrix_gives_the_same_solution(monkeypatch):
+    """Stored where half of the free memory takes K_nm and reading it pays; else recomputed."""
+    x, y, centers = problem()
+    kernel, backend = make_kernel("neural-spline", 1.0).covering(1.0, 1.0), load("torch")
+
+    def solve(free, pays=True):
+        monkeypatch.setattr(memory, "available", lambda device: free)
+        monkeypatch.setattr(backend, "STORING_PAYS", pays)
+        settings = {"regularization": 1e-4, "max_iterations": 100, "tolerance": 1e-13}
+        return falkon.solve(backend, kernel, x, y, centers, **settings)
+
+    needed = 8 * len(x) * len(centers)
+    recomputed, stored = solve(2 * needed - 1), solve(2 * needed)
+    assert ("recomputed" in recomputed.summary(), "stored" in stored.summary()) == (True, True)
+    assert "recomputed" in solve(2 * needed, pays=False).summary()
+    difference = stored.coefficients - recomputed.coefficients
+    assert difference.norm() < 1e-10 * recomputed.coefficients.norm()
+
+
+def test_a_preconditioner_that_does_not_fit_beside_the_points_is_kept_on_the_cpu(monkeypatch, caplog):
+    """A device of another name stands for the CPU, the CPU for the GPU."""
+    x, y, centers = problem()
+    kernel = make_kernel("neural-spline", 1.0).covering(1.0, 1.0)
+    settings = {"regularization": 1e-4, "max_iterations": 100, "tolerance": 1e-13}
+    here = falkon.solve(load("numba"), kernel, x, y, centers, **settings)
+    assert not caplog.records
+    monkeypatch.setattr(falkon, "ROWS", 7)  # of 40
+    monkeypatch.setattr(memory, "factor_device", lambda *args: torch.device("cpu:0"))
+    moved = falkon.solve(load("numba"), kernel, x, y, centers, **settings)
+    assert "preconditioner on cpu:0" in moved.summary()
+    assert "does not fit on cpu" in caplog.text
+    assert torch.allclose(moved.coefficients, here.coefficients, rtol=1e-12)
 
 
 def test_falkon_in_float32_is_close():

@@ -20,7 +20,8 @@ for variable in ("KEOPS_VERBOSE", "PYKEOPS_VERBOSE"):  # it prints what it compi
     os.environ.setdefault(variable, "0")
 from pykeops.torch import LazyTensor  # noqa: E402
 
-__all__ = ["apply", "dense", "gradient", "normal"]
+__all__ = ["STORING_PAYS", "apply", "dense", "gradient", "normal"]
+STORING_PAYS = True
 
 
 def apply(kernel: Kernel, x: Tensor, y: Tensor, w: Tensor, segments: Segments | None = None) -> Tensor:

@@ -1,7 +1,7 @@
 """CPU backend: fused loops that LLVM turns into SIMD code; no compiler needed, compiled once and cached.
 
 Per pair: 4 differences, a squared norm, one square root, two Horner polynomials, one multiply-add,
-about 26 vector instructions in float64. All rows of a block share the columns, which stay in L2.
+about 25 vector instructions in float64. All rows of a block share the columns, which stay in L2.
 Sums run in a fixed order: the result does not depend on the number of threads.
 """
 
@@ -19,6 +19,7 @@ from ..geometry import lift
 from ..kernels import Kernel
 from . import Segments
 
+STORING_PAYS = False  # measured with 2 cores, n = 108,000, m = 2000: 0.15 s computed, 0.22 s read
 ROWS = 64  # rows a task: enough to amortise scheduling, few enough to balance
 CHUNKS = 64  # partial sums of `normal`, added in order
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from ..kernels import Kernel
 from . import Segments
 
+STORING_PAYS = True
 BLOCK_BYTES = 256 << 20
 TEMPORARIES = 12  # live [rows, m] tensors while a formula is evaluated: differences [rows, m, 4], z, s, t, ...
 

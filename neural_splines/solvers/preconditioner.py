@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 # Relative to the mean diagonal; float32 starts where its rounding of the Gram matrix lies.
 JITTER = {torch.float64: (0.0, 1e-13, 1e-11, 1e-9, 1e-7), torch.float32: (0.0, 1e-6, 1e-5, 1e-4, 1e-3)}
-BLOCK = 1024  # columns a step: large enough for matrix products to run at full speed
+BLOCK = 512  # rows or columns a step: enough for products at full speed, few enough to waste little on triangles
 
 
 @dataclass(frozen=True)
@@ -77,40 +77,32 @@ def cholesky_with_jitter(gram: Callable[[], Tensor]) -> tuple[Tensor, float]:
 def cholesky_(K: Tensor, block: int = BLOCK) -> bool:
     """Overwrite the upper triangle of K by U with U'U = K; False where K is not positive definite.
 
-    Right-looking and blocked: in place, one m x m matrix instead of LAPACK's call on a copy, the work
-    in matrix products, and Python regains control (for an interrupt) after every block.
+    Left-looking and blocked: in place, one m x m matrix instead of LAPACK's call on a copy, the work in one
+    large matrix product a block, and Python regains control (for an interrupt) after each.
     """
     m = len(K)
     for start in range(0, m, block):
         stop = min(start + block, m)
+        K[start:stop, start:].addmm_(K[:start, start:stop].mT, K[:start, start:], alpha=-1.0)
         U, info = torch.linalg.cholesky_ex(K[start:stop, start:stop], upper=True)
         if int(info) or not bool(torch.isfinite(U.diagonal()).all()):
             return False
         K[start:stop, start:stop] = U
-        if stop == m:
-            break
-        panel = torch.linalg.solve_triangular(U.mT, K[start:stop, stop:], upper=False)
-        K[start:stop, stop:] = panel
-        for row in range(stop, m, block):
-            end = min(row + block, m)
-            K[row:end, row:].addmm_(panel[:, row - stop : end - stop].mT, panel[:, row - stop :], alpha=-1.0)
+        if stop < m:
+            K[start:stop, stop:] = torch.linalg.solve_triangular(U.mT, K[start:stop, stop:], upper=False)
     return True
 
 
 def upper_times_transpose(U: Tensor, block: int = BLOCK) -> Tensor:
-    """The upper triangle of U U' for upper triangular U, by blocks: a third of the full product's work."""
+    """The upper triangle of U U' for upper triangular U, by blocks of columns: a third of the full product's work."""
     m = len(U)
     out = torch.empty_like(U)
-    for row in range(0, m, block):
-        end = min(row + block, m)
-        for column in range(row, m, block):
-            stop = min(column + block, m)
-            # rows and columns both start at or before `column`, where the triangle's zeros end
-            left, right = U[row:end, column:], U[column:stop, column:]
-            right = torch.cat([right[:, : stop - column].triu(), right[:, stop - column :]], 1)
-            if row == column:
-                left = right
-            out[row:end, column:stop] = left @ right.mT
+    for start in range(0, m, block):
+        stop = min(start + block, m)
+        corner = U[start:stop, start:stop].triu()
+        out[:start, start:stop] = U[:start, start:stop] @ corner.mT
+        out[start:stop, start:stop] = corner @ corner.mT
+        out[:stop, start:stop].addmm_(U[:stop, stop:], U[start:stop, stop:].mT)
     return out
 
 

@@ -1,0 +1,79 @@
+"""Work in pieces: as large as a device likes, and dealt out where there are several devices."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE = {"cpu": 1 << 17, "cuda": 1 << 20}  # rows worked on at a time: bounds the temporaries, hides the launches
+Item, Result = TypeVar("Item"), TypeVar("Result")
+
+
+def pieces(rows: Tensor) -> tuple[Tensor, ...]:
+    """Runs of the rows, at least one, for work whose temporaries are many times as large."""
+    return rows.split(AT_ONCE[rows.device.type])
+
+
+def slices(count: int, device: torch.device) -> list[slice]:
+    """As `pieces`, for work on several tensors of `count` rows."""
+    size = AT_ONCE[device.type]
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def halving(work: Callable[[Tensor], Result], parts: Iterable[Tensor]) -> list[Result]:
+    """[work(part)] for tensors in turn; one whose work does not fit into a GPU's memory is worked on in halves."""
+    left, results = list(parts)[::-1], []
+    while left:
+        part = left.pop()
+        try:
+            results.append(work(part))
+            continue
+        except torch.cuda.OutOfMemoryError:
+            if len(part) <= 1:
+                raise
+        # Here the exception, which kept the tensors of its frames, is gone.
+        torch.cuda.empty_cache()
+        logger.info("the GPU's memory is too small for %d at a time: they are halved", len(part))
+        left += reversed(part.tensor_split(2))
+    return results
+
+
+def spread(
+    devices: Sequence[torch.device], work: Callable[[torch.device, Item], Result], items: Iterable[Item]
+) -> list[Result]:
+    """work(device, item) for every item, in order; item k on device k modulo their number.
+
+    What the threads leave to do on a device is done when this returns.
+    """
+    items = list(items)
+    if len(devices) == 1:
+        return [work(devices[0], item) for item in items]
+
+    def run(index: int) -> list[Result]:
+        with current(devices[index]):
+            done = [work(devices[index], item) for item in items[index :: len(devices)]]
+            synchronize(devices[index])
+        return done
+
+    synchronize(devices[0])  # threads share the default streams, but the other devices know nothing of this one's
+    with ThreadPoolExecutor(len(devices)) as pool:
+        parts = list(pool.map(run, range(len(devices))))
+    return [parts[k % len(devices)][k // len(devices)] for k in range(len(items))]
+
+
+def current(device: torch.device):
+    """A context in which `device` is the one that tensors are made on."""
+    return torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext()
+
+
+def synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
