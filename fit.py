@@ -1,6 +1,11 @@
 #!/usr/bin/env python
 """Reconstruct a triangle mesh from an oriented point cloud with one neural spline."""
 
+from neural_splines import interrupts
+
+if __name__ == "__main__":
+    interrupts.install("fit.py")  # before what takes time to import
+
 from neural_splines import cli, console
 
 

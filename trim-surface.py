@@ -1,6 +1,11 @@
 #!/usr/bin/env python
 """Drop the faces of a mesh that lie far from the point cloud it was made from."""
 
+from neural_splines import interrupts
+
+if __name__ == "__main__":
+    interrupts.install("trim-surface.py")  # before what takes time to import
+
 from neural_splines import cli, console
 
 

@@ -14,7 +14,7 @@ SAMPLES = 20_000  # faces, and points, that are looked at
 # leaves wider gaps.
 FAR_DIAGONALS, FAR_SPACINGS = 0.03, 4.0
 NEIGHBOURS = 6
-NOTABLE = 0.01  # of the faces
+NOTABLE, MOST = 0.01, 0.5  # of the faces
 
 
 def jitter_lines(relative: float, limit: float, where: str, remedy: str) -> list[str]:
@@ -47,6 +47,7 @@ def far_lines(mesh: Mesh, cloud: OrientedCloud, remedy: str) -> list[str]:
     share = float(near.query(mesh.vertices[faces[:, 0]], within=far)[0].isinf().double().mean())
     if share <= NOTABLE:
         return []
+    remedy = remedy if share < MOST else "check the points and their normals"
     return [f"{share:.0%} of the faces lie farther than {far:.3g} from every point: no data support them; {remedy}"]
 
 

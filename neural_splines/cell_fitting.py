@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from . import memory
 from .cells import Cells
 from .clouds import OrientedCloud
-from .devices import spread
+from .devices import halving, spread
 from .kernels import Kernel
 from .nystrom import choose_centers
 from .products import Compute
@@ -110,17 +109,18 @@ class FitProblem:
     def each_batch(self, work: Callable[[Batch], None]) -> None:
         """work(batch) for all cells, in batches of similar size: the largest system of a batch sets its padding.
 
-        One that does not fit into a GPU's memory is made and worked on in halves. Several devices take turns.
+        Several devices take the batches in turn. One that does not fit into a GPU's memory is made and worked
+        on in halves.
         """
         jitter = torch.rand(len(self.cells), self.max_centers, generator=self.generator, dtype=torch.float64)
         # where every batch draws random numbers, they must do so in order
         devices = self.compute.devices if self.nystrom_mode == "blue-noise" else self.compute.devices[:1]
         problems = {device: self.on(device) if len(devices) > 1 else self for device in devices}
 
-        def fit(device: torch.device, part: Tensor) -> None:
-            memory.halving(lambda cell: work(Batch.make(problems[device], cell, jitter)), [part.to(device)])
+        def work_on(device: torch.device, cell: Tensor) -> None:
+            halving(lambda half: work(Batch.make(problems[device], half, jitter)), [cell.to(device)])
 
-        spread(devices, fit, self._parts())
+        spread(devices, work_on, self._parts())
 
     def _parts(self) -> Iterator[Tensor]:
         """The cells [b] of every batch, by their counts of points."""

@@ -8,8 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from . import memory
-from .devices import pieces
+from .devices import halving, pieces
 from .errors import CloudError
 from .geometry import MORTON_BITS, Box, bounding_cube, linear_ids, morton_codes, morton_coordinates, ranks
 from .kernels import Kernel
@@ -239,10 +238,10 @@ class BlendedField:
         )
 
     def evaluate(self, points: Tensor) -> Tensor:
-        return torch.cat(memory.halving(lambda chunk: self._blend(chunk, False)[0], self._chunks(points)))
+        return torch.cat(halving(lambda chunk: self._blend(chunk, False)[0], self._chunks(points)))
 
     def gradient(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        found = memory.halving(lambda chunk: self._blend(chunk, True), self._chunks(points))
+        found = halving(lambda chunk: self._blend(chunk, True), self._chunks(points))
         values, slopes = zip(*found, strict=True)
         return torch.cat(values), torch.cat(slopes)
 

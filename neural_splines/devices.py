@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import torch
 from torch import Tensor
+
+logger = logging.getLogger(__name__)
 
 AT_ONCE = {"cpu": 1 << 17, "cuda": 1 << 20}  # rows worked on at a time: bounds the temporaries, hides the launches
 Item, Result = TypeVar("Item"), TypeVar("Result")
@@ -23,6 +26,24 @@ def slices(count: int, device: torch.device) -> list[slice]:
     """As `pieces`, for work on several tensors of `count` rows."""
     size = AT_ONCE[device.type]
     return [slice(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def halving(work: Callable[[Tensor], Result], parts: Iterable[Tensor]) -> list[Result]:
+    """[work(part)] for tensors in turn; one whose work does not fit into a GPU's memory is worked on in halves."""
+    left, results = list(parts)[::-1], []
+    while left:
+        part = left.pop()
+        try:
+            results.append(work(part))
+            continue
+        except torch.cuda.OutOfMemoryError:
+            if len(part) <= 1:
+                raise
+        # Here the exception, which kept the tensors of its frames, is gone.
+        torch.cuda.empty_cache()
+        logger.info("the GPU's memory is too small for %d at a time: they are halved", len(part))
+        left += reversed(part.tensor_split(2))
+    return results
 
 
 def spread(

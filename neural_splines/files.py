@@ -1,36 +1,33 @@
-"""The only module that opens paths: clouds and meshes in; meshes, grids, arrays and reports out.
+"""All files: clouds and meshes in; meshes, grids, arrays and reports out.
 
 Reading never trusts a file: whatever it holds, the result is a cloud or one CloudError that names the
-path. Writing is atomic: a file is complete under its own name or not there at all.
+path. Writing is atomic.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import math
 import os
-import secrets
 import stat
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from . import interrupts, obj_off, ply, records
+from . import obj_off, ply, records
+from .atomic import PathLike, atomic, shown
 from .clouds import NO_NORMALS, CleaningReport, OrientedCloud, clean
-from .errors import CloudError, OutputError, ReconstructionWarning
+from .errors import CloudError, ReconstructionWarning
 
 COORDINATES, NORMALS = ("x", "y", "z"), (("nx", "ny", "nz"), ("normal_x", "normal_y", "normal_z"))
 COARSE_STEP = 1e-4  # of the cloud's length: coarser float32 coordinates are worth a warning
 MAX_LOSS = 0.01  # voxels that rounding to float32 may move a vertex
-
-PathLike = str | os.PathLike[str]
 
 
 # -- in ----------------------------------------------------------------------------------------------
@@ -45,8 +42,8 @@ def load_point_cloud(path: PathLike) -> tuple[OrientedCloud, CleaningReport]:
     far from the origin that their steps show.
     """
     with _errors_name(path):
-        points, normals = _parse_cloud(_bytes(path), Path(path).suffix.lower(), _shown(path))
-    return clean(torch.from_numpy(points), torch.from_numpy(normals), _shown(path))
+        points, normals = _parse_cloud(_bytes(path), Path(path).suffix.lower(), shown(path))
+    return clean(torch.from_numpy(points), torch.from_numpy(normals), shown(path))
 
 
 def load_mesh(path: PathLike) -> tuple[Tensor, Tensor]:
@@ -77,18 +74,12 @@ def _errors_name(path: PathLike) -> Iterator[None]:
     try:
         yield
     except CloudError as error:
-        raise CloudError(f"{_shown(path)}: {error}") from None
+        raise CloudError(f"{shown(path)}: {error}") from None
     except (OSError, ValueError) as error:  # ValueError: a path with a NUL
         reason = getattr(error, "strerror", None) or str(error)
-        raise CloudError(f"{_shown(path)}: cannot be read ({reason}); check the path and its permissions") from None
+        raise CloudError(f"{shown(path)}: cannot be read ({reason}); check the path and its permissions") from None
     except MemoryError:
-        raise CloudError(f"{_shown(path)}: does not fit into memory; thin it out first") from None
-
-
-def _shown(path: PathLike) -> str:
-    """The path in a message: as it is, unless that would not be one readable line."""
-    path = os.fspath(path)
-    return path if path.isprintable() and path else ascii(path)
+        raise CloudError(f"{shown(path)}: does not fit into memory; thin it out first") from None
 
 
 def _bytes(path: PathLike) -> bytes:
@@ -164,67 +155,6 @@ def _warn(message: str) -> None:
 # -- out ---------------------------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def atomic(path: PathLike) -> Iterator[BinaryIO]:
-    """A stream whose bytes appear at `path` all at once when the block ends, and never if it is left early.
-
-    Links are followed; what is no regular file (/dev/stdout, a pipe) is written to directly.
-    """
-    try:
-        target = _target(path)
-        if _exists(target) and not os.path.isfile(target):
-            with open(target, "wb") as stream:
-                yield stream
-            return
-        temporary = os.path.join(os.path.dirname(target), f".neural-splines-{secrets.token_hex(8)}.tmp")
-        with interrupts.temporary(temporary):
-            with interrupts.undivided:
-                stream = open(temporary, "xb")
-            with stream:
-                yield stream
-            with interrupts.undivided:
-                os.replace(temporary, target)
-                interrupts.completed(_shown(path))
-    except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-def check_writable(path: PathLike) -> None:
-    """Raise OutputError now if `path` could not be written later."""
-    try:
-        target = _target(path)
-        folder, exists = os.path.dirname(target), _exists(target)
-    except OSError as error:
-        raise _unwritable(path, error) from None
-    if os.path.isdir(target):
-        raise OutputError(f"{_shown(path)}: is a directory; give the name of a file")
-    if not os.path.isdir(folder):
-        raise OutputError(f"{_shown(path)}: there is no folder {_shown(folder)}; create it first")
-    replaced = not exists or os.path.isfile(target)
-    if (exists and not os.access(target, os.W_OK)) or (replaced and not os.access(folder, os.W_OK | os.X_OK)):
-        raise OutputError(f"{_shown(path)}: no permission to write there; choose another place")
-
-
-def _target(path: PathLike) -> str:
-    """Where a path leads through links; OSError for what no file can be called."""
-    path = os.fspath(path)
-    if "\0" in path or not os.path.basename(path):
-        raise OSError(errno.EINVAL, "not the name of a file")
-    return os.path.realpath(path)
-
-
-def _exists(path: str) -> bool:
-    """os.path.exists, but a name that is too long is an OSError."""
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        os.stat(path)
-        return True
-    return False
-
-
-def _unwritable(path: PathLike, error: OSError) -> OutputError:
-    return OutputError(f"{_shown(path)}: cannot be written ({error.strerror or error}); choose another place")
-
-
 def save_mesh(
     path: PathLike, vertices: Tensor, normals: Tensor | None, faces: Tensor, *, voxel_size: float | None = None
 ) -> None:
@@ -250,7 +180,7 @@ def save_mesh(
     header = ["ply", "format binary_little_endian 1.0", "comment made by neural-splines"]
     header += [f"element vertex {len(points)}", *(f"property {type_} {name}" for type_, name in names)]
     header += [f"element face {len(triangles)}", "property list uchar int vertex_indices", "end_header", ""]
-    with atomic(path) as stream:
+    with atomic(path) as (stream,):
         stream.write("\n".join(header).encode())
         stream.write(points)
         stream.write(triangles)
@@ -258,19 +188,19 @@ def save_mesh(
 
 def save_arrays(path: PathLike, **arrays: Any) -> None:
     """An .npz file of these arrays, tensors or numbers, which np.load reads without pickle."""
-    with atomic(path) as stream:
+    with atomic(path) as (stream,):
         np.savez(stream, **{name: _array(values) for name, values in arrays.items()})
 
 
 def save_grid(path_npy: PathLike, array: Any, path_json: PathLike, metadata: Mapping[str, Any]) -> None:
     """A grid as .npy and what it means as .json: both appear, or neither."""
-    with atomic(path_npy) as grid, atomic(path_json) as text:
+    with atomic(path_npy, path_json) as (grid, text):
         np.save(grid, _array(array), allow_pickle=False)
         text.write(_json(metadata))
 
 
 def save_json(path: PathLike, data: Any) -> None:
-    with atomic(path) as stream:
+    with atomic(path) as (stream,):
         stream.write(_json(data))
 
 

@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -44,30 +44,41 @@ def completed(path: str) -> None:
 
 @contextlib.contextmanager
 def interruptible(prog: str) -> Iterator[None]:
-    """Within the block SIGINT and SIGTERM end the process with one line and exit code 130 or 143.
+    """Within the block SIGINT and SIGTERM end the process as `install` says."""
+    undo = install(prog)
+    try:
+        yield
+    finally:
+        undo()
+
+
+def install(prog: str) -> Callable[[], None]:
+    """From now on SIGINT and SIGTERM end the process with one line and exit code 130 or 143, until what is returned
+    is called.
 
     Only in the main thread, where Python allows it, and not for signals that the caller ignores (nohup).
     """
     caught = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     if threading.current_thread() is not threading.main_thread() or not caught:
-        yield
-        return
+        return lambda: None
     _complete.clear()
     receiver, sender = socket.socketpair()
     sender.setblocking(False)
     thread = threading.Thread(target=_wait, args=(receiver, prog), name="interrupts", daemon=True)
     thread.start()
-    wakeup = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+    wake = sender.detach()  # open until `undo`, whoever holds that
+    before = signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     handlers = {number: signal.signal(number, lambda *_: None) for number in caught}
-    try:
-        yield
-    finally:
+
+    def undo() -> None:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        signal.set_wakeup_fd(wakeup)
-        sender.close()  # ends the thread
+        signal.set_wakeup_fd(before)
+        socket.close(wake)  # ends the thread
         thread.join()
         receiver.close()
+
+    return undo
 
 
 def _wait(receiver: socket.socket, prog: str) -> None:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import logging
 import math
 import os
-from collections.abc import Callable, Iterable
-from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -17,12 +14,12 @@ from .errors import OutOfMemoryBudgetError
 from .lattice import Lattice
 from .products import Compute
 
-logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
 PANELS = 4 * 1024  # rows of m numbers that the blocked factorizations hold beside two m x m matrices
 CONSTRAINT_BYTES = 256  # coordinates, values and lifted coordinates of one
+# The narrow band. Measured on scans: the surface passes 1.1 to 2.1 cubes for a square voxel of an occupied cell's side,
+# and each takes 340 bytes with its share of the mesh. Less is asked for here, lest a run is refused that would do.
+BAND_CELLS = 32  # along the longest side
+CUBES_PER_SQUARE, CUBE_BYTES = 0.75, 300
 CPU = torch.device("cpu")
 
 
@@ -38,24 +35,6 @@ def release() -> None:
     """Give freed memory back to the system: glibc keeps what was allocated in pieces of less than 32 MB."""
     with contextlib.suppress(AttributeError, OSError, TypeError):  # other systems have no such function
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def halving(work: Callable[[Tensor], T], parts: Iterable[Tensor]) -> list[T]:
-    """[work(part)] for tensors in turn; one whose work does not fit into a GPU's memory is worked on in halves."""
-    left, results = list(parts)[::-1], []
-    while left:
-        part = left.pop()
-        try:
-            results.append(work(part))
-            continue
-        except torch.cuda.OutOfMemoryError:
-            if len(part) <= 1:
-                raise
-        # Here the exception, which kept the tensors of its frames, is gone.
-        torch.cuda.empty_cache()
-        logger.info("the GPU's memory is too small for %d at a time: they are halved", len(part))
-        left += reversed(part.tensor_split(2))
-    return results
 
 
 def _system() -> int | None:
@@ -149,6 +128,18 @@ def check_dense(lattice: Lattice) -> None:
             f"a dense grid of {nx} x {ny} x {nz} values", needed, free, CPU,
             f"use a GRID_SIZE of at most {most}, or drop --dense and --save-grid",
         )  # fmt: skip
+
+
+def check_band(lattice: Lattice, points: Tensor, device: torch.device) -> None:
+    """Refuse a lattice on which the surface near points [n, 3] passes more cubes than can fit."""
+    stride = max(lattice.shape) / BAND_CELLS
+    occupied = len(torch.unique((lattice.coordinates(points) / stride).floor(), dim=0))
+    needed = int(CUBE_BYTES * CUBES_PER_SQUARE * occupied * stride**2)
+    free = available(device)
+    if free is not None and needed > free:
+        size = max(lattice.shape)
+        most = int(size * math.sqrt(max(0, free) / needed))
+        _refuse(f"the surface on a grid of {size} voxels", needed, free, device, f"use a GRID_SIZE of at most {most}")
 
 
 def _refuse(what: str, needed: int, free: int, device: torch.device, remedy: str) -> None:

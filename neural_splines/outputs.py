@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .files import check_writable, save_arrays, save_grid, save_mesh
+from .atomic import check_writable
+from .files import save_arrays, save_grid, save_mesh
 from .reconstruct import Reconstruction
 
 

@@ -73,6 +73,8 @@ def _reconstruct(cloud: OrientedCloud, settings: Settings, compute: Compute, mon
     lattice = Lattice.covering(cloud.box.scaled(settings.scale), settings.grid_size)
     if settings.dense:
         memory.check_dense(lattice)
+    else:
+        memory.check_band(lattice, cloud.points, compute.device)
     fitted = downsample(cloud, lattice, settings, monitor)
     eps = settings.eps or EPS_VOXEL_DIAGONALS * lattice.voxel_diagonal
 

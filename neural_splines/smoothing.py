@@ -59,7 +59,7 @@ def choose_smoothing(problem: FitProblem, generator: torch.Generator) -> Choice:
     held = own & (torch.rand(len(point), generator=generator, dtype=torch.float64).to(device) < HELD_OUT)
     training = Members.grouped(point[~held], cell[~held], len(sample))
     judges = Members.grouped(point[held], cell[held], len(sample))
-    small = replace(problem, cells=sample, members=training, generator=generator)
+    small = replace(problem, cells=sample, members=training, compute=problem.compute.on(device), generator=generator)
 
     batches: list[tuple[Batch, Grams]] = []
     small.each_batch(lambda batch: batches.append((batch, Grams(batch))))

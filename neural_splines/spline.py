@@ -10,9 +10,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from . import advice, memory
+from . import advice
 from .clouds import OrientedCloud
-from .devices import pieces
+from .devices import halving, pieces
 from .geometry import Box, Similarity, offset_triples
 from .kernels import Kernel
 from .nystrom import choose_centers
@@ -75,7 +75,7 @@ class NeuralSpline:
             values = self.compute.products.apply(self._kernel_for(x), x, self.centers, self.coefficients)
             return self.similarity.world_lengths(values.double())
 
-        return torch.cat(memory.halving(values, pieces(points)))
+        return torch.cat(halving(values, pieces(points.to(self.compute.device))))
 
     def gradient(self, points: Tensor) -> tuple[Tensor, Tensor]:
         def both(chunk: Tensor) -> tuple[Tensor, Tensor]:
@@ -83,7 +83,7 @@ class NeuralSpline:
             value, slope = self.compute.products.gradient(self._kernel_for(x), x, self.centers, self.coefficients)
             return self.similarity.world_lengths(value.double()), slope.double()
 
-        values, slopes = zip(*memory.halving(both, pieces(points)), strict=True)
+        values, slopes = zip(*halving(both, pieces(points.to(self.compute.device))), strict=True)
         return torch.cat(values), torch.cat(slopes)
 
     def _model(self, points: Tensor) -> Tensor:

@@ -24,7 +24,9 @@ def test_both_scripts_end_every_input_as_it_should(case, tmp_path):
         assert case.message in said[script]
         assert said[script].isprintable()
         assert kind == "mesh" or "; " in said[script], "no remedy"
-    assert said["fit.py"] == said["fit-grid.py"]
+    # what fit-grid.py trims by itself fit.py warns of
+    one, other = (re.sub(r" \d+% of the faces lie farther .*", "", text) for text in said.values())
+    assert one == other
 
 
 def test_the_page_shows_what_is_said():

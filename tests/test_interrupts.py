@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
@@ -53,14 +54,45 @@ def test_an_interrupt_leaves_nothing(script, moment, cloud, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+SIGNALLING = """
+import atexit, importlib.abc, os, sys, time
+class Finder(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == os.environ["MOMENT"]:
+            os.kill(os.getpid(), int(os.environ["NUMBER"]))
+            time.sleep(0.05)
+sys.meta_path.insert(0, Finder())
+if os.environ["MOMENT"] == "exit":
+    atexit.register(lambda: (os.kill(os.getpid(), int(os.environ["NUMBER"])), time.sleep(0.05)))
+"""
+
+
+@pytest.mark.parametrize("moment", ["argparse", "neural_splines.settings", "torch", "numba", "exit"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_during_imports_and_at_exit_is_one_line(number, moment, tmp_path):
+    """The process signals itself when it begins to import a module, or after the last line of the script."""
+    (tmp_path / "sitecustomize.py").write_text(SIGNALLING)
+    cloud, out = write_cloud(tmp_path / "cloud.ply", torus(300)), tmp_path / "mesh.ply"
+    result = subprocess.run(
+        [sys.executable, str(ROOT / "fit.py"), str(cloud), "auto", "50", "12", "--seed", "0", "--cg-max-iters", "99",
+         "--out", str(out), "--device", "cpu"],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}", "MOMENT": moment, "NUMBER": str(int(number))},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    done = f"complete: {out}" if moment == "exit" else "nothing written"
+    assert (result.returncode, result.stderr) == (128 + number, f"fit.py: interrupted; {done}\n")
+    assert out.exists() == (moment == "exit")
+
+
 WRITER = """
 import sys, time
-from neural_splines import files
+from neural_splines import atomic, files
 from neural_splines.interrupts import interruptible
 with interruptible("x"):
     if "first" in sys.argv:
         files.save_json(sys.argv[1] + ".json", {})
-    with files.atomic(sys.argv[1]) as stream:
+    with atomic.atomic(sys.argv[1]) as (stream,):
         stream.write(b"half")
         print("writing", flush=True)
         time.sleep(100)

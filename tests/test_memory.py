@@ -13,12 +13,14 @@ from dataclasses import replace
 import pytest
 import torch
 from scripts import ROOT, run, write_cloud
-from shapes import sphere, torus
+from shapes import hemisphere, knot, sphere, torus
 
-from neural_splines import cell_fitting, memory
+from neural_splines import cell_fitting, memory, reconstruct
 from neural_splines.errors import OutOfMemoryBudgetError
 from neural_splines.files import load_mesh
+from neural_splines.lattice import Lattice
 from neural_splines.products import resolve
+from neural_splines.settings import CellSettings, Settings
 
 CPU = resolve("cpu")
 GB = 10**9
@@ -42,6 +44,8 @@ def test_available_memory_is_what_the_system_says():
         ("fit.py", ["auto", -1, 16], "use at most 6887 NUM_NYSTROM_SAMPLES or --dtype float32 or fit-grid.py"),
         ("fit.py", ["auto", -1, 16, "--dtype", "float32"], "use at most 10117 NUM_NYSTROM_SAMPLES or fit-grid.py"),
         ("fit.py", ["auto", 100, 1024, "--dense"], "use a GRID_SIZE of at most 758, or drop --dense and --save-grid"),
+        ("fit.py", ["auto", 100, 8192], "use a GRID_SIZE of at most [1-7]\\d\\d\\d"),
+        ("fit-grid.py", ["auto", 100, 8192, "auto"], "use a GRID_SIZE of at most [1-7]\\d\\d\\d"),
         ("fit-grid.py", ["auto", 100, 1024, 2, "--save-grid"], "drop --dense and --save-grid"),
         ("fit-grid.py", ["auto", -1, 16, 2], "use fewer NUM_NYSTROM_SAMPLES, more CELLS_PER_AXIS"),
     ],
@@ -69,6 +73,24 @@ def test_the_suggestion_is_the_largest_that_fits(dtype, amount, free):
     memory.check_spline(most, 10_000, compute)
     with pytest.raises(OutOfMemoryBudgetError):
         memory.check_spline(most + 2, 10_000, compute)
+
+
+@pytest.mark.parametrize("script", ["fit.py", "fit-grid.py"])
+@pytest.mark.parametrize("shape", [sphere(100), sphere(5000), torus(3000), knot(4000), hemisphere(2000)])
+def test_the_estimate_of_the_band_is_a_lower_bound(script, shape, free):
+    """No run is refused that fits: the estimate stays below the cubes that there are."""
+    cells = CellSettings(cells_per_axis=None) if "grid" in script else None
+    settings = Settings(eps=None, num_nystrom_samples=300, grid_size=64, device="cpu", cells=cells)
+    result = reconstruct.reconstruct(shape, settings)
+    cubes = len(result.mesh.faces) / 2  # about
+    free(int(1.001 * memory.CUBE_BYTES * cubes))
+    memory.check_band(result.lattice, shape.points, CPU.device)
+    free(int(0.1 * memory.CUBE_BYTES * cubes))
+    if len(shape) > 1000:
+        with pytest.raises(OutOfMemoryBudgetError) as caught:
+            memory.check_band(result.lattice, shape.points, CPU.device)
+        most = int(re.search(r"at most (\d+)", str(caught.value))[1])
+        memory.check_band(Lattice.covering(result.lattice.box, int(0.9 * most)), shape.points, CPU.device)
 
 
 @pytest.mark.parametrize(
@@ -147,8 +169,6 @@ def test_a_limit_on_the_address_space_is_one_line_or_success(gigabytes, tmp_path
     ],
 )  # fmt: skip
 def test_running_out_of_memory_is_one_line(error, tmp_path, monkeypatch):
-    from neural_splines import reconstruct
-
     def failing(*args):
         raise error
 
@@ -162,8 +182,6 @@ def test_running_out_of_memory_is_one_line(error, tmp_path, monkeypatch):
 
 
 def test_other_errors_are_bugs_and_keep_their_traceback(tmp_path, monkeypatch):
-    from neural_splines import reconstruct
-
     monkeypatch.setattr(reconstruct, "extract", lambda *args: torch.ones(2) + torch.ones(3))
     cloud = write_cloud(tmp_path / "cloud.ply", sphere(100))
     with pytest.raises(RuntimeError, match="size of tensor"):
@@ -225,8 +243,6 @@ def test_an_evaluation_too_large_for_the_gpu_is_halved(script, extra, product, t
 @pytest.mark.parametrize(("script", "extra"), [("fit.py", []), ("fit-grid.py", ["auto"])])
 @pytest.mark.parametrize("stage", ["fit_field", "extract"])
 def test_what_does_not_fit_a_gpu_found_by_itself_is_done_on_the_cpu(script, extra, stage, tmp_path, monkeypatch):
-    from neural_splines import reconstruct
-
     cloud = write_cloud(tmp_path / "cloud.ply", torus(500))
     args = [cloud, "auto", 100, 16, *extra, "--seed", 0, "--out"]
     assert run(script, *args, tmp_path / "a.ply", "--device", "cpu").code == 0

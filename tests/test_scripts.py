@@ -237,6 +237,25 @@ def test_wrong_arguments_are_one_line_and_exit_code_2(tmp_path, args, message):
     assert [p.name for p in tmp_path.iterdir()] == ["cloud.ply"]
 
 
+@pytest.mark.parametrize(
+    ("script", "args", "message"),
+    [
+        ("fit.py", [0.1, 100, 2, "--scale", 3], "no surface crosses the lattice; raise GRID_SIZE or --scale"),
+        ("fit-grid.py", [0.1, 100, 2, 2, "--scale", 3], "no surface crosses the lattice; raise GRID_SIZE or --scale"),
+        ("fit.py", ["auto", 100, 16, "--trim", 1e-6], "trimming leaves no face; use a larger --trim"),
+        ("fit-grid.py", ["auto", "auto", 16, "auto", "--trim", 1e-6], "trimming leaves no face; use a larger --trim"),
+    ],
+)
+def test_a_result_without_a_face_is_one_line_and_no_file(tmp_path, script, args, message):
+    """A sphere between the points of the lattice; a mesh of which nothing is near enough."""
+    cloud = write_cloud(tmp_path / "cloud.ply", sphere(200))
+    outcome = run(script, cloud, *args, "--seed", 0, "--out", tmp_path / "out.ply")
+    assert outcome.code == 2
+    assert outcome.err.startswith(f"{script}: error: {message}")
+    assert outcome.err.count("\n") == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["cloud.ply"]
+
+
 def test_help_is_fast_and_imports_nothing_heavy():
     for script in ("fit.py", "fit-grid.py", "trim-surface.py"):
         code = [
