@@ -28,6 +28,7 @@ from .geometry import lift
 # z < 0.5 holds in the default working box (a cube of side 1.1: z <= 0.48), larger boxes climb.
 Z_LADDER = (0.5, 0.75, 0.91)
 TOLERANCE = {torch.float64: 5e-14, torch.float32: 6e-8}
+CLOSE = 0.1  # chords below which a relative error matters: the field bends most at a centre
 MAX_DEGREE = 64
 
 
@@ -147,7 +148,7 @@ def _fit(part, power: int, shift: float, tolerance: float) -> tuple[tuple[float,
 
     Returns its coefficients and its error. Interpolation of part(s), even or odd, at the Chebyshev points of
     [-s_max, s_max]: nearly the least error that a polynomial of that degree has in part(s) itself, where the
-    division's loss of digits near s = 0 does not count.
+    division's loss of digits near s = 0 does not count, but for s < CLOSE, where gradients are close to part(s) / s.
     """
     cheb = np.polynomial.chebyshev
 
@@ -159,15 +160,16 @@ def _fit(part, power: int, shift: float, tolerance: float) -> tuple[tuple[float,
 
     check = np.cos(np.linspace(0.0, math.pi, 1001)[:-1])
     exact, weight = part(torch.from_numpy(chord(check))).numpy(), chord(check) ** power
+    emphasis = np.maximum(1.0, (CLOSE / chord(check)) ** power)
     for degree in range(MAX_DEGREE + 1):
         points = 2 * (degree + 1) + power  # half of them are > 0, and where power = 1 one is 0
         t = np.cos(math.pi / points * np.arange(1, points - power, 2))  # 2 (s / s_max)^2 - 1
         series = cheb.chebfit(t, quotient(t), degree)
-        error = np.abs(cheb.chebval(check, series) * weight - exact).max()
+        error = float((np.abs(cheb.chebval(check, series) * weight - exact) * emphasis).max())
         if error <= tolerance:
             break
     monomials = cheb.cheb2poly(series) / shift ** np.arange(degree + 1)
-    return tuple(float(c) for c in monomials), float(error)
+    return tuple(float(c) for c in monomials), error
 
 
 def _derivative(coefficients: tuple[float, ...]) -> tuple[float, ...]:

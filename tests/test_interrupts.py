@@ -47,7 +47,7 @@ def interrupt(process: subprocess.Popen, number: signal.Signals) -> str:
 @pytest.mark.parametrize("script", ["fit.py", "fit-grid.py"])
 @pytest.mark.parametrize("moment", [MOMENTS.uniform(0.5, 5.0) for _ in range(5)], ids=lambda t: f"{t:.1f} s")
 def test_an_interrupt_leaves_nothing(script, moment, cloud, tmp_path):
-    process = start(ROOT / script, cloud, *LONG[script], "--seed", 0, "--out", tmp_path / "mesh.ply")
+    process = start(ROOT / script, cloud, *LONG[script], "--seed", 0, "--device", "cpu", "--out", tmp_path / "mesh.ply")
     time.sleep(moment)
     number = signal.SIGINT if round(10 * moment) % 2 else signal.SIGTERM
     assert interrupt(process, number) == f"{script}: interrupted; nothing written\n"
