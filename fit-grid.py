@@ -6,7 +6,7 @@ from neural_splines import interrupts
 if __name__ == "__main__":
     interrupts.install("fit-grid.py")  # before what takes time to import
 
-from neural_splines import cli, console
+from neural_splines import cli, commands, console
 
 
 def parse_arguments(argv=None):
@@ -20,7 +20,7 @@ def parse_arguments(argv=None):
 def main(argv=None) -> None:
     args = parse_arguments(argv)
     with console.exit_policy("fit-grid.py", args.verbose, args.strict):
-        cli.run(args, cli.settings_from(args, cells=cli.cell_settings_from(args)))
+        print(commands.reconstruct(args, cli.settings_from(args, cells=cli.cell_settings_from(args))))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from neural_splines import interrupts
 if __name__ == "__main__":
     interrupts.install("trim-surface.py")  # before what takes time to import
 
-from neural_splines import cli, console
+from neural_splines import cli, commands, console
 
 
 def parse_arguments(argv=None):
@@ -31,7 +31,7 @@ def parse_arguments(argv=None):
 def main(argv=None) -> None:
     args = parse_arguments(argv)
     with console.exit_policy("trim-surface.py", verbose=False):
-        cli.trim_surface(args)
+        print(commands.trim(args))
 
 
 if __name__ == "__main__":

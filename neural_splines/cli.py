@@ -1,13 +1,10 @@
-"""Arguments and runs that the scripts share. The only module that knows argparse."""
+"""Arguments that the scripts share, and the settings that they mean."""
 
 from __future__ import annotations
 
 import argparse
 import time
-import warnings
 
-from .console import ProgressMonitor
-from .errors import ReconstructionWarning
 from .settings import (
     ADAPTIVE_VARIANCE,
     BACKENDS,
@@ -154,7 +151,11 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
     )
 
     where = p.add_argument_group("computation")
-    where.add_argument("--device", default=d.device, help="auto, cpu, cuda or cuda:N" + shown)
+    where.add_argument(
+        "--device",
+        default=d.device,
+        help="cpu; cuda: all GPUs; cuda:0 or cuda:0,cuda:2: these; auto: one GPU, or the CPU" + shown,
+    )
     where.add_argument("--backend", choices=BACKENDS, default=d.backend, help="kernel products" + shown)
     where.add_argument(
         "--solver",
@@ -265,50 +266,3 @@ def cell_settings_from(args: argparse.Namespace) -> CellSettings:
         points_per_cell=args.points_per_cell,
         fill_holes=args.fill_holes,
     )
-
-
-def run(args: argparse.Namespace, settings: Settings) -> None:
-    """Read, reconstruct, write, report."""
-    from . import outputs
-    from .files import load_point_cloud
-    from .reconstruct import reconstruct
-
-    outputs.output_paths(args.out, args.save_grid, args.save_points)
-    if args.seed is None:
-        print(f"seed:     {settings.seed}", flush=True)  # noqa: T201
-    monitor = ProgressMonitor()
-    monitor.phase("read")
-    cloud, cleaning = load_point_cloud(args.input_point_cloud)
-    if cleaning.kept < cleaning.read:
-        warnings.warn(f"{cleaning.summary()}; check how the cloud was made", ReconstructionWarning, stacklevel=2)
-    result = reconstruct(cloud, settings, monitor)
-    monitor.phase("write")
-    outputs.save(result, args.out, args.save_grid, args.save_points)
-    monitor.phase("")
-    for line in result.warnings:
-        warnings.warn(line, ReconstructionWarning, stacklevel=2)
-    print(outputs.summary(result, args.out, cleaning.summary()))  # noqa: T201
-
-
-def trim_surface(args: argparse.Namespace) -> None:
-    """Read a cloud and a mesh, trim, write, report."""
-    from . import files, outputs
-    from .lattice import Lattice
-    from .meshing import Mesh, face_average_normals
-    from .trimming import trim
-
-    settings = Settings(
-        eps=None, num_nystrom_samples=None, grid_size=args.grid_size, scale=args.scale, trim=args.distance
-    )
-    outputs.output_paths(args.out, grid=False, points=False)
-    cloud, _ = files.load_point_cloud(args.input_point_cloud)
-    vertices, faces = files.load_mesh(args.mesh)
-    lattice = Lattice.covering(cloud.box.scaled(settings.scale), settings.grid_size)
-    mesh = Mesh(vertices, vertices, faces)
-    mesh = trim(
-        Mesh(vertices, face_average_normals(mesh), faces),
-        cloud.points,
-        args.distance * (1.0 if args.use_abs_units else lattice.voxel_diagonal),
-    )
-    files.save_mesh(args.out, mesh.vertices, mesh.normals, mesh.faces, voxel_size=lattice.voxel_size)
-    print(f"{len(faces)} faces, {len(mesh.faces)} kept -> {args.out}")  # noqa: T201

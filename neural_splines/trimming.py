@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -39,8 +38,6 @@ def trim_unsupported(mesh: Mesh, points: Tensor) -> Mesh:
     it touches the rest of the surface but not the mesh's border; else the surface runs out of the data
     there, or floats away from them, and the region's faces go.
     """
-    from scipy.sparse.csgraph import connected_components
-
     cloud = Neighbours(points)
     spacing = cloud.query(points, NEIGHBOURS + 1)[0].clamp_min(1e-300)
     distance, nearest = cloud.query(mesh.vertices, within=GAP_SPACINGS * float(spacing.max()))  # farther is too far
@@ -58,31 +55,47 @@ def trim_unsupported(mesh: Mesh, points: Tensor) -> Mesh:
     across = edges[far[edges[:, 0]] != far[edges[:, 1]]]
     touching = torch.zeros_like(far)
     touching[across.reshape(-1)] = True
-    # few vertices as a rule, and sums in a fixed order: on the CPU
-    label = connected_components(_graph(links.cpu().numpy(), int(far.sum())), directed=False)[1]
-    distance, spacing, border, touching = (t[far].cpu().numpy() for t in (distance, spacing, border, touching))
+    _, label = torch.unique(components(links, int(far.sum())), return_inverse=True)
+    size = torch.bincount(label)
     # one point's spacing says little; a region's mean tells a sparse sample from the end of the data
-    mean_spacing = np.bincount(label, spacing) / np.bincount(label)
-    lost = np.bincount(label, border) > 0
-    lost |= np.bincount(label, touching) == 0
-    lost |= np.bincount(label, distance > GAP_SPACINGS * mean_spacing[label]) > 0
+    order = label.argsort(stable=True)  # sums in a fixed order
+    mean_spacing = torch.segment_reduce(spacing[far][order], "sum", lengths=size, unsafe=True) / size
+    lost = torch.zeros_like(size, dtype=torch.bool)
+    lost[label[border[far] | (distance[far] > GAP_SPACINGS * mean_spacing[label])]] = True
+    attached = torch.zeros_like(lost)
+    attached[label[touching[far]]] = True
     drop = torch.zeros_like(far)
-    drop[far] = torch.from_numpy(lost[label]).to(far.device)
+    drop[far] = (lost | ~attached)[label]
     return keep_faces(mesh, ~drop[mesh.faces].any(1))
 
 
 def drop_small_components(mesh: Mesh, fraction: float) -> Mesh:
     """Drop connected components with fewer faces than `fraction` of the largest component's."""
-    from scipy.sparse.csgraph import connected_components
-
     if not len(mesh.faces):
         return mesh
-    faces = mesh.faces.cpu().numpy()
-    pairs = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]])
-    label = connected_components(_graph(pairs, len(mesh.vertices)), directed=False)[1][faces[:, 0]]
-    sizes = np.bincount(label)
-    large = torch.from_numpy(sizes[label] >= fraction * sizes.max())
-    return keep_faces(mesh, large.to(mesh.faces.device))
+    pairs = torch.cat([mesh.faces[:, :2], mesh.faces[:, 1:]])
+    label = components(pairs, len(mesh.vertices))[mesh.faces[:, 0]]
+    sizes = torch.bincount(label)
+    return keep_faces(mesh, sizes[label] >= fraction * float(sizes.max()))
+
+
+def components(edges: Tensor, count: int) -> Tensor:
+    """The smallest vertex [n] of each vertex' connected component, for edges [e, 2] between `count` vertices.
+
+    Roots of trees are hooked to smaller ones over the edges and the trees flattened, until no edge joins two
+    (Shiloach and Vishkin, J. Algorithms 3, 1982).
+    """
+    root = torch.arange(count, device=edges.device)
+    while True:
+        ends = root[edges]
+        low, high = ends.amin(1), ends.amax(1)
+        joins = low != high
+        if not bool(joins.any()):
+            return root
+        edges = edges[joins]
+        root.scatter_reduce_(0, high[joins], low[joins], "amin")
+        while not torch.equal(root, flat := root[root]):
+            root = flat
 
 
 def _edges(faces: Tensor) -> tuple[Tensor, Tensor]:
@@ -91,9 +104,3 @@ def _edges(faces: Tensor) -> tuple[Tensor, Tensor]:
     n = int(faces.max()) + 1
     keys, count = torch.unique(pairs[:, 0] * n + pairs[:, 1], return_counts=True)
     return torch.stack([keys // n, keys % n], 1), count
-
-
-def _graph(edges: np.ndarray, n: int):
-    from scipy.sparse import coo_matrix
-
-    return coo_matrix((np.ones(len(edges), np.int8), (edges[:, 0], edges[:, 1])), shape=(n, n))

@@ -35,9 +35,9 @@ def test_polynomials_meet_their_tolerance_on_the_whole_domain(name, variance, dt
         assert (a + z.sqrt() * b - exact).abs().max() <= TOLERANCE[dtype] * exact.max()
 
 
-@pytest.mark.parametrize(("dtype", "least"), [(torch.float64, 14), (torch.float32, 7)], ids=str)
+@pytest.mark.parametrize(("dtype", "least"), [(torch.float64, 15), (torch.float32, 7)], ids=str)
 def test_the_polynomial_of_the_default_kernel_is_as_short_as_its_tolerance_allows(dtype, least):
-    """Every coefficient is an operation a pair. `least`: by iteratively reweighted least squares."""
+    """Every coefficient is an operation a pair. Reweighted least squares finds no shorter one."""
     p = make_kernel("neural-spline", 1.0).polynomials(dtype)
     assert (len(p.a), len(p.b)) == (2, least)
 

@@ -10,7 +10,7 @@ from neural_splines.band import sample_band
 from neural_splines.geometry import Box
 from neural_splines.lattice import Lattice, crossing_cubes, sample_dense
 from neural_splines.meshing import case_table, face_average_normals, marching_cubes, refine
-from neural_splines.trimming import drop_small_components, trim, trim_unsupported
+from neural_splines.trimming import components, drop_small_components, trim, trim_unsupported
 
 CPU = torch.device("cpu")
 
@@ -258,3 +258,17 @@ def test_slabs_find_what_one_device_finds(shares, points):
         many = refine(mesh, crossings, gradient_of(field), 2, devices=(CPU,) * shares)
         assert torch.equal(one.vertices, many.vertices)
         assert torch.equal(one.normals, many.normals)
+
+
+@pytest.mark.parametrize(("vertices", "edges"), [(1, 0), (50, 20), (200, 190), (300, 2000)])
+def test_components_are_those_of_scipy(vertices, edges, generator):
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    pairs = torch.randint(vertices, (edges, 2), generator=generator)
+    graph = coo_matrix((torch.ones(edges).numpy(), pairs.numpy().T), shape=(vertices, vertices))
+    count, label = connected_components(graph, directed=False)
+    found = components(pairs, vertices)
+    assert len(torch.unique(found)) == count
+    assert len({*zip(found.tolist(), label.tolist(), strict=True)}) == count
+    assert (found <= torch.arange(vertices)).all()

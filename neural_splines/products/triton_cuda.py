@@ -5,8 +5,8 @@ registers and no thread waits for another. Long sums are split over programs and
 result depends on the order in which programs run, and every result is reproducible bit by bit.
 
 The bound, by an H200's counters: a scheduler starts one instruction a cycle, and one in float64 takes it
-for two (its operands fill the registers' ports). `_apply_kernel` does with 22 of these a pair for
-neural-spline, where the plain formula takes some 35, and with 9 others: 53 cycles.
+for two (its operands fill the registers' ports). `_apply_kernel` does with 23 of these a pair for
+neural-spline, where the plain formula takes some 35, and with 9 others: 55 cycles.
   - z = 1/2 - 2 u.v is 4 operations where |u - v|^2 is 8. It has lost its digits where u and v are
     close: when a thread finds z < NEAR, its warp takes these columns again by differences.
   - 2 sqrt z is 3: a float32 reciprocal root, which other units compute, and one Newton step.
