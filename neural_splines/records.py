@@ -58,7 +58,9 @@ def triangles(faces: Lists) -> np.ndarray:
         count = items.shape[1] - 2
         if count < 1:
             continue
-        if items.dtype.kind == "f" and not (np.isfinite(items) & (items == np.floor(items))).all():
+        with np.errstate(invalid="ignore"):  # signalling NaNs
+            whole = (items == np.floor(items)) & (np.abs(items) < 2.0**53)
+        if not whole.all():
             raise CloudError("faces have vertex indices that are not integers; export the mesh again")
         fan = np.empty((len(rows), count, 3), np.int64)
         fan[..., 0], fan[..., 1], fan[..., 2] = items[:, :1], items[:, 1:-1], items[:, 2:]

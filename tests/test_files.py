@@ -202,6 +202,7 @@ def test_polygons_become_fans_in_order(tmp_path, order):
         (corpus.ply(after=corpus.FACES) + bytes([3]) + bytes([99] * 12) + corpus.lists([3] * 59), "not there"),
         (corpus.ply(after=corpus.FACES, order="ascii") + b"3 0 1 2.5\n" * 60, "not integers"),
         (corpus.ply(after=corpus.FACES, order="ascii") + b"3 0 1 nan\n" * 60, "not integers"),
+        (corpus.ply(after=corpus.FACES, order="ascii") + b"3 0 1 1e300\n" * 60, "not integers"),
         (corpus.ply(np.nan * corpus.P, after=corpus.FACES) + corpus.lists([3] * 60), "not finite"),
         (b"solid", "not a PLY"),
     ],
