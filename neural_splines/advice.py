@@ -13,7 +13,6 @@ SAMPLES = 20_000  # faces, and points, that are looked at
 # Farther than both is far. Closed objects stay within 0.04 diagonals, open scans have sheets beyond; what is sparse
 # leaves wider gaps.
 FAR_DIAGONALS, FAR_SPACINGS = 0.03, 4.0
-NEIGHBOURS = 6
 NOTABLE, MOST = 0.01, 0.5  # of the faces
 
 
@@ -42,7 +41,7 @@ def far_lines(mesh: Mesh, cloud: OrientedCloud, remedy: str) -> list[str]:
     """One line where more than 1 % of the faces lie far from all points, and so are made up."""
     points, faces = cloud.points.to(mesh.vertices.device), _sample(mesh.faces)
     near = Neighbours(points)
-    spacing = float(near.query(_sample(points), NEIGHBOURS + 1)[0].median())
+    spacing = float(near.spacing(_sample(points)).median())
     far = max(FAR_DIAGONALS * cloud.box.diagonal, FAR_SPACINGS * spacing)
     share = float(near.query(mesh.vertices[faces[:, 0]], within=far)[0].isinf().double().mean())
     if share <= NOTABLE:

@@ -177,7 +177,7 @@ class _Level:
 
 def _halved(level: _Level, finer: _Level, cells: Tensor, occupied: Tensor) -> Tensor:
     """The cells of the finer level in those of `cells` that may be crossed."""
-    keep = _may_cross(level.corners(cells), GAMMA) | _member(cells, occupied)
+    keep = _may_cross(level.corners(cells)) | _member(cells, occupied)
     return finer.cubes((2 * level.grid.indices(cells[keep])[:, None] + CORNERS.to(cells.device)).reshape(-1, 3))
 
 
@@ -225,11 +225,11 @@ def _crossing(level: _Level, fresh: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat(found), torch.unique(torch.cat(entered))
 
 
-def _may_cross(corners: Tensor, gamma: float) -> Tensor:
+def _may_cross(corners: Tensor) -> Tensor:
     """Where a field that varies about linearly may cross zero, or is defined at some corners alone."""
     undefined = corners.isnan()
     low, high = corners.nan_to_num(nan=math.inf).amin(-1), corners.nan_to_num(nan=-math.inf).amax(-1)
-    near = corners.abs().nan_to_num(nan=math.inf).amin(-1) <= gamma * (high - low)
+    near = corners.abs().nan_to_num(nan=math.inf).amin(-1) <= GAMMA * (high - low)
     partly = undefined.any(-1) & ~undefined.all(-1)
     return near | ((low < 0) & (high >= 0)) | partly
 

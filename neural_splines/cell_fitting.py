@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .cells import Cells
 from .clouds import OrientedCloud
-from .devices import halving, spread
+from .devices import halving, moved, spread
 from .kernels import Kernel
 from .nystrom import choose_centers
 from .products import Compute
@@ -100,9 +100,9 @@ class FitProblem:
         """The same with everything on that device."""
         return replace(
             self,
-            cloud=OrientedCloud(self.cloud.points.to(device), self.cloud.normals.to(device)),
-            cells=self.cells.on(device),
-            members=Members(*(t.to(device) for t in (self.members.point, self.members.starts, self.members.counts))),
+            cloud=moved(self.cloud, device),
+            cells=moved(self.cells, device),
+            members=moved(self.members, device),
             compute=self.compute.on(device),
         )
 

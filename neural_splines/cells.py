@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from .devices import halving, pieces
+from .devices import halving, moved, pieces
 from .errors import CloudError
 from .geometry import MORTON_BITS, Box, bounding_cube, linear_ids, morton_codes, morton_coordinates, ranks
 from .kernels import Kernel
@@ -21,7 +21,6 @@ REACH_WEIGHT = 1e-6
 NEGLIGIBLE = 1e-4  # shares of a blend below this are left out: they move the surface by less than rounding shows
 REACH_SPACINGS = 1.5  # of the distance to the 6th neighbour: random samples of a surface leave gaps of that radius
 MAX_REACH = 1.0  # of the cell's side
-NEIGHBOURS = 6
 
 
 @dataclass(frozen=True)
@@ -45,9 +44,6 @@ class Cells:
 
     def subset(self, index: Tensor) -> Cells:
         return Cells(*(t[index] for t in (self.lower, self.upper, self.padding, self.ramp, self.reach)))
-
-    def on(self, device: torch.device) -> Cells:
-        return Cells(*(t.to(device) for t in (self.lower, self.upper, self.padding, self.ramp, self.reach)))
 
     @property
     def outer_lower(self) -> Tensor:
@@ -204,7 +200,7 @@ def _spacing(lower: Tensor, upper: Tensor, points: Tensor) -> Tensor:
     """The distance of points from their 6th neighbour, at the point closest to the middle of each cell."""
     cloud = Neighbours(points)
     middle = cloud.query(0.5 * (lower + upper))[1]
-    return cloud.query(points[middle], NEIGHBOURS + 1)[0]
+    return cloud.spacing(points[middle])
 
 
 @dataclass(frozen=True)
@@ -227,14 +223,9 @@ class BlendedField:
 
     def on(self, device: torch.device) -> BlendedField:
         """The same field, evaluated on that device."""
-        return replace(
-            self,
-            cells=self.cells.on(device),
-            centers=self.centers.to(device),
-            coefficients=self.coefficients.to(device),
-            offsets=self.offsets.to(device),
-            compute=self.compute.on(device),
-            background=self.background and self.background.on(device),
+        background = self.background and self.background.on(device)
+        return moved(
+            self, device, cells=moved(self.cells, device), compute=self.compute.on(device), background=background
         )
 
     def evaluate(self, points: Tensor) -> Tensor:

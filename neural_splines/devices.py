@@ -6,6 +6,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields, replace
 from typing import TypeVar
 
 import torch
@@ -67,6 +68,13 @@ def spread(
     with ThreadPoolExecutor(len(devices)) as pool:
         parts = list(pool.map(run, range(len(devices))))
     return [parts[k % len(devices)][k // len(devices)] for k in range(len(items))]
+
+
+def moved(record: Item, device: torch.device, **others: object) -> Item:
+    """A dataclass with its tensors on that device, and `others` replaced."""
+    values = {f.name: getattr(record, f.name) for f in fields(record)}
+    tensors = {name: value.to(device) for name, value in values.items() if isinstance(value, Tensor)}
+    return replace(record, **tensors, **others)
 
 
 def current(device: torch.device):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from .devices import pieces
+from .devices import moved, pieces
 from .geometry import Box
 
 MIN_VOXELS = 4  # a flat cloud still gets a lattice on both sides
@@ -82,7 +82,7 @@ class Cubes:
     evaluations: int
 
     def to(self, device: torch.device) -> Cubes:
-        return replace(self, **{k: getattr(self, k).to(device) for k in ("ids", "point_ids", "point_values")})
+        return moved(self, device)
 
     def values_at(self, point_ids: Tensor) -> Tensor:
         """Values at corners of these cubes."""

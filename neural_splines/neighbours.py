@@ -14,6 +14,9 @@ PAIRS_AT_ONCE = 1 << 24  # distances computed at a time, more where one query al
 SPREAD = 1.5  # a bucket's side, in mean distances of points spread over the faces of their box
 
 
+SPACING_RANK = 6  # the local spacing of a cloud is the distance to this neighbour, about 1.4 / sqrt(density)
+
+
 class Neighbours:
     """The points [n, 3] of a cloud, to be asked for the k-th nearest to other points."""
 
@@ -33,6 +36,10 @@ class Neighbours:
         Where that is farther than `within`, the distance is infinite and the index means nothing.
         """
         return self._query(x, k, within)
+
+    def spacing(self, x: Tensor) -> Tensor:
+        """The cloud's local spacing [q] at some of its own points [q, 3]."""
+        return self.query(x, SPACING_RANK + 1)[0]  # the first is the point itself
 
     def _query_tree(self, x: Tensor, k: int, within: float) -> tuple[Tensor, Tensor]:
         k = min(k, len(self.points))

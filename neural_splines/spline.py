@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from . import advice
 from .clouds import OrientedCloud
-from .devices import halving, pieces
+from .devices import halving, moved, pieces
 from .geometry import Box, Similarity, offset_triples
 from .kernels import Kernel
 from .nystrom import choose_centers
@@ -62,12 +62,7 @@ class NeuralSpline:
 
     def on(self, device: torch.device) -> NeuralSpline:
         """The same field, evaluated on that device."""
-        return replace(
-            self,
-            centers=self.centers.to(device),
-            coefficients=self.coefficients.to(device),
-            compute=self.compute.on(device),
-        )
+        return moved(self, device, compute=self.compute.on(device))
 
     def evaluate(self, points: Tensor) -> Tensor:
         def values(chunk: Tensor) -> Tensor:

@@ -8,7 +8,6 @@ from torch import Tensor
 from .meshing import Mesh
 from .neighbours import Neighbours
 
-NEIGHBOURS = 6  # the local spacing of a cloud is the distance to this neighbour, about 1.4 / sqrt(density)
 OPEN_SPACINGS = 0.75  # the mesh of an open surface ends about so many spacings beyond the last points
 GAP_SPACINGS = 1.5  # a gap whose middle is at most so many spacings from a point is carried across
 
@@ -39,7 +38,7 @@ def trim_unsupported(mesh: Mesh, points: Tensor) -> Mesh:
     there, or floats away from them, and the region's faces go.
     """
     cloud = Neighbours(points)
-    spacing = cloud.query(points, NEIGHBOURS + 1)[0].clamp_min(1e-300)
+    spacing = cloud.spacing(points).clamp_min(1e-300)
     distance, nearest = cloud.query(mesh.vertices, within=GAP_SPACINGS * float(spacing.max()))  # farther is too far
     spacing = spacing[nearest]
     far = distance > OPEN_SPACINGS * spacing
