@@ -119,6 +119,22 @@ def test_the_gradient_is_the_derivative_of_the_blend(kind):
         assert torch.allclose(slope[:, axis], numeric, atol=1e-4)
 
 
+def test_the_gradient_is_the_derivative_where_only_far_cells_speak():
+    cloud = torus(1200)
+    cells = cells_of(cloud, "adaptive")
+    field, _ = fitted(cloud, cells)
+    generator, h = torch.Generator().manual_seed(0), 1e-6
+    points = cloud.points + 0.3 * torch.randn(len(cloud), 3, generator=generator, dtype=torch.float64)
+    point, cell = cells.containing(points)
+    weight = torch.zeros(len(points), dtype=torch.float64).index_add_(0, point, cells.weights(points[point], cell))
+    points = points[(weight > 1e-8) & (weight < 5e-7) & (torch.bincount(point, minlength=len(points)) > 1)]
+    assert len(points) > 10
+    slope = field.gradient(points)[1][:, 0]
+    step = torch.tensor([h, 0.0, 0.0], dtype=torch.float64)
+    numeric = (field.evaluate(points + step) - field.evaluate(points - step)) / (2 * h)
+    assert (slope - numeric).abs().median() < 1e-4
+
+
 def test_the_blend_is_continuous_across_cells():
     cloud = sphere(3000)
     cells = cells_of(cloud, "adaptive")

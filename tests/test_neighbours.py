@@ -48,3 +48,9 @@ def test_small_pieces_and_coincident_points(find, monkeypatch):
     assert find(points).query(points, 4)[0].tolist() == pytest.approx([0.0] * 4 + [3**0.5])
     last = find(points[:3]).query(points, 7)[0]  # fewer than k
     assert last.tolist() == pytest.approx([0.0] * 4 + [3**0.5])
+
+
+@pytest.mark.parametrize("find", [Neighbours, _Buckets])
+def test_what_is_farther_than_asked_is_infinite_also_where_all_points_were_looked_at(find, generator):
+    points = 0.1 * torch.rand(50, 3, generator=generator, dtype=torch.float64)
+    assert find(points).query(points + 0.3, 1, within=0.2)[0].isinf().all()
