@@ -1,27 +1,16 @@
 #!/usr/bin/env python
-"""Reconstruct a triangle mesh from an oriented point cloud with a smooth blend of many local neural splines."""
+"""Reconstruct a triangle mesh from an oriented point cloud with a smooth blend of many local neural splines.
 
-from neural_splines import interrupts
+The story is in neural_splines/command_line/fit_grid.py: load, reconstruct, save, print. This is the same as
+`neural-splines fit-grid`.
+"""
+
+from neural_splines.runtime import interrupts
 
 if __name__ == "__main__":
     interrupts.install("fit-grid.py")  # before what takes time to import
 
-from neural_splines import cli, commands, console
-
-
-def parse_arguments(argv=None):
-    p = cli.parser("fit-grid.py", __doc__)
-    cli.add_cloud_arguments(p, centers="the most Nystrom centres of a cell; negative: every tripled point; auto: 300")
-    cli.add_cell_options(p)
-    cli.add_shared_options(p)
-    return p.parse_args(argv)
-
-
-def main(argv=None) -> None:
-    args = parse_arguments(argv)
-    with console.exit_policy("fit-grid.py", args.verbose, args.strict):
-        print(commands.reconstruct(args, cli.settings_from(args, cells=cli.cell_settings_from(args))))
-
+from neural_splines.command_line.fit_grid import main
 
 if __name__ == "__main__":
     main()

@@ -11,17 +11,16 @@ import time
 
 import torch
 
-from neural_splines import solvers
-from neural_splines.files import load_point_cloud
-from neural_splines.kernels import make_kernel
-from neural_splines.lattice import Lattice
-from neural_splines.monitor import Monitor
-from neural_splines.products import resolve
-from neural_splines.reconstruct import EPS_VOXEL_DIAGONALS, extract
+from neural_splines.field import solvers
+from neural_splines.field.fitting import fit_spline
+from neural_splines.field.kernels import make_kernel
+from neural_splines.field.products import resolve
+from neural_splines.field.solvers.conjugate_gradient import CGResult
+from neural_splines.field.solvers.falkon import Solution
+from neural_splines.files.point_clouds import load_point_cloud
+from neural_splines.pipeline import EPS_VOXEL_DIAGONALS, extract
 from neural_splines.settings import Settings
-from neural_splines.solvers.conjugate_gradient import CGResult
-from neural_splines.solvers.falkon import Solution
-from neural_splines.spline import fit_spline
+from neural_splines.surface.lattice import Lattice
 
 
 def direct(products, kernel, x, y, centers, *, regularization, on_phase=lambda name: None, **_) -> Solution:
@@ -50,7 +49,7 @@ def main() -> None:
     args = p.parse_args()
 
     cloud, _ = load_point_cloud(args.cloud)
-    settings = Settings(eps=None, num_nystrom_samples=args.centers, grid_size=args.grid_size)
+    settings = Settings(eps="auto", num_nystrom_samples=args.centers, grid_size=args.grid_size)
     lattice = Lattice.covering(cloud.box.scaled(settings.scale), settings.grid_size)
     compute = resolve(args.device, "auto", getattr(torch, args.dtype))
     fits, meshes = {}, {}

@@ -21,12 +21,11 @@ sys.path.insert(0, str(ROOT))
 import torch  # noqa: E402
 from machine import ceilings, evaluation_rate, name_of, peak_bytes, reset_peak  # noqa: E402
 
-from neural_splines import cli  # noqa: E402
-from neural_splines.files import load_point_cloud  # noqa: E402
-from neural_splines.monitor import Monitor  # noqa: E402
-from neural_splines.products import resolve  # noqa: E402
-from neural_splines.reconstruct import Reconstruction, reconstruct  # noqa: E402
-from neural_splines.spline import SplineFit  # noqa: E402
+from neural_splines.command_line import arguments  # noqa: E402
+from neural_splines.field.fitting import SplineFit  # noqa: E402
+from neural_splines.field.products import resolve  # noqa: E402
+from neural_splines.files.point_clouds import load_point_cloud  # noqa: E402
+from neural_splines.pipeline import Reconstruction, reconstruct  # noqa: E402
 
 
 def settings_of(cloud: str, words: list[str]):
@@ -37,8 +36,8 @@ def settings_of(cloud: str, words: list[str]):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     args = module.parse_arguments([cloud, *words, "--seed", "0"])
-    cells = cli.cell_settings_from(args) if script == "fit-grid.py" else None
-    return cli.settings_from(args, cells=cells)
+    cells = arguments.cell_settings_from(args) if script == "fit-grid.py" else None
+    return arguments.settings_from(args, cells=cells)
 
 
 class PeakMonitor(Monitor):

@@ -1,8 +1,68 @@
 """Neural Splines: oriented point clouds to triangle meshes.
 
-    from neural_splines.files import load_point_cloud, save_mesh
-    from neural_splines.reconstruct import reconstruct
-    from neural_splines.settings import CellSettings, Settings
+    import neural_splines as ns
 
-Importing the package itself imports nothing, so that the scripts answer --help at once.
+    result = ns.reconstruct(points, normals, ns.Settings(grid_size=256))
+    ns.save_mesh("mesh.ply", result.mesh)
+
+Names are imported when they are used, so that the scripts answer --help at once. docs/api.md shows all of them at work.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "0.2.0"
+
+if TYPE_CHECKING:
+    from .api import (
+        extract_mesh,
+        fit,
+        fit_cells,
+        load,
+        load_point_cloud,
+        reconstruct,
+        save_mesh,
+    )
+    from .errors import NeuralSplinesError, ReconstructionWarning
+    from .field.contract import Field
+    from .pipeline import Reconstruction
+    from .settings import CellSettings, Settings
+    from .surface.mesh import Mesh
+
+_HOMES = {
+    "api": ("extract_mesh", "fit", "fit_cells", "load", "load_point_cloud", "reconstruct", "save_mesh"),
+    "errors": ("NeuralSplinesError", "ReconstructionWarning"),
+    "field.contract": ("Field",),
+    "pipeline": ("Reconstruction",),
+    "settings": ("CellSettings", "Settings"),
+    "surface.mesh": ("Mesh",),
+}
+__all__ = [
+    "CellSettings",
+    "Field",
+    "Mesh",
+    "NeuralSplinesError",
+    "Reconstruction",
+    "ReconstructionWarning",
+    "Settings",
+    "extract_mesh",
+    "fit",
+    "fit_cells",
+    "load",
+    "load_point_cloud",
+    "reconstruct",
+    "save_mesh",
+]
+
+
+def __getattr__(name: str) -> object:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f".{home}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

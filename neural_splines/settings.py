@@ -1,9 +1,15 @@
-"""Every setting, its default and its range: the one place where they are written."""
+"""Every setting, its default and its range: the one place where they are written.
+
+A default that depends on other settings (adaptive cells have their own) is resolved when a `Settings` is made: what its
+fields hold is what a run uses. Messages name settings as the command line does.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from numbers import Integral, Real
+from typing import Any, Literal
 
 from .errors import SettingsError
 
@@ -13,108 +19,219 @@ DTYPES = ("float64", "float32")
 SOLVERS = ("builtin", "falkon")
 BACKENDS = ("auto", "torch", "numba", "triton", "keops")
 WEIGHT_TYPES = ("trilinear", "none")
+
+Auto = Literal["auto"]
+AUTO: Auto = "auto"
+DEPENDS: Any = None  # the default of a field that depends on others; no Settings keeps it
+
+REGULARIZATION = 1e-7  # adaptive cells choose theirs
+OUTER_LAYER_VARIANCE = 1.0
 ADAPTIVE_VARIANCE = 0.0  # the smoothest kernel of the family: better than 1 on clean and on noisy scans
 FILLED_MIN_COMPONENT = 0.01  # what is closed has no specks
 MAX_SCALE = 3.0  # beyond it the far corners of the box leave the kernels' polynomials
-
-
-def _check(name: str, value: float, low: float, high: float = math.inf, *, strict: bool = False) -> None:
-    good = (low < value if strict else low <= value) and value <= high and math.isfinite(value)
-    if not good:
-        span = f"{'greater than' if strict else 'at least'} {low:g}" + (
-            f", at most {high:g}" if high < math.inf else ""
-        )
-        raise SettingsError(f"{name} must be {span}, got {value:g}")
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise SettingsError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+MAX_COUNT = 2**31 - 1  # of points, centres and iterations
 
 
 @dataclass(frozen=True, kw_only=True)
 class CellSettings:
-    """What fit-grid.py takes beside. cells_per_axis: None for adaptive cells. overlap: of neighbouring cells,
-    as a fraction of their side. points_per_cell: None chooses it with the smoothing."""
+    """How space is shared out to many splines.
 
-    cells_per_axis: int | None
+    cells_per_axis: so many along each axis of the scaled box, or auto: adaptive cells, leaves of an octree.
+    overlap: of neighbouring cells, as a fraction of their side.
+    weight_type: trilinear, a smooth partition of unity, or none: each place belongs to one cell.
+    min_pts_per_cell: cells with fewer points are left out.
+    points_per_cell: adaptive cells hold at most so many; auto chooses it with the smoothing.
+    fill_holes: close the surface where there are no points, by a coarse spline of the whole cloud.
+    """
+
+    cells_per_axis: int | Auto = AUTO
     overlap: float = 0.25
     weight_type: str = "trilinear"
     min_pts_per_cell: int = 0
-    points_per_cell: int | None = None
+    points_per_cell: int | Auto = AUTO
     fill_holes: bool = False
 
     def __post_init__(self) -> None:
-        if self.cells_per_axis is not None:
-            _check("CELLS_PER_AXIS", self.cells_per_axis, 1, 1024)
+        _check_count("CELLS_PER_AXIS", self.cells_per_axis, 1, 1024, auto=True)
         _check("--overlap", self.overlap, 0.0, 1.0)
         _check_choice("--weight-type", self.weight_type, WEIGHT_TYPES)
-        _check("--min-pts-per-cell", self.min_pts_per_cell, 0)
-        if self.points_per_cell is not None:
-            _check("--points-per-cell", self.points_per_cell, 8)
+        _check_count("--min-pts-per-cell", self.min_pts_per_cell, 0)
+        _check_count("--points-per-cell", self.points_per_cell, 8, auto=True)
+        _check_flag("--fill-holes", self.fill_holes)
+        if not self.adaptive and self.points_per_cell != AUTO:
+            raise SettingsError("--points-per-cell is a size of adaptive cells; use CELLS_PER_AXIS auto, or drop it")
+        if self.single and self.fill_holes:
+            raise SettingsError("--fill-holes is for many cells: one spline closes the surface by itself; drop it")
+
+    @property
+    def adaptive(self) -> bool:
+        return self.cells_per_axis == AUTO
+
+    @property
+    def single(self) -> bool:
+        """One cell is one spline."""
+        return self.cells_per_axis == 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What both scripts take; `cells` is None for one spline.
+    """How a cloud becomes a mesh. `Settings()` is `fit-grid.py CLOUD auto auto 256 auto`, with seed 0.
 
-    eps: offset along the normals in world units; None chooses it. num_nystrom_samples: centres (of each
-    cell, with cells); None chooses, negative takes every tripled point. grid_size: voxels along the
-    longest side of the scaled box. regularization, offset_weight, robust_passes: the smoothing; None for
-    the first chooses all three from the data (cells alone), None for the others means 1 and 0.
+    eps: finite-difference offset along the normals in world units; auto: half a voxel diagonal.
+    num_nystrom_samples: centres of one spline, or of a cell at most; auto: 30 sqrt(constraints), 300 a cell;
+        negative: every constraint.
+    grid_size: voxels along the longest side of the scaled bounding box.
+    scale: diameter of that box over that of the cloud's.
+    cells: how space is shared out to many splines; None: one spline, as fit.py.
+    regularization: weight of the ridge penalty; auto: chosen by the distance of held-out points. Default 1e-7, with
+        adaptive cells auto.
+    offset_weight: weight of the constraints off the surface against 1 for those on it; auto: chosen with the
+        regularization where that is auto, else 1. Of cells.
+    robust_passes: how often points are reweighted by their residuals; auto: as offset_weight, else 0. Of cells.
+    nystrom_mode: random, blue-noise or k-means.
+    voxel_downsample_threshold: above so many points, points and normals are averaged within voxels.
+    kernel: neural-spline, spherical-laplace or linear-angle.
+    outer_layer_variance: of the neural-spline kernel. Default 1.0, with adaptive cells 0.0.
+    seed: of everything that is random.
+    cg_max_iters, cg_stop_thresh: conjugate gradients of one spline and of the background of fill_holes; the threshold
+        is on the residual relative to the right-hand side. Cells are solved directly.
+    solver: builtin, or falkon, the FalkonML library; of one spline.
+    dtype: float64 or float32, of the fit.
+    device: auto, cpu, cuda (all GPUs), cuda:1 or cuda:0,cuda:2.
+    backend: of kernel products: auto, torch, numba (CPU), triton (GPU), keops.
+    dense: evaluate the whole grid and mesh it by scikit-image, instead of a band around the surface.
+    refine_vertices: move vertices onto the exact zero set.
+    trim: drop faces farther from the input than so many voxel diagonals; auto: by the local spacing of the points;
+        none: keep all. Default none, with adaptive cells auto, unless holes are filled.
+    min_component: drop components smaller than this fraction of the largest. Default 0, with fill_holes 0.01.
     """
 
-    eps: float | None
-    num_nystrom_samples: int | None
-    grid_size: int
+    eps: float | Auto = AUTO
+    num_nystrom_samples: int | Auto = AUTO
+    grid_size: int = 256
     scale: float = 1.1
-    cells: CellSettings | None = None
-    regularization: float | None = 1e-7
-    offset_weight: float | None = None
-    robust_passes: int | None = None
+    cells: CellSettings | None = field(default_factory=CellSettings)
+    regularization: float | Auto = DEPENDS
+    offset_weight: float | Auto = AUTO
+    robust_passes: int | Auto = AUTO
     nystrom_mode: str = "blue-noise"
     voxel_downsample_threshold: int = 150_000
     kernel: str = "neural-spline"
-    outer_layer_variance: float = 1.0
+    outer_layer_variance: float = DEPENDS
     seed: int = 0
     cg_max_iters: int = 20
     cg_stop_thresh: float = 1e-5
     solver: str = "builtin"
     dtype: str = "float64"
-    device: str = "auto"
-    backend: str = "auto"
+    device: str = AUTO
+    backend: str = AUTO
     dense: bool = False
     refine_vertices: bool = True
-    trim: float | str | None = None
-    min_component: float = 0.0
+    trim: float | Literal["auto", "none"] = DEPENDS
+    min_component: float = DEPENDS
 
     def __post_init__(self) -> None:
-        if self.eps is not None:
-            _check("EPS", self.eps, 0.0, strict=True)
+        self._resolve()
+        _check("EPS", self.eps, 0.0, strict=True, auto=True)
+        _check_count("NUM_NYSTROM_SAMPLES", self.num_nystrom_samples, -MAX_COUNT, auto=True)
         if self.num_nystrom_samples == 0:
             raise SettingsError("NUM_NYSTROM_SAMPLES must be positive, negative (every tripled point) or auto, got 0")
-        _check("GRID_SIZE", self.grid_size, 2, 8192)
+        _check_count("GRID_SIZE", self.grid_size, 2, 8192)
         _check("--scale", self.scale, 1.0, MAX_SCALE)
-        if self.regularization is not None:
-            _check("--regularization", self.regularization, 0.0)
-        if self.offset_weight is not None:
-            _check("--offset-weight", self.offset_weight, 0.0, strict=True)
-        if self.robust_passes is not None:
-            _check("--robust-passes", self.robust_passes, 0, 10)
+        _check("--regularization", self.regularization, 0.0, auto=True)
+        _check("--offset-weight", self.offset_weight, 0.0, strict=True, auto=True)
+        _check_count("--robust-passes", self.robust_passes, 0, 10, auto=True)
         _check_choice("--nystrom-mode", self.nystrom_mode, NYSTROM_MODES)
-        _check("--voxel-downsample-threshold", self.voxel_downsample_threshold, 1)
+        _check_count("--voxel-downsample-threshold", self.voxel_downsample_threshold, 1)
         _check_choice("--kernel", self.kernel, KERNELS)
         _check("--outer-layer-variance", self.outer_layer_variance, 0.0)
-        _check("--seed", self.seed, 0, 2**63 - 1)
-        _check("--cg-max-iters", self.cg_max_iters, 1)
+        _check_count("--seed", self.seed, 0, 2**63 - 1)
+        _check_count("--cg-max-iters", self.cg_max_iters, 1)
         _check("--cg-stop-thresh", self.cg_stop_thresh, 0.0)
         _check_choice("--solver", self.solver, SOLVERS)
-        if self.solver != "builtin" and self.cells is not None and self.cells.cells_per_axis != 1:
+        _check_choice("--dtype", self.dtype, DTYPES)
+        _check_choice("--device", self.device, None)
+        _check_choice("--backend", self.backend, BACKENDS)
+        _check_flag("--dense", self.dense)
+        _check_flag("--no-refine-vertices", self.refine_vertices)
+        if self.trim != "none":
+            _check("--trim", self.trim, 0.0, strict=True, auto=True, words=" or none")
+        _check("--min-component", self.min_component, 0.0, 1.0)
+        if self.solver != "builtin" and self.many:
             raise SettingsError(
                 f"--solver {self.solver} fits one spline, and cells are solved directly; use fit.py or CELLS_PER_AXIS 1"
             )
-        _check_choice("--dtype", self.dtype, DTYPES)
-        _check_choice("--backend", self.backend, BACKENDS)
-        if self.trim is not None and self.trim != "auto":
-            _check("--trim", self.trim, 0.0, strict=True)
-        _check("--min-component", self.min_component, 0.0, 1.0)
+
+    @property
+    def many(self) -> CellSettings | None:
+        """The cells, where there is more than one."""
+        return None if self.cells is None or self.cells.single else self.cells
+
+    def _resolve(self) -> None:
+        """Refuse what would not act, and fill in the defaults that depend on other settings."""
+        if self.cells is not None and not isinstance(self.cells, CellSettings):
+            raise SettingsError(f"cells must be a CellSettings, or None for one spline, got {self.cells!r}")
+        adaptive = self.cells is not None and self.cells.adaptive
+        filled = self.cells is not None and self.cells.fill_holes
+        self._default("regularization", AUTO if adaptive else REGULARIZATION)
+        self._refuse_smoothing()
+        self._default("outer_layer_variance", ADAPTIVE_VARIANCE if adaptive else OUTER_LAYER_VARIANCE)
+        self._default("trim", AUTO if adaptive and not filled else "none")
+        self._default("min_component", FILLED_MIN_COMPONENT if filled else 0.0)
+
+    def _refuse_smoothing(self) -> None:
+        if not self.many and self.regularization == AUTO:
+            raise SettingsError("--regularization auto needs more than one cell; give a number, or more CELLS_PER_AXIS")
+        for name, value in (("--offset-weight", self.offset_weight), ("--robust-passes", self.robust_passes)):
+            if value == AUTO:
+                continue
+            if not self.many:
+                raise SettingsError(f"{name} is for the splines of cells, and this is one spline; drop it")
+            if self.regularization == AUTO:
+                raise SettingsError(
+                    f"{name} is chosen with the regularization where that is auto; give --regularization a number too"
+                )
+
+    def _default(self, name: str, value: object) -> None:
+        if getattr(self, name) is DEPENDS:
+            object.__setattr__(self, name, value)
+
+
+def _check(
+    name: str, value: Any, low: float, high: float = math.inf, *, strict: bool = False, auto: bool = False, words=""
+) -> None:
+    """A real number in [low, high], or in (low, high] where `strict`; or the word auto where that is allowed."""
+    if auto and isinstance(value, str) and value == AUTO:
+        return
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    good = number and (low < value if strict else low <= value) and value <= high and math.isfinite(value)
+    if not good:
+        span = f"{'greater than' if strict else 'at least'} {low:g}"
+        span += f", at most {high:g}" if high < math.inf else ""
+        span += f", or auto{words}" if auto else ""
+        raise SettingsError(f"{name} must be {span}, got {_shown(value)}")
+
+
+def _check_count(name: str, value: Any, low: int, high: int = MAX_COUNT, *, auto: bool = False) -> None:
+    """A whole number in [low, high], or the word auto where that is allowed."""
+    if auto and isinstance(value, str) and value == AUTO:
+        return
+    if not isinstance(value, Integral) or isinstance(value, bool) or not low <= value <= high:
+        raise SettingsError(
+            f"{name} must be a whole number of at least {low}, at most {high}{', or auto' if auto else ''}, "
+            f"got {_shown(value)}"
+        )
+
+
+def _check_choice(name: str, value: Any, choices: tuple[str, ...] | None) -> None:
+    if not isinstance(value, str) or (choices and value not in choices):
+        raise SettingsError(f"{name} must be {'one of ' + ', '.join(choices) if choices else 'text'}, got {value!r}")
+
+
+def _check_flag(name: str, value: Any) -> None:
+    if not isinstance(value, bool):
+        raise SettingsError(f"{name} must be true or false, got {value!r}")
+
+
+def _shown(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else repr(value)[:40]

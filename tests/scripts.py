@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from neural_splines.clouds import OrientedCloud
-from neural_splines.files import save_mesh
+from neural_splines.files.meshes import save_mesh
 
 ROOT = Path(__file__).resolve().parent.parent
 

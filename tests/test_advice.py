@@ -9,8 +9,8 @@ import pytest
 from scripts import run, write_cloud
 from shapes import hemisphere, knot, sphere, torus
 
-from neural_splines import cell_fitting
-from neural_splines.solvers import falkon
+from neural_splines.cells import batches
+from neural_splines.field.solvers import falkon
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_sheets_far_from_the_points_are_a_warning_until_they_are_trimmed(warned)
 
 @pytest.mark.parametrize(("relative", "warns"), [(1e-12, False), (1e-9, True)])
 def test_jitter_beyond_rounding_is_a_warning(relative, warns, warned, monkeypatch):
-    solve, solve_cells = falkon.solve, cell_fitting.Batch.solve
+    solve, solve_cells = falkon.solve, batches.Batch.solve
 
     def jittered(products, kernel, x, y, centers, **options):
         diagonal = float(kernel(centers[:, None], centers[:, None]).mean())
@@ -60,7 +60,7 @@ def test_jitter_beyond_rounding_is_a_warning(relative, warns, warned, monkeypatc
         return solution, jitter + relative
 
     monkeypatch.setattr(falkon, "solve", jittered)
-    monkeypatch.setattr(cell_fitting.Batch, "solve", jittered_cells)
+    monkeypatch.setattr(batches.Batch, "solve", jittered_cells)
     for script, cells, what in (("fit.py", [], "matrix of the 100 centres"), ("fit-grid.py", [2], "system of a cell")):
         said = warned(sphere(300), script, "auto", 100, 12, *cells)
         assert bool(re.search(f"{what} is so close to singular that 1e-09 of its.*--dtype float64", said)) == warns

@@ -6,13 +6,13 @@ import pytest
 import torch
 from shapes import hemisphere, is_watertight, knot, sphere, torus
 
-from neural_splines.reconstruct import reconstruct
+from neural_splines.pipeline import reconstruct
 from neural_splines.settings import CellSettings, Settings
 
 KINDS = {
     "spline": {},
     "cells": {"cells": CellSettings(cells_per_axis=3)},
-    "adaptive cells": {"cells": CellSettings(cells_per_axis=None), "outer_layer_variance": 0.0, "trim": "auto"},
+    "adaptive cells": {"cells": CellSettings(cells_per_axis="auto"), "outer_layer_variance": 0.0, "trim": "auto"},
 }
 SHAPES = {"torus": torus(800), "knot": knot(1500), "hemisphere": hemisphere(800)}
 

@@ -6,12 +6,16 @@ import pytest
 import torch
 from shapes import hemisphere, knot, sphere, torus
 
-from neural_splines.cell_fitting import FitProblem, Members, Smoothing, fit_cells
-from neural_splines.cells import BlendedField, adaptive_cells, uniform_cells
+from neural_splines.cells.batches import Smoothing
+from neural_splines.cells.blending import BlendedField
+from neural_splines.cells.members import Members
+from neural_splines.cells.models import fit_cells
+from neural_splines.cells.partition import adaptive_cells, uniform_cells
+from neural_splines.cells.problem import FitProblem
+from neural_splines.field.kernels import make_kernel
+from neural_splines.field.products import resolve
+from neural_splines.field.solvers import direct
 from neural_splines.geometry import MORTON_BITS, Box, bounding_cube, morton_codes, morton_coordinates
-from neural_splines.kernels import make_kernel
-from neural_splines.products import resolve
-from neural_splines.solvers import direct
 
 CPU = resolve("cpu")
 KERNEL = make_kernel("neural-spline", 1.0).covering(1.6, 1.6)
@@ -194,7 +198,7 @@ def test_batching_does_not_change_the_models(monkeypatch):
     cloud = torus(1500)
     cells = cells_of(cloud, "adaptive")
     field, one = fitted(cloud, cells)
-    monkeypatch.setattr("neural_splines.cell_fitting.CPU_BATCH_BYTES", 1)
+    monkeypatch.setattr("neural_splines.cells.problem.CPU_BATCH_BYTES", 1)
     alone, other = fitted(cloud, cells)
     assert torch.equal(one.centers, other.centers)
     # the systems' condition numbers of some 1e8 amplify another order of summation
@@ -220,7 +224,7 @@ def test_a_cell_that_cannot_be_solved_is_reported_and_the_others_live(monkeypatc
 
 def test_smoothing_follows_the_noise():
     """Clean points ask for little smoothing, noisy ones for more."""
-    from neural_splines.smoothing import choose_smoothing
+    from neural_splines.cells.smoothing import choose_smoothing
 
     chosen = []
     for noise in (0.0, 0.02):

@@ -11,7 +11,7 @@ from corpus import sphere
 
 from neural_splines.clouds import OrientedCloud, clean, outlier_warning, voxel_downsample
 from neural_splines.errors import CloudError, SettingsError
-from neural_splines.files import load_point_cloud
+from neural_splines.files.point_clouds import load_point_cloud
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from neural_splines.devices import spread
+from neural_splines.runtime.devices import spread
 
 CPU = torch.device("cpu")
 

@@ -11,11 +11,11 @@ from scripts import ROOT, run, write_cloud
 from shapes import sphere, torus
 
 from neural_splines.errors import BackendError
-from neural_splines.files import load_mesh
-from neural_splines.kernels import KERNELS, make_kernel
-from neural_splines.products import load
-from neural_splines.solvers import falkon
-from neural_splines.solvers import load as load_solver
+from neural_splines.field.kernels import KERNELS, make_kernel
+from neural_splines.field.products import load
+from neural_splines.field.solvers import falkon
+from neural_splines.field.solvers import load as load_solver
+from neural_splines.files.meshes import load_mesh
 
 
 @pytest.fixture
@@ -130,6 +130,6 @@ def test_a_broken_library_is_one_line_that_says_how_to_install_it(tmp_path, text
 
 def test_a_missing_library_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "falkon", None)
-    monkeypatch.delitem(sys.modules, "neural_splines.solvers.falkon_library", raising=False)
+    monkeypatch.delitem(sys.modules, "neural_splines.field.solvers.falkon_library", raising=False)
     with pytest.raises(BackendError, match=r"requirements-falkon\.txt"):
         load_solver("falkon")

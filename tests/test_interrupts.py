@@ -88,7 +88,7 @@ def test_an_interrupt_during_imports_and_at_exit_is_one_line(number, moment, tmp
 WRITER = """
 import sys, time
 from neural_splines import atomic, files
-from neural_splines.interrupts import interruptible
+from neural_splines.runtime.interrupts import interruptible
 with interruptible("x"):
     if "first" in sys.argv:
         files.save_json(sys.argv[1] + ".json", {})
@@ -114,14 +114,14 @@ def test_an_interrupt_while_writing_names_what_is_complete(number, first, tmp_pa
 COMPUTATIONS = {
     "BLAS": "import torch; a = torch.rand(9000, 9000, dtype=torch.float64)\nwork = lambda: a @ a @ a @ a @ a",
     "LAPACK": "import torch; a = torch.rand(4000, 4000, dtype=torch.float64)\nwork = lambda: torch.linalg.svd(a)",
-    "Numba": "import torch; from neural_splines.farthest import sample; a = torch.rand(10**6, 3).double().numpy()\n"
+    "Numba": "import torch; from neural_splines.field.farthest import sample; a = torch.rand(10**6, 3).double().numpy()\n"
     "sample(a[:99], 9, 0)\nwork = lambda: sample(a, 500_000, 0)",
 }
 
 
 @pytest.mark.parametrize("library", COMPUTATIONS)
 def test_long_calls_of_libraries_do_not_delay_it(library):
-    code = f"from neural_splines.interrupts import interruptible\n{COMPUTATIONS[library]}\n"
+    code = f"from neural_splines.runtime.interrupts import interruptible\n{COMPUTATIONS[library]}\n"
     process = start("-c", code + "with interruptible('x'):\n    print('now', flush=True); work()")
     process.stdout.readline()
     time.sleep(0.5)
@@ -129,7 +129,7 @@ def test_long_calls_of_libraries_do_not_delay_it(library):
 
 
 def test_handlers_are_put_back():
-    from neural_splines.interrupts import interruptible
+    from neural_splines.runtime.interrupts import interruptible
 
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with interruptible("x"):

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from references import kernel_value
 
 from neural_splines.errors import SettingsError
+from neural_splines.field.kernels import KERNELS, TOLERANCE, Z_LADDER, make_kernel
 from neural_splines.geometry import lift
-from neural_splines.kernels import KERNELS, TOLERANCE, Z_LADDER, make_kernel
 
 ALL = pytest.mark.parametrize("name", KERNELS)
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from shapes import torus, volume
 
 from neural_splines.clouds import OrientedCloud, clean
-from neural_splines.reconstruct import reconstruct
+from neural_splines.pipeline import reconstruct
 from neural_splines.settings import CellSettings, Settings
 
-KINDS = {"spline": None, "adaptive cells": CellSettings(cells_per_axis=None), "cells": CellSettings(cells_per_axis=2)}
+KINDS = {"spline": None, "adaptive cells": CellSettings(cells_per_axis="auto"), "cells": CellSettings(cells_per_axis=2)}
 SEEDS = st.integers(0, 2**31)
 FEW = settings(
     max_examples=2, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -15,12 +15,12 @@ import torch
 from scripts import ROOT, run, write_cloud
 from shapes import hemisphere, knot, sphere, torus
 
-from neural_splines import cell_fitting, memory, reconstruct
+from neural_splines import memory, reconstruct
 from neural_splines.errors import OutOfMemoryBudgetError
-from neural_splines.files import load_mesh
-from neural_splines.lattice import Lattice
-from neural_splines.products import resolve
+from neural_splines.field.products import resolve
+from neural_splines.files.meshes import load_mesh
 from neural_splines.settings import CellSettings, Settings
+from neural_splines.surface.lattice import Lattice
 
 CPU = resolve("cpu")
 GB = 10**9
@@ -79,8 +79,8 @@ def test_the_suggestion_is_the_largest_that_fits(dtype, amount, free):
 @pytest.mark.parametrize("shape", [sphere(100), sphere(5000), torus(3000), knot(4000), hemisphere(2000)])
 def test_the_estimate_of_the_band_is_a_lower_bound(script, shape, free):
     """No run is refused that fits: the estimate stays below the cubes that there are."""
-    cells = CellSettings(cells_per_axis=None) if "grid" in script else None
-    settings = Settings(eps=None, num_nystrom_samples=300, grid_size=64, device="cpu", cells=cells)
+    cells = CellSettings(cells_per_axis="auto") if "grid" in script else None
+    settings = Settings(eps="auto", num_nystrom_samples=300, grid_size=64, device="cpu", cells=cells)
     result = reconstruct.reconstruct(shape, settings)
     cubes = len(result.mesh.faces) / 2  # about
     free(int(1.001 * memory.CUBE_BYTES * cubes))
@@ -120,8 +120,8 @@ def test_the_estimate_of_a_spline_is_an_upper_bound(tmp_path):
     """The peak of a process that factors 5000 centres is at most the estimate, and not much less."""
     code = (
         "import torch\n"
-        "from neural_splines import memory\nfrom neural_splines.kernels import make_kernel\n"
-        "from neural_splines.products import resolve\nfrom neural_splines.solvers import falkon\n"
+        "from neural_splines.runtime import memory\nfrom neural_splines.field.kernels import make_kernel\n"
+        "from neural_splines.field.products import resolve\nfrom neural_splines.field.solvers import falkon\n"
         "m, compute, peak = 5000, resolve('cpu'), lambda: 1024 * int(\n"
         "    open('/proc/self/status').read().split('VmHWM:')[1].split()[0])  # ru_maxrss would be the parent's\n"
         "def fit(m):\n"
@@ -219,7 +219,7 @@ def test_a_batch_too_large_for_the_gpu_is_halved(regularization, tmp_path, small
     cloud = write_cloud(tmp_path / "cloud.ply", torus(1000))
     args = [cloud, "auto", 60, 24, 3, "--seed", 0, "--regularization", regularization, "--verbose", "--out"]
     assert run("fit-grid.py", *args, tmp_path / "a.ply").code == 0
-    sizes = small_gpu(cell_fitting.Batch, "make", 2, lambda problem, cell, jitter: len(cell))
+    sizes = small_gpu(batches.Batch, "make", 2, lambda problem, cell, jitter: len(cell))
     outcome = run("fit-grid.py", *args, tmp_path / "b.ply")
     assert outcome.code == 0, outcome.err
     assert max(sizes) > 2

@@ -6,11 +6,16 @@ import pytest
 import torch
 from shapes import edges, euler_number, is_watertight, volume
 
-from neural_splines.band import sample_band
 from neural_splines.geometry import Box
-from neural_splines.lattice import Lattice, crossing_cubes, sample_dense
-from neural_splines.meshing import case_table, face_average_normals, marching_cubes, refine
-from neural_splines.trimming import components, drop_small_components, trim, trim_unsupported
+from neural_splines.surface.band import sample_band
+from neural_splines.surface.case_table import case_table
+from neural_splines.surface.components import components
+from neural_splines.surface.dense import sample_dense
+from neural_splines.surface.lattice import Lattice
+from neural_splines.surface.marching_cubes import marching_cubes
+from neural_splines.surface.mesh import face_average_normals
+from neural_splines.surface.refinement import refine
+from neural_splines.surface.trimming import drop_small_components, trim, trim_unsupported
 
 CPU = torch.device("cpu")
 
@@ -54,7 +59,7 @@ def test_ids_and_indices_are_inverse():
 
 def test_every_case_closes_over_its_faces():
     """Complementary patterns cut the same edges, and a pattern uses exactly its mixed edges."""
-    from neural_splines.meshing import EDGES
+    from neural_splines.surface.cubes import EDGES
 
     for case, triangles in enumerate(case_table()):
         used = {edge for triangle in triangles for edge in triangle}
@@ -231,7 +236,7 @@ def test_small_components_are_dropped():
 
 def test_the_mesh_does_not_depend_on_what_is_taken_at_a_time(monkeypatch):
     """Cubes, points and vertices in small pieces give the bits that one piece gives."""
-    from neural_splines import devices
+    from neural_splines.runtime import devices
 
     grid = Lattice.covering(unit_box(), 64)
     seed = torch.tensor([[0.37, 0.0, 0.0]], dtype=torch.float64)

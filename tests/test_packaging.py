@@ -237,7 +237,7 @@ def test_doctor_survives_broken_packages(tmp_path):
     (tmp_path / "falkon" / "__init__.py").write_text("import os; os._exit(70)")
     (tmp_path / "scipy-0.dist-info").mkdir()
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
-    command = [sys.executable, "-m", "neural_splines.doctor", "--keops"]
+    command = [sys.executable, "-m", "neural_splines", "doctor", "--keops"]
     answer = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
     lines = {line.split()[0]: line for line in answer.stdout.splitlines() if line.startswith("  ")}
     assert answer.returncode == 0
@@ -249,8 +249,8 @@ def test_doctor_survives_broken_packages(tmp_path):
 
 
 def test_doctor_into_a_closed_pipe_is_silent():
-    """python -m neural_splines.doctor | head -1"""
-    command = [sys.executable, "-m", "neural_splines.doctor"]
+    """python -m neural_splines doctor | head -1"""
+    command = [sys.executable, "-m", "neural_splines", "doctor"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "versions\n"
         process.stdout.close()

@@ -8,10 +8,10 @@ import torch
 from conftest import TOLERANCE
 from references import kernel_gradient, kernel_matrix
 
-from neural_splines import products
 from neural_splines.errors import BackendError
-from neural_splines.kernels import KERNELS, make_kernel
-from neural_splines.products import Segments, load, resolve
+from neural_splines.field import products
+from neural_splines.field.kernels import KERNELS, make_kernel
+from neural_splines.field.products import Segments, load, resolve
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 BACKENDS = [
@@ -164,7 +164,7 @@ def test_wider_boxes_get_wider_polynomials(backend, kernel, radius, generator):
 
 @pytest.mark.parametrize("devices", [1, 2, 3])
 def test_shares_of_several_devices_add_up(devices, kernel, generator, monkeypatch):
-    from neural_splines.products import sharded
+    from neural_splines.field.products import sharded
 
     monkeypatch.setattr(sharded, "SMALLEST_SHARE", 40)
     backend = load("numba")

@@ -9,8 +9,8 @@ import torch
 from scripts import run, write_cloud
 from shapes import edges, euler_number, hemisphere, is_watertight, knot, sphere, torus, volume
 
-from neural_splines.files import load_mesh
-from neural_splines.kernels import KERNELS
+from neural_splines.field.kernels import KERNELS
+from neural_splines.files.meshes import load_mesh
 from neural_splines.settings import NYSTROM_MODES
 
 
@@ -114,8 +114,8 @@ def test_without_a_seed_one_is_chosen_and_printed(tmp_path):
 
 def test_the_saved_grid_gives_the_mesh(tmp_path):
     """Grid, origin and voxel size are all that is needed: marching cubes on them returns the mesh."""
-    from neural_splines.lattice import Lattice, crossing_cubes
-    from neural_splines.meshing import marching_cubes
+    from neural_splines.surface.lattice import Lattice
+    from neural_splines.surface.marching_cubes import marching_cubes
 
     cloud, out = write_cloud(tmp_path / "cloud.ply", torus(800)), tmp_path / "out.ply"
     assert run("fit.py", cloud, "auto", 200, 24, "--seed", 0, "--out", out, "--save-grid", "--no-refine").code == 0

@@ -5,13 +5,13 @@ import pytest
 import torch
 from references import kernel_matrix, ridge_solution
 
-from neural_splines import memory
 from neural_splines.errors import NotPositiveDefiniteError
-from neural_splines.kernels import KERNELS, make_kernel
-from neural_splines.products import load
-from neural_splines.solvers import direct, falkon
-from neural_splines.solvers.conjugate_gradient import conjugate_gradient
-from neural_splines.solvers.preconditioner import cholesky_, cholesky_with_jitter, factor, upper_times_transpose
+from neural_splines.field.kernels import KERNELS, make_kernel
+from neural_splines.field.products import load
+from neural_splines.field.solvers import direct, falkon
+from neural_splines.field.solvers.conjugate_gradient import conjugate_gradient
+from neural_splines.field.solvers.preconditioner import cholesky_, cholesky_with_jitter, factor, upper_times_transpose
+from neural_splines.runtime import memory
 
 
 def spd(m, seed=0, condition=1e3):
@@ -109,7 +109,7 @@ def test_a_stored_matrix_gives_the_same_solution(monkeypatch):
 
     def solve(free, pays=True):
         monkeypatch.setattr(memory, "available", lambda device: free)
-        monkeypatch.setattr(backend, "STORING_PAYS", pays)
+        monkeypatch.setattr(backend, "storing_pays", pays)
         settings = {"regularization": 1e-4, "max_iterations": 100, "tolerance": 1e-13}
         return falkon.solve(backend, kernel, x, y, centers, **settings)
 

@@ -1,0 +1,154 @@
+"""The public functions: numpy in gives numpy out, torch in gives torch out, on its device.
+
+Points, normals, lengths and values are in world units, the units of the cloud. Errors are NeuralSplinesError with one
+line that says what is wrong and what to do; what a user should know of a result is a ReconstructionWarning.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from . import pipeline
+from .cells.blending import BlendedField
+from .clouds import OrientedCloud, clean
+from .errors import CloudError, ReconstructionWarning, SettingsError
+from .field.contract import Field
+from .field.products import resolve
+from .field.spline import NeuralSpline
+from .files import meshes, point_clouds
+from .files.arrays import load_arrays
+from .files.atomic import PathLike, shown
+from .pipeline import Reconstruction
+from .runtime.arrays import as_rows
+from .runtime.monitor import Monitor, Silent
+from .settings import AUTO, Settings
+from .surface.lattice import Lattice
+from .surface.mesh import Mesh
+
+FIELDS = {cls.kind: cls for cls in (NeuralSpline, BlendedField)}
+
+
+def reconstruct(
+    points: Any, normals: Any, settings: Settings | None = None, *, monitor: Monitor | None = None
+) -> Reconstruction:
+    """A triangle mesh of the surface that an oriented point cloud samples.
+
+    Parameters
+    ----------
+    points, normals : arrays [n, 3] of numpy or torch. Points that are not finite, have no normal or repeat another one
+        are dropped, with a warning; normals need not have unit length.
+    settings : `Settings()`, the default, is `fit-grid.py CLOUD auto auto 256 auto --seed 0`; with `cells=None` it is
+        `fit.py`.
+    monitor : is told of phases and progress.
+
+    Returns
+    -------
+    Reconstruction : `mesh`, arrays like `points`: vertices [v, 3], unit normals [v, 3] pointing outwards, faces [f, 3];
+        `field`, the function that it is the zero set of; `warnings`, which are also issued; `seconds`.
+
+    Raises
+    ------
+    CloudError, SettingsError, EmptySurfaceError, OutOfMemoryBudgetError, BackendError, NotPositiveDefiniteError
+
+    Source: F. Williams, M. Trager, J. Bruna, D. Zorin, Neural Splines, CVPR 2021.
+    """
+    cloud, like = _cloud(points, normals)
+    result = pipeline.reconstruct(cloud, settings or Settings(), monitor)
+    _warn(result.warnings)
+    return replace(result, mesh=_mesh_like(result.mesh, like))
+
+
+def fit(points: Any, normals: Any, settings: Settings | None = None, *, monitor: Monitor | None = None) -> NeuralSpline:
+    """One neural spline f(x) = sum_j k(x, c_j) a_j of an oriented cloud, without a mesh; negative inside.
+
+    f minimizes |f(x_i) - y_i|^2 / n + lambda |f|^2 over x_i -> 0 and x_i +- eps n_i -> +-eps. Parameters and errors are
+    those of `reconstruct`; `settings.cells` is taken to be None. Returns a Field: `evaluate`, `gradient`, `save`.
+    """
+    chosen = settings or Settings(cells=None)
+    if chosen.cells is not None:
+        raise SettingsError("fit makes one spline; use Settings(cells=None), or fit_cells")
+    return _fit(points, normals, chosen, monitor)
+
+
+def fit_cells(
+    points: Any, normals: Any, settings: Settings | None = None, *, monitor: Monitor | None = None
+) -> BlendedField:
+    """The blend F(x) = sum_c w_c(x) f_c(x) / sum_c w_c(x) of local splines of an oriented cloud, without a mesh.
+
+    F is NaN where no cell is, unless `CellSettings(fill_holes=True)`. Parameters and errors are those of `reconstruct`.
+    """
+    chosen = settings or Settings()
+    if not chosen.many:
+        raise SettingsError("fit_cells makes many splines; use Settings(cells=CellSettings()), or fit")
+    return _fit(points, normals, chosen, monitor)
+
+
+def extract_mesh(field: Field, settings: Settings | None = None, *, monitor: Monitor | None = None) -> Mesh:
+    """The zero set of a fitted field as a mesh of numpy arrays, untrimmed.
+
+    settings : of these `grid_size`, `scale` (of the box around the fitted cloud), `dense` and `refine_vertices` matter.
+    """
+    s = settings or Settings()
+    lattice = Lattice.covering(field.box.scaled(s.scale), s.grid_size)
+    compute = field.compute
+    return pipeline.extract(field, lattice, field.world_centers(), s, compute, monitor or Silent())[0].numpy()
+
+
+def load(path: PathLike, *, device: str = AUTO, backend: str = AUTO) -> Field:
+    """The field that `Field.save` wrote to an .npz file; it gives the same values on the same backend.
+
+    Raises CloudError, which names the path, where the file is no saved field; nothing in it is executed.
+    """
+    state = load_arrays(path)
+    try:
+        kind = FIELDS[str(state["kind"])]
+        dtype = {"float64": torch.float64, "float32": torch.float32}[str(state["centers"].dtype)]
+        return kind.from_state(state, resolve(device, backend, dtype))
+    except (KeyError, ValueError, TypeError, RuntimeError, IndexError) as error:
+        raise CloudError(f"{shown(path)}: is not a field that this program saved ({error}); save it again") from error
+
+
+def load_point_cloud(path: PathLike) -> tuple[Any, Any]:
+    """Points [n, 3] and unit normals [n, 3], numpy float64, of a PLY, OBJ or OFF file, cleaned."""
+    cloud, cleaning = point_clouds.load_point_cloud(path)
+    if cleaning.kept < cleaning.read:
+        _warn([f"{cleaning.summary()}; check how the cloud was made"])
+    return cloud.points.numpy(), cloud.normals.numpy()
+
+
+def save_mesh(path: PathLike, mesh: Mesh, *, voxel_size: float | None = None) -> None:
+    """Write a mesh as binary PLY; float32 where that moves no vertex by 0.01 of `voxel_size`, else float64."""
+    meshes.save_mesh(path, mesh.vertices, mesh.normals, mesh.faces, voxel_size=voxel_size)
+
+
+def _cloud(points: Any, normals: Any) -> tuple[OrientedCloud, Any]:
+    x, _ = as_rows(points)
+    n, _ = as_rows(normals, "normals")
+    if len(x) != len(n):
+        raise CloudError(f"{len(x)} points but {len(n)} normals; give one normal for each point")
+    cloud, cleaning = clean(x, n, "the cloud")
+    if cleaning.kept < cleaning.read:
+        _warn([f"{cleaning.summary()}; check how the cloud was made"])
+    return cloud, points
+
+
+def _fit(points: Any, normals: Any, settings: Settings, monitor: Monitor | None) -> Any:
+    cloud, _ = _cloud(points, normals)
+    fitted = pipeline.fit(cloud, settings, monitor)
+    _warn(fitted.warnings)
+    return fitted.field
+
+
+def _mesh_like(mesh: Mesh, like: Any) -> Mesh:
+    if not isinstance(like, torch.Tensor):
+        return mesh.numpy()
+    return Mesh(*(part.to(like.device) for part in (mesh.vertices, mesh.normals, mesh.faces)))
+
+
+def _warn(lines: list[str]) -> None:
+    for line in lines:
+        warnings.warn(line, ReconstructionWarning, stacklevel=3)

@@ -1,0 +1,27 @@
+"""A coarse spline of the whole cloud, which closes the surface where no cell is."""
+
+from __future__ import annotations
+
+import torch
+
+from ..clouds import OrientedCloud
+from ..field.fitting import Centers, fit_spline
+from ..field.kernels import Kernel
+from ..field.products import Compute
+from ..field.solvers import Solver
+from ..field.spline import NeuralSpline
+from ..runtime.monitor import Silent
+
+WEIGHT = 1e-3  # in the blend, everywhere
+POINTS, CENTERS = 20_000, Centers(2000, "blue-noise")
+EPS = 0.004  # of the cloud's diagonal
+REGULARIZATION = 1e-7
+
+
+def fit_background(
+    cloud: OrientedCloud, kernel: Kernel, solver: Solver, compute: Compute, generator: torch.Generator
+) -> NeuralSpline:
+    """One spline of a random subset of the points."""
+    pick = torch.randperm(len(cloud), generator=generator)[:POINTS].to(cloud.points.device)
+    subset = OrientedCloud(cloud.points[pick], cloud.normals[pick])
+    return fit_spline(subset, kernel, EPS * cloud.box.diagonal, CENTERS, solver, compute, generator, Silent()).field

@@ -1,0 +1,160 @@
+"""Batches of cells: equal-sized dense systems, the same code on CPU and GPU."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..field.nystrom import choose_centers
+from ..field.solvers import direct
+from .problem import LARGEST_EPS, FitProblem
+
+ROBUST_CUTOFF = 1.5  # in standard deviations of the surface residuals
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """How closely a cell follows its points.
+
+    regularization: lambda of the ridge. offset_weight: weight of the constraints off the surface against 1
+    for those on it. robust_passes: how often points are reweighted by min(1, 1.5 sigma / |residual|).
+    """
+
+    regularization: float
+    offset_weight: float = 1.0
+    robust_passes: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"regularization {self.regularization:.0e}, offset weight {self.offset_weight:g}, "
+            f"{self.robust_passes} robust passes"
+        )
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """The tripled points of b cells: positions x [b, r, 3], values y [b, r], and how many rows [b] are true.
+
+    Rows run point by point: surface, outside, inside; those past the true number are zero.
+    """
+
+    x: Tensor
+    y: Tensor
+    rows: Tensor
+
+    @classmethod
+    def of(cls, problem: FitProblem, cell: Tensor) -> Constraints:
+        cells, members, place = problem.cells, problem.members, problem.compute.place
+        count = members.counts[cell]
+        most = int(count.max())
+        rank = torch.arange(most, device=cell.device)
+        valid = rank < count[:, None]
+        index = members.point[(members.starts[cell, None] + rank).clamp_max(len(members.point) - 1)]
+        scale = cells.scales[cell]
+        points = (problem.cloud.points[index] - cells.centers[cell, None]) * scale[:, None, None]
+        eps = (problem.eps * scale).clamp_max(LARGEST_EPS)[:, None, None]
+        normals = problem.cloud.normals[index]
+        x = torch.stack([points, points + eps * normals, points - eps * normals], 2) * valid[:, :, None, None]
+        sides = torch.tensor([0.0, 1.0, -1.0], dtype=torch.float64, device=cell.device)
+        y = sides * eps * valid[:, :, None]
+        return cls(place(x.reshape(len(cell), 3 * most, 3)), place(y.reshape(len(cell), 3 * most)), 3 * count)
+
+    def choose_centers(self, problem: FitProblem, draws: Tensor) -> tuple[Tensor, Tensor]:
+        """Centres [b, m, 3] and how many of them [b] are true.
+
+        random: without replacement. blue-noise: one from each of m equal runs of the rows, by `draws` [b, m]; points
+        come in the order of a space-filling curve, so this spreads the centres evenly at the cost of one
+        multiplication. k-means: Lloyd's means.
+        """
+        columns = self.rows.clamp_max(problem.centers.count)
+        chosen = self._choose(problem, columns, draws)
+        centers = self.x.gather(1, chosen[:, :, None].expand(-1, -1, 3)).contiguous()
+        if problem.centers.mode == "k-means":
+            for b, (r, m) in enumerate(zip(self.rows.tolist(), columns.tolist(), strict=True)):
+                means = choose_centers(self.x[b, :r].double(), m, "k-means", problem.generator)
+                centers[b, :m] = problem.compute.place(means)
+        return centers, columns
+
+    def _choose(self, problem: FitProblem, columns: Tensor, draws: Tensor) -> Tensor:
+        """Rows [b, m] to be centres."""
+        x, rows, m = self.x, self.rows, int(columns.max())
+        k = torch.arange(m, device=x.device)
+        if problem.centers.mode == "random":
+            keys = torch.rand(x.shape[:2], generator=problem.generator, dtype=torch.float64).to(x.device)
+            keys.masked_fill_(torch.arange(x.shape[1], device=x.device) >= rows[:, None], 2.0)
+            return keys.argsort(1)[:, :m]
+        stride = (rows / columns)[:, None]
+        chosen = ((k + draws[:, :m]) * stride).floor().long()
+        return torch.where((rows == columns)[:, None], k, chosen).clamp_max(x.shape[1] - 1)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Systems of b cells with up to r constraints and m centres; padding has weight and columns zero.
+
+    K [b, r, m], gram_centers [b, m, m], target y [b, r].
+    """
+
+    cell: Tensor
+    rows: Tensor  # [b], true number of constraints
+    columns: Tensor  # [b], true number of centres
+    centers: Tensor
+    K: Tensor
+    gram_centers: Tensor
+    y: Tensor
+
+    @classmethod
+    def make(cls, problem: FitProblem, cell: Tensor, draws: Tensor) -> Batch:
+        """The systems of some cells [b]; `draws` [cells, centres] of all."""
+        constraints = Constraints.of(problem, cell)
+        centers, columns = constraints.choose_centers(problem, draws[cell.cpu()].to(cell.device))
+        products, kernel = problem.compute.products, problem.kernel
+        K, gram = products.dense(kernel, constraints.x, centers), products.dense(kernel, centers, centers)
+        dead = torch.arange(centers.shape[1], device=cell.device) >= columns[:, None]
+        if bool(dead.any()):
+            K.masked_fill_(dead[:, None, :], 0.0)
+            gram.masked_fill_(dead[:, None, :] | dead[:, :, None], 0.0)
+            gram.diagonal(dim1=-2, dim2=-1).masked_fill_(dead, 1.0)
+        return cls(cell, constraints.rows, columns, centers, K, gram, constraints.y)
+
+    def base_weights(self, offset_weight: float) -> Tensor:
+        """Row weights [b, r] over the number of constraints: 1 on the surface, `offset_weight` off it."""
+        pattern = torch.tensor([1.0, offset_weight, offset_weight], dtype=self.K.dtype, device=self.K.device)
+        weights = pattern.repeat(self.K.shape[1] // 3) / self.rows[:, None]
+        return weights * (torch.arange(self.K.shape[1], device=self.K.device) < self.rows[:, None])
+
+    def solve(self, smoothing: Smoothing, grams: Grams | None = None) -> tuple[Tensor, Tensor]:
+        """(coefficients [b, m], relative jitter [b], NaN where a system cannot be solved).
+
+        `grams` saves the first product where one batch is solved with many smoothings.
+        """
+        base = weights = self.base_weights(smoothing.offset_weight)
+        for remaining in range(smoothing.robust_passes, -1, -1):
+            A = grams.of(smoothing.offset_weight) if grams and weights is base else direct.gram(self.K, weights)
+            A += smoothing.regularization * self.gram_centers
+            rhs = ((weights * self.y)[:, None, :] @ self.K)[:, 0]
+            solution, jitter = direct.solve_spd(A, rhs)
+            if remaining:
+                weights = base * self._robust(solution)
+        return solution, jitter
+
+    def _robust(self, solution: Tensor) -> Tensor:
+        """min(1, cutoff sigma / |residual|) [b, r], sigma from the median residual of the surface rows."""
+        residual = ((self.K @ solution[:, :, None])[:, :, 0] - self.y).abs()
+        surface = residual[:, ::3].clone()
+        surface[3 * torch.arange(surface.shape[1], device=surface.device) >= self.rows[:, None]] = torch.nan
+        sigma = surface.nanmedian(1, keepdim=True).values / 0.6745
+        return (ROBUST_CUTOFF * sigma / residual.clamp_min(1e-300)).clamp_max(1.0)
+
+
+class Grams:
+    """K' W K of a batch for any weight of the offsets: it is linear in that weight."""
+
+    def __init__(self, batch: Batch):
+        self._surface = direct.gram(batch.K, batch.base_weights(0.0))
+        self._offsets = direct.gram(batch.K, batch.base_weights(1.0)) - self._surface
+
+    def of(self, offset_weight: float) -> Tensor:
+        return self._surface + offset_weight * self._offsets

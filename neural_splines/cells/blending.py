@@ -1,0 +1,162 @@
+"""The blend of the cells' splines: one field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from os import PathLike
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..field.contract import Field
+from ..field.kernels import Kernel, kernel_from, kernel_state
+from ..field.products import Compute, Segments
+from ..field.spline import NeuralSpline
+from ..files.arrays import save_arrays
+from ..geometry import Box
+from ..runtime.arrays import as_rows
+from ..runtime.devices import halving, moved, pieces
+from .partition import Cells
+
+NEGLIGIBLE = 1e-4  # shares of a blend below this are left out: they move the surface by less than rounding shows
+
+
+@dataclass(frozen=True)
+class BlendedField:
+    """F(x) = sum_c w_c(x) f_c(x) / sum_c w_c(x) over the cells within whose reach x lies; NaN where there is none.
+
+    f_c = scale_c^-1 sum_j k(x_c, centers_j) coefficients_j with j in offsets[c]:offsets[c + 1] and
+    x_c = scale_c (x - center_c): the models of all cells, one after another.
+    background: a field that takes part everywhere with the constant weight `background_weight`.
+    """
+
+    cells: Cells
+    kernel: Kernel
+    centers: Tensor
+    coefficients: Tensor
+    offsets: Tensor
+    compute: Compute
+    box: Box
+    background: Field | None = None
+    background_weight: float = 0.0
+
+    kind = "blend"
+
+    def __repr__(self) -> str:
+        background = ", with a background" if self.background else ""
+        return (
+            f"BlendedField({len(self.cells)} cells, {len(self.centers)} centres, {self.kernel.name}"
+            f"{background}, {self.compute.summary})"
+        )
+
+    def on(self, device: torch.device) -> BlendedField:
+        """The same field, evaluated on that device."""
+        background = self.background and self.background.on(device)
+        return moved(
+            self, device, cells=moved(self.cells, device), compute=self.compute.on(device), background=background
+        )
+
+    def evaluate(self, points):
+        """Values [n], float64, world units, at points [n, 3], world units: numpy or torch, as the points are."""
+        x, back = as_rows(points)
+        return back(torch.cat(halving(lambda chunk: self._blend(chunk, False)[0], self._chunks(x))))
+
+    def gradient(self, points):
+        """Values [n] and gradients [n, 3], float64, at points [n, 3]: numpy or torch, as the points are."""
+        x, back = as_rows(points)
+        values, slopes = zip(*halving(lambda chunk: self._blend(chunk, True), self._chunks(x)), strict=True)
+        return back(torch.cat(values)), back(torch.cat(slopes))
+
+    def world_centers(self) -> Tensor:
+        """The Nyström centres [m, 3] of all cells in world units."""
+        cell = torch.repeat_interleave(self.offsets.diff())
+        return self.centers.double() / self.cells.scales[cell, None] + self.cells.centers[cell]
+
+    def state(self) -> dict[str, Any]:
+        """What `from_state` makes the same field of: arrays, numbers and text by name."""
+        background = self.background.state() if isinstance(self.background, NeuralSpline) else {}
+        return {
+            "kind": self.kind,
+            **kernel_state(self.kernel),
+            **{f"cells.{f.name}": getattr(self.cells, f.name) for f in fields(self.cells)},
+            "centers": self.centers,
+            "coefficients": self.coefficients,
+            "offsets": self.offsets,
+            "box": torch.stack([self.box.lower, self.box.upper]),
+            "background_weight": self.background_weight,
+            **{f"background.{name}": value for name, value in background.items()},
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, np.ndarray], compute: Compute) -> BlendedField:
+        """The field of a `state`, evaluated as `compute` says. KeyError and ValueError where it is none."""
+        cells = Cells(*(torch.from_numpy(state[f"cells.{f.name}"]).to(compute.device) for f in fields(Cells)))
+        offsets = torch.from_numpy(state["offsets"]).to(compute.device).reshape(len(cells) + 1)
+        centers = torch.from_numpy(state["centers"]).reshape(int(offsets[-1]), 3)
+        prefix = "background."
+        background = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+        return cls(
+            cells,
+            kernel_from(state),
+            compute.place(centers),
+            compute.place(torch.from_numpy(state["coefficients"]).reshape(len(centers))),
+            offsets,
+            compute,
+            Box(*torch.from_numpy(state["box"]).reshape(2, 3)),
+            NeuralSpline.from_state(background, compute) if background else None,
+            float(state["background_weight"]),
+        )
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the field to one .npz file, which `neural_splines.load` reads."""
+        save_arrays(path, **self.state())
+
+    def _chunks(self, points: Tensor):
+        return pieces(points.to(self.compute.device).double())
+
+    def _blend(self, points: Tensor, with_gradient: bool) -> tuple[Tensor, Tensor | None]:
+        n = len(points)
+        point, cell = self.cells.containing(points)
+        weight = self.cells.weights(points[point], cell)
+        keep = weight > NEGLIGIBLE * _sum_by(point, weight, n)[point]
+        point, cell, weight = point[keep], cell[keep], weight[keep]
+        value, slope = self._models(points, point, cell, with_gradient)
+        total, blended = _sum_by(point, weight, n), _sum_by(point, weight * value, n)
+        if self.background is not None:
+            far, far_slope = (
+                self.background.gradient(points) if with_gradient else (self.background.evaluate(points), 0)
+            )
+            total = total + self.background_weight
+            blended = blended + self.background_weight * far
+        field = blended / total  # 0 / 0 = NaN where no cell is
+        if not with_gradient:
+            return field, None
+        weight_slope = self.cells.weight_slopes(points[point], cell)
+        blended_slope = _sum_by(point, weight[:, None] * slope + value[:, None] * weight_slope, n)
+        if self.background is not None:
+            blended_slope = blended_slope + self.background_weight * far_slope
+        return field, (blended_slope - field[:, None] * _sum_by(point, weight_slope, n)) / total[:, None]
+
+    def _models(self, points: Tensor, point: Tensor, cell: Tensor, with_gradient: bool):
+        """World values [k] and slopes [k, 3] of the cells' own splines at the pairs (point, cell)."""
+        order = cell.argsort(stable=True)
+        c = cell[order]
+        scale = self.cells.scales[c]
+        x = ((points[point[order]] - self.cells.centers[c]) * scale[:, None]).to(self.compute.dtype)
+        rows = torch.zeros(len(self.cells) + 1, dtype=torch.int64, device=c.device)
+        rows[1:] = torch.bincount(c, minlength=len(self.cells)).cumsum(0)
+        product = self.compute.products.gradient if with_gradient else self.compute.products.apply
+        found = product(self.kernel, x, self.centers, self.coefficients, Segments(rows, self.offsets))
+        value, slope = found if with_gradient else (found, None)
+        back = torch.empty_like(order)
+        back[order] = torch.arange(len(order), device=order.device)
+        value = (value.double() / scale)[back]
+        return value, slope.double()[back] if with_gradient else None
+
+
+def _sum_by(group: Tensor, values: Tensor, n: int) -> Tensor:
+    """Sums [n, ...] of values whose groups [k] are sorted; in order, so that GPUs give the same bits each time."""
+    lengths = torch.bincount(group, minlength=n)
+    return torch.segment_reduce(values, "sum", lengths=lengths, axis=0, unsafe=True)

@@ -1,0 +1,170 @@
+"""From a cloud to a blended field: cells, the smoothing that suits them, their splines, a background."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..clouds import OrientedCloud
+from ..field.contract import Field
+from ..field.fitting import Centers
+from ..field.kernels import Kernel
+from ..field.products import Compute
+from ..field.solvers.falkon import Falkon
+from ..geometry import Box, morton_order, offset_triples
+from ..runtime.monitor import Monitor
+from ..settings import AUTO, CellSettings, Settings
+from . import background
+from .advice import eps_lines, failure_lines, model_lines
+from .batches import Smoothing
+from .blending import BlendedField
+from .budget import check_cells
+from .members import Members
+from .models import CellModels, fit_cells
+from .partition import Cells, adaptive_cells, uniform_cells
+from .problem import LARGEST_EPS, FitProblem
+from .smoothing import choose_smoothing
+
+SMALL_CELLS, LARGE_CELLS = 200, 400  # points of an adaptive cell at most, for clean and for noisy clouds
+AUTO_CENTERS = 300  # of a cell; 500 gain 3 % in accuracy for twice the time
+
+
+@dataclass(frozen=True)
+class CellsFit:
+    """A blended field, its constraints (positions [3n, 3], values [3n], world units), and how its cells were solved."""
+
+    field: BlendedField
+    positions: Tensor
+    values: Tensor
+    cells: Cells
+    models: CellModels
+    smoothing: Smoothing
+    chosen: str
+    warnings: list[str]
+
+    def __repr__(self) -> str:
+        return f"CellsFit({self.summary()})"
+
+    def summary(self) -> str:
+        parts = [f"{len(self.cells)} cells, {len(self.models.centers)} centres, {self.chosen or self.smoothing}"]
+        if self.models.largest_jitter:
+            parts.append(f"jitter up to {self.models.largest_jitter:.0e}")
+        if self.models.retried:
+            parts.append(f"{self.models.retried} cells fitted with more regularization")
+        if self.models.failed:
+            parts.append(f"{len(self.models.failed)} cells failed")
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True)
+class BlendPlan:
+    """What a blend is to be made of: a cloud in the order of a space-filling curve, and how to share it out."""
+
+    cloud: OrientedCloud
+    box: Box
+    kernel: Kernel
+    eps: float
+    settings: Settings
+    options: CellSettings
+    compute: Compute
+    generator: torch.Generator
+
+    @classmethod
+    def of(
+        cls, cloud: OrientedCloud, box: Box, kernel: Kernel, eps: float, settings: Settings, compute: Compute,
+        generator: torch.Generator,
+    ) -> BlendPlan:  # fmt: skip
+        points, normals = cloud.points.to(compute.device), cloud.normals.to(compute.device)
+        order = morton_order(box, points)
+        cloud = OrientedCloud(points[order], normals[order])
+        options = settings.cells or CellSettings()
+        return cls(cloud, box, kernel, eps, settings, options, compute, generator)
+
+    def problem(self, points_per_cell: int) -> FitProblem:
+        """The cells and what each is fitted to; `points_per_cell` matters to adaptive cells alone."""
+        cells = self._cells(points_per_cell)
+        members = Members.of(cells, self.cloud.points)
+        largest = 3 * int(members.counts.max())
+        centers = Centers(self._center_count(largest), self.settings.nystrom_mode)
+        check_cells(largest, centers.count, len(cells), self.compute)
+        offsets = cells.padding + (LARGEST_EPS / cells.scales).clamp_max(self.eps)  # so far out constraints may lie
+        kernel = self.kernel.covering(cells.model_radius(cells.reach.maximum(offsets)), cells.model_radius(offsets))
+        return FitProblem(self.cloud, cells, members, kernel, self.compute, self.eps, centers, self.generator)
+
+    def _cells(self, points_per_cell: int) -> Cells:
+        o, points, blend = self.options, self.cloud.points, self.options.weight_type == "trilinear"
+        if o.cells_per_axis == AUTO:
+            return adaptive_cells(self.box, points, points_per_cell, o.overlap, o.min_pts_per_cell, blend)
+        return uniform_cells(self.box, points, o.cells_per_axis, o.overlap, o.min_pts_per_cell, blend)
+
+    def _center_count(self, constraints: int) -> int:
+        """The most centres of a cell whose largest has so many constraints."""
+        asked = self.settings.num_nystrom_samples
+        if asked == AUTO:
+            return min(constraints, AUTO_CENTERS)
+        return constraints if asked < 0 else min(constraints, asked)
+
+
+def fit_blend(plan: BlendPlan, monitor: Monitor) -> CellsFit:
+    """Share the points out to cells of the box, fit each, and blend."""
+    problem, smoothing, chosen = choose(plan, monitor)
+    monitor.phase("fit")
+    models = fit_cells(problem, smoothing, monitor)
+    far = fit_far(plan, problem.kernel, monitor)
+    field = blend(problem, models, far)
+    cells, dtype = problem.cells, plan.compute.dtype
+    warnings = model_lines(models, cells, dtype)
+    warnings += eps_lines(plan.eps, cells) if plan.settings.eps != AUTO else []
+    warnings += failure_lines(models, cells)
+    constraints = offset_triples(plan.cloud.points, plan.cloud.normals, plan.eps)
+    return CellsFit(field, *constraints, cells, models, smoothing, chosen, warnings)
+
+
+def choose(plan: BlendPlan, monitor: Monitor) -> tuple[FitProblem, Smoothing, str]:
+    """The cells and their smoothing, as asked for or as held-out points choose, and what to say about the choice."""
+    asked = plan.options.points_per_cell
+    problem = plan.problem(SMALL_CELLS if asked == AUTO else asked)
+    s = plan.settings
+    if s.regularization != AUTO:
+        offset_weight = 1.0 if s.offset_weight == AUTO else s.offset_weight
+        return (
+            problem,
+            Smoothing(s.regularization, offset_weight, 0 if s.robust_passes == AUTO else s.robust_passes),
+            "",
+        )
+    monitor.phase("smoothing")
+    choice = choose_smoothing(problem, plan.generator)
+    if plan.options.adaptive and asked == AUTO and choice.is_strong:
+        # Noise averages out over more points; clean detail never asks for larger cells.
+        other = plan.problem(LARGE_CELLS)
+        other_choice = choose_smoothing(other, plan.generator)
+        if other_choice.score < choice.score:
+            problem, choice = other, other_choice
+    return problem, choice.smoothing, choice.summary()
+
+
+def fit_far(plan: BlendPlan, kernel: Kernel, monitor: Monitor) -> Field | None:
+    """The background, where holes are to be closed."""
+    if not plan.options.fill_holes:
+        return None
+    monitor.phase("background")
+    s = plan.settings
+    solver = Falkon(background.REGULARIZATION, s.cg_max_iters, s.cg_stop_thresh)
+    return background.fit_background(plan.cloud, kernel, solver, plan.compute, plan.generator)
+
+
+def blend(problem: FitProblem, models: CellModels, far: Field | None) -> BlendedField:
+    """One field of the models of all cells, and of a background where there is one."""
+    return BlendedField(
+        problem.cells,
+        problem.kernel,
+        models.centers,
+        models.coefficients,
+        models.offsets,
+        problem.compute,
+        problem.cloud.box,
+        background=far,
+        background_weight=background.WEIGHT,
+    )

@@ -1,0 +1,30 @@
+"""Which points each cell is fitted to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .partition import Cells
+
+
+@dataclass(frozen=True)
+class Members:
+    """The points within the padding of every cell, in one list: point[starts[c]:starts[c] + counts[c]]."""
+
+    point: Tensor
+    starts: Tensor
+    counts: Tensor
+
+    @classmethod
+    def of(cls, cells: Cells, points: Tensor) -> Members:
+        point, cell = cells.members(points)
+        return cls.grouped(point, cell, len(cells))
+
+    @classmethod
+    def grouped(cls, point: Tensor, cell: Tensor, cells: int) -> Members:
+        order = cell.argsort(stable=True)
+        counts = torch.bincount(cell, minlength=cells)
+        return cls(point[order], counts.cumsum(0) - counts, counts)

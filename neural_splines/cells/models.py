@@ -1,0 +1,98 @@
+"""The splines of all cells, fitted batch by batch."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ..runtime.monitor import Monitor
+from .batches import Batch, Smoothing
+from .problem import FitProblem
+
+logger = logging.getLogger(__name__)
+
+COARSER = (1.0, 1e2, 1e4)  # factors on the regularization, tried in turn where a cell cannot be solved
+
+
+@dataclass(frozen=True)
+class CellModels:
+    """Centres [k, 3] (model space of their cell) and coefficients [k] of all cells; cell c owns offsets[c:c + 2].
+
+    failed: (cell, reason) of those that could not be solved; they have no centres. retried: how many
+    needed more regularization than asked for. largest_jitter: relative, over all cells.
+    """
+
+    centers: Tensor
+    coefficients: Tensor
+    offsets: Tensor
+    failed: list[tuple[int, str]]
+    retried: int
+    largest_jitter: float
+
+
+def fit_cells(problem: FitProblem, smoothing: Smoothing, monitor: Monitor) -> CellModels:
+    """Fit every cell; one that cannot be solved is retried with more regularization, then reported."""
+    store = _Store(problem, monitor)
+
+    def fit(part: FitProblem, cell: Tensor, draws: Tensor) -> None:
+        batch = Batch.make(part, cell, draws)
+        store.put(batch, *_solve(batch, smoothing))
+
+    problem.spread(fit)
+    return store.models(f"not positive definite even with regularization {smoothing.regularization * COARSER[-1]:.0e}")
+
+
+def _solve(batch: Batch, smoothing: Smoothing) -> tuple[Tensor, Tensor, Tensor]:
+    """Coefficients [b, m], relative jitter [b], and how often [b] the regularization had to be raised."""
+    solution, jitter = batch.solve(smoothing)
+    attempts = torch.zeros_like(jitter, dtype=torch.int64)
+    for attempt, factor in enumerate(COARSER[1:], 1):
+        bad = jitter.isnan()
+        if not bool(bad.any()):
+            break
+        again, again_jitter = batch.solve(replace(smoothing, regularization=smoothing.regularization * factor))
+        solution[bad], jitter[bad], attempts[bad] = again[bad], again_jitter[bad], attempt
+    return solution, jitter, attempts
+
+
+class _Store:
+    """The models of all cells while they are being fitted, by threads of several devices."""
+
+    def __init__(self, problem: FitProblem, monitor: Monitor):
+        self.total, self.monitor = len(problem.cells), monitor
+        device, dtype = problem.compute.device, problem.compute.dtype
+        columns = (3 * problem.members.counts).clamp_max(problem.centers.count)
+        self.offsets = torch.zeros(self.total + 1, dtype=torch.int64, device=device)
+        self.offsets[1:] = columns.cumsum(0)
+        self.centers = torch.zeros(int(self.offsets[-1]), 3, dtype=dtype, device=device)
+        self.coefficients = torch.zeros(len(self.centers), dtype=dtype, device=device)
+        self.jitters = torch.full((self.total,), torch.nan, device=device)
+        self.attempts = torch.zeros(self.total, dtype=torch.int64, device=device)
+        self.done, self.lock = 0, threading.Lock()
+
+    def put(self, batch: Batch, solution: Tensor, jitter: Tensor, attempts: Tensor) -> None:
+        """Take in the models of a batch, which own places that no other batch writes to."""
+        device = self.offsets.device
+        slot = torch.arange(batch.centers.shape[1], device=device)
+        live = slot.to(jitter.device) < batch.columns[:, None]
+        cell = batch.cell.to(device)
+        where = (self.offsets[cell, None] + slot)[live.to(device)]
+        self.centers[where], self.coefficients[where] = batch.centers[live].to(device), solution[live].to(device)
+        self.jitters[cell], self.attempts[cell] = jitter.to(self.jitters), attempts.to(device)
+        with self.lock:
+            self.done += len(cell)
+            self.monitor.progress(self.done, self.total)
+        logger.debug(
+            "cells %d of %d: batch of %d with up to %d constraints and %d centres",
+            self.done, self.total, len(cell), batch.K.shape[1], batch.K.shape[2],
+        )  # fmt: skip
+
+    def models(self, failure: str) -> CellModels:
+        failed = [(int(c), failure) for c in self.jitters.isnan().nonzero()[:, 0]]
+        retried = int(((self.attempts > 0) & ~self.jitters.isnan()).sum())
+        largest = float(self.jitters.nan_to_num(nan=0.0).max()) if self.total else 0.0
+        return CellModels(self.centers, self.coefficients, self.offsets, failed, retried, largest)

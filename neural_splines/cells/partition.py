@@ -1,0 +1,199 @@
+"""Cells: boxes that share out the points, and smooth weights that share out space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from ..errors import CloudError
+from ..geometry import MORTON_BITS, Box, bounding_cube, linear_ids, morton_codes, morton_coordinates, ranks
+from ..neighbours import Neighbours
+
+MAX_BUCKETS_PER_SIDE = 128
+PADDING_HALVINGS = 3
+REACH_WEIGHT = 1e-6
+REACH_SPACINGS = 1.5  # of the distance to the 6th neighbour: random samples of a surface leave gaps of that radius
+MAX_REACH = 1.0  # of the cell's side
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Boxes [c, 3] that tile occupied space, with three margins [c] beyond their walls.
+
+    padding: points so far outside take part in the cell's fit. ramp: the cell's weight rises from 0 to 1
+    between so far outside and so far inside its walls, smoothly. reach: so far outside the cell's spline
+    still speaks, with a tiny weight, where no other does: it carries the surface across a cell that it
+    only clips, where no sample happens to lie.
+    """
+
+    lower: Tensor
+    upper: Tensor
+    padding: Tensor
+    ramp: Tensor
+    reach: Tensor
+
+    def __len__(self) -> int:
+        return len(self.lower)
+
+    def subset(self, index: Tensor) -> Cells:
+        return Cells(*(t[index] for t in (self.lower, self.upper, self.padding, self.ramp, self.reach)))
+
+    @property
+    def outer_lower(self) -> Tensor:
+        return self.lower - self.reach[:, None]
+
+    @property
+    def outer_upper(self) -> Tensor:
+        return self.upper + self.reach[:, None]
+
+    @property
+    def centers(self) -> Tensor:
+        return 0.5 * (self.lower + self.upper)
+
+    @property
+    def scales(self) -> Tensor:
+        """World to model: the longest side of the padded box becomes 1, less where the reach needs it.
+
+        Nothing within reach is then farther than 1 from the origin, so that the kernels' shortest
+        polynomials serve.
+        """
+        reach = (self.upper - self.lower + 2.0 * self.reach[:, None]).norm(dim=1)
+        return 1.0 / ((self.upper - self.lower).amax(1) + 2.0 * self.padding).maximum(0.5 * reach)
+
+    def model_radius(self, margin: Tensor) -> float:
+        """No point within these margins of a cell is farther from the origin of its model space."""
+        diagonal = (self.upper - self.lower + 2.0 * margin[:, None]).norm(dim=1)
+        return float((0.5 * diagonal * self.scales).max())
+
+    @cached_property
+    def _buckets(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """A uniform grid of buckets, each with the list of outer boxes that touch it (compressed rows)."""
+        low, high = self.outer_lower, self.outer_upper
+        origin, span = low.amin(0), high.amax(0) - low.amin(0)
+        side = max(float((high - low).amin()), float(span.max()) / MAX_BUCKETS_PER_SIDE)
+        shape = (span / side).floor().long() + 1
+        first = ((low - origin) / side).floor().long()
+        counts = ((high - origin) / side).floor().long().minimum(shape - 1) - first + 1
+        cell = torch.repeat_interleave(torch.arange(len(self), device=low.device), counts.prod(1))
+        rank = ranks(counts.prod(1))
+        c, f = counts[cell], first[cell]
+        index = f + torch.stack([rank // (c[:, 1] * c[:, 2]), rank // c[:, 2] % c[:, 1], rank % c[:, 2]], 1)
+        bucket, order = linear_ids(index, shape).sort(stable=True)
+        starts = torch.searchsorted(bucket, torch.arange(int(shape.prod()) + 1, device=low.device))
+        return origin, torch.tensor(side, dtype=low.dtype), shape, starts, cell[order]
+
+    def containing(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """All pairs (point, cell) of points [n, 3] strictly within reach, ordered by point, then cell."""
+        origin, side, shape, starts, members = self._buckets
+        index = ((points - origin) / side).floor().long()
+        inside = ((index >= 0) & (index < shape)).all(1)
+        bucket = linear_ids(index.clamp_min(0).minimum(shape - 1), shape)
+        counts = (starts[bucket + 1] - starts[bucket]) * inside
+        point = torch.repeat_interleave(torch.arange(len(points), device=points.device), counts)
+        cell = members[starts[bucket[point]] + ranks(counts)]
+        x = points[point]
+        keep = ((x > self.outer_lower[cell]) & (x < self.outer_upper[cell])).all(1)
+        return point[keep], cell[keep]
+
+    def members(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """The pairs (point, cell) of points within the padding: what each cell is fitted to."""
+        point, cell = self.containing(points)
+        keep = self._depth(points[point], cell, self.padding)[0].amin(1) > 0.0
+        return point[keep], cell[keep]
+
+    def weights(self, points: Tensor, cell: Tensor) -> Tensor:
+        """Unnormalised weights [k] of the cells [k] at points [k, 3] within their reach."""
+        return self._bump(points, cell, self.ramp)[0] + REACH_WEIGHT * self._bump(points, cell, self.reach)[0]
+
+    def weight_slopes(self, points: Tensor, cell: Tensor) -> Tensor:
+        """Their gradients [k, 3]."""
+        near, far = (self._bump(points, cell, margin, slopes=True)[1] for margin in (self.ramp, self.reach))
+        return near + REACH_WEIGHT * far
+
+    def _depth(self, points: Tensor, cell: Tensor, margin: Tensor) -> tuple[Tensor, Tensor]:
+        """Per axis [k, 3]: how deep inside the box with this margin, and the direction in which that grows."""
+        below = points - (self.lower - margin[:, None])[cell]
+        above = (self.upper + margin[:, None])[cell] - points
+        return below.minimum(above), torch.where(below <= above, 1.0, -1.0).to(points)
+
+    def _bump(self, points: Tensor, cell: Tensor, margin: Tensor, slopes: bool = False) -> tuple[Tensor, Tensor | None]:
+        """Product over the axes of smoothstep(depth / (2 margin)); steps at the walls where the margin is 0."""
+        depth, direction = self._depth(points, cell, margin)
+        width = 2.0 * margin[cell, None].clamp_min(1e-300)
+        t = (depth / width).clamp_(0.0, 1.0)
+        w0, w1, w2 = (t * t * (3.0 - 2.0 * t)).unbind(1)
+        if not slopes:
+            return w0 * w1 * w2, None
+        slope = 6.0 * t * (1.0 - t) / width * direction
+        return w0 * w1 * w2, slope * torch.stack([w1 * w2, w0 * w2, w0 * w1], 1)
+
+
+def uniform_cells(
+    box: Box, points: Tensor, per_axis: int, overlap: float, min_points: int, blend: bool = True
+) -> Cells:
+    """`per_axis`^3 equal cells of the box; those with fewer than max(1, min_points) points are left out.
+
+    Neighbours overlap by `overlap` times the shortest side of a cell.
+    """
+    lower, size = box.lower.to(points.device), (box.sides / per_axis).to(points.device)
+    index = ((points - lower) / size).floor().long().clamp(0, per_axis - 1)
+    shape = torch.full((3,), per_axis, device=points.device)
+    ids, counts = torch.unique(linear_ids(index, shape), return_counts=True)
+    ids = ids[counts >= max(1, min_points)]
+    index = torch.stack([ids // per_axis**2, ids // per_axis % per_axis, ids % per_axis], 1)
+    corner = lower + index * size
+    padding = torch.full((len(ids),), 0.5 * overlap * float(size.min()), dtype=torch.float64, device=points.device)
+    return _with_margins(corner, corner + size, padding, points, blend)
+
+
+def adaptive_cells(
+    box: Box, points: Tensor, max_points: int, overlap: float, min_points: int, blend: bool = True
+) -> Cells:
+    """Leaves of an octree over the cube around the box: nodes are split until they hold at most `max_points`.
+
+    Built from sorted Morton codes, level by level, without a loop over nodes. A leaf overlaps others by
+    `overlap` times its side, less where that would take in more than `max_points` beside its own.
+    """
+    origin, side = bounding_cube(box)
+    origin = origin.to(points.device)
+    codes = morton_codes(box, points).sort().values
+    lowers, sizes = [], []
+    open_points = torch.ones_like(codes, dtype=torch.bool)
+    for level in range(MORTON_BITS + 1):
+        codes = codes[open_points]
+        node, counts = torch.unique_consecutive(codes >> 3 * (MORTON_BITS - level), return_counts=True)
+        leaf = counts <= max_points if level < MORTON_BITS else torch.ones_like(counts, dtype=torch.bool)
+        size = side / 2**level
+        kept = node[leaf & (counts >= max(1, min_points))]
+        lowers.append(origin + morton_coordinates(kept).double() * size)
+        sizes.append(torch.full((len(kept),), size, dtype=torch.float64, device=points.device))
+        if bool(leaf.all()):
+            break
+        open_points = torch.repeat_interleave(~leaf, counts)
+    lower, size = torch.cat(lowers), torch.cat(sizes)
+    padding = 0.5 * overlap * size
+    for _ in range(PADDING_HALVINGS):
+        counts = torch.bincount(
+            Cells(lower, lower + size[:, None], padding, padding, padding).members(points)[1], minlength=len(lower)
+        )
+        padding = torch.where(counts > 2 * max_points, 0.5 * padding, padding)
+    return _with_margins(lower, lower + size[:, None], padding, points, blend)
+
+
+def _with_margins(lower: Tensor, upper: Tensor, padding: Tensor, points: Tensor, blend: bool) -> Cells:
+    if not len(lower):
+        raise CloudError("no cell holds enough points; lower --min-pts-per-cell")
+    ramp = padding if blend else torch.zeros_like(padding)
+    reach = (REACH_SPACINGS * _spacing(lower, upper, points)).minimum(MAX_REACH * (upper - lower).amax(1))
+    reach = reach.maximum(padding)
+    return Cells(lower, upper, padding, ramp, reach)
+
+
+def _spacing(lower: Tensor, upper: Tensor, points: Tensor) -> Tensor:
+    """The distance of points from their 6th neighbour, at the point closest to the middle of each cell."""
+    cloud = Neighbours(points)
+    middle = cloud.query(0.5 * (lower + upper))[1]
+    return cloud.spacing(points[middle])

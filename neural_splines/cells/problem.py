@@ -1,0 +1,86 @@
+"""What the systems of all cells are made from, and their division into batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ..clouds import OrientedCloud
+from ..field.fitting import Centers
+from ..field.kernels import Kernel
+from ..field.products import Compute
+from ..runtime.devices import halving, moved, spread
+from .members import Members
+from .partition import Cells
+
+CPU_BATCH_BYTES = 48 << 20  # of K_nm: a few cells, so that a batch's matrices stay near the caches
+GPU_BATCH_BYTES = 4 << 30
+GPU_SHARE = 12  # of the GPU's memory: a batch takes several times the bytes of its K_nm
+LARGEST_EPS = 0.25  # of a padded cell's side: farther off, the constraints would say nothing about the surface
+
+
+@dataclass(frozen=True)
+class FitProblem:
+    """The points of every cell and how each is fitted.
+
+    eps: in world units, less in tiny cells. centers: the most of a cell, and how they are chosen.
+    """
+
+    cloud: OrientedCloud
+    cells: Cells
+    members: Members
+    kernel: Kernel
+    compute: Compute
+    eps: float
+    centers: Centers
+    generator: torch.Generator
+
+    def on(self, device: torch.device) -> FitProblem:
+        """The same with everything on that device."""
+        return replace(
+            self,
+            cloud=moved(self.cloud, device),
+            cells=moved(self.cells, device),
+            members=moved(self.members, device),
+            compute=self.compute.on(device),
+        )
+
+    def spread(self, work: Callable[[FitProblem, Tensor, Tensor], None]) -> None:
+        """work(problem, cells [b], draws [cells, centres]) for batches of cells of similar size.
+
+        The largest system of a batch sets its padding. Several devices take the batches in turn, each with the
+        problem on it. A batch that does not fit into a GPU's memory is worked on in halves. draws: numbers in [0, 1)
+        for the choice of each cell's centres, the same however the cells are dealt out.
+        """
+        draws = torch.rand(len(self.cells), self.centers.count, generator=self.generator, dtype=torch.float64)
+        # where every batch draws random numbers, they must do so in order
+        devices = self.compute.devices if self.centers.mode == "blue-noise" else self.compute.devices[:1]
+        problems = {device: self.on(device) if len(devices) > 1 else self for device in devices}
+
+        def work_on(device: torch.device, cell: Tensor) -> None:
+            halving(lambda half: work(problems[device], half, draws), [cell.to(device)])
+
+        spread(devices, work_on, self._parts())
+
+    def _parts(self) -> Iterator[Tensor]:
+        """The cells [b] of every batch, by their counts of points."""
+        counts = self.members.counts
+        order = counts.argsort(stable=True)
+        sizes = counts[order].tolist()
+        budget = CPU_BATCH_BYTES
+        if self.compute.device.type == "cuda":
+            total = torch.cuda.get_device_properties(self.compute.device).total_memory
+            budget = min(GPU_BATCH_BYTES, total // GPU_SHARE)
+        start = 0
+        while start < len(sizes):
+            stop = start + 1
+            while stop < len(sizes) and (stop + 1 - start) * self._bytes(sizes[stop]) <= budget:
+                stop += 1
+            yield order[start:stop]
+            start = stop
+
+    def _bytes(self, count: int) -> int:
+        return 3 * count * (min(3 * count, self.centers.count) + 8) * self.compute.dtype.itemsize

@@ -1,0 +1,1 @@
+"""What users type and see: arguments, progress, warnings, errors, exit codes, and the commands themselves."""

@@ -1,0 +1,245 @@
+"""Arguments that the scripts share, and the settings that they mean."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import fields
+
+from ..settings import (
+    ADAPTIVE_VARIANCE,
+    AUTO,
+    BACKENDS,
+    DEPENDS,
+    DTYPES,
+    FILLED_MIN_COMPONENT,
+    KERNELS,
+    NYSTROM_MODES,
+    OUTER_LAYER_VARIANCE,
+    REGULARIZATION,
+    SOLVERS,
+    WEIGHT_TYPES,
+    CellSettings,
+    Settings,
+)
+
+
+def number_or(kind, name: str, *words: str):
+    """An argument type: `kind`, or one of some words."""
+
+    def parse(text: str):
+        if text in words:
+            return text
+        try:
+            return kind(text)
+        except (ValueError, OverflowError):
+            raise argparse.ArgumentTypeError(f"expected {' or '.join([name, *words])}, got {text!r}") from None
+
+    return parse
+
+
+class Parser(argparse.ArgumentParser):
+    """One line and exit code 2 for a wrong argument, like every other error."""
+
+    def error(self, message: str):
+        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def parser(prog: str, description: str) -> Parser:
+    return Parser(prog=prog, description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
+def add_cloud_arguments(p: argparse.ArgumentParser, centers: str) -> None:
+    p.add_argument("input_point_cloud", metavar="INPUT_POINT_CLOUD", help="PLY file of points with normals")
+    p.add_argument(
+        "eps",
+        metavar="EPS",
+        type=number_or(float, "a length", AUTO),
+        help="finite-difference offset along the normals, in the units of the cloud; auto chooses it",
+    )
+    p.add_argument(
+        "num_nystrom_samples", metavar="NUM_NYSTROM_SAMPLES", type=number_or(int, "a number", AUTO), help=centers
+    )
+    p.add_argument(
+        "grid_size", metavar="GRID_SIZE", type=int, help="voxels along the longest side of the scaled bounding box"
+    )
+
+
+def add_shared_options(p: argparse.ArgumentParser) -> None:
+    """The options of fit.py, all of which fit-grid.py takes too."""
+    d, shown = Settings, " (default: %(default)s)"
+    fit = p.add_argument_group("fit")
+    fit.add_argument("--kernel", choices=KERNELS, default=d.kernel, help="kernel of the spline" + shown)
+    fit.add_argument(
+        "--outer-layer-variance",
+        type=float,
+        default=DEPENDS,
+        metavar="V",
+        help="variance of the outer layer's weights in the neural-spline kernel "
+        f"(default: {OUTER_LAYER_VARIANCE}; with adaptive cells {ADAPTIVE_VARIANCE})",
+    )
+    fit.add_argument(
+        "--nystrom-mode", choices=NYSTROM_MODES, default=d.nystrom_mode, help="how centres are chosen" + shown
+    )
+    fit.add_argument(
+        "--voxel-downsample-threshold",
+        type=int,
+        default=d.voxel_downsample_threshold,
+        metavar="POINTS",
+        help="above so many points, points and normals are averaged within voxels" + shown,
+    )
+    fit.add_argument(
+        "--cg-max-iters", type=int, default=d.cg_max_iters, metavar="N", help="conjugate gradient iterations" + shown
+    )
+    fit.add_argument(
+        "--cg-stop-thresh",
+        type=float,
+        default=d.cg_stop_thresh,
+        metavar="R",
+        help="stop at this residual relative to the right-hand side" + shown,
+    )
+    fit.add_argument("--seed", type=int, default=None, metavar="N", help="random seed (default: random, and printed)")
+
+    surface = p.add_argument_group("surface")
+    surface.add_argument(
+        "--scale", type=float, default=d.scale, help="diameter of the box over that of the cloud's box" + shown
+    )
+    surface.add_argument("--dense", action="store_true", help="evaluate the whole grid, not only near the surface")
+    surface.add_argument(
+        "--no-refine-vertices",
+        dest="refine_vertices",
+        action="store_false",
+        help="leave vertices where linear interpolation puts them, instead of on the exact zero set",
+    )
+    surface.add_argument(
+        "--trim",
+        type=number_or(float, "a number", AUTO, "none"),
+        default=DEPENDS,
+        metavar="VOXELS",
+        help="drop faces farther from the input than so many voxel diagonals; auto: cut an open surface back to its "
+        "data by the local spacing of the points; none: keep all (default: none; with adaptive cells auto)",
+    )
+    surface.add_argument(
+        "--min-component",
+        type=float,
+        default=DEPENDS,
+        metavar="FRACTION",
+        help="drop components with fewer faces than this fraction of the largest one's (default: 0; with "
+        f"--fill-holes {FILLED_MIN_COMPONENT})",
+    )
+
+    output = p.add_argument_group("output")
+    output.add_argument("--out", default="recon.ply", metavar="FILE", help="mesh to write" + shown)
+    output.add_argument(
+        "--save-grid", action="store_true", help="evaluate the dense grid and write {out}.grid.npy, {out}.grid.json"
+    )
+    output.add_argument(
+        "--save-points",
+        action="store_true",
+        help="write {out}.pts.npz: constraints, their values, the Nyström samples, eps",
+    )
+    output.add_argument("--verbose", action="store_true", help="log what happens in detail")
+    output.add_argument(
+        "--strict",
+        action="store_true",
+        help="exit with code 3, after writing, if there was any warning, such as a cell without a model",
+    )
+
+    where = p.add_argument_group("computation")
+    where.add_argument(
+        "--device",
+        default=d.device,
+        help="cpu; cuda: all GPUs; cuda:0 or cuda:0,cuda:2: these; auto: one GPU, or the CPU" + shown,
+    )
+    where.add_argument("--backend", choices=BACKENDS, default=d.backend, help="kernel products" + shown)
+    where.add_argument(
+        "--solver",
+        choices=SOLVERS,
+        default=d.solver,
+        help="of one spline; falkon: the FalkonML library, installed by requirements/requirements-falkon.txt" + shown,
+    )
+    where.add_argument("--dtype", choices=DTYPES, default=d.dtype, help="floating-point type of the fit" + shown)
+
+
+def add_cell_options(p: argparse.ArgumentParser) -> None:
+    """What fit-grid.py alone takes."""
+    d, shown = CellSettings, " (default: %(default)s)"
+    p.add_argument(
+        "cells_per_axis",
+        metavar="CELLS_PER_AXIS",
+        type=number_or(int, "a number", AUTO),
+        help="so many cells along each axis of the scaled box; auto: adaptive cells that follow the points",
+    )
+    cells = p.add_argument_group("cells")
+    cells.add_argument(
+        "--overlap", type=float, default=d.overlap, help="fraction of their side by which cells overlap" + shown
+    )
+    cells.add_argument(
+        "--weight-type",
+        choices=WEIGHT_TYPES,
+        default=d.weight_type,
+        help="trilinear: smooth partition of unity; none: each voxel belongs to its cell alone" + shown,
+    )
+    cells.add_argument(
+        "--min-pts-per-cell",
+        type=int,
+        default=d.min_pts_per_cell,
+        metavar="POINTS",
+        help="leave out cells with fewer points" + shown,
+    )
+    cells.add_argument(
+        "--points-per-cell",
+        type=number_or(int, "a number", AUTO),
+        default=d.points_per_cell,
+        metavar="POINTS",
+        help="adaptive cells are split until they hold at most so many points; auto: 200, or 400 where held-out "
+        "points of a noisy cloud ask for it (default: auto)",
+    )
+    cells.add_argument("--fill-holes", action="store_true", help="close the surface where there are no points")
+    add_regularization(cells, cells=True)
+    cells.add_argument(
+        "--offset-weight",
+        type=number_or(float, "a number", AUTO),
+        default=Settings.offset_weight,
+        metavar="W",
+        help="weight of the constraints off the surface against 1 for those on it; auto: chosen with the "
+        "regularization where that is auto, else 1 (default: auto)",
+    )
+    cells.add_argument(
+        "--robust-passes",
+        type=number_or(int, "a number", AUTO),
+        default=Settings.robust_passes,
+        metavar="N",
+        help="how often points are reweighted by their residuals; auto: as --offset-weight, else 0 (default: auto)",
+    )
+
+
+def add_regularization(p, *, cells: bool) -> None:
+    if cells:
+        kind, words = number_or(float, "a number", AUTO), "; auto: chosen from held-out points, with the options below"
+    else:
+        kind, words = float, ""
+    p.add_argument(
+        "--regularization",
+        type=kind,
+        default=DEPENDS,
+        metavar="LAMBDA",
+        help=f"weight of the ridge penalty{words} (default: {REGULARIZATION:g}"
+        + ("; with adaptive cells auto)" if cells else ")"),
+    )
+
+
+def settings_from(args: argparse.Namespace, cells: CellSettings | None) -> Settings:
+    """The settings that the arguments ask for; a seed that is not given is drawn and kept in `args.chosen_seed`."""
+    args.chosen_seed = time.time_ns() % 2**31 if args.seed is None else args.seed
+    names = [f.name for f in fields(Settings) if hasattr(args, f.name) and f.name not in ("seed", "dense")]
+    return Settings(
+        cells=cells,
+        seed=args.chosen_seed,
+        dense=args.dense or args.save_grid,
+        **{name: getattr(args, name) for name in names},
+    )
+
+
+def cell_settings_from(args: argparse.Namespace) -> CellSettings:
+    return CellSettings(**{f.name: getattr(args, f.name) for f in fields(CellSettings)})

@@ -1,0 +1,115 @@
+"""What a user sees beside results: progress, warnings, errors, and the exit codes of the commands.
+
+0: done. 1: a bug. 2: refused or failed, with one line that says why. 3: done, but with warnings under
+--strict. 130 and 143: interrupted by Ctrl-C or SIGTERM.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+
+from ..errors import NeuralSplinesError, ReconstructionWarning
+from ..runtime.interrupts import interruptible
+from ..runtime.monitor import PhaseTimer
+
+NO_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "cannot allocate memory",
+    "bad_alloc",
+    "alloc_failed",
+)
+
+
+class ProgressBar:
+    """A monitor that draws the current phase on standard error where that is a terminal; silent when piped."""
+
+    def __init__(self, stream=None):
+        self.stream = stream or sys.stderr
+        self.enabled = self.stream.isatty()
+        self._name, self._bar = "", None
+
+    def phase(self, name: str) -> None:
+        self._name = name
+        if name:
+            self.progress(0, None)
+        else:
+            self.close()
+
+    def progress(self, done: float, total: float | None, note: str = "") -> None:
+        if not self.enabled:
+            return
+        from tqdm import tqdm
+
+        if self._bar is None or self._bar.desc != self._name + ": ":
+            self.close()
+            self._bar = tqdm(total=total, desc=self._name, file=self.stream, leave=False)
+        self._bar.total = total
+        self._bar.n = done
+        self._bar.set_postfix_str(note, refresh=True)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+@contextlib.contextmanager
+def exit_policy(prog: str, verbose: bool, strict: bool = False) -> Iterator[PhaseTimer]:
+    """Known errors become one line on standard error and exit code 2; warnings become one line each.
+
+    With `strict`, a run that warned exits with code 3 after it has written its outputs. The block gets a monitor that
+    times its phases and draws their progress.
+    """
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING, format=f"{prog}: %(message)s", stream=sys.stderr, force=True
+    )
+    logging.getLogger("neural_splines").setLevel(logging.DEBUG if verbose else logging.NOTSET)
+    logging.getLogger("numba").setLevel(logging.WARNING)
+    shown = 0
+
+    def show(message, *_):
+        nonlocal shown
+        shown += 1
+        _say(prog, f"warning: {message}")
+
+    try:
+        with interruptible(prog), warnings.catch_warnings():
+            warnings.showwarning = show
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("always", ReconstructionWarning)
+            yield PhaseTimer(ProgressBar())
+    except NeuralSplinesError as error:
+        sys.exit(_fail(prog, str(error)))
+    except (ImportError, OSError) as error:  # a library that is missing or cannot be loaded, a closed pipe
+        sys.exit(_fail(prog, f"{error}; check the installation with python -m neural_splines doctor"))
+    except (MemoryError, RuntimeError) as error:
+        reason = str(error).strip().split("\n")[0]
+        if isinstance(error, RuntimeError) and not any(words in reason.lower() for words in NO_MEMORY):
+            raise
+        sys.exit(_fail(prog, f"{_without_location(reason)}; use fewer centres, a smaller grid or --dtype float32"))
+    if strict and shown:
+        _say(prog, f"{shown} warning{'s' if shown > 1 else ''} under --strict; the outputs were written")
+        sys.exit(3)
+
+
+def _without_location(reason: str) -> str:
+    """An allocator's message without the C++ source line that it begins with."""
+    for words in ("CUDA out of memory", "DefaultCPUAllocator: ", "Unable to allocate"):
+        if words in reason:
+            reason = reason[reason.index(words) :].removeprefix("DefaultCPUAllocator: ")
+    return reason if "memory" in reason else f"out of memory: {reason or 'no allocation is possible'}"
+
+
+def _fail(prog: str, message: str) -> int:
+    _say(prog, f"error: {message}")
+    return 2
+
+
+def _say(prog: str, message: str) -> None:
+    sys.stderr.write(f"{prog}: {' '.join(message.split())}\n")

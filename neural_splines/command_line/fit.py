@@ -1,0 +1,31 @@
+"""Reconstruct a triangle mesh from an oriented point cloud with one neural spline."""
+
+from __future__ import annotations
+
+from . import arguments
+from .console import exit_policy
+
+
+def parse_arguments(argv, prog: str):
+    p = arguments.parser(prog, __doc__)
+    arguments.add_cloud_arguments(
+        p,
+        centers="number of Nystrom centres, taken from the tripled cloud; negative: every tripled point; "
+        "auto: about 30 sqrt(constraints)",
+    )
+    arguments.add_regularization(p, cells=False)
+    arguments.add_shared_options(p)
+    return p.parse_args(argv)
+
+
+def main(argv=None, prog: str = "fit.py") -> None:
+    args = parse_arguments(argv, prog)
+    with exit_policy(prog, args.verbose, args.strict) as monitor:
+        settings = arguments.settings_from(args, cells=None)
+        from . import steps  # not before: it imports torch
+
+        steps.check_outputs(args)
+        cloud, cleaning = steps.load(args.input_point_cloud, monitor)
+        result = steps.reconstruct(cloud, settings, monitor)
+        steps.save(result, args, monitor)
+        print(steps.summary(result, cleaning, args, monitor))

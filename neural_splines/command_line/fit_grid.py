@@ -1,0 +1,29 @@
+"""Reconstruct a triangle mesh from an oriented point cloud with a smooth blend of many local neural splines."""
+
+from __future__ import annotations
+
+from . import arguments
+from .console import exit_policy
+
+
+def parse_arguments(argv, prog: str):
+    p = arguments.parser(prog, __doc__)
+    arguments.add_cloud_arguments(
+        p, centers="the most Nystrom centres of a cell; negative: every tripled point; auto: 300"
+    )
+    arguments.add_cell_options(p)
+    arguments.add_shared_options(p)
+    return p.parse_args(argv)
+
+
+def main(argv=None, prog: str = "fit-grid.py") -> None:
+    args = parse_arguments(argv, prog)
+    with exit_policy(prog, args.verbose, args.strict) as monitor:
+        settings = arguments.settings_from(args, cells=arguments.cell_settings_from(args))
+        from . import steps  # not before: it imports torch
+
+        steps.check_outputs(args)
+        cloud, cleaning = steps.load(args.input_point_cloud, monitor)
+        result = steps.reconstruct(cloud, settings, monitor)
+        steps.save(result, args, monitor)
+        print(steps.summary(result, cleaning, args, monitor))

@@ -1,0 +1,48 @@
+"""The command `neural-splines`: the scripts under one name."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+COMMANDS = {
+    "fit": ("fit", "one neural spline of a cloud (fit.py)"),
+    "fit-grid": ("fit_grid", "a blend of many local splines (fit-grid.py)"),
+    "trim": ("trim", "drop the faces of a mesh that are far from its cloud (trim-surface.py)"),
+    "doctor": ("doctor", "versions, devices, and which backends work here"),
+}
+USAGE = """usage: neural-splines COMMAND ...
+
+{}
+
+neural-splines COMMAND --help says more; --version prints the version.
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    from ..runtime import interrupts
+
+    argv = sys.argv[1:] if argv is None else argv
+    usage = USAGE.format("\n".join(f"  {name:<10} {what}" for name, (_, what) in COMMANDS.items()))
+    if argv[:1] == ["--version"]:
+        from .. import __version__
+
+        print(f"neural-splines {__version__}")
+        return 0
+    if argv[:1] in (["--help"], ["-h"]):
+        print(usage, end="")
+        return 0
+    if not argv or argv[0] not in COMMANDS:
+        said = f"no command {argv[0]!r}" if argv else "no command given"
+        sys.stderr.write(f"neural-splines: error: {said}; use one of {', '.join(COMMANDS)} (see --help)\n")
+        return 2
+    prog = f"neural-splines {argv[0]}"
+    undo = interrupts.install(prog)  # before what takes time to import
+    try:
+        return importlib.import_module(f".{COMMANDS[argv[0]][0]}", __package__).main(argv[1:], prog) or 0
+    except BrokenPipeError:  # piped into head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    finally:
+        undo()

@@ -1,0 +1,115 @@
+"""What the commands do between parsing and printing, step by step."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from argparse import Namespace
+
+from .. import pipeline
+from ..clouds import CleaningReport, OrientedCloud
+from ..errors import OutputError, ReconstructionWarning
+from ..files import meshes
+from ..files.arrays import save_arrays, save_grid
+from ..files.atomic import check_writable, shown
+from ..files.point_clouds import load_point_cloud
+from ..pipeline import Reconstruction
+from ..runtime.monitor import PhaseTimer
+from ..settings import Settings
+from ..surface.lattice import Lattice
+from ..surface.mesh import Mesh, face_average_normals
+from ..surface.trimming import trim as trim_mesh
+
+FORMATS = (".ply",)  # of meshes that can be written
+
+
+def check_outputs(args: Namespace) -> None:
+    """Refuse, before any work, a file that a run could not write or that would replace its input."""
+    check_path(args.out, args.input_point_cloud)
+    extra = [".grid.npy", ".grid.json"] if args.save_grid else []
+    for suffix in [*extra, *([".pts.npz"] if args.save_points else [])]:
+        check_writable(args.out + suffix)
+
+
+def check_path(out: str, *inputs: str) -> None:
+    """Refuse a mesh file of unknown format, one that cannot be written, and one that is an input."""
+    suffix = os.path.splitext(out)[1].lower()
+    if suffix not in FORMATS and not (os.path.exists(out) and not os.path.isfile(out)):  # a pipe or /dev/stdout
+        raise OutputError(f"{shown(out)}: cannot write {suffix or 'files without extension'}; use {', '.join(FORMATS)}")
+    check_writable(out)
+    for path in inputs:
+        if os.path.exists(out) and os.path.exists(path) and os.path.samefile(out, path):
+            raise OutputError(f"{shown(out)}: is the input, which would be lost; choose another --out")
+
+
+def load(path: str, monitor: PhaseTimer) -> tuple[OrientedCloud, CleaningReport]:
+    """The cloud of a file, and what cleaning dropped, of which the user is warned."""
+    monitor.phase("read")
+    cloud, cleaning = load_point_cloud(path)
+    if cleaning.kept < cleaning.read:
+        warnings.warn(f"{cleaning.summary()}; check how the cloud was made", ReconstructionWarning, stacklevel=2)
+    return cloud, cleaning
+
+
+def reconstruct(cloud: OrientedCloud, settings: Settings, monitor: PhaseTimer) -> Reconstruction:
+    return pipeline.reconstruct(cloud, settings, monitor)
+
+
+def save(result: Reconstruction, args: Namespace, monitor: PhaseTimer) -> None:
+    """Write the mesh to `out`; the dense grid to {out}.grid.npy and .json; the constraints to {out}.pts.npz.
+
+    The grid's value (i, j, k) lies at origin + (index + 0.5) * voxel_size, in world units as its values.
+    """
+    monitor.phase("write")
+    lattice, out = result.lattice, args.out
+    if args.save_grid:
+        meaning = {"origin": lattice.origin, "voxel_size": lattice.voxel_size, "shape": list(lattice.shape)}
+        save_grid(f"{out}.grid.npy", result.grid, f"{out}.grid.json", meaning)
+    if args.save_points:
+        fit = result.fit
+        save_arrays(
+            f"{out}.pts.npz",
+            positions=fit.positions,
+            values=fit.values,
+            nystrom_samples=fit.field.world_centers(),
+            eps=result.eps,
+        )
+    save_mesh(out, result.mesh, lattice.voxel_size)
+    monitor.phase("")
+    for line in result.warnings:
+        warnings.warn(line, ReconstructionWarning, stacklevel=2)
+
+
+def save_mesh(path: str, mesh: Mesh, voxel_size: float | None = None) -> None:
+    meshes.save_mesh(path, mesh.vertices, mesh.normals, mesh.faces, voxel_size=voxel_size)
+
+
+def load_mesh(path: str) -> Mesh:
+    """The mesh of a file, with normals that are means of its faces'."""
+    vertices, faces = meshes.load_mesh(path)
+    mesh = Mesh(vertices, vertices, faces)
+    return Mesh(vertices, face_average_normals(mesh), faces)
+
+
+def trim(mesh: Mesh, cloud: OrientedCloud, settings: Settings, absolute: bool) -> Mesh:
+    """The faces within `settings.trim` of the cloud: in voxel diagonals, or in its units where `absolute`."""
+    lattice = Lattice.covering(cloud.box.scaled(settings.scale), settings.grid_size)
+    return trim_mesh(mesh, cloud.points, settings.trim * (1.0 if absolute else lattice.voxel_diagonal))
+
+
+def summary(result: Reconstruction, cleaning: CleaningReport, args: Namespace, monitor: PhaseTimer) -> str:
+    """The lines that a command prints at the end."""
+    lattice, mesh = result.lattice, result.mesh
+    nx, ny, nz = lattice.shape
+    fitted = f", {len(result.cloud)} after downsampling" if "downsample" in result.seconds else ""
+    share = result.evaluations / lattice.size
+    lines = [f"seed:     {args.chosen_seed}"] if args.seed is None else []
+    lines += [
+        f"points:   {cleaning.summary()}{fitted}",
+        f"fit:      {result.fit.summary()}, eps {result.eps:.6g} ({result.compute.summary})",
+        f"lattice:  {nx} x {ny} x {nz}, voxel {lattice.voxel_size:.6g}, {result.evaluations} evaluations "
+        f"({share:.1%} of the dense grid)",
+        f"mesh:     {len(mesh.vertices)} vertices, {len(mesh.faces)} faces -> {args.out}",
+        f"seconds:  {monitor.summary()}",
+    ]
+    return "\n".join(lines)

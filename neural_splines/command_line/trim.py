@@ -1,0 +1,40 @@
+"""Drop the faces of a mesh that lie far from the point cloud it was made from."""
+
+from __future__ import annotations
+
+from ..settings import Settings
+from . import arguments
+from .console import exit_policy
+
+
+def parse_arguments(argv, prog: str):
+    p = arguments.parser(prog, __doc__)
+    p.add_argument("input_point_cloud", metavar="INPUT_POINT_CLOUD", help="PLY file of points with normals")
+    p.add_argument("mesh", metavar="MESH", help="PLY, OBJ or STL file of the mesh to trim")
+    p.add_argument("grid_size", metavar="GRID_SIZE", type=int, help="the one that the mesh was made with")
+    p.add_argument(
+        "distance", metavar="DISTANCE", type=float, help="drop faces farther from the input, in voxel diagonals"
+    )
+    p.add_argument("--out", default="trimmed.ply", metavar="FILE", help="mesh to write (default: %(default)s)")
+    p.add_argument(
+        "--scale",
+        type=float,
+        default=Settings.scale,
+        help="the one that the mesh was made with (default: %(default)s)",
+    )
+    p.add_argument("--use-abs-units", action="store_true", help="DISTANCE is in the units of the cloud")
+    return p.parse_args(argv)
+
+
+def main(argv=None, prog: str = "trim-surface.py") -> None:
+    args = parse_arguments(argv, prog)
+    with exit_policy(prog, verbose=False) as monitor:
+        settings = Settings(grid_size=args.grid_size, scale=args.scale, trim=args.distance)
+        from . import steps  # not before: it imports torch
+
+        steps.check_path(args.out, args.input_point_cloud, args.mesh)
+        cloud, _ = steps.load(args.input_point_cloud, monitor)
+        mesh = steps.load_mesh(args.mesh)
+        trimmed = steps.trim(mesh, cloud, settings, args.use_abs_units)
+        steps.save_mesh(args.out, trimmed)
+        print(f"{len(mesh.faces)} faces, {len(trimmed.faces)} kept -> {args.out}")

@@ -1,0 +1,1 @@
+"""Fields: kernels, Nyström centres, products, solvers, and one spline made of them."""

@@ -1,0 +1,106 @@
+"""One neural spline: a kernel expansion, evaluated in world units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..files.arrays import save_arrays
+from ..geometry import Box, Similarity
+from ..runtime.arrays import as_rows
+from ..runtime.devices import halving, moved, pieces
+from .kernels import Kernel, kernel_from, kernel_state
+from .products import Compute
+
+
+@dataclass(frozen=True)
+class NeuralSpline:
+    """f(x) = sum_j k(x, c_j) a_j, negative inside. Centres [m, 3] and coefficients [m] are in model space."""
+
+    kernel: Kernel
+    similarity: Similarity
+    centers: Tensor
+    coefficients: Tensor
+    compute: Compute
+    box: Box
+
+    kind = "spline"
+
+    def __repr__(self) -> str:
+        return f"NeuralSpline({len(self.centers)} centres, {self.kernel.name}, {self.compute.summary})"
+
+    def on(self, device: torch.device) -> NeuralSpline:
+        """The same field, evaluated on that device."""
+        return moved(self, device, compute=self.compute.on(device))
+
+    def evaluate(self, points):
+        """Values [n], float64, world units, at points [n, 3], world units: numpy or torch, as the points are."""
+        x, back = as_rows(points)
+
+        def values(chunk: Tensor) -> Tensor:
+            x = self._model(chunk)
+            values = self.compute.products.apply(self._kernel_for(x), x, self.centers, self.coefficients)
+            return self.similarity.world_lengths(values.double())
+
+        return back(torch.cat(halving(values, pieces(x.to(self.compute.device)))))
+
+    def gradient(self, points):
+        """Values [n] and gradients [n, 3], float64, at points [n, 3]: numpy or torch, as the points are."""
+        x, back = as_rows(points)
+
+        def both(chunk: Tensor) -> tuple[Tensor, Tensor]:
+            x = self._model(chunk)
+            value, slope = self.compute.products.gradient(self._kernel_for(x), x, self.centers, self.coefficients)
+            return self.similarity.world_lengths(value.double()), slope.double()
+
+        values, slopes = zip(*halving(both, pieces(x.to(self.compute.device))), strict=True)
+        return back(torch.cat(values)), back(torch.cat(slopes))
+
+    def world_centers(self) -> Tensor:
+        """The Nyström centres [m, 3] in world units."""
+        return self.similarity.world_points(self.centers)
+
+    def state(self) -> dict[str, Any]:
+        """What `from_state` makes the same field of: arrays, numbers and text by name."""
+        return {
+            "kind": self.kind,
+            **kernel_state(self.kernel),
+            "center": self.similarity.center,
+            "scale": self.similarity.scale,
+            "centers": self.centers,
+            "coefficients": self.coefficients,
+            "box": torch.stack([self.box.lower, self.box.upper]),
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, np.ndarray], compute: Compute) -> NeuralSpline:
+        """The field of a `state`, evaluated as `compute` says. KeyError and ValueError where it is none."""
+        centers = torch.from_numpy(np.asarray(state["centers"])).reshape(-1, 3)
+        return cls(
+            kernel_from(state),
+            Similarity(torch.from_numpy(state["center"]).reshape(3), float(state["scale"])),
+            compute.place(centers),
+            compute.place(torch.from_numpy(state["coefficients"]).reshape(len(centers))),
+            compute,
+            Box(*torch.from_numpy(state["box"]).reshape(2, 3)),
+        )
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the field to one .npz file, which `neural_splines.load` reads."""
+        save_arrays(path, **self.state())
+
+    def _model(self, points: Tensor) -> Tensor:
+        return self.similarity.points(points.to(self.compute.device), self.compute.dtype)
+
+    def _kernel_for(self, x: Tensor) -> Kernel:
+        return self.kernel.covering(radius(x), radius(self.centers))
+
+
+def radius(x: Tensor) -> float:
+    """The largest distance of points [n, 3] from the origin."""
+    return float(x.square().sum(-1).amax()) ** 0.5 if len(x) else 0.0

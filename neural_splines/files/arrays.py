@@ -1,0 +1,68 @@
+"""Arrays, grids and reports in and out: .npz, .npy and .json."""
+
+from __future__ import annotations
+
+import json
+import math
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from ..errors import CloudError
+from .atomic import PathLike, atomic
+from .reading import errors_name
+
+
+def save_arrays(path: PathLike, **arrays: Any) -> None:
+    """An .npz file of these arrays, tensors or numbers, which np.load reads without pickle."""
+    with atomic(path) as (stream,):
+        np.savez(stream, **{name: as_array(values) for name, values in arrays.items()})
+
+
+def save_grid(path_npy: PathLike, array: Any, path_json: PathLike, metadata: Mapping[str, Any]) -> None:
+    """A grid as .npy and what it means as .json: both appear, or neither."""
+    with atomic(path_npy, path_json) as (grid, text):
+        np.save(grid, as_array(array), allow_pickle=False)
+        text.write(_json(metadata))
+
+
+def save_json(path: PathLike, data: Any) -> None:
+    with atomic(path) as (stream,):
+        stream.write(_json(data))
+
+
+def as_array(values: Any) -> np.ndarray:
+    array = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    if array.dtype.hasobject:
+        raise TypeError(f"arrays of numbers or text can be written, not {type(values).__name__}")
+    return array
+
+
+def _json(data: Any) -> bytes:
+    return (json.dumps(_plain(data), indent=1, allow_nan=False) + "\n").encode()
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has for a value: lists for arrays, null for numbers that are not finite."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (Tensor, np.ndarray, np.generic)):
+        return _plain(as_array(value).tolist())
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def load_arrays(path: PathLike) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file by name; without pickle. CloudError names the path where it is none."""
+    with errors_name(path):
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+        except (ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+            raise CloudError("is not an .npz file of arrays; save it again") from error

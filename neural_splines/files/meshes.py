@@ -1,0 +1,69 @@
+"""Triangle meshes in and out."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import CloudError
+from . import ply, records
+from .arrays import as_array
+from .atomic import PathLike, atomic
+from .reading import COORDINATES, errors_name, read_bytes, require
+
+NORMALS = ("nx", "ny", "nz")
+MAX_LOSS = 0.01  # voxels that rounding to float32 may move a vertex
+
+
+def load_mesh(path: PathLike) -> tuple[Tensor, Tensor]:
+    """Vertices [v, 3] float64 and faces [f, 3] int64 of a PLY mesh; polygons become fans of triangles."""
+    with errors_name(path):
+        data = read_bytes(path)
+        header = ply.parse_header(data)
+        face = header.find("face")
+        corners = face.find("vertex_indices", "vertex_index")
+        if corners is None or corners.count_type is None:
+            raise CloudError("its faces have no list vertex_indices; export it as a triangle mesh")
+        require(header.find("vertex"), COORDINATES)
+        columns, _ = records.read(data, header, {"vertex": COORDINATES, "face": (corners.name,)})
+        vertices = np.stack([columns["vertex"][name] for name in COORDINATES], 1)
+        faces = records.triangles(columns["face"][corners.name])
+        if len(faces) == 0:
+            raise CloudError("the mesh has no faces; check how it was made")
+        if not np.isfinite(vertices).all():
+            raise CloudError("the mesh has vertices that are not finite; remove them, e.g. with MeshLab")
+        if faces.min() < 0 or faces.max() >= len(vertices):
+            raise CloudError(f"faces refer to vertices that are not there; {ply.TRUNCATED}")
+        return torch.from_numpy(vertices), torch.from_numpy(faces)
+
+
+def save_mesh(
+    path: PathLike, vertices: Tensor, normals: Tensor | None, faces: Tensor, *, voxel_size: float | None = None
+) -> None:
+    """Binary little-endian PLY: vertices [v, 3], their unit normals [v, 3], triangles [f, 3].
+
+    Vertices are float, but double where rounding to float would move one by more than 0.01 voxels,
+    or at all if `voxel_size` is not given. Normals are float.
+    """
+    vertices, faces = as_array(vertices), as_array(faces)
+    with np.errstate(over="ignore"):
+        rounded = vertices.astype("<f4")
+    loss = float(np.abs(rounded - vertices).max(initial=0.0))
+    small = loss <= MAX_LOSS * (voxel_size or 0.0)
+    fields = [("position", "<f4" if small else "<f8", 3)] + ([("normal", "<f4", 3)] if normals is not None else [])
+    points = np.empty(len(vertices), fields)
+    points["position"] = rounded if small else vertices
+    triangles = np.empty(len(faces), [("count", "u1"), ("corners", "<i4", 3)])
+    triangles["count"], triangles["corners"] = 3, faces
+    names = [("float" if small else "double", name) for name in COORDINATES]
+    if normals is not None:
+        points["normal"] = as_array(normals)
+        names += [("float", name) for name in NORMALS]
+    header = ["ply", "format binary_little_endian 1.0", "comment made by neural-splines"]
+    header += [f"element vertex {len(points)}", *(f"property {type_} {name}" for type_, name in names)]
+    header += [f"element face {len(triangles)}", "property list uchar int vertex_indices", "end_header", ""]
+    with atomic(path) as (stream,):
+        stream.write("\n".join(header).encode())
+        stream.write(points)
+        stream.write(triangles)

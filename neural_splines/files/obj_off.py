@@ -1,0 +1,89 @@
+"""Points with normals from OBJ and OFF text, the other formats that hold them.
+
+Our own few lines, because point-cloud-utils 0.34 gives a vertex the normal of the same number whatever the
+faces say, takes what happens to lie in memory where normals or coordinates are missing, fills truncated
+OFF files, and allocates what an OFF header claims.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..clouds import NO_NORMALS
+from ..errors import CloudError
+from .ply import TRUNCATED, quoted
+
+OFF_KEYWORD = re.compile(rb"(ST)?C?(N?)C?OFF\b(.*)", re.DOTALL)  # texture and colour follow the normal
+
+
+def read_obj(data: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Points and normals [n, 3] of the `v` and `vn` lines.
+
+    Normals belong to vertices as the faces say, summed where they differ; without faces, in order.
+    """
+    points, normals, pairs = [], [], []
+    for number, line in enumerate(data.splitlines(), 1):
+        match line.split():
+            case [b"v", *values]:
+                points.append(_floats(values, f"line {number}"))
+            case [b"vn", *values]:
+                normals.append(_floats(values, f"line {number}"))
+            case [b"f", *corners]:
+                pairs += [_corner(c, len(points), len(normals), number) for c in corners if c.count(b"/") == 2]
+    if not points:
+        raise CloudError("no vertices in this OBJ file; export it again")
+    if not normals:
+        raise CloudError(NO_NORMALS)
+    points, normals = np.array(points), np.array(normals)
+    if not pairs:
+        if len(points) != len(normals):
+            raise CloudError(f"{len(points)} vertices but {len(normals)} normals; export one normal for each vertex")
+        return points, normals
+    vertex, normal = np.unique(np.array(pairs), axis=0).T
+    if min(vertex.min(), normal.min()) < 0 or vertex.max() >= len(points) or normal.max() >= len(normals):
+        raise CloudError(f"faces refer to vertices or normals that are not there; {TRUNCATED}")
+    summed = np.zeros_like(points)
+    np.add.at(summed, vertex, normals[normal])
+    return points, summed
+
+
+def read_off(data: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Points and normals [n, 3] of NOFF text: counts, then a line `x y z nx ny nz ...` for each vertex."""
+    text = re.sub(rb"#[^\r\n]*", b"", data).lstrip()
+    keyword = OFF_KEYWORD.match(text)
+    if keyword is None:
+        raise CloudError(
+            f"not an OFF file with three coordinates, it starts with {quoted(data[:16])}; export it as PLY"
+        )
+    if not keyword[2]:
+        raise CloudError(NO_NORMALS)
+    lines = [line.split() for line in keyword[3].splitlines() if line.strip()]
+    if not lines or not re.fullmatch(rb"[0-9]{1,18}", lines[0][0]):
+        raise CloudError(f"no vertex count where an OFF file has it; {TRUNCATED}")
+    count = int(lines[0][0])
+    if count > len(lines) - 1:
+        raise CloudError(f"the header declares {count} vertices but {len(lines) - 1} lines follow; {TRUNCATED}")
+    rows = [_floats(line, f"vertex {i}", 6) for i, line in enumerate(lines[1 : count + 1], 1)]
+    table = np.array(rows).reshape(count, 6)
+    return table[:, :3], table[:, 3:]
+
+
+def _floats(values: Sequence[bytes], where: str, count: int = 3) -> list[float]:
+    try:
+        if len(values) >= count:
+            return [float(value) for value in values[:count]]
+    except ValueError:
+        pass
+    raise CloudError(f"{where}: {quoted(b' '.join(values))} does not begin with {count} numbers; {TRUNCATED}")
+
+
+def _corner(text: bytes, points: int, normals: int, line: int) -> tuple[int, int]:
+    """Indices from 0 of vertex and normal of a corner `v/vt/vn`; negative ones count from the end so far."""
+    vertex, _, normal = text.split(b"/")
+    if not (re.fullmatch(rb"-?[0-9]{1,18}", vertex) and re.fullmatch(rb"-?[0-9]{1,18}", normal)):
+        raise CloudError(f"line {line}: {quoted(text)} is not a corner of a face; {TRUNCATED}")
+    vertex, normal = int(vertex), int(normal)
+    return vertex + points if vertex < 0 else vertex - 1, normal + normals if normal < 0 else normal - 1

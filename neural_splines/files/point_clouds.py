@@ -1,0 +1,78 @@
+"""Oriented point clouds in."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..clouds import NO_NORMALS, CleaningReport, OrientedCloud, clean
+from ..errors import CloudError, ReconstructionWarning
+from . import obj_off, ply, records
+from .atomic import PathLike, shown
+from .reading import COORDINATES, errors_name, read_bytes, require
+
+NORMALS = (("nx", "ny", "nz"), ("normal_x", "normal_y", "normal_z"))
+COARSE_STEP = 1e-4  # of the cloud's length: coarser float32 coordinates are worth a warning
+
+
+def load_point_cloud(path: PathLike) -> tuple[OrientedCloud, CleaningReport]:
+    """The cleaned oriented cloud of a PLY, OBJ or OFF file, and what cleaning dropped.
+
+    PLY: text or binary of either byte order, any scalar types and order of properties, normals as
+    nx ny nz or normal_x normal_y normal_z. Coordinates are float64 from here on. Warns
+    (ReconstructionWarning) of data that the header does not declare, and of float32 coordinates so
+    far from the origin that their steps show.
+    """
+    with errors_name(path):
+        points, normals = _parse_cloud(read_bytes(path), Path(path).suffix.lower(), shown(path))
+    return clean(torch.from_numpy(points), torch.from_numpy(normals), shown(path))
+
+
+def _parse_cloud(data: bytes, suffix: str, name: str) -> tuple[np.ndarray, np.ndarray]:
+    if suffix == ".ply" or ply.is_ply(data):
+        return _parse_ply(data, name)
+    if suffix == ".obj":
+        return obj_off.read_obj(data)
+    if suffix == ".off":
+        return obj_off.read_off(data)
+    if suffix == ".stl":
+        raise CloudError("STL files have no vertex normals; sample the mesh with normals and export it as PLY")
+    raise CloudError("not a PLY, OBJ or OFF file; convert it to PLY, e.g. with MeshLab or CloudCompare")
+
+
+def _parse_ply(data: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Points and normals [n, 3], float64."""
+    header = ply.parse_header(data)
+    vertex = header.find("vertex")
+    require(vertex, COORDINATES)
+    normals = next((names for names in NORMALS if all(vertex.find(n) for n in names)), None)
+    if normals is None:
+        raise CloudError(NO_NORMALS)
+    require(vertex, normals)
+    columns, left_over = records.read(data, header, {"vertex": (*COORDINATES, *normals)})
+    points, normals = (np.stack([columns["vertex"][n] for n in names], 1) for names in (COORDINATES, normals))
+    if left_over and not header.ascii and b"\r\n" in data[: header.size]:
+        raise CloudError("its bytes were changed when it was transferred as text; transfer it as binary")
+    if left_over:
+        _warn(f"{name}: ignored {left_over} bytes after the {len(points)} points that the header declares; check it")
+    if not header.ascii and vertex.find("x").type.itemsize == 4 and vertex.find("x").type.kind == "f":
+        _warn_of_steps(points[np.isfinite(points).all(1)], name)
+    return points, normals
+
+
+def _warn_of_steps(points: np.ndarray, name: str) -> None:
+    if len(points) < 2:
+        return
+    step, side = float(np.spacing(np.float32(np.abs(points).max()))), float(np.ptp(points, 0).max())
+    if step > COARSE_STEP * side > 0.0:
+        _warn(
+            f"{name}: its float32 coordinates are so far from the origin that they go in steps of {step:.3g}, and the "
+            f"cloud is {side:.3g} long; subtract an offset before it is exported, or export as double"
+        )
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, ReconstructionWarning, stacklevel=2)

@@ -1,0 +1,281 @@
+"""The records of a PLY element, from text or binary data, without trust in what the header claims.
+
+Regular records (no lists, or lists that all have the first one's length) are read by numpy at once;
+others one by one, in Python. Every step is checked against the bytes that are there.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import CloudError
+from .ply import TRUNCATED, Element, Header, Property, quoted
+
+# What C libraries print for numbers that are not finite, beside what float() understands.
+NOT_FINITE = re.compile(rb"[-+]?(nan\(.*\)|1\.#(qnan|snan|ind|inf)\w*)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Lists:
+    """A list property as groups of records of one length: (rows [k], items [k, length])."""
+
+    groups: list[tuple[np.ndarray, np.ndarray]]
+
+
+Columns = dict[str, np.ndarray | Lists]
+
+
+def read(data: bytes, header: Header, wanted: dict[str, list[str]]) -> tuple[dict[str, Columns], int]:
+    """result[element][property], and how many bytes that are not blank follow the last element.
+
+    Scalars become float64 [count]. Elements after the last wanted one are not looked at, and then
+    no bytes count as left over.
+    """
+    result, position = {}, header.size
+    if header.ascii and b"\r" in data[: header.size] and b"\n" not in data[: header.size]:
+        data = data.replace(b"\r", b"\n")
+    reader = _read_text if header.ascii else _read_binary
+    for element in header.elements:
+        if len(result) == len(wanted):
+            return result, 0
+        columns, position = reader(data, element, position, set(wanted.get(element.name, ())))
+        if element.name in wanted:
+            result[element.name] = columns
+    return result, len(data[position:].strip())
+
+
+def triangles(faces: Lists) -> np.ndarray:
+    """Polygons as fans of triangles [f, 3], int64, in the order of the records."""
+    parts, places = [np.zeros((0, 3), np.int64)], [np.zeros(0, np.int64)]
+    for rows, items in faces.groups:
+        count = items.shape[1] - 2
+        if count < 1:
+            continue
+        with np.errstate(invalid="ignore"):  # signalling NaNs
+            whole = (items == np.floor(items)) & (np.abs(items) < 2.0**53)
+        if not whole.all():
+            raise CloudError("faces have vertex indices that are not integers; export the mesh again")
+        fan = np.empty((len(rows), count, 3), np.int64)
+        fan[..., 0], fan[..., 1], fan[..., 2] = items[:, :1], items[:, 1:-1], items[:, 2:]
+        parts.append(fan.reshape(-1, 3))
+        places.append(np.repeat(rows, count))
+    if len(parts) == 2:
+        return parts[1]
+    return np.concatenate(parts)[np.argsort(np.concatenate(places), kind="stable")]
+
+
+def _doubles(values: np.ndarray) -> np.ndarray:
+    with np.errstate(all="ignore"):  # signalling NaNs
+        return values.astype(np.float64)
+
+
+def _grouped(lengths: np.ndarray, items) -> Lists:
+    """Lists from the length of each; items(rows, length) -> [k, length]."""
+    rows = [(lengths == length).nonzero()[0] for length in np.unique(lengths)]
+    return Lists([(r, items(r, int(lengths[r[0]]))) for r in rows])
+
+
+# -- binary ------------------------------------------------------------------------------------------
+
+
+def _read_binary(data: bytes, element: Element, start: int, names: set[str]) -> tuple[Columns, int]:
+    """The named columns of the element whose records begin at byte `start`, and the byte after them."""
+    if element.count == 0 or not element.properties:
+        return _empty(element, names), start
+    fields, stride = _first_record(data, element, start)
+    end = start + element.count * stride
+    if end > len(data) and not any(p.count_type for p, *_ in fields):
+        there = (len(data) - start) // stride
+        raise element.short_of(f"only {there} of {stride} bytes each are there")
+
+    def column(offset: int, type_: np.dtype, *width: int) -> np.ndarray:
+        strides = (stride, type_.itemsize)[: 1 + len(width)]
+        return np.ndarray((element.count, *width), type_, data, start + offset, strides)
+
+    def regular(p: Property, offset: int, length: int) -> bool:
+        return p.count_type is None or bool((column(offset - p.count_type.itemsize, p.count_type) == length).all())
+
+    if end > len(data) or not all(regular(*field) for field in fields):
+        return _walk(data, element, start, names)
+    columns = {}
+    for p, offset, length in fields:
+        if p.name in names and p.count_type:
+            columns[p.name] = Lists([(np.arange(element.count), column(offset, p.type, length))])
+        elif p.name in names:
+            columns[p.name] = _doubles(column(offset, p.type))
+    return columns, end
+
+
+def _empty(element: Element, names: set[str]) -> Columns:
+    return {p.name: Lists([]) if p.count_type else np.zeros(0) for p in element.properties if p.name in names}
+
+
+def _first_record(data: bytes, element: Element, start: int) -> tuple[list[tuple[Property, int, int]], int]:
+    """(property, offset of its value, list length) for each property, and the size of the first record."""
+    fields, offset = [], 0
+    for p in element.properties:
+        length = 1
+        if p.count_type:
+            length = _length(data, p, start + offset, element, 0)
+            offset += p.count_type.itemsize
+        fields.append((p, offset, length))
+        offset += length * p.type.itemsize
+    return fields, offset
+
+
+def _length(data: bytes, p: Property, position: int, element: Element, record: int) -> int:
+    if position + p.count_type.itemsize > len(data):
+        raise element.short_of(f"the data end after {record} of them")
+    (length,) = struct.unpack_from(_code(p.count_type), data, position)
+    if length < 0:
+        raise CloudError(f"element {quoted(element.name)}, record {record + 1}: a list of length {length}; {TRUNCATED}")
+    return length
+
+
+def _code(type_: np.dtype) -> str:
+    return (">" if type_.str[0] == ">" else "<") + {"i8": "q", "u8": "Q"}.get(type_.str[1:], type_.char)
+
+
+def _walk(data: bytes, element: Element, start: int, names: set[str]) -> tuple[Columns, int]:
+    """_read_binary for lists of varying length: record by record."""
+    offsets = {p.name: [] for p in element.properties if p.name in names}
+    lengths = {p.name: [] for p in element.properties if p.name in names and p.count_type}
+    position = start
+    for record in range(element.count):
+        for p in element.properties:
+            length = 1
+            if p.count_type:
+                length = _length(data, p, position, element, record)
+                position += p.count_type.itemsize
+                if p.name in lengths:
+                    lengths[p.name].append(length)
+            if p.name in offsets:
+                offsets[p.name].append(position)
+            position += length * p.type.itemsize
+        if position > len(data):
+            raise element.short_of(f"the data end after {record} of them")
+
+    raw = np.frombuffer(data, np.uint8)
+
+    def gather(p: Property, rows: np.ndarray, length: int) -> np.ndarray:
+        where = np.array(offsets[p.name], np.int64)[rows]
+        bytes_ = raw[where[:, None] + np.arange(length * p.type.itemsize)]
+        return bytes_.reshape(-1).view(p.type).reshape(len(where), length)
+
+    columns = {}
+    for p in (p for p in element.properties if p.name in names):
+        if p.count_type:
+            columns[p.name] = _grouped(np.array(lengths[p.name]), lambda rows, length, p=p: gather(p, rows, length))
+        else:
+            columns[p.name] = _doubles(gather(p, np.arange(element.count), 1)[:, 0])
+    return columns, position
+
+
+# -- text --------------------------------------------------------------------------------------------
+
+
+def _read_text(data: bytes, element: Element, start: int, names: set[str]) -> tuple[Columns, int]:
+    """_read_binary for text: one record a line, blank lines do not count."""
+    if element.count == 0 or not element.properties:
+        return _empty(element, names), start
+    if element.count * len(element.properties) * 2 - 1 > len(data) - start:  # a digit and a blank each
+        raise element.short_of(f"only {len(data) - start} bytes follow")
+    stream = io.BytesIO(data)
+    stream.seek(start)
+    columns = _table(stream, len(data) - start, element, names) if names else {}
+    if columns is None:
+        stream.seek(start)
+        columns = _lines(stream, element, names)
+    if not names:
+        for _ in _records(stream, element):
+            pass
+    return columns, stream.tell()
+
+
+def _records(stream: io.BytesIO, element: Element) -> Iterator[list[bytes]]:
+    """The values of each record, one line each."""
+    for record in range(element.count):
+        values = []
+        while not values:
+            line = stream.readline()
+            if not line:
+                raise element.short_of(f"the data end after {record} of them")
+            values = line.split()
+        yield values
+
+
+def _table(stream: io.BytesIO, available: int, element: Element, names: set[str]) -> Columns | None:
+    """All records at once by numpy, or None where they are not regular or not numbers."""
+    start, first, at, fields = stream.tell(), next(_records(stream, element)), 0, []
+    for p in element.properties:
+        length = 1
+        if p.count_type:
+            length = int(first[at]) if at < len(first) and re.fullmatch(rb"[0-9]{1,9}", first[at]) else -1
+            at += 1
+        fields.append((p, at, length))
+        at += length
+    if at != len(first) or 2 * at * element.count - 1 > available:
+        return None
+    stream.seek(start)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about blank lines
+            table = np.loadtxt(stream, comments=None, max_rows=element.count, ndmin=2)
+    except ValueError:
+        return None
+    if table.shape != (element.count, at):
+        return None
+    if any((table[:, at - 1] != length).any() for p, at, length in fields if p.count_type):
+        return None
+    rows = np.arange(element.count)
+    return {
+        p.name: Lists([(rows, table[:, at : at + length])]) if p.count_type else table[:, at]
+        for p, at, length in fields
+        if p.name in names
+    }
+
+
+def _lines(stream: io.BytesIO, element: Element, names: set[str]) -> Columns:
+    """Record by record, with a message that names the record that is wrong."""
+    values = {p.name: [] for p in element.properties if p.name in names}
+    for record, line in enumerate(_records(stream, element), 1):
+        at, where = 0, f"element {quoted(element.name)}, record {record}"
+        for p in element.properties:
+            length = 1
+            if p.count_type and at < len(line):
+                if not re.fullmatch(rb"[0-9]{1,9}", line[at]):
+                    raise CloudError(f"{where}: {quoted(line[at])} is not the length of a list; {TRUNCATED}")
+                length, at = int(line[at]), at + 1
+            if p.name in names:
+                values[p.name].append([_number(token, where) for token in line[at : at + length]])
+            at += length
+        if at != len(line):
+            raise CloudError(f"{where}: the header declares {at} values, the line has {len(line)}; {TRUNCATED}")
+    columns = {}
+    for p in (p for p in element.properties if p.name in names):
+        lists = values[p.name]
+        if p.count_type:
+            lengths = np.array([len(items) for items in lists])
+            columns[p.name] = _grouped(
+                lengths, lambda rows, length, lists=lists: np.array([lists[r] for r in rows]).reshape(len(rows), length)
+            )
+        else:
+            columns[p.name] = np.array(lists)[:, 0]
+    return columns
+
+
+def _number(token: bytes, where: str) -> float:
+    try:
+        if b"_" not in token:  # float() takes digit groups
+            return float(token)
+    except ValueError:
+        if NOT_FINITE.fullmatch(token):
+            return float("nan")
+    raise CloudError(f"{where}: {quoted(token)} is not a number; correct it or export the file again")

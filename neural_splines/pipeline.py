@@ -1,0 +1,222 @@
+"""The pipeline: cloud -> field -> values near the surface -> mesh. The only module that knows every layer."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from .cells.fitting import BlendPlan, CellsFit, fit_blend
+from .clouds import OrientedCloud, outlier_warning, voxel_downsample
+from .errors import CloudError, EmptySurfaceError
+from .field.contract import Field, Replicas
+from .field.fitting import Centers, SplineFit, fit_spline
+from .field.kernels import make_kernel
+from .field.products import Compute, resolve
+from .field.solvers import load as load_solver
+from .field.solvers.budget import check_spline
+from .runtime import memory
+from .runtime.monitor import Monitor, PhaseTimer
+from .settings import AUTO, Settings
+from .surface import trimming
+from .surface.advice import far_lines
+from .surface.band import sample_band
+from .surface.budget import check_band, check_dense
+from .surface.dense import sample_dense
+from .surface.lattice import Lattice
+from .surface.marching_cubes import marching_cubes
+from .surface.mesh import Mesh
+from .surface.published import published_marching_cubes, refine_published
+from .surface.refinement import refine
+
+EPS_VOXEL_DIAGONALS = 0.5
+CENTERS_PER_ROOT = 30  # centres for sqrt(constraints): the literature says 10 to 100
+MAX_AUTO_CENTERS = 20_000  # two factors of 20,000 x 20,000 take 6.4 GB
+REFINE_STEPS = 2
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """A mesh, the field that it is the zero set of, and how both came about.
+
+    cloud: what was fitted, after downsampling. eps: the offset that was used, world units. grid: values [nx, ny, nz]
+    where the dense grid was asked for. evaluations: of the field at lattice points. seconds: of each phase.
+    warnings: lines that a user should read.
+    """
+
+    mesh: Mesh
+    fit: SplineFit | CellsFit
+    lattice: Lattice
+    cloud: OrientedCloud
+    eps: float
+    compute: Compute
+    grid: Tensor | None
+    evaluations: int
+    seconds: dict[str, float]
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def field(self) -> Field:
+        return self.fit.field
+
+    def __repr__(self) -> str:
+        return f"Reconstruction({self.mesh!r}, {self.field!r}, {len(self.warnings)} warnings)"
+
+
+def reconstruct(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None = None) -> Reconstruction:
+    """Fit one neural spline, or a blend of many where `settings.cells` says so, and mesh its zero set.
+
+    What does not fit into the memory of a GPU that was found by itself is done on the CPU, with a warning.
+    """
+    dtype = getattr(torch, settings.dtype)
+    try:
+        return _reconstruct(cloud, settings, resolve(settings.device, settings.backend, dtype), monitor)
+    except torch.cuda.OutOfMemoryError:
+        if settings.device != AUTO or settings.backend == "triton":
+            raise
+    # Here the exception, which kept the tensors of its frames, is gone.
+    torch.cuda.empty_cache()
+    if monitor:
+        monitor.phase("")
+    result = _reconstruct(cloud, settings, resolve("cpu", settings.backend, dtype), monitor)
+    line = "the GPU's memory is too small for this run, which was done anew on the CPU; "
+    line += "use fewer NUM_NYSTROM_SAMPLES, a smaller GRID_SIZE or --dtype float32"
+    return replace(result, warnings=[line, *result.warnings])
+
+
+def _reconstruct(cloud: OrientedCloud, settings: Settings, compute: Compute, monitor: Monitor | None) -> Reconstruction:
+    timer = PhaseTimer(monitor, compute.synchronize)
+    warnings = [line for line in [outlier_warning(cloud)] if line]
+    lattice = lattice_of(cloud, settings)
+    if settings.dense:
+        check_dense(lattice)
+    else:
+        check_band(lattice, cloud.points, compute.device)
+    fitted = downsample(cloud, lattice, settings, timer)
+    eps = choose_eps(lattice, settings)
+
+    fit = fit_field(fitted, lattice, eps, settings, compute, timer)
+    warnings += fit.warnings
+    mesh, evaluations, grid = extract(fit.field, lattice, fitted.points, settings, compute, timer)
+    mesh = trimmed(mesh, cloud, lattice, settings, timer)
+    warnings += far_warnings(mesh, fitted, settings)
+    timer.phase("")
+    return Reconstruction(mesh, fit, lattice, fitted, eps, compute, grid, evaluations, timer.seconds, warnings)
+
+
+def fit(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None = None) -> SplineFit | CellsFit:
+    """The first half of `reconstruct`: a field without its mesh."""
+    compute = resolve(settings.device, settings.backend, getattr(torch, settings.dtype))
+    timer = PhaseTimer(monitor, compute.synchronize)
+    lattice = lattice_of(cloud, settings)
+    fitted = downsample(cloud, lattice, settings, timer)
+    result = fit_field(fitted, lattice, choose_eps(lattice, settings), settings, compute, timer)
+    timer.phase("")
+    return result
+
+
+def lattice_of(cloud: OrientedCloud, settings: Settings) -> Lattice:
+    """The lattice over the scaled box of the cloud."""
+    return Lattice.covering(cloud.box.scaled(settings.scale), settings.grid_size)
+
+
+def choose_eps(lattice: Lattice, settings: Settings) -> float:
+    """The finite-difference offset in world units."""
+    return EPS_VOXEL_DIAGONALS * lattice.voxel_diagonal if settings.eps == AUTO else settings.eps
+
+
+def downsample(cloud: OrientedCloud, lattice: Lattice, settings: Settings, monitor: Monitor) -> OrientedCloud:
+    """Average points and normals within voxels where the cloud has more points than the threshold."""
+    if len(cloud) <= settings.voxel_downsample_threshold:
+        return cloud
+    monitor.phase("downsample")
+    return voxel_downsample(cloud, lattice.origin, lattice.voxel_size)
+
+
+def fit_field(
+    cloud: OrientedCloud, lattice: Lattice, eps: float, settings: Settings, compute: Compute, monitor: Monitor
+) -> SplineFit | CellsFit:
+    """One spline, or cells. One cell is one spline."""
+    kernel = make_kernel(settings.kernel, settings.outer_layer_variance)
+    generator = torch.Generator().manual_seed(settings.seed)
+    if settings.many:
+        monitor.phase("cells")
+        return fit_blend(BlendPlan.of(cloud, lattice.box, kernel, eps, settings, compute, generator), monitor)
+    if settings.cells and len(cloud) < settings.cells.min_pts_per_cell:
+        raise CloudError("no cell holds enough points; lower --min-pts-per-cell")
+    count, notes = choose_count(settings.num_nystrom_samples, 3 * len(cloud))
+    check_spline(count, 3 * len(cloud), compute)
+    centers = Centers(count, settings.nystrom_mode)
+    solver = load_solver(settings.solver)(settings.regularization, settings.cg_max_iters, settings.cg_stop_thresh)
+    fit = fit_spline(cloud, kernel, eps, centers, solver, compute, generator, monitor)
+    return replace(fit, warnings=[*notes, *fit.warnings])
+
+
+def choose_count(asked: int | str, constraints: int) -> tuple[int, list[str]]:
+    """The number of centres of one spline with that many constraints, and what to say about it."""
+    if isinstance(asked, str):
+        return min(constraints, MAX_AUTO_CENTERS, math.ceil(CENTERS_PER_ROOT * math.sqrt(constraints))), []
+    if asked < 0:
+        return constraints, []
+    if asked > constraints:
+        return constraints, [f"{asked} centres asked for, but the tripled cloud has {constraints} points: all are used"]
+    return asked, []
+
+
+def extract(
+    field: Field, lattice: Lattice, seeds: Tensor, settings: Settings, compute: Compute, monitor: Monitor
+) -> tuple[Mesh, int, Tensor | None]:
+    """The mesh of the zero set, how often the field was evaluated to find it, and the dense grid where asked for.
+
+    seeds: points [n, 3] near which there is surface.
+    """
+    monitor.phase("sample")
+    if len(compute.devices) > 1:
+        field = Replicas(field, compute.devices)
+    steps = REFINE_STEPS if settings.refine_vertices else 0
+    if settings.dense:
+        grid = sample_dense(field.evaluate, lattice, compute.device, monitor)
+        monitor.phase("mesh")
+        mesh, crossings, on_edge = published_marching_cubes(grid, lattice)
+        _check_faces(mesh)
+        on_device = field.on(compute.device)
+        return refine_published(mesh, crossings, on_edge, on_device.gradient, steps), lattice.size, grid
+    cubes = sample_band(field.evaluate, lattice, seeds.to(compute.device), monitor, compute.devices)
+    monitor.phase("mesh")
+    memory.release()
+    mesh, crossings = marching_cubes(cubes)
+    _check_faces(mesh)
+    return refine(mesh, crossings, field.gradient, steps, compute.devices), cubes.evaluations, None
+
+
+def _check_faces(mesh: Mesh) -> None:
+    if not len(mesh.faces):
+        raise EmptySurfaceError("no surface crosses the lattice; raise GRID_SIZE or --scale, or check the normals")
+
+
+def trimmed(mesh: Mesh, cloud: OrientedCloud, lattice: Lattice, settings: Settings, monitor: Monitor) -> Mesh:
+    """What the user wants to keep of a mesh."""
+    if settings.trim == "none" and settings.min_component == 0.0:
+        return mesh
+    monitor.phase("trim")
+    memory.release()
+    points = cloud.points.to(mesh.vertices.device)
+    if settings.trim == AUTO:
+        mesh = trimming.trim_unsupported(mesh, points)
+    elif settings.trim != "none":
+        mesh = trimming.trim(mesh, points, settings.trim * lattice.voxel_diagonal)
+    if settings.min_component > 0.0:
+        mesh = trimming.drop_small_components(mesh, settings.min_component)
+    if not len(mesh.faces):
+        raise EmptySurfaceError("trimming leaves no face; use a larger --trim, or --trim none")
+    return mesh
+
+
+def far_warnings(mesh: Mesh, cloud: OrientedCloud, settings: Settings) -> list[str]:
+    """What to say about sheets that no point supports, unless they were asked for."""
+    if settings.cells is not None and settings.cells.fill_holes:
+        return []
+    remedies = {"none": "drop them with --trim auto", AUTO: "drop them with --trim 2"}
+    return far_lines(mesh, cloud, remedies.get(str(settings.trim), "drop them with a smaller --trim, or auto"))

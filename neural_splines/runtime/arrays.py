@@ -1,0 +1,37 @@
+"""numpy in gives numpy out; torch in gives torch out, on its device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import SettingsError
+
+
+def as_rows(points: Any, name: str = "points") -> tuple[Tensor, Callable[[Tensor], Any]]:
+    """An array [n, 3] as a tensor, and the function that gives a result the form in which the array came.
+
+    Raises SettingsError for what is no real array of that shape.
+    """
+    if isinstance(points, Tensor):
+        tensor, device = points, points.device
+
+        def back(result: Tensor) -> Any:
+            return result.to(device)
+    else:
+        try:
+            array = np.asarray(points)
+            tensor = torch.from_numpy(np.array(array, dtype=np.float64))
+        except (TypeError, ValueError) as error:
+            raise SettingsError(f"{name} must be an array [n, 3] of numbers, got {type(points).__name__}") from error
+
+        def back(result: Tensor) -> Any:
+            return result.cpu().numpy()
+
+    if tensor.ndim != 2 or tensor.shape[1] != 3 or tensor.is_complex():
+        raise SettingsError(f"{name} must be a real array [n, 3], got {list(tensor.shape)} of {tensor.dtype}")
+    return tensor, back

@@ -1,0 +1,59 @@
+"""Phases and progress of a run: the library reports, a script shows."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+logger = logging.getLogger(__name__)
+
+
+class Monitor(Protocol):
+    """What the library tells about a run while it runs."""
+
+    def phase(self, name: str) -> None:
+        """Enter a phase; the one before it ends. An empty name ends the last."""
+
+    def progress(self, done: float, total: float | None, note: str = "") -> None:
+        """Work done in the current phase, of `total` where it is known."""
+
+
+class Silent:
+    """A monitor for work inside a phase of other work, and for those who do not want to know."""
+
+    def phase(self, name: str) -> None:
+        pass
+
+    def progress(self, done: float, total: float | None, note: str = "") -> None:
+        pass
+
+
+class PhaseTimer:
+    """Times phases in the order they are entered and passes everything on to another monitor.
+
+    synchronize: called before the clock is read, to wait for a device that works on its own.
+    seconds: of each phase that has ended.
+    """
+
+    def __init__(self, inner: Monitor | None = None, synchronize: Callable[[], None] = lambda: None):
+        self.inner: Monitor = inner or Silent()
+        self.synchronize = synchronize
+        self.seconds: dict[str, float] = {}
+        self._name, self._since = "", time.perf_counter()
+
+    def phase(self, name: str) -> None:
+        self.synchronize()
+        now = time.perf_counter()
+        if self._name:
+            self.seconds[self._name] = self.seconds.get(self._name, 0.0) + now - self._since
+            logger.info("%s: %.2f s", self._name, now - self._since)
+        self._name, self._since = name, now
+        self.inner.phase(name)
+
+    def progress(self, done: float, total: float | None, note: str = "") -> None:
+        self.inner.progress(done, total, note)
+
+    def summary(self) -> str:
+        return ", ".join(f"{name} {seconds:.2f}" for name, seconds in self.seconds.items())

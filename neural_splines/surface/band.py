@@ -1,0 +1,191 @@
+"""The narrow band: the cubes that the surface passes, found without visiting the others.
+
+Everything here is sorted ids and values, a few for every cube that the surface passes; what is made of
+them on the way is made for a bounded number of cubes at a time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..runtime.devices import pieces, spread
+from ..runtime.monitor import Monitor, Silent
+from .cubes import CORNERS, EDGES, FACES, Cubes, corner_points, is_crossing
+from .dense import Evaluate
+from .lattice import Lattice
+from .levels import Level, member, merged
+
+COARSEST = 48  # cells along the longest side at the first level
+GAMMA = 0.5  # a coarse cell is kept if min |f| <= GAMMA (max f - min f): a neighbour of every visible crossing too
+
+
+def sample_band(
+    evaluate: Evaluate,
+    lattice: Lattice,
+    points: Tensor,
+    monitor: Monitor | None = None,
+    devices: Sequence[torch.device] = (),
+) -> Cubes:
+    """The crossing cubes of the field, from coarse to fine and then along the surface.
+
+    Coarse cells are kept where their corner values may hide a crossing, where the field is only partly
+    defined, or where they contain input points [n, 3]; they are halved down to cells of two voxels. From
+    the crossings of these cells' edges, and from all cubes of cells that may hide one, the surface is
+    followed through the faces of crossing cubes until nothing new appears: a sheet that was found anywhere
+    is found whole. Costs O(G^2) evaluations.
+
+    Several devices share the lattice as slabs of about as many points each; where the surface leaves one,
+    the next goes on. The field is evaluated at points on each of them.
+    """
+    devices = devices or (points.device,)
+    home = devices[0]
+    stride = 1 << max(0, math.ceil(math.log2(max(lattice.shape) / COARSEST)))
+    axis = max(range(3), key=lambda k: lattice.shape[k])
+    walls = _walls(lattice, points, stride, axis, len(devices))
+    slabs = [
+        _Slab(Level(evaluate, lattice, stride, device), axis, first, last, monitor or Silent())
+        for device, first, last in zip(devices, walls[:-1], walls[1:], strict=True)
+    ]
+    leaving = spread(devices, lambda device, slab: slab.descend(points.to(device)), slabs)
+    while sum(map(len, leaving)):
+        entered = torch.cat([ids.to(home) for ids in leaving])
+        leaving = spread(devices, lambda device, slab, ids=entered: slab.enter(ids.to(device)), slabs)
+    ids, point_ids, values = (
+        torch.cat([part.to(home) for part in parts]) for parts in zip(*(slab.result() for slab in slabs), strict=True)
+    )
+    if len(slabs) > 1:
+        ids = ids.sort().values
+        point_ids, order = point_ids.sort(stable=True)
+        fresh = torch.ones_like(order, dtype=torch.bool)  # neighbouring slabs share a layer of points
+        fresh[1:] = point_ids[1:] != point_ids[:-1]
+        point_ids, values = point_ids[fresh], values[order[fresh]]
+    return Cubes(lattice, ids, point_ids, values, sum(slab.evaluations for slab in slabs))
+
+
+def _walls(lattice: Lattice, points: Tensor, stride: int, axis: int, parts: int) -> list[int]:
+    """Indices of cubes, multiples of the stride, that part the lattice into slabs of about as many points each."""
+    position = lattice.coordinates(points)[:, axis].sort().values
+    inner = [round(float(position[len(position) * k // parts]) / stride) * stride for k in range(1, parts)]
+    end = lattice.shape[axis] - 1
+    return [0, *(min(max(wall, 0), end) for wall in inner), end]
+
+
+class _Slab:
+    """The cubes with first <= index < last along an axis: from coarse to fine, and along the surface."""
+
+    def __init__(self, level: Level, axis: int, first: int, last: int, monitor: Monitor):
+        self.level, self.axis, self.first, self.last = level, axis, first, last
+        self.monitor = monitor
+        self.evaluations = 0
+        self.visited = self.found = level.ids
+
+    def descend(self, points: Tensor) -> Tensor:
+        """Find where the surface is in this slab and follow it; returns the cubes where it goes on outside."""
+        level = self.level
+        cells = self._inside(level, level.all_cells())[0]
+        while level.stride > 1:
+            level.sample(corner_points(level.grid, cells))
+            finer = Level(level.evaluate, level.lattice, level.stride // 2, points.device)
+            halved = _halved if level.stride > 2 else _seeds
+            occupied = level.cells_of(points)
+            cells = torch.unique(torch.cat([halved(level, finer, part, occupied) for part in pieces(cells)]))
+            self._count(level)
+            level = finer
+        self.level = level
+        inside, outside = self._inside(level, cells)
+        return torch.cat([outside, self._follow(inside)])
+
+    def enter(self, cubes: Tensor) -> Tensor:
+        """Follow the surface from those of some cubes that lie inside and are new; returns as `descend`."""
+        cubes = torch.unique(self._inside(self.level, cubes)[0])
+        return self._follow(cubes[~member(cubes, self.visited)])
+
+    def result(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The crossing cubes, and ids and values of their corners."""
+        points = corner_points(self.level.grid, self.found)
+        return self.found, points, self.level.at(points)
+
+    def _follow(self, fresh: Tensor) -> Tensor:
+        leaving = [fresh[:0]]
+        while len(fresh):
+            self.visited = merged(self.visited, fresh)[1]
+            self.level.sample(corner_points(self.level.grid, fresh))
+            crossing, entered = _crossing(self.level, fresh)
+            self.found = merged(self.found, crossing)[1]
+            self._count(self.level)
+            fresh, outside = self._inside(self.level, entered)
+            fresh = fresh[~member(fresh, self.visited)]
+            leaving.append(outside)
+        return torch.cat(leaving)
+
+    def _inside(self, level: Level, cells: Tensor) -> tuple[Tensor, Tensor]:
+        index = level.grid.indices(cells)[:, self.axis] * level.stride
+        inside = (index >= self.first) & (index < self.last)
+        return cells[inside], cells[~inside]
+
+    def _count(self, level: Level) -> None:
+        self.evaluations, level.evaluations = self.evaluations + level.evaluations, 0
+        self.monitor.progress(self.evaluations, None)
+
+
+def _halved(level: Level, finer: Level, cells: Tensor, occupied: Tensor) -> Tensor:
+    """The cells of the finer level in those of `cells` that may be crossed."""
+    keep = _may_cross(level.corners(cells)) | member(cells, occupied)
+    return finer.cubes((2 * level.grid.indices(cells[keep])[:, None] + CORNERS.to(cells.device)).reshape(-1, 3))
+
+
+def _seeds(level: Level, finer: Level, cells: Tensor, occupied: Tensor) -> Tensor:
+    """Cubes to follow the surface from, out of `cells` of two voxels.
+
+    Where a cell is crossed, those around the crossings of its edges will do: a value in the middle of such
+    an edge tells which half is crossed. Of cells that are occupied, or crossed but partly undefined, all eight.
+    """
+    corners = level.corners(cells)
+    crossing = is_crossing(corners)
+    both_signs = (corners < 0).any(1) & (corners >= 0).any(1)
+    hides = ~crossing & (both_signs | member(cells, occupied))
+    offsets = CORNERS.to(cells.device)
+    index = 2 * level.grid.indices(cells)
+    found = [finer.cubes((index[hides][:, None] + offsets).reshape(-1, 3))]
+    index, inside = index[crossing], corners[crossing] < 0
+    ends, axes = torch.tensor(EDGES, device=cells.device), torch.eye(3, dtype=torch.int64, device=cells.device)
+    cell, edge = (inside[:, ends[:, 0]] != inside[:, ends[:, 1]]).nonzero(as_tuple=True)
+    start, along = index[cell] + 2 * offsets[ends[edge, 0]], axes[edge // 4]
+    exists = (start + along <= finer.last + 1).all(1)
+    start, along, low = start[exists], along[exists], inside[cell, ends[edge, 0]][exists]
+    middle = finer.grid.ids(start + along)
+    finer.sample(torch.unique(middle))
+    start += along * ((finer.at(middle) < 0) == low)[:, None]  # the upper half
+    for corner in offsets:  # twice the same where the corner lies along the edge
+        found.append(finer.cubes(start - corner * (1 - along)))
+    return torch.cat(found)
+
+
+def _crossing(level: Level, fresh: Tensor) -> tuple[Tensor, Tensor]:
+    """Those of some cubes that the surface passes, and the cubes that it enters from them, sorted."""
+    found, entered = [], []
+    outwards = torch.cat([-torch.eye(3), torch.eye(3)]).reshape(2, 3, 3).transpose(0, 1).reshape(6, 3).long()
+    outwards = outwards.to(fresh.device)
+    for cubes in pieces(fresh):
+        corners = level.corners(cubes)
+        crossing = is_crossing(corners)
+        cubes, inside = cubes[crossing], corners[crossing] < 0
+        found.append(cubes)
+        index = level.grid.indices(cubes)
+        faces = inside[:, torch.tensor(FACES, device=inside.device)]
+        cube, face = (faces.any(2) & ~faces.all(2)).nonzero(as_tuple=True)
+        entered.append(level.cubes(index[cube] + outwards[face]))
+    return torch.cat(found), torch.unique(torch.cat(entered))
+
+
+def _may_cross(corners: Tensor) -> Tensor:
+    """Where a field that varies about linearly may cross zero, or is defined at some corners alone."""
+    undefined = corners.isnan()
+    low, high = corners.nan_to_num(nan=math.inf).amin(-1), corners.nan_to_num(nan=-math.inf).amax(-1)
+    near = corners.abs().nan_to_num(nan=math.inf).amin(-1) <= GAMMA * (high - low)
+    partly = undefined.any(-1) & ~undefined.all(-1)
+    return near | ((low < 0) & (high >= 0)) | partly

@@ -1,0 +1,53 @@
+"""Cubes of eight neighbouring lattice points: those that the surface passes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..runtime.devices import moved, pieces
+from .lattice import Grid, Lattice
+
+# Corner c of a cube is at offset (c & 1, c >> 1 & 1, c >> 2 & 1).
+CORNERS = torch.tensor([[c & 1, c >> 1 & 1, c >> 2 & 1] for c in range(8)])
+# Edge 4 * axis + k joins the k-th corner (in ascending order) without the axis' bit to the one with it.
+EDGES = [(c, c | 1 << axis) for axis in range(3) for c in range(8) if not c >> axis & 1]
+# Face 2 * axis + side: its corners.
+FACES = [[c for c in range(8) if c >> axis & 1 == side] for axis in range(3) for side in (0, 1)]
+
+
+@dataclass(frozen=True)
+class Cubes:
+    """Cubes of eight lattice points whose values are all defined and of both signs, with these values.
+
+    ids: linear ids of the cubes' lowest corners, sorted [c]. point_ids: those of all their corners, sorted [p],
+    with their values [p]. evaluations: how many lattice points were evaluated to find them.
+    """
+
+    lattice: Lattice
+    ids: Tensor
+    point_ids: Tensor
+    point_values: Tensor
+    evaluations: int
+
+    def to(self, device: torch.device) -> Cubes:
+        return moved(self, device)
+
+    def values_at(self, point_ids: Tensor) -> Tensor:
+        """Values at corners of these cubes."""
+        return self.point_values[torch.searchsorted(self.point_ids, point_ids)]
+
+
+def is_crossing(corners: Tensor) -> Tensor:
+    """Whether the values [..., 8] at the corners of cubes are all defined and of both signs."""
+    inside = corners < 0
+    return inside.any(-1) & ~inside.all(-1) & ~corners.isnan().any(-1)
+
+
+def corner_points(grid: Grid, ids: Tensor) -> Tensor:
+    """The distinct ids of the corners of cubes [c], sorted."""
+    offsets = grid.ids(CORNERS.to(ids.device))
+    parts = [torch.unique(chunk[:, None] + offsets) for chunk in pieces(ids)]
+    return parts[0] if len(parts) == 1 else torch.unique(torch.cat(parts))

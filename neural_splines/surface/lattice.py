@@ -1,0 +1,65 @@
+"""The voxel lattice."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..geometry import Box
+
+MIN_VOXELS = 4  # a flat cloud still gets a lattice on both sides
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Points (i, j, k) known by linear ids, which run with k fastest."""
+
+    shape: tuple[int, int, int]
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    def ids(self, index: Tensor) -> Tensor:
+        """Linear ids [...] of indices [..., 3]."""
+        return (index[..., 0] * self.shape[1] + index[..., 1]) * self.shape[2] + index[..., 2]
+
+    def indices(self, ids: Tensor) -> Tensor:
+        """Indices [..., 3] of linear ids [...]."""
+        rest = ids // self.shape[2]
+        return torch.stack([rest // self.shape[1], rest % self.shape[1], ids % self.shape[2]], dim=-1)
+
+
+@dataclass(frozen=True)
+class Lattice(Grid):
+    """The grid whose point (i, j, k) lies at origin + (index + 0.5) * voxel_size."""
+
+    origin: Tensor  # [3], float64
+    voxel_size: float
+
+    @classmethod
+    def covering(cls, box: Box, grid_size: int) -> Lattice:
+        """`grid_size` voxels along the longest side of the box, proportionally many along the others."""
+        voxel_size = float(box.sides.max()) / grid_size
+        counts = [max(MIN_VOXELS, math.ceil(side / voxel_size - 1e-6)) for side in box.sides.tolist()]
+        origin = box.center - 0.5 * voxel_size * torch.tensor(counts, dtype=torch.float64)
+        return cls((counts[0], counts[1], counts[2]), origin, voxel_size)
+
+    @property
+    def voxel_diagonal(self) -> float:
+        return math.sqrt(3.0) * self.voxel_size
+
+    @property
+    def box(self) -> Box:
+        sides = self.voxel_size * torch.tensor(self.shape, dtype=torch.float64)
+        return Box(self.origin, self.origin + sides)
+
+    def positions(self, index: Tensor) -> Tensor:
+        return self.origin.to(index.device) + (index.double() + 0.5) * self.voxel_size
+
+    def coordinates(self, points: Tensor) -> Tensor:
+        """World points in units of the lattice: lattice point (i, j, k) has these coordinates."""
+        return (points - self.origin.to(points.device)) / self.voxel_size - 0.5

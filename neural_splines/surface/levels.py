@@ -1,0 +1,74 @@
+"""One level of the descent from coarse to fine: every stride-th lattice point, and values at some of them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..runtime.devices import pieces
+from .cubes import CORNERS
+from .dense import Evaluate
+from .lattice import Grid, Lattice
+
+
+class Level:
+    """The lattice points at every stride-th index along each axis, a grid with ids of its own; values at some."""
+
+    def __init__(self, evaluate: Evaluate, lattice: Lattice, stride: int, device: torch.device):
+        self.evaluate, self.lattice, self.stride = evaluate, lattice, stride
+        # the last cells may stick out of the lattice
+        nx, ny, nz = (-(-(n - 1) // stride) + 1 for n in lattice.shape)
+        self.grid = Grid((nx, ny, nz))
+        self.last = torch.tensor(self.grid.shape, device=device) - 2  # indices of the last cell
+        self.ids = torch.empty(0, dtype=torch.int64, device=device)
+        self.values = torch.empty(0, dtype=torch.float64, device=device)
+        self.evaluations = 0
+
+    def all_cells(self) -> Tensor:
+        axes = (torch.arange(n - 1, device=self.ids.device) for n in self.grid.shape)
+        return self.grid.ids(torch.cartesian_prod(*axes))
+
+    def cells_of(self, points: Tensor) -> Tensor:
+        """The cells with any of the points [n, 3], sorted."""
+        index = (self.lattice.coordinates(points) / self.stride).floor().long()
+        return torch.unique(self.grid.ids(index.clamp_min(0).minimum(self.last)))
+
+    def sample(self, ids: Tensor) -> None:
+        """Evaluate the field at those of the points [p], sorted and distinct, where it is not known yet."""
+        missing = ids[~member(ids, self.ids)]
+        if len(missing):
+            index = map(self.grid.indices, pieces(missing))
+            self.add(missing, torch.cat([self.evaluate(self.lattice.positions(i * self.stride)) for i in index]))
+            self.evaluations += len(missing)
+
+    def add(self, ids: Tensor, values: Tensor) -> None:
+        """Take in values at points that are not known yet, sorted and distinct."""
+        old, self.ids = merged(self.ids, ids)
+        self.values = torch.empty_like(self.ids, dtype=values.dtype).masked_scatter_(old, self.values)
+        self.values.masked_scatter_(~old, values)
+
+    def at(self, ids: Tensor) -> Tensor:
+        return self.values[torch.searchsorted(self.ids, ids)]
+
+    def corners(self, cells: Tensor) -> Tensor:
+        """The values [c, 8] at the corners of cells [c]."""
+        return self.at(cells[:, None] + self.grid.ids(CORNERS.to(cells.device)))
+
+    def cubes(self, index: Tensor) -> Tensor:
+        """The ids of those cells, given by indices [c, 3], that exist."""
+        return self.grid.ids(index[((index >= 0) & (index <= self.last)).all(1)])
+
+
+def member(ids: Tensor, sorted_set: Tensor) -> Tensor:
+    if not len(sorted_set):
+        return torch.zeros_like(ids, dtype=torch.bool)
+    place = torch.searchsorted(sorted_set, ids).clamp_max_(len(sorted_set) - 1)
+    return sorted_set[place] == ids
+
+
+def merged(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the first of two disjoint sorted sets went in their union, as a mask, and the union, sorted."""
+    first = torch.ones(len(one) + len(other), dtype=torch.bool, device=one.device)
+    first[torch.searchsorted(one, other) + torch.arange(len(other), device=one.device)] = False
+    union = one.new_empty(len(first)).masked_scatter_(first, one)
+    return first, union.masked_scatter_(~first, other)

@@ -1,0 +1,52 @@
+"""Triangle meshes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..runtime.devices import pieces
+
+Array = TypeVar("Array", Tensor, np.ndarray)
+
+
+@dataclass(frozen=True)
+class Mesh(Generic[Array]):
+    """Vertices [v, 3] in world units, unit vertex normals [v, 3] pointing outwards, triangles [f, 3]."""
+
+    vertices: Array
+    normals: Array
+    faces: Array
+
+    def __repr__(self) -> str:
+        return f"Mesh({len(self.vertices)} vertices, {len(self.faces)} faces)"
+
+    def numpy(self) -> Mesh[np.ndarray]:
+        """The same in numpy arrays."""
+        return Mesh(*(np.asarray(part.cpu()) for part in (self.vertices, self.normals, self.faces)))
+
+
+def face_average_normals(mesh: Mesh) -> Tensor:
+    """Unit vertex normals [v, 3]: the mean of the adjacent faces' normals, weighted by area."""
+    total = torch.zeros_like(mesh.vertices)
+    for faces in pieces(mesh.faces):
+        a, b, c = (mesh.vertices[faces[:, k]] for k in range(3))
+        cross = torch.linalg.cross(b - a, c - a)
+        for k in range(3):
+            total.index_add_(0, faces[:, k], cross)
+    return total / total.norm(dim=1, keepdim=True).clamp_min(1e-300)
+
+
+def keep_faces(mesh: Mesh, mask: Tensor) -> Mesh:
+    """The mesh of the faces under the mask [f], without the vertices that no face uses."""
+    if bool(mask.all()):
+        return mesh
+    faces = mesh.faces[mask]
+    used = torch.zeros(len(mesh.vertices), dtype=torch.bool, device=faces.device)
+    used[faces.reshape(-1)] = True
+    place = used.cumsum(0) - 1
+    return Mesh(mesh.vertices[used], mesh.normals[used], place[faces])
