@@ -8,31 +8,40 @@ A distance is that of a mesh's vertices from the other's, where both have the sa
 
 import argparse
 import time
+from dataclasses import dataclass
 
 import torch
 
 from neural_splines.field import solvers
-from neural_splines.field.fitting import fit_spline
+from neural_splines.field.fitting import Centers, fit_spline
 from neural_splines.field.kernels import make_kernel
 from neural_splines.field.products import resolve
+from neural_splines.field.solvers import Solution
 from neural_splines.field.solvers.conjugate_gradient import CGResult
-from neural_splines.field.solvers.falkon import Solution
 from neural_splines.files.point_clouds import load_point_cloud
 from neural_splines.pipeline import EPS_VOXEL_DIAGONALS, extract
-from neural_splines.settings import Settings
+from neural_splines.runtime.monitor import PhaseTimer
+from neural_splines.settings import REGULARIZATION, Settings
 from neural_splines.surface.lattice import Lattice
 
 
-def direct(products, kernel, x, y, centers, *, regularization, on_phase=lambda name: None, **_) -> Solution:
+@dataclass(frozen=True)
+class Direct:
     """The least-squares problem [K_nm / sqrt n; sqrt(lambda) T] a = [y / sqrt n; 0] by QR: no normal equations."""
-    on_phase("direct")
-    n = len(x)
-    T = torch.linalg.cholesky(products.dense(kernel, centers, centers), upper=True)
-    A = torch.cat([products.dense(kernel, x, centers) / n**0.5, regularization**0.5 * T])
-    b = torch.cat([y / n**0.5, torch.zeros_like(centers[:, 0])])
-    a = torch.linalg.lstsq(A, b[:, None], driver="gels").solution[:, 0]
-    residual = float((A.mT @ (b - A @ a)).norm() / (A.mT @ b).norm())
-    return Solution(a, CGResult(a, 0, residual, "converged"), 0.0)
+
+    regularization: float
+    max_iterations: int
+    tolerance: float
+
+    def solve(self, products, kernel, x, y, centers, monitor) -> Solution:
+        monitor.phase("direct")
+        n = len(x)
+        T = torch.linalg.cholesky(products.dense(kernel, centers, centers), upper=True)
+        A = torch.cat([products.dense(kernel, x, centers) / n**0.5, self.regularization**0.5 * T])
+        b = torch.cat([y / n**0.5, torch.zeros_like(centers[:, 0])])
+        a = torch.linalg.lstsq(A, b[:, None], driver="gels").solution[:, 0]
+        residual = float((A.mT @ (b - A @ a)).norm() / (A.mT @ b).norm())
+        return Solution(a, CGResult(a, 0, residual, "converged"), 0.0)
 
 
 def main() -> None:
@@ -43,43 +52,32 @@ def main() -> None:
     p.add_argument("--direct", action="store_true")
     p.add_argument("--iterations", type=int, default=Settings.cg_max_iters)
     p.add_argument("--tolerance", type=float, default=Settings.cg_stop_thresh)
-    p.add_argument("--regularization", type=float, default=Settings.regularization)
+    p.add_argument("--regularization", type=float, default=REGULARIZATION)
     p.add_argument("--device", default="auto")
     p.add_argument("--dtype", default="float64")
     args = p.parse_args()
 
     cloud, _ = load_point_cloud(args.cloud)
-    settings = Settings(eps="auto", num_nystrom_samples=args.centers, grid_size=args.grid_size)
+    settings = Settings(eps="auto", num_nystrom_samples=args.centers, grid_size=args.grid_size, cells=None)
     lattice = Lattice.covering(cloud.box.scaled(settings.scale), settings.grid_size)
     compute = resolve(args.device, "auto", getattr(torch, args.dtype))
     fits, meshes = {}, {}
-    solve = {name: solvers.load(name) for name in solvers.MODULES} | ({"direct": direct} if args.direct else {})
+    kinds = {name: solvers.load(name) for name in solvers.SOLVERS} | ({"direct": Direct} if args.direct else {})
+    kernel = make_kernel(settings.kernel, settings.outer_layer_variance)
+    eps = EPS_VOXEL_DIAGONALS * lattice.voxel_diagonal
 
-    def fit_with(name: str, centers: int, monitor: Monitor):
-        return fit_spline(
-            cloud,
-            make_kernel(settings.kernel, settings.outer_layer_variance),
-            compute,
-            torch.Generator().manual_seed(0),
-            eps=EPS_VOXEL_DIAGONALS * lattice.voxel_diagonal,
-            num_centers=centers,
-            nystrom_mode=settings.nystrom_mode,
-            regularization=args.regularization,
-            max_iterations=args.iterations,
-            tolerance=args.tolerance,
-            solve=solve[name],
-            on_phase=monitor.phase,
-        )
-
-    for name in solve:
-        fit_with(name, 100, Monitor())  # compiles and warms up
-        monitor = Monitor(compute.synchronize)
-        fit = fit_with(name, args.centers, monitor)
-        monitor.phase("")
+    for name, kind in kinds.items():
+        solver = kind(args.regularization, args.iterations, args.tolerance)
+        for count in (100, args.centers):  # the first compiles and warms up
+            monitor, centers = PhaseTimer(synchronize=compute.synchronize), Centers(count, settings.nystrom_mode)
+            generator = torch.Generator().manual_seed(0)
+            fit = fit_spline(cloud, kernel, eps, centers, solver, compute, generator, monitor)
+            monitor.phase("")
         start = time.perf_counter()
-        fits[name], meshes[name] = fit, extract(fit.field, lattice, cloud, settings, compute, Monitor())[0]
-        seconds = ", ".join(f"{phase} {spent:.2f}" for phase, spent in monitor.seconds.items())
-        print(f"{name}: {fit.summary()}; seconds {seconds}, mesh {time.perf_counter() - start:.1f}", flush=True)
+        fits[name] = fit
+        meshes[name] = extract(fit.field, lattice, cloud.points, settings, compute, PhaseTimer())[0]
+        spent = f"seconds {monitor.summary()}, mesh {time.perf_counter() - start:.1f}"
+        print(f"{name}: {fit.summary()}; {spent}", flush=True)
     for one, mesh in meshes.items():
         for other, fit in fits.items():
             if one == other:

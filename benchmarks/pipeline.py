@@ -8,7 +8,6 @@ multiply-adds allows; the peak of memory, of a GPU during the phase, on a CPU of
 """
 
 import argparse
-import importlib.util
 import json
 import shlex
 import statistics
@@ -21,26 +20,25 @@ sys.path.insert(0, str(ROOT))
 import torch  # noqa: E402
 from machine import ceilings, evaluation_rate, name_of, peak_bytes, reset_peak  # noqa: E402
 
-from neural_splines.command_line import arguments  # noqa: E402
+from neural_splines.command_line import arguments, fit, fit_grid  # noqa: E402
 from neural_splines.field.fitting import SplineFit  # noqa: E402
 from neural_splines.field.products import resolve  # noqa: E402
 from neural_splines.files.point_clouds import load_point_cloud  # noqa: E402
 from neural_splines.pipeline import Reconstruction, reconstruct  # noqa: E402
+from neural_splines.runtime.monitor import PhaseTimer  # noqa: E402
 
 
 def settings_of(cloud: str, words: list[str]):
     """The settings that a script would make of these arguments."""
     positional = next((i for i, word in enumerate(words) if word.startswith("--")), len(words))
     script = "fit.py" if positional == 3 else "fit-grid.py"
-    spec = importlib.util.spec_from_file_location("script", ROOT / script)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    args = module.parse_arguments([cloud, *words, "--seed", "0"])
+    command = fit if script == "fit.py" else fit_grid
+    args = command.parse_arguments([cloud, *words, "--seed", "0"], script)
     cells = arguments.cell_settings_from(args) if script == "fit-grid.py" else None
     return arguments.settings_from(args, cells=cells)
 
 
-class PeakMonitor(Monitor):
+class PeakMonitor(PhaseTimer):
     """Keeps the peak of memory of each phase, too."""
 
     def __init__(self, device: torch.device):
@@ -48,7 +46,7 @@ class PeakMonitor(Monitor):
         self.device, self.peaks = device, {}
 
     def phase(self, name: str) -> None:
-        before = self.name
+        before = self._name
         super().phase(name)
         if before:
             self.peaks[before] = max(self.peaks.get(before, 0), peak_bytes(self.device))
@@ -65,7 +63,7 @@ def measure(cloud, settings, repeat: int, bounds: dict[str, float]) -> dict:
     first, *warm = monitors
     compute, pairs, most = result.compute, evaluations(result), None
     if isinstance(result.fit, SplineFit):
-        most = evaluation_rate(result.fit.field.kernel, compute.dtype, compute.name, bounds)
+        most = evaluation_rate(result.fit.field.kernel, compute.dtype, compute.backend.name, bounds)
     phases = {}
     for name in first.seconds:
         seconds = statistics.median(run.seconds[name] for run in warm)
@@ -80,7 +78,7 @@ def measure(cloud, settings, repeat: int, bounds: dict[str, float]) -> dict:
         "fit": result.fit.summary(),
         "vertices": len(result.mesh.vertices),
         "device": str(compute.device),
-        "backend": compute.name,
+        "backend": compute.backend.name,
     }
 
 
@@ -88,7 +86,11 @@ def evaluations(result: Reconstruction) -> dict[str, int]:
     """Kernel values that the phases of one spline use: K'(K w) takes each twice, but once on the CPU, in one pass."""
     if not isinstance(result.fit, SplineFit):
         return {}
-    n, m, passes = len(result.fit.positions), len(result.fit.field.centers), 1 if result.compute.name == "numba" else 2
+    n, m, passes = (
+        len(result.fit.positions),
+        len(result.fit.field.centers),
+        1 if result.compute.backend.name == "numba" else 2,
+    )
     products = passes * (result.fit.solution.cg.iterations + 1) + 1  # with the residual's and the right-hand side's
     return {"conjugate gradients": n * m * products, "sample": result.evaluations * m}
 

@@ -25,7 +25,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from machine import ceilings, evaluation_rate, median_seconds, name_of, peak_bytes, reset_peak
 
 from neural_splines.field.kernels import KERNELS, make_kernel
-from neural_splines.field.products import MODULES, Segments, load, torch_blocks
+from neural_splines.field.products import BACKENDS, Segments, load
+
+REFERENCE = load("torch")
 
 OPERATIONS = ("apply", "transpose", "normal", "stored", "gradient", "dense", "cells")
 CELL_ROWS, CELL_COLUMNS = 1000, 300
@@ -71,30 +73,30 @@ def measure(args, backend, dtype, operation, device, bounds) -> dict:
 
     if operation == "apply":
         run, pick = lambda: products.apply(kernel, x, y, w), some_rows
-        expected = torch_blocks.apply(kernel, X[pick], Y, W)
+        expected = REFERENCE.apply(kernel, X[pick], Y, W)
     elif operation == "transpose":
         run, pick = lambda: products.apply(kernel, y, x, v), some_columns
-        expected = torch_blocks.apply(kernel, Y[pick], X, V)
+        expected = REFERENCE.apply(kernel, Y[pick], X, V)
     elif operation == "normal":
         run, pick = lambda: products.normal(kernel, x, y, w), some_columns
-        expected = torch_blocks.apply(kernel, Y[pick], X, torch_blocks.apply(kernel, X, Y, W))
+        expected = REFERENCE.apply(kernel, Y[pick], X, REFERENCE.apply(kernel, X, Y, W))
     elif operation == "stored":
         K = products.dense(kernel, x[: (16 << 30 if device.type == "cuda" else 1 << 30) // (m * x.element_size())], y)
         run, pick, pairs = lambda: torch.mv(K.mT, torch.mv(K, w)), some_columns, K.numel()
-        expected = torch_blocks.apply(kernel, Y[pick], X[: len(K)], torch_blocks.apply(kernel, X[: len(K)], Y, W))
+        expected = REFERENCE.apply(kernel, Y[pick], X[: len(K)], REFERENCE.apply(kernel, X[: len(K)], Y, W))
     elif operation == "gradient":
         run, pick = lambda: products.gradient(kernel, x, y, w)[1], some_rows
-        expected = torch_blocks.gradient(kernel, X[pick], Y, W)[1]
+        expected = REFERENCE.gradient(kernel, X[pick], Y, W)[1]
     elif operation == "dense":
         limit = (4 << 30) // (m * x.element_size())
         x, pairs = x[:limit], min(n, limit) * m
         run, pick = lambda: products.dense(kernel, x, y), some_rows[some_rows < limit]
-        expected = torch_blocks.dense(kernel, X[pick], Y)
+        expected = REFERENCE.dense(kernel, X[pick], Y)
     else:
         offsets = torch.arange(cells + 1, device=device)
         segments = Segments(offsets * CELL_ROWS, offsets * CELL_COLUMNS)
         run, pick, pairs = lambda: products.apply(kernel, x, y, w, segments), slice(0, CELL_ROWS), n * CELL_COLUMNS
-        expected = torch_blocks.apply(kernel, X[pick], Y[:CELL_COLUMNS], W[:CELL_COLUMNS])
+        expected = REFERENCE.apply(kernel, X[pick], Y[:CELL_COLUMNS], W[:CELL_COLUMNS])
 
     error = float((run()[pick].double() - expected).abs().max() / expected.abs().max())
     seconds = median_seconds(run, device, args.repetitions)
@@ -146,7 +148,7 @@ def parse_arguments(argv):
     cuda = torch.cuda.is_available()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cuda" if cuda else "cpu", help="(default: %(default)s)")
-    parser.add_argument("--backends", help=f"comma-separated, of {', '.join(MODULES)} (default: by the device)")
+    parser.add_argument("--backends", help=f"comma-separated, of {', '.join(BACKENDS)} (default: by the device)")
     parser.add_argument("--dtypes", default="float64,float32", help="(default: %(default)s)")
     parser.add_argument("--operations", default=",".join(OPERATIONS), help="(default: %(default)s)")
     parser.add_argument("--kernel", choices=KERNELS, default="neural-spline", help="(default: %(default)s)")

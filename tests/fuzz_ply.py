@@ -19,9 +19,9 @@ from pathlib import Path
 import torch
 from corpus import FACES, MIXED, N, P, lists, obj, off, ply, with_lists
 
-from neural_splines import files
 from neural_splines.clouds import outlier_warning
 from neural_splines.errors import CloudError, ReconstructionWarning
+from neural_splines.files import meshes, point_clouds
 
 FEW = slice(None, None, 20)
 SMALL = {"points": P[FEW], "normals": N[FEW]}
@@ -88,14 +88,14 @@ def crash(path: Path, data: bytes, outcomes: Counter | None = None) -> str | Non
     """What went wrong in reading these bytes as a cloud and as a mesh, or None."""
     path.write_bytes(data)
     start = time.monotonic()
-    for load in (files.load_point_cloud, files.load_mesh):
+    for load in (point_clouds.load_point_cloud, meshes.load_mesh):
         outcome = "read"
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
                 warnings.simplefilter("ignore", ReconstructionWarning)
                 result = load(path)
-                if load is files.load_point_cloud:
+                if load is point_clouds.load_point_cloud:
                     outlier_warning(result[0])
         except CloudError as error:
             outcome = "error"

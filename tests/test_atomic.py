@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from neural_splines import atomic, files
 from neural_splines.errors import OutputError
+from neural_splines.files import arrays, atomic
 
 
 @pytest.mark.parametrize(
@@ -30,9 +30,9 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path, int
 
 
 def test_a_grid_interrupted_between_its_files_leaves_neither(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "_json", lambda _: (_ for _ in ()).throw(KeyboardInterrupt()))
+    monkeypatch.setattr(arrays, "_json", lambda _: (_ for _ in ()).throw(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
-        files.save_grid(tmp_path / "g.npy", torch.zeros(9), tmp_path / "g.json", {})
+        arrays.save_grid(tmp_path / "g.npy", torch.zeros(9), tmp_path / "g.json", {})
     assert os.listdir(tmp_path) == []
 
 
@@ -47,7 +47,7 @@ def test_a_grid_of_which_one_file_cannot_be_renamed_is_not_there(failing, tmp_pa
 
     monkeypatch.setattr(os, "replace", failing_replace)
     with pytest.raises(OutputError, match="not permitted"):
-        files.save_grid(tmp_path / "g.npy", torch.zeros(9), tmp_path / "g.json", {})
+        arrays.save_grid(tmp_path / "g.npy", torch.zeros(9), tmp_path / "g.json", {})
     assert os.listdir(tmp_path) == []
 
 
@@ -62,19 +62,19 @@ def test_no_file_of_a_grid_appears_before_both_are_written(tmp_path):
 def test_links_are_followed_and_devices_written_to(tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "link.json").symlink_to(tmp_path / "real" / "file.json")
-    files.save_json(tmp_path / "link.json", [1])
+    arrays.save_json(tmp_path / "link.json", [1])
     assert (tmp_path / "link.json").is_symlink()
     assert json.loads((tmp_path / "real" / "file.json").read_text()) == [1]
-    files.save_json(os.devnull, [1])
+    arrays.save_json(os.devnull, [1])
     assert not os.path.isfile(os.devnull)
     if os.path.exists("/dev/full"):
         with pytest.raises(OutputError, match="No space left"):
-            files.save_json("/dev/full", [1])
+            arrays.save_json("/dev/full", [1])
 
 
 def test_new_files_have_the_usual_permissions(tmp_path):
     (tmp_path / "plain").write_bytes(b"")
-    files.save_json(tmp_path / "ours", 1)
+    arrays.save_json(tmp_path / "ours", 1)
     assert (tmp_path / "ours").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
@@ -83,7 +83,7 @@ def test_what_cannot_be_written_is_known_before(tmp_path, name):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_bytes(b"")
     path = os.path.join(tmp_path, name)
-    for act in (atomic.check_writable, lambda p: files.save_json(p, 1)):
+    for act in (atomic.check_writable, lambda p: arrays.save_json(p, 1)):
         with pytest.raises(OutputError) as caught:
             act(path)
         assert str(caught.value).isprintable()

@@ -12,10 +12,12 @@ from neural_splines.cells.members import Members
 from neural_splines.cells.models import fit_cells
 from neural_splines.cells.partition import adaptive_cells, uniform_cells
 from neural_splines.cells.problem import FitProblem
+from neural_splines.field.fitting import Centers
 from neural_splines.field.kernels import make_kernel
 from neural_splines.field.products import resolve
 from neural_splines.field.solvers import direct
 from neural_splines.geometry import MORTON_BITS, Box, bounding_cube, morton_codes, morton_coordinates
+from neural_splines.runtime.monitor import Silent
 
 CPU = resolve("cpu")
 KERNEL = make_kernel("neural-spline", 1.0).covering(1.6, 1.6)
@@ -86,7 +88,8 @@ def models_of_a_plane(cells, offset=0.0):
         all_centers.append(centers)
         coefficients.append(torch.linalg.solve(K, (world @ plane + offset) * cells.scales[c]))
     offsets = torch.arange(len(cells) + 1) * 400
-    return BlendedField(cells, KERNEL, torch.cat(all_centers), torch.cat(coefficients), offsets, CPU), plane
+    box = Box(cells.lower.amin(0), cells.upper.amax(0))
+    return BlendedField(cells, KERNEL, torch.cat(all_centers), torch.cat(coefficients), offsets, CPU, box), plane
 
 
 @pytest.mark.parametrize("kind", ["adaptive", 3])
@@ -104,9 +107,9 @@ def test_partition_of_unity_reproduces_a_common_field(kind):
 def fitted(cloud, cells, eps=0.02, centers=100):
     members = Members.of(cells, cloud.points)
     generator = torch.Generator().manual_seed(0)
-    problem = FitProblem(cloud, cells, members, KERNEL, CPU, eps, centers, "blue-noise", generator)
-    models = fit_cells(problem, Smoothing(1e-7))
-    return BlendedField(cells, KERNEL, models.centers, models.coefficients, models.offsets, CPU), models
+    problem = FitProblem(cloud, cells, members, KERNEL, CPU, eps, Centers(centers, "blue-noise"), generator)
+    models = fit_cells(problem, Smoothing(1e-7), Silent())
+    return BlendedField(cells, KERNEL, models.centers, models.coefficients, models.offsets, CPU, cloud.box), models
 
 
 @pytest.mark.parametrize("kind", ["adaptive", 3])
@@ -173,6 +176,7 @@ def test_hard_weights_take_the_own_cell_alone():
         models.coefficients[models.offsets[c] : models.offsets[c + 1]],
         torch.tensor([0, int(models.offsets[c + 1] - models.offsets[c])]),
         CPU,
+        cloud.box,
     )
     assert torch.allclose(hard.evaluate(inside), one.evaluate(inside), atol=1e-9)
 
@@ -182,10 +186,10 @@ def test_a_cell_fits_its_points(mode):
     cloud = sphere(1500)
     cells = cells_of(cloud, "adaptive")
     members = Members.of(cells, cloud.points)
-    problem = FitProblem(cloud, cells, members, KERNEL, CPU, 0.02, 120, mode, torch.Generator().manual_seed(0))
-    models = fit_cells(problem, Smoothing(1e-8))
+    problem = FitProblem(cloud, cells, members, KERNEL, CPU, 0.02, Centers(120, mode), torch.Generator().manual_seed(0))
+    models = fit_cells(problem, Smoothing(1e-8), Silent())
     assert not models.failed
-    field = BlendedField(cells, KERNEL, models.centers, models.coefficients, models.offsets, CPU)
+    field = BlendedField(cells, KERNEL, models.centers, models.coefficients, models.offsets, CPU, cloud.box)
     # the spacing is 0.09 and eps 0.02: errors stay well below both
     assert field.evaluate(cloud.points).abs().max() < 4e-3
     assert field.evaluate(cloud.points).abs().mean() < 1e-3
@@ -234,7 +238,7 @@ def test_smoothing_follows_the_noise():
         cloud = replace(cloud, points=moved)
         cells = cells_of(cloud, "adaptive")
         members = Members.of(cells, cloud.points)
-        problem = FitProblem(cloud, cells, members, KERNEL, CPU, 0.02, 100, "blue-noise", g)
+        problem = FitProblem(cloud, cells, members, KERNEL, CPU, 0.02, Centers(100, "blue-noise"), g)
         choice = choose_smoothing(problem, torch.Generator().manual_seed(0))
         assert choice.score <= 1.02 * min(choice.scores.values())
         chosen.append(choice.smoothing.regularization)

@@ -17,9 +17,9 @@ from corpus import CORPUS, sphere
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from neural_splines import files
 from neural_splines.clouds import outlier_warning
 from neural_splines.errors import CloudError, ReconstructionWarning
+from neural_splines.files import arrays, meshes, point_clouds, reading, records
 
 CASES = {case.name: case for case in CORPUS}
 
@@ -28,7 +28,7 @@ def load(path) -> tuple[object, str]:
     """The cloud, and all that would be said about it."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        cloud, report = files.load_point_cloud(path)
+        cloud, report = point_clouds.load_point_cloud(path)
     said = [str(w.message) for w in caught if w.category is ReconstructionWarning]
     assert len(said) == len(caught)
     said += [report.summary()] if report.kept < report.read else []
@@ -104,28 +104,28 @@ def test_what_the_system_refuses_is_one_line(error, tmp_path, monkeypatch):
     def refuse(*_):
         raise error
 
-    monkeypatch.setattr(files, "open", refuse, raising=False)
+    monkeypatch.setattr(reading, "open", refuse, raising=False)
     with pytest.raises(CloudError, match=re.escape(f"{path}: cannot be read ({error.strerror})")):
-        files.load_point_cloud(path)
+        point_clouds.load_point_cloud(path)
 
 
 def test_too_little_memory_is_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(files.records, "read", lambda *_: (_ for _ in ()).throw(MemoryError()))
+    monkeypatch.setattr(records, "read", lambda *_: (_ for _ in ()).throw(MemoryError()))
     with pytest.raises(CloudError, match="does not fit into memory"):
-        files.load_point_cloud(CASES["text"].file(tmp_path))
+        point_clouds.load_point_cloud(CASES["text"].file(tmp_path))
 
 
 def test_odd_names_stay_one_line(tmp_path):
     for name in ("a\nb.ply", "a\0b.ply", "", "\udcff.ply", "x" * 300):
         with pytest.raises(CloudError) as caught:
-            files.load_point_cloud(os.path.join(tmp_path, name) if name else "")
+            point_clouds.load_point_cloud(os.path.join(tmp_path, name) if name else "")
         assert str(caught.value).isprintable()
 
 
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.ply")
     with pytest.raises(CloudError, match="not a regular file"):
-        files.load_point_cloud(tmp_path / "pipe.ply")
+        point_clouds.load_point_cloud(tmp_path / "pipe.ply")
 
 
 @given(st.data())
@@ -145,11 +145,11 @@ def test_mutations_end_in_a_cloud_or_a_cloud_error(tmp_path, data):
 def test_mesh_round_trip(tmp_path, generator, voxel_size):
     vertices, normals, faces = mesh(generator=generator)
     path = tmp_path / "mesh.ply"
-    files.save_mesh(path, vertices, normals, faces, voxel_size=voxel_size)
-    got_vertices, got_faces = files.load_mesh(path)
+    meshes.save_mesh(path, vertices, normals, faces, voxel_size=voxel_size)
+    got_vertices, got_faces = meshes.load_mesh(path)
     assert torch.equal(got_faces, faces)
     assert torch.equal(got_vertices, vertices if voxel_size is None else vertices.float().double())
-    cloud, report = files.load_point_cloud(path)
+    cloud, report = point_clouds.load_point_cloud(path)
     assert report.kept == 1000
     assert torch.allclose(cloud.normals, normals, rtol=0, atol=1e-7)
 
@@ -157,9 +157,9 @@ def test_mesh_round_trip(tmp_path, generator, voxel_size):
 @pytest.mark.parametrize(("offset", "type_"), [(0.0, b"float"), (1e5, b"float"), (5e6, b"double"), (1e39, b"double")])
 def test_vertices_are_double_where_float_would_lose_a_hundredth_of_a_voxel(tmp_path, generator, offset, type_):
     vertices, normals, faces = mesh(generator=generator)
-    files.save_mesh(tmp_path / "mesh.ply", vertices + offset, normals, faces, voxel_size=1.0)
+    meshes.save_mesh(tmp_path / "mesh.ply", vertices + offset, normals, faces, voxel_size=1.0)
     assert b"property %b x\n" % type_ in (tmp_path / "mesh.ply").read_bytes()
-    error = (files.load_mesh(tmp_path / "mesh.ply")[0] - (vertices + offset)).abs().max()
+    error = (meshes.load_mesh(tmp_path / "mesh.ply")[0] - (vertices + offset)).abs().max()
     assert error <= 0.01
 
 
@@ -167,7 +167,7 @@ def test_vertices_are_double_where_float_would_lose_a_hundredth_of_a_voxel(tmp_p
 def test_others_read_our_meshes(tmp_path, generator, with_normals):
     trimesh, plyfile = pytest.importorskip("trimesh"), pytest.importorskip("plyfile")
     vertices, normals, faces = mesh(generator=generator)
-    files.save_mesh(tmp_path / "mesh.ply", vertices, normals if with_normals else None, faces)
+    meshes.save_mesh(tmp_path / "mesh.ply", vertices, normals if with_normals else None, faces)
     theirs = trimesh.load(tmp_path / "mesh.ply", process=False)
     assert np.array_equal(theirs.vertices, vertices.numpy())
     assert np.array_equal(theirs.faces, faces.numpy())
@@ -178,16 +178,16 @@ def test_others_read_our_meshes(tmp_path, generator, with_normals):
 
 def test_an_empty_mesh_is_written_and_said_to_be_empty(tmp_path):
     empty = torch.zeros(0, 3, dtype=torch.float64)
-    files.save_mesh(tmp_path / "mesh.ply", empty, empty, empty.long())
+    meshes.save_mesh(tmp_path / "mesh.ply", empty, empty, empty.long())
     with pytest.raises(CloudError, match="the mesh has no faces"):
-        files.load_mesh(tmp_path / "mesh.ply")
+        meshes.load_mesh(tmp_path / "mesh.ply")
 
 
 @pytest.mark.parametrize("order", ["<", ">", "ascii"])
 def test_polygons_become_fans_in_order(tmp_path, order):
     contents = corpus.ply(order=order, after=corpus.FACES) + corpus.lists(corpus.MIXED, order)
     (tmp_path / "mesh.ply").write_bytes(contents)
-    vertices, faces = files.load_mesh(tmp_path / "mesh.ply")
+    vertices, faces = meshes.load_mesh(tmp_path / "mesh.ply")
     assert faces.tolist() == [[0, i, i + 1] for n in corpus.MIXED for i in range(1, n - 1)]
     assert len(vertices) == 400
 
@@ -210,21 +210,21 @@ def test_polygons_become_fans_in_order(tmp_path, order):
 def test_malformed_meshes_are_one_line(tmp_path, contents, message):
     (tmp_path / "mesh.ply").write_bytes(contents)
     with pytest.raises(CloudError, match=message) as caught:
-        files.load_mesh(tmp_path / "mesh.ply")
+        meshes.load_mesh(tmp_path / "mesh.ply")
     assert str(caught.value).startswith(f"{tmp_path / 'mesh.ply'}: ")
 
 
 def test_arrays_and_grids_load_without_pickle(tmp_path, generator):
     grid = torch.rand(3, 4, 5, generator=generator)
-    files.save_arrays(tmp_path / "a.npz", grid=grid, eps=0.5, numbers=np.arange(3), name="text")
+    arrays.save_arrays(tmp_path / "a.npz", grid=grid, eps=0.5, numbers=np.arange(3), name="text")
     with np.load(tmp_path / "a.npz", allow_pickle=False) as data:
         assert np.array_equal(data["grid"], grid)
         assert (float(data["eps"]), str(data["name"])) == (0.5, "text")
     metadata = {"origin": torch.zeros(3), "voxel_size": np.float64(0.1), "residual": float("nan"), "n": (1, 2)}
-    files.save_grid(tmp_path / "g.npy", grid, tmp_path / "g.json", metadata)
+    arrays.save_grid(tmp_path / "g.npy", grid, tmp_path / "g.json", metadata)
     assert np.array_equal(np.load(tmp_path / "g.npy", allow_pickle=False), grid)
     loaded = json.loads((tmp_path / "g.json").read_text())
     assert loaded == {"origin": [0.0, 0.0, 0.0], "voxel_size": 0.1, "residual": None, "n": [1, 2]}
     with pytest.raises(TypeError):
-        files.save_arrays(tmp_path / "b.npz", thing=object())
+        arrays.save_arrays(tmp_path / "b.npz", thing=object())
     assert sorted(os.listdir(tmp_path)) == ["a.npz", "g.json", "g.npy"]

@@ -87,11 +87,11 @@ def test_an_interrupt_during_imports_and_at_exit_is_one_line(number, moment, tmp
 
 WRITER = """
 import sys, time
-from neural_splines import atomic, files
+from neural_splines.files import arrays, atomic
 from neural_splines.runtime.interrupts import interruptible
 with interruptible("x"):
     if "first" in sys.argv:
-        files.save_json(sys.argv[1] + ".json", {})
+        arrays.save_json(sys.argv[1] + ".json", {})
     with atomic.atomic(sys.argv[1]) as (stream,):
         stream.write(b"half")
         print("writing", flush=True)
@@ -114,8 +114,8 @@ def test_an_interrupt_while_writing_names_what_is_complete(number, first, tmp_pa
 COMPUTATIONS = {
     "BLAS": "import torch; a = torch.rand(9000, 9000, dtype=torch.float64)\nwork = lambda: a @ a @ a @ a @ a",
     "LAPACK": "import torch; a = torch.rand(4000, 4000, dtype=torch.float64)\nwork = lambda: torch.linalg.svd(a)",
-    "Numba": "import torch; from neural_splines.field.farthest import sample; a = torch.rand(10**6, 3).double().numpy()\n"
-    "sample(a[:99], 9, 0)\nwork = lambda: sample(a, 500_000, 0)",
+    "Numba": "import torch; from neural_splines.field.farthest import sample\n"
+    "a = torch.rand(10**6, 3).double().numpy(); sample(a[:99], 9, 0)\nwork = lambda: sample(a, 500_000, 0)",
 }
 
 

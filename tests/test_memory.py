@@ -15,11 +15,15 @@ import torch
 from scripts import ROOT, run, write_cloud
 from shapes import hemisphere, knot, sphere, torus
 
-from neural_splines import memory, reconstruct
+from neural_splines import pipeline
+from neural_splines.cells import batches
 from neural_splines.errors import OutOfMemoryBudgetError
 from neural_splines.field.products import resolve
+from neural_splines.field.solvers import budget
 from neural_splines.files.meshes import load_mesh
+from neural_splines.runtime import memory
 from neural_splines.settings import CellSettings, Settings
+from neural_splines.surface import budget as surface_budget
 from neural_splines.surface.lattice import Lattice
 
 CPU = resolve("cpu")
@@ -68,11 +72,11 @@ def test_the_suggestion_is_the_largest_that_fits(dtype, amount, free):
     free(amount)
     compute = resolve("cpu", dtype=dtype)
     with pytest.raises(OutOfMemoryBudgetError) as caught:
-        memory.check_spline(10**6, 10_000, compute)
+        budget.check_spline(10**6, 10_000, compute)
     most = int(re.search(r"at most (\d+)", str(caught.value))[1])
-    memory.check_spline(most, 10_000, compute)
+    budget.check_spline(most, 10_000, compute)
     with pytest.raises(OutOfMemoryBudgetError):
-        memory.check_spline(most + 2, 10_000, compute)
+        budget.check_spline(most + 2, 10_000, compute)
 
 
 @pytest.mark.parametrize("script", ["fit.py", "fit-grid.py"])
@@ -81,16 +85,16 @@ def test_the_estimate_of_the_band_is_a_lower_bound(script, shape, free):
     """No run is refused that fits: the estimate stays below the cubes that there are."""
     cells = CellSettings(cells_per_axis="auto") if "grid" in script else None
     settings = Settings(eps="auto", num_nystrom_samples=300, grid_size=64, device="cpu", cells=cells)
-    result = reconstruct.reconstruct(shape, settings)
+    result = pipeline.reconstruct(shape, settings)
     cubes = len(result.mesh.faces) / 2  # about
-    free(int(1.001 * memory.CUBE_BYTES * cubes))
-    memory.check_band(result.lattice, shape.points, CPU.device)
-    free(int(0.1 * memory.CUBE_BYTES * cubes))
+    free(int(1.001 * surface_budget.CUBE_BYTES * cubes))
+    surface_budget.check_band(result.lattice, shape.points, CPU.device)
+    free(int(0.1 * surface_budget.CUBE_BYTES * cubes))
     if len(shape) > 1000:
         with pytest.raises(OutOfMemoryBudgetError) as caught:
-            memory.check_band(result.lattice, shape.points, CPU.device)
+            surface_budget.check_band(result.lattice, shape.points, CPU.device)
         most = int(re.search(r"at most (\d+)", str(caught.value))[1])
-        memory.check_band(Lattice.covering(result.lattice.box, int(0.9 * most)), shape.points, CPU.device)
+        surface_budget.check_band(Lattice.covering(result.lattice.box, int(0.9 * most)), shape.points, CPU.device)
 
 
 @pytest.mark.parametrize(
@@ -99,8 +103,8 @@ def test_the_estimate_of_the_band_is_a_lower_bound(script, shape, free):
 )
 def test_the_factors_move_to_the_cpu_where_the_gpu_is_too_small(on_gpu, on_cpu, where, monkeypatch):
     monkeypatch.setattr(memory, "available", lambda device: {"cuda": on_gpu, "cpu": on_cpu}[device.type])
-    assert memory.factor_device(20_000, 10_000, torch.float64, torch.device("cuda")).type == where
-    memory.check_spline(20_000, 10_000, replace(CPU, devices=(torch.device("cuda"),)))
+    assert budget.factor_device(20_000, 10_000, torch.float64, torch.device("cuda")).type == where
+    budget.check_spline(20_000, 10_000, replace(CPU, devices=(torch.device("cuda"),)))
 
 
 @pytest.mark.parametrize(("on_gpu", "on_cpu", "roomier"), [(2 * GB, GB, "cuda"), (GB, 2 * GB, "cpu")])
@@ -108,11 +112,11 @@ def test_the_suggestion_is_what_fits_on_the_roomier_device(on_gpu, on_cpu, roomi
     monkeypatch.setattr(memory, "available", lambda device: {"cuda": on_gpu, "cpu": on_cpu}[device.type])
     compute = replace(CPU, devices=(torch.device("cuda"),))
     with pytest.raises(OutOfMemoryBudgetError, match=f"2 GB are free on {roomier}") as caught:
-        memory.check_spline(10**6, 10_000, compute)
+        budget.check_spline(10**6, 10_000, compute)
     most = int(re.search(r"at most (\d+)", str(caught.value))[1])
-    memory.check_spline(most, 10_000, compute)
+    budget.check_spline(most, 10_000, compute)
     with pytest.raises(OutOfMemoryBudgetError):
-        memory.check_spline(most + 2, 10_000, compute)
+        budget.check_spline(most + 2, 10_000, compute)
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="the peak is read from Linux' /proc")
@@ -121,17 +125,18 @@ def test_the_estimate_of_a_spline_is_an_upper_bound(tmp_path):
     code = (
         "import torch\n"
         "from neural_splines.runtime import memory\nfrom neural_splines.field.kernels import make_kernel\n"
-        "from neural_splines.field.products import resolve\nfrom neural_splines.field.solvers import falkon\n"
+        "from neural_splines.field.products import resolve\nfrom neural_splines.field.solvers import budget, falkon\n"
+        "from neural_splines.errors import OutOfMemoryBudgetError\nfrom neural_splines.runtime.monitor import Silent\n"
         "m, compute, peak = 5000, resolve('cpu'), lambda: 1024 * int(\n"
         "    open('/proc/self/status').read().split('VmHWM:')[1].split()[0])  # ru_maxrss would be the parent's\n"
         "def fit(m):\n"
         "    x = torch.rand(m, 3).double()\n"
-        "    falkon.solve(compute.products, make_kernel('neural-spline', 1.0), x, x[:, 0], x, regularization=1e-4,\n"
-        "                 max_iterations=2, tolerance=1e-3)\n"
+        "    falkon.Falkon(1e-4, 2, 1e-3).solve(compute.products, make_kernel('neural-spline', 1.0),\n"
+        "        x, x[:, 0], x, Silent())\n"
         "torch.set_num_threads(2)\nfit(1100)\nbefore = peak()\nfit(m)\nused = peak() - before\n"
         "memory.available = lambda device: 0\n"
-        "try:\n    memory.check_spline(m, m, compute)\n"
-        "except memory.OutOfMemoryBudgetError as error:\n"
+        "try:\n    budget.check_spline(m, m, compute)\n"
+        "except OutOfMemoryBudgetError as error:\n"
         "    print(used / 1e9, str(error).split(' takes ')[1].split()[0])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
@@ -172,7 +177,7 @@ def test_running_out_of_memory_is_one_line(error, tmp_path, monkeypatch):
     def failing(*args):
         raise error
 
-    monkeypatch.setattr(reconstruct, "extract", failing)
+    monkeypatch.setattr(pipeline, "extract", failing)
     cloud = write_cloud(tmp_path / "cloud.ply", sphere(100))
     outcome = run("fit.py", cloud, "auto", 100, 16, "--seed", 0, "--out", tmp_path / "mesh.ply")
     assert outcome.code == 2
@@ -182,7 +187,7 @@ def test_running_out_of_memory_is_one_line(error, tmp_path, monkeypatch):
 
 
 def test_other_errors_are_bugs_and_keep_their_traceback(tmp_path, monkeypatch):
-    monkeypatch.setattr(reconstruct, "extract", lambda *args: torch.ones(2) + torch.ones(3))
+    monkeypatch.setattr(pipeline, "extract", lambda *args: torch.ones(2) + torch.ones(3))
     cloud = write_cloud(tmp_path / "cloud.ply", sphere(100))
     with pytest.raises(RuntimeError, match="size of tensor"):
         run("fit.py", cloud, "auto", 100, 16, "--seed", 0, "--out", tmp_path / "mesh.ply")
@@ -233,7 +238,7 @@ def test_an_evaluation_too_large_for_the_gpu_is_halved(script, extra, product, t
     cloud = write_cloud(tmp_path / "cloud.ply", torus(500))
     args = [cloud, "auto", 100, 24, *extra, "--seed", 0, "--device", "cpu", "--out"]
     assert run(script, *args, tmp_path / "a.ply").code == 0
-    sizes = small_gpu(CPU.products, product, 700, lambda kernel, x, *rest: len(x))
+    sizes = small_gpu(type(CPU.products), product, 700, lambda self, kernel, x, *rest: len(x))
     outcome = run(script, *args, tmp_path / "b.ply")
     assert outcome.code == 0, outcome.err
     assert max(sizes) > 700
@@ -246,7 +251,7 @@ def test_what_does_not_fit_a_gpu_found_by_itself_is_done_on_the_cpu(script, extr
     cloud = write_cloud(tmp_path / "cloud.ply", torus(500))
     args = [cloud, "auto", 100, 16, *extra, "--seed", 0, "--out"]
     assert run(script, *args, tmp_path / "a.ply", "--device", "cpu").code == 0
-    work, runs = getattr(reconstruct, stage), []
+    work, runs = getattr(pipeline, stage), []
 
     def failing_once(*args):
         runs.append(args)
@@ -254,7 +259,7 @@ def test_what_does_not_fit_a_gpu_found_by_itself_is_done_on_the_cpu(script, extr
             raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 8.00 GiB.")
         return work(*args)
 
-    monkeypatch.setattr(reconstruct, stage, failing_once)
+    monkeypatch.setattr(pipeline, stage, failing_once)
     outcome = run(script, *args, tmp_path / "b.ply", "--strict")
     assert outcome.code == 3, outcome.err
     assert "warning: the GPU's memory is too small for this run, which was done anew on the CPU; use" in outcome.err

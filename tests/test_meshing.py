@@ -4,9 +4,11 @@ import math
 
 import pytest
 import torch
+from lattices import crossing_cubes
 from shapes import edges, euler_number, is_watertight, volume
 
 from neural_splines.geometry import Box
+from neural_splines.runtime.monitor import Silent
 from neural_splines.surface.band import sample_band
 from neural_splines.surface.case_table import case_table
 from neural_splines.surface.components import components
@@ -74,7 +76,7 @@ def test_noise_gives_a_closed_manifold(seed):
     for axis in range(3):
         values.select(axis, 0).fill_(1.0)
         values.select(axis, -1).fill_(1.0)
-    lattice = Lattice(torch.zeros(3, dtype=torch.float64), 1.0, tuple(values.shape))
+    lattice = Lattice(tuple(values.shape), torch.zeros(3, dtype=torch.float64), 1.0)
     mesh, _ = marching_cubes(crossing_cubes(values, lattice))
     assert is_watertight(mesh.faces)
     assert volume(mesh.vertices, mesh.faces) > 0  # outward, around the negative values
@@ -84,7 +86,7 @@ def test_marching_cubes_agrees_with_scikit_image():
     """Same vertices as an independent implementation: linear interpolation on the same lattice edges."""
     measure = pytest.importorskip("skimage.measure")
     lattice = Lattice.covering(unit_box(), 24)
-    grid = sample_dense(torus_field, lattice, CPU)
+    grid = sample_dense(torus_field, lattice, CPU, Silent())
     mesh, _ = marching_cubes(crossing_cubes(grid, lattice))
     expected, faces, _, _ = measure.marching_cubes(grid.numpy(), 0.0)
     found = lattice.coordinates(mesh.vertices)
@@ -99,7 +101,7 @@ def test_marching_cubes_agrees_with_scikit_image():
 @pytest.mark.parametrize("field", [sphere_field, torus_field])
 def test_band_and_dense_meshes_are_identical(size, field):
     lattice = Lattice.covering(unit_box(), size)
-    dense = crossing_cubes(sample_dense(field, lattice, CPU), lattice)
+    dense = crossing_cubes(sample_dense(field, lattice, CPU, Silent()), lattice)
     band = sample_band(field, lattice, torch.tensor([[0.37, 0.0, 0.0]], dtype=torch.float64))
     assert torch.equal(band.ids, dense.ids)
     assert torch.equal(band.point_ids, dense.point_ids)
@@ -114,7 +116,7 @@ def test_band_finds_a_sheet_without_points():
         return torch.minimum(sphere_field(points - 0.2, 0.2), sphere_field(points + 0.25, 0.08))
 
     lattice = Lattice.covering(unit_box(), 128)
-    dense = crossing_cubes(sample_dense(two_spheres, lattice, CPU), lattice)
+    dense = crossing_cubes(sample_dense(two_spheres, lattice, CPU, Silent()), lattice)
     band = sample_band(two_spheres, lattice, torch.tensor([[0.4, 0.2, 0.2]], dtype=torch.float64))
     assert torch.equal(band.ids, dense.ids)
 
@@ -126,7 +128,7 @@ def test_band_follows_a_surface_from_one_point():
         return (points[:, 2] - 0.011).abs() - 0.006
 
     lattice = Lattice.covering(unit_box(), 128)
-    dense = crossing_cubes(sample_dense(plate, lattice, CPU), lattice)
+    dense = crossing_cubes(sample_dense(plate, lattice, CPU, Silent()), lattice)
     band = sample_band(plate, lattice, torch.tensor([[0.0, 0.0, 0.017]], dtype=torch.float64))
     assert torch.equal(band.ids, dense.ids)
 
@@ -178,7 +180,7 @@ def test_sphere_volume_error_shrinks_with_the_grid():
     exact, errors = 4 / 3 * math.pi * 0.37**3, []
     for size in (24, 48):
         lattice = Lattice.covering(unit_box(), size)
-        mesh, crossings = marching_cubes(crossing_cubes(sample_dense(sphere_field, lattice, CPU), lattice))
+        mesh, crossings = marching_cubes(crossing_cubes(sample_dense(sphere_field, lattice, CPU, Silent()), lattice))
         mesh = refine(mesh, crossings, gradient_of(sphere_field), 2)
         errors.append(1 - volume(mesh.vertices, mesh.faces) / exact)
     assert 0 < errors[1] < errors[0] / 3
@@ -186,7 +188,7 @@ def test_sphere_volume_error_shrinks_with_the_grid():
 
 def test_trim_keeps_what_is_near():
     lattice = Lattice.covering(unit_box(), 48)
-    mesh, _ = marching_cubes(crossing_cubes(sample_dense(sphere_field, lattice, CPU), lattice))
+    mesh, _ = marching_cubes(crossing_cubes(sample_dense(sphere_field, lattice, CPU, Silent()), lattice))
     pole = torch.tensor([[0.0, 0.0, 0.37]], dtype=torch.float64)
     cap = trim(mesh, pole, 0.2)
     assert 0 < len(cap.faces) < len(mesh.faces)
@@ -197,7 +199,7 @@ def test_trim_keeps_what_is_near():
 def test_unsupported_parts_go_and_small_gaps_stay():
     """A sphere sampled but for a small gap at one pole and nothing below the equator's south."""
     lattice = Lattice.covering(unit_box(), 64)
-    mesh, _ = marching_cubes(crossing_cubes(sample_dense(sphere_field, lattice, CPU), lattice))
+    mesh, _ = marching_cubes(crossing_cubes(sample_dense(sphere_field, lattice, CPU, Silent()), lattice))
     i = torch.arange(4000, dtype=torch.float64) + 0.5
     z, phi = 1 - 2 * i / 4000, math.pi * (1 + 5**0.5) * i
     points = 0.37 * torch.stack([(1 - z * z).sqrt() * phi.cos(), (1 - z * z).sqrt() * phi.sin(), z], 1)
@@ -215,7 +217,7 @@ def test_a_speck_close_to_the_data_goes():
     """It lies within the length of a gap, but touches nothing."""
     lattice = Lattice.covering(unit_box(), 64)
     speck, _ = marching_cubes(
-        crossing_cubes(sample_dense(lambda x: sphere_field(x - 0.001, 0.04), lattice, CPU), lattice)
+        crossing_cubes(sample_dense(lambda x: sphere_field(x - 0.001, 0.04), lattice, CPU, Silent()), lattice)
     )
     step = torch.arange(-0.5, 0.55, 0.1, dtype=torch.float64)
     plane = torch.cartesian_prod(step, step, torch.tensor([-0.16], dtype=torch.float64))  # 1.41 * 0.1: their spacing
@@ -228,7 +230,7 @@ def test_small_components_are_dropped():
         return torch.minimum(sphere_field(points - 0.2, 0.2), sphere_field(points + 0.25, 0.08))
 
     lattice = Lattice.covering(unit_box(), 48)
-    mesh, _ = marching_cubes(crossing_cubes(sample_dense(two_spheres, lattice, CPU), lattice))
+    mesh, _ = marching_cubes(crossing_cubes(sample_dense(two_spheres, lattice, CPU, Silent()), lattice))
     assert euler_number(mesh.faces) == 4
     assert euler_number(drop_small_components(mesh, 0.5).faces) == 2
     assert len(drop_small_components(mesh, 0.01).faces) == len(mesh.faces)

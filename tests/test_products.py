@@ -145,7 +145,7 @@ def test_auto_falls_back_to_torch_where_triton_is_too_old_or_broken(monkeypatch,
     monkeypatch.setattr(products.importlib, "import_module", broken)
     monkeypatch.setattr(products, "_devices", lambda names: (torch.device("cuda"),))
     with caplog.at_level("WARNING"):
-        assert resolve("auto", "auto").name == "torch"
+        assert resolve("auto", "auto").backend.name == "torch"
     assert "triton" in caplog.text
     assert "needs Triton 3.4" in caplog.text
     with pytest.raises(BackendError, match=r"needs Triton 3\.4 or later; try"):

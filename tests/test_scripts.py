@@ -113,20 +113,19 @@ def test_without_a_seed_one_is_chosen_and_printed(tmp_path):
 
 
 def test_the_saved_grid_gives_the_mesh(tmp_path):
-    """Grid, origin and voxel size are all that is needed: marching cubes on them returns the mesh."""
-    from neural_splines.surface.lattice import Lattice
-    from neural_splines.surface.marching_cubes import marching_cubes
+    """Grid, origin and voxel size are all that is needed: scikit-image's marching cubes on them returns the mesh."""
+    from skimage.measure import marching_cubes
 
     cloud, out = write_cloud(tmp_path / "cloud.ply", torus(800)), tmp_path / "out.ply"
     assert run("fit.py", cloud, "auto", 200, 24, "--seed", 0, "--out", out, "--save-grid", "--no-refine").code == 0
     grid = np.load(f"{out}.grid.npy", allow_pickle=False)
     meta = json.loads((tmp_path / "out.ply.grid.json").read_text())
-    lattice = Lattice(torch.tensor(meta["origin"], dtype=torch.float64), meta["voxel_size"], tuple(meta["shape"]))
-    assert grid.shape == lattice.shape
-    mesh, _ = marching_cubes(crossing_cubes(torch.from_numpy(grid), lattice))
+    assert list(grid.shape) == meta["shape"]
+    found, triangles, _, _ = marching_cubes(grid.astype(np.float32), 0.0, gradient_direction="ascent")
     vertices, faces = load_mesh(out)
-    assert torch.equal(mesh.faces, faces)
-    assert (mesh.vertices - vertices).abs().max() < 1e-6
+    assert np.array_equal(triangles, faces.numpy())
+    expected = np.array(meta["origin"]) + (found + 0.5) * meta["voxel_size"]
+    assert np.abs(expected - vertices.numpy()).max() < 1e-5
 
 
 def test_the_saved_points_give_the_fit(tmp_path):

@@ -1,5 +1,7 @@
 """The solvers against the normal equations, and against what they promise of themselves."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,10 +10,12 @@ from references import kernel_matrix, ridge_solution
 from neural_splines.errors import NotPositiveDefiniteError
 from neural_splines.field.kernels import KERNELS, make_kernel
 from neural_splines.field.products import load
-from neural_splines.field.solvers import direct, falkon
+from neural_splines.field.solvers import budget, direct, falkon
 from neural_splines.field.solvers.conjugate_gradient import conjugate_gradient
+from neural_splines.field.solvers.falkon import Falkon
 from neural_splines.field.solvers.preconditioner import cholesky_, cholesky_with_jitter, factor, upper_times_transpose
 from neural_splines.runtime import memory
+from neural_splines.runtime.monitor import Silent
 
 
 def spd(m, seed=0, condition=1e3):
@@ -95,7 +99,7 @@ def test_falkon_solves_the_normal_equations(name, m):
     """Also with every point a centre, where it is full kernel ridge regression."""
     x, y, centers = problem(m=m)
     kernel = make_kernel(name, 1.0).covering(1.0, 1.0)
-    found = falkon.solve(load("numba"), kernel, x, y, centers, regularization=1e-5, max_iterations=200, tolerance=1e-12)
+    found = Falkon(1e-5, 200, 1e-12).solve(load("numba"), kernel, x, y, centers, Silent())
     assert found.cg.converged
     K_nm, K_mm = kernel_matrix(name, x, centers), kernel_matrix(name, centers, centers)
     expected = ridge_solution(K_nm, K_mm, y.numpy(), 1e-5)
@@ -109,9 +113,8 @@ def test_a_stored_matrix_gives_the_same_solution(monkeypatch):
 
     def solve(free, pays=True):
         monkeypatch.setattr(memory, "available", lambda device: free)
-        monkeypatch.setattr(backend, "storing_pays", pays)
-        settings = {"regularization": 1e-4, "max_iterations": 100, "tolerance": 1e-13}
-        return falkon.solve(backend, kernel, x, y, centers, **settings)
+        told = replace(backend, storing_pays=pays)
+        return Falkon(1e-4, 100, 1e-13).solve(told, kernel, x, y, centers, Silent())
 
     needed = 8 * len(x) * len(centers)
     recomputed, stored = solve(2 * needed - 1), solve(2 * needed)
@@ -125,12 +128,12 @@ def test_a_preconditioner_that_does_not_fit_beside_the_points_is_kept_on_the_cpu
     """A device of another name stands for the CPU, the CPU for the GPU."""
     x, y, centers = problem()
     kernel = make_kernel("neural-spline", 1.0).covering(1.0, 1.0)
-    settings = {"regularization": 1e-4, "max_iterations": 100, "tolerance": 1e-13}
-    here = falkon.solve(load("numba"), kernel, x, y, centers, **settings)
+    solver = Falkon(1e-4, 100, 1e-13)
+    here = solver.solve(load("numba"), kernel, x, y, centers, Silent())
     assert not caplog.records
     monkeypatch.setattr(falkon, "ROWS", 7)  # of 40
-    monkeypatch.setattr(memory, "factor_device", lambda *args: torch.device("cpu:0"))
-    moved = falkon.solve(load("numba"), kernel, x, y, centers, **settings)
+    monkeypatch.setattr(budget, "factor_device", lambda *args: torch.device("cpu:0"))
+    moved = solver.solve(load("numba"), kernel, x, y, centers, Silent())
     assert "preconditioner on cpu:0" in moved.summary()
     assert "does not fit on cpu" in caplog.text
     assert torch.allclose(moved.coefficients, here.coefficients, rtol=1e-12)
@@ -140,12 +143,9 @@ def test_falkon_in_float32_is_close():
     x, y, centers = problem()
     kernel = make_kernel("neural-spline", 1.0).covering(1.0, 1.0)
     double, single = (
-        falkon.solve(
-            load("numba"), kernel, *(t.to(dtype) for t in (x, y, centers)),
-            regularization=1e-4, max_iterations=50, tolerance=1e-5,
-        )
+        Falkon(1e-4, 50, 1e-5).solve(load("numba"), kernel, *(t.to(dtype) for t in (x, y, centers)), Silent())
         for dtype in (torch.float64, torch.float32)
-    )  # fmt: skip
+    )
     assert single.cg.converged
     values = [kernel(x, centers) @ s.coefficients.double() for s in (double, single)]
     assert (values[0] - values[1]).abs().max() < 1e-3 * y.abs().max()
