@@ -12,7 +12,8 @@ import re
 import torch
 
 from ...errors import BackendError, SettingsError, first_line
-from .contract import Compute, Products, Segments
+from .compute import Compute
+from .contract import Products, Segments
 
 __all__ = ["BACKENDS", "Compute", "Products", "Segments", "load", "resolve"]
 
