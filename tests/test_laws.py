@@ -23,7 +23,8 @@ TORUS = torus(250)
 def mesh(points, normals, kind, eps=0.05):
     """All constraints are centres, so that no choice depends on the order; smoothing is fixed."""
     cloud, _ = clean(points, normals, "cloud")
-    chosen = Settings(eps=eps, num_nystrom_samples=-1, grid_size=12, cells=KINDS[kind], regularization=1e-6, trim=None,
+    chosen = Settings(eps=eps, num_nystrom_samples=-1, grid_size=12, cells=KINDS[kind], regularization=1e-6,
+                      trim="none", outer_layer_variance=1.0,
                       cg_max_iters=100, cg_stop_thresh=1e-12, device="cpu")  # fmt: skip
     return reconstruct(cloud, chosen).mesh
 

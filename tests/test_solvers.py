@@ -47,8 +47,9 @@ def test_the_jitter_that_was_needed_is_reported():
     x = torch.cat([x, x])  # every centre twice: singular
     kernel = make_kernel("neural-spline", 1.0)
     P = factor(lambda: kernel(x, x), 1e-7)
-    assert 0.0 < P.jitter < 1e-6
-    K = kernel(x, x) + P.jitter * torch.eye(80, dtype=torch.float64)
+    assert 0.0 < P.relative_jitter < 1e-6
+    K = kernel(x, x)
+    K += P.relative_jitter * K.diagonal().mean() * torch.eye(80, dtype=torch.float64)
     T = P.T.triu()
     assert torch.allclose(T.T @ T, K, atol=1e-12)
     A = P.A.triu()
