@@ -27,7 +27,7 @@ def load_mesh(path: PathLike) -> tuple[Tensor, Tensor]:
             raise CloudError("its faces have no list vertex_indices; export it as a triangle mesh")
         require(header.find("vertex"), COORDINATES)
         columns, _ = records.read(data, header, {"vertex": COORDINATES, "face": (corners.name,)})
-        vertices = np.stack([columns["vertex"][name] for name in COORDINATES], 1)
+        vertices = records.block(columns["vertex"], COORDINATES)
         faces = records.triangles(columns["face"][corners.name])
         if len(faces) == 0:
             raise CloudError("the mesh has no faces; check how it was made")

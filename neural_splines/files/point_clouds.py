@@ -27,24 +27,27 @@ def load_point_cloud(path: PathLike) -> tuple[OrientedCloud, CleaningReport]:
     far from the origin that their steps show.
     """
     with errors_name(path):
-        points, normals = _parse_cloud(read_bytes(path), Path(path).suffix.lower(), shown(path))
-    return clean(torch.from_numpy(points), torch.from_numpy(normals), shown(path))
+        points, normals, single = _parse_cloud(read_bytes(path), Path(path).suffix.lower(), shown(path))
+    cloud, report = clean(torch.from_numpy(points), torch.from_numpy(normals), shown(path))
+    if single:
+        _warn_of_steps(cloud, shown(path))
+    return cloud, report
 
 
-def _parse_cloud(data: bytes, suffix: str, name: str) -> tuple[np.ndarray, np.ndarray]:
+def _parse_cloud(data: bytes, suffix: str, name: str) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Points and normals [n, 3], float64, and whether the file has coordinates of float32."""
     if suffix == ".ply" or ply.is_ply(data):
         return _parse_ply(data, name)
     if suffix == ".obj":
-        return obj_off.read_obj(data)
+        return *obj_off.read_obj(data), False
     if suffix == ".off":
-        return obj_off.read_off(data)
+        return *obj_off.read_off(data), False
     if suffix == ".stl":
         raise CloudError("STL files have no vertex normals; sample the mesh with normals and export it as PLY")
     raise CloudError("not a PLY, OBJ or OFF file; convert it to PLY, e.g. with MeshLab or CloudCompare")
 
 
-def _parse_ply(data: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Points and normals [n, 3], float64."""
+def _parse_ply(data: bytes, name: str) -> tuple[np.ndarray, np.ndarray, bool]:
     header = ply.parse_header(data)
     vertex = header.find("vertex")
     require(vertex, COORDINATES)
@@ -53,21 +56,18 @@ def _parse_ply(data: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:
         raise CloudError(NO_NORMALS)
     require(vertex, normals)
     columns, left_over = records.read(data, header, {"vertex": (*COORDINATES, *normals)})
-    points, normals = (np.stack([columns["vertex"][n] for n in names], 1) for names in (COORDINATES, normals))
+    points, normals = (records.block(columns["vertex"], names) for names in (COORDINATES, normals))
     if left_over and not header.ascii and b"\r\n" in data[: header.size]:
         raise CloudError("its bytes were changed when it was transferred as text; transfer it as binary")
     if left_over:
         _warn(f"{name}: ignored {left_over} bytes after the {len(points)} points that the header declares; check it")
-    if not header.ascii and vertex.find("x").type.itemsize == 4 and vertex.find("x").type.kind == "f":
-        _warn_of_steps(points[np.isfinite(points).all(1)], name)
-    return points, normals
+    return points, normals, not header.ascii and vertex.find("x").type.str[1:] == "f4"
 
 
-def _warn_of_steps(points: np.ndarray, name: str) -> None:
-    if len(points) < 2:
-        return
-    step, side = float(np.spacing(np.float32(np.abs(points).max()))), float(np.ptp(points, 0).max())
-    if step > COARSE_STEP * side > 0.0:
+def _warn_of_steps(cloud: OrientedCloud, name: str) -> None:
+    largest = max(float(cloud.box.lower.abs().max()), float(cloud.box.upper.abs().max()))
+    step, side = float(np.spacing(np.float32(largest))), float(cloud.box.sides.max())
+    if step > COARSE_STEP * side:
         _warn(
             f"{name}: its float32 coordinates are so far from the origin that they go in steps of {step:.3g}, and the "
             f"cloud is {side:.3g} long; subtract an offset before it is exported, or export as double"

@@ -10,7 +10,7 @@ import io
 import re
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +35,7 @@ Columns = dict[str, np.ndarray | Lists]
 def read(data: bytes, header: Header, wanted: dict[str, list[str]]) -> tuple[dict[str, Columns], int]:
     """result[element][property], and how many bytes that are not blank follow the last element.
 
-    Scalars become float64 [count]. Elements after the last wanted one are not looked at, and then
+    Scalars are [count], which `block` makes float64; they may be views of the data. Elements after the last wanted one are not looked at, and then
     no bytes count as left over.
     """
     result, position = {}, header.size
@@ -71,9 +71,23 @@ def triangles(faces: Lists) -> np.ndarray:
     return np.concatenate(parts)[np.argsort(np.concatenate(places), kind="stable")]
 
 
-def _doubles(values: np.ndarray) -> np.ndarray:
+def block(columns: Columns, names: Sequence[str]) -> np.ndarray:
+    """Scalar columns as one array [count, len(names)] of float64.
+
+    Columns that lie side by side in the file are converted in one pass over its bytes.
+    """
+    parts = [columns[name] for name in names]
+    first, places = parts[0], [part.__array_interface__["data"][0] for part in parts]
+    steps = {(b - a) for a, b in zip(places[:-1], places[1:], strict=True)}
+    same = all(part.dtype == first.dtype and part.strides == first.strides for part in parts)
     with np.errstate(all="ignore"):  # signalling NaNs
-        return values.astype(np.float64)
+        if same and steps == {first.itemsize}:
+            strides = (*first.strides, first.itemsize)
+            return np.lib.stride_tricks.as_strided(first, (len(first), len(parts)), strides).astype(np.float64)
+        result = np.empty((len(first), len(parts)))
+        for k, part in enumerate(parts):
+            result[:, k] = part
+    return result
 
 
 def _grouped(lengths: np.ndarray, items) -> Lists:
@@ -109,7 +123,7 @@ def _read_binary(data: bytes, element: Element, start: int, names: set[str]) -> 
         if p.name in names and p.count_type:
             columns[p.name] = Lists([(np.arange(element.count), column(offset, p.type, length))])
         elif p.name in names:
-            columns[p.name] = _doubles(column(offset, p.type))
+            columns[p.name] = column(offset, p.type)  # a view: `block` converts
     return columns, end
 
 
@@ -174,7 +188,7 @@ def _walk(data: bytes, element: Element, start: int, names: set[str]) -> tuple[C
         if p.count_type:
             columns[p.name] = _grouped(np.array(lengths[p.name]), lambda rows, length, p=p: gather(p, rows, length))
         else:
-            columns[p.name] = _doubles(gather(p, np.arange(element.count), 1)[:, 0])
+            columns[p.name] = gather(p, np.arange(element.count), 1)[:, 0]
     return columns, position
 
 
