@@ -71,6 +71,8 @@ def exit_policy(prog: str, verbose: bool, strict: bool = False) -> Iterator[Phas
     )
     logging.getLogger("neural_splines").setLevel(logging.DEBUG if verbose else logging.NOTSET)
     logging.getLogger("numba").setLevel(logging.WARNING)
+    if sys.stderr.isatty():  # who waits in front of a terminal wants to know for what
+        logging.getLogger("neural_splines.compiling").setLevel(logging.INFO)
     shown = 0
 
     def show(message, *_):

@@ -61,7 +61,7 @@ def fit_spline(
     """
     positions, values = offset_triples(cloud.points, cloud.normals, eps)
     similarity = Similarity.to_unit_box(Box.around(positions))
-    model = similarity.points(positions)
+    model = similarity.points(positions.to(compute.device))
     monitor.phase("nystrom")
     c = compute.place(choose_centers(model, centers.count, centers.mode, generator))
     x, y = compute.place(model), compute.place(similarity.lengths(values))

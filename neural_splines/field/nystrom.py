@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -37,14 +39,25 @@ def farthest_points(points: Tensor, count: int, generator: torch.Generator) -> T
     buckets along a space-filling curve; a bucket is visited only if the new point can be nearer to one
     of its points than what it has, by its bounding box (Han et al., QuickFPS, 2023).
     """
+    first = int(torch.randint(len(points), (1,), generator=generator))
+    if points.is_cuda and (sample_on_gpu := _gpu_sampler()):
+        return sample_on_gpu(points, count, first)
     from .farthest import sample
 
-    first = int(torch.randint(len(points), (1,), generator=generator))
     box = Box.around(points)
     order = morton_order(box, points.cpu())
     place = order.argsort()
     chosen = sample(points.cpu()[order].contiguous().numpy(), count, int(place[first]))
     return order[torch.from_numpy(chosen)]
+
+
+def _gpu_sampler() -> Callable[[Tensor, int, int], Tensor] | None:
+    """The sampler of farthest_triton.py, where there is a Triton that works."""
+    try:
+        from .farthest_triton import sample
+    except Exception:  # a broken optional package may raise anything on import
+        return None
+    return sample
 
 
 def _lloyd(points: Tensor, centers: Tensor) -> Tensor:

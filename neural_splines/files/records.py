@@ -35,8 +35,8 @@ Columns = dict[str, np.ndarray | Lists]
 def read(data: bytes, header: Header, wanted: dict[str, list[str]]) -> tuple[dict[str, Columns], int]:
     """result[element][property], and how many bytes that are not blank follow the last element.
 
-    Scalars are [count], which `block` makes float64; they may be views of the data. Elements after the last wanted one are not looked at, and then
-    no bytes count as left over.
+    Scalars are [count], which `block` makes float64; they may be views of the data. Elements after the last wanted one
+    are not looked at, and then no bytes count as left over.
     """
     result, position = {}, header.size
     if header.ascii and b"\r" in data[: header.size] and b"\n" not in data[: header.size]:
@@ -78,7 +78,7 @@ def block(columns: Columns, names: Sequence[str]) -> np.ndarray:
     """
     parts = [columns[name] for name in names]
     first, places = parts[0], [part.__array_interface__["data"][0] for part in parts]
-    steps = {(b - a) for a, b in zip(places[:-1], places[1:], strict=True)}
+    steps = set(np.diff(places).tolist())
     same = all(part.dtype == first.dtype and part.strides == first.strides for part in parts)
     with np.errstate(all="ignore"):  # signalling NaNs
         if same and steps == {first.itemsize}:

@@ -7,26 +7,30 @@ Sums run in a fixed order: the result does not depend on the number of threads.
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass
+from glob import glob
 
 import numpy as np
 import torch
-from numba import njit, prange
+from numba import njit
 from numba.extending import overload
 from torch import Tensor
 
 from ...geometry import lift
+from ...runtime.threads import parallel
 from ..kernels import Kernel
 from .contract import Products, Segments
+
+compiling = logging.getLogger("neural_splines.compiling")  # commands show it on terminals
 
 ROWS = 64  # rows a task: enough to amortise scheduling, few enough to balance
 CHUNKS = 64  # partial sums of `normal`, added in order
 
-# Sums may be reordered and contracted into FMAs; NaN and infinity keep their meaning.
-_jit = njit(
-    parallel=True, nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"}
-)  # nogil: an interrupt is dealt with while the loops run
+# Sums may be reordered and contracted into FMAs; NaN and infinity keep their meaning. Loops over a range of tasks,
+# which `parallel` deals out to threads of ours: Numba's own parallel loops take three times as long to compile.
+_jit = njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,8 @@ class NumbaLoops(Products):
     def apply(self, kernel: Kernel, x: Tensor, y: Tensor, w: Tensor, segments: Segments | None = None) -> Tensor:
         u, r, v, q, poly = _prepare(kernel, x, y)
         out = torch.empty(len(x), dtype=x.dtype)
-        _apply(_tasks(x, y, segments), u, v, (w * q).numpy(), poly[0], poly[1], poly[4], out.numpy())
+        tasks = _tasks(x, y, segments)
+        _run(_apply, len(tasks), tasks, u, v, (w * q).numpy(), poly[0], poly[1], poly[4], out.numpy())
         return out.mul_(r)
 
     def gradient(
@@ -47,15 +52,14 @@ class NumbaLoops(Products):
     ) -> tuple[Tensor, Tensor]:
         u, r, v, q, poly = _prepare(kernel, x, y)
         values, slopes = torch.empty(len(x), dtype=x.dtype), torch.empty(len(x), 3, dtype=x.dtype)
-        _gradient(
-            _tasks(x, y, segments), u, v, (w * q).numpy(), *poly, kernel.homogeneity, values.numpy(), slopes.numpy()
-        )
+        tasks, found = _tasks(x, y, segments), (values.numpy(), slopes.numpy())
+        _run(_gradient, len(tasks), tasks, u, v, (w * q).numpy(), *poly, kernel.homogeneity, *found)
         return values.mul_(r), slopes.mul_((r / lift(x)[1])[:, None])
 
     def normal(self, kernel: Kernel, x: Tensor, y: Tensor, w: Tensor) -> Tensor:
         u, r, v, q, poly = _prepare(kernel, x, y)
         partial = np.zeros((CHUNKS, len(y)), dtype=u.dtype)
-        _normal(u, r.square().numpy(), v, (w * q).numpy(), poly[0], poly[1], poly[4], partial)
+        _run(_normal, CHUNKS, u, r.square().numpy(), v, (w * q).numpy(), poly[0], poly[1], poly[4], partial)
         return torch.from_numpy(partial.sum(0)).mul_(q)
 
     def dense(self, kernel: Kernel, x: Tensor, y: Tensor) -> Tensor:
@@ -63,8 +67,15 @@ class NumbaLoops(Products):
         n, m = x.shape[-2], y.shape[-2]
         u, r, v, q, poly = _prepare(kernel, x.reshape(-1, 3), y.reshape(-1, 3))
         out = torch.empty(batch.numel(), n, m, dtype=x.dtype)
-        _dense(u, r.numpy(), v, q.numpy(), poly[0], poly[1], poly[4], out.numpy())
+        _run(_dense, len(u), u, r.numpy(), v, q.numpy(), poly[0], poly[1], poly[4], out.numpy())
         return out.reshape(*batch, n, m)
+
+
+def _run(loop, tasks: int, *args) -> None:
+    """The loop over all tasks; says so where it must be compiled first, which takes a second or two."""
+    if not loop.signatures and not glob(f"{loop.stats.cache_path}/*.{loop.py_func.__name__}-*.nbi"):
+        compiling.info("compiling %s for this machine, once: the next run finds it", loop.py_func.__name__.strip("_"))
+    parallel(loop, tasks, *args)
 
 
 def _prepare(kernel: Kernel, x: Tensor, y: Tensor):
@@ -105,8 +116,8 @@ def _horner_of_length(coefficients, w):
 
 
 @_jit
-def _apply(tasks, u, v, w, a, b, shift, out):
-    for t in prange(tasks.shape[0]):
+def _apply(first_task, last_task, tasks, u, v, w, a, b, shift, out):
+    for t in range(first_task, last_task):
         first, last = tasks[t, 2], tasks[t, 3]
         v0, v1, v2, v3, wt = v[0, first:last], v[1, first:last], v[2, first:last], v[3, first:last], w[first:last]
         for i in range(tasks[t, 0], tasks[t, 1]):
@@ -120,9 +131,9 @@ def _apply(tasks, u, v, w, a, b, shift, out):
 
 
 @_jit
-def _dense(u, r, v, q, a, b, shift, out):
+def _dense(first_row, last_row, u, r, v, q, a, b, shift, out):
     n, m = out.shape[1], out.shape[2]
-    for i in prange(u.shape[0]):
+    for i in range(first_row, last_row):
         first = (i // n) * m
         v0, v1, v2, v3 = (
             v[0, first : first + m],
@@ -140,9 +151,9 @@ def _dense(u, r, v, q, a, b, shift, out):
 
 
 @_jit
-def _normal(u, r2, v, w, a, b, shift, partial):
+def _normal(first_chunk, last_chunk, u, r2, v, w, a, b, shift, partial):
     n, m, chunks = u.shape[0], v.shape[1], partial.shape[0]
-    for c in prange(chunks):
+    for c in range(first_chunk, last_chunk):
         row = np.empty(m, w.dtype)
         v0, v1, v2, v3, out = v[0], v[1], v[2], v[3], partial[c]
         for i in range(c * n // chunks, (c + 1) * n // chunks):
@@ -160,11 +171,11 @@ def _normal(u, r2, v, w, a, b, shift, partial):
 
 
 @_jit
-def _gradient(tasks, u, v, w, a, b, da, db, shift, homogeneity, values, slopes):
+def _gradient(first_task, last_task, tasks, u, v, w, a, b, da, db, shift, homogeneity, values, slopes):
     # With half vectors h = X / (2|X|): d phi / d h_u = g (h_u - h_v), g = 2 a' + b / s + 2 s b'; and dh_u / dX
     # projects off h_u and divides by 2|X|. `slopes` is |X| dk/dX over (|X||Y|)^p; the caller divides.
     half, two, tiny = w.dtype.type(0.5), w.dtype.type(2), w.dtype.type(1e-30)
-    for t in prange(tasks.shape[0]):
+    for t in range(first_task, last_task):
         first, last = tasks[t, 2], tasks[t, 3]
         v0, v1, v2, v3, wt = v[0, first:last], v[1, first:last], v[2, first:last], v[3, first:last], w[first:last]
         for i in range(tasks[t, 0], tasks[t, 1]):
