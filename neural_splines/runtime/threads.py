@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +25,7 @@ def parallel(work: Callable[..., Any], tasks: int, *args: Any) -> None:
         work(0, tasks, *args)
         return
     walls = [tasks * k // runs for k in range(runs + 1)]
-    futures = [_pool(threads).submit(work, a, b, *args) for a, b in zip(walls[:-1], walls[1:], strict=True)]
+    futures = [_pool(threads).submit(work, a, b, *args) for a, b in itertools.pairwise(walls)]
     for future in futures:
         future.result()
 
