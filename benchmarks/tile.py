@@ -14,7 +14,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import neural_splines as ns  # noqa: E402
+import neural_splines as ns
 
 
 def tiled(points: np.ndarray, normals: np.ndarray, count: int) -> np.ndarray:
