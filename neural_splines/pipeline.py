@@ -18,6 +18,7 @@ from .field.products import Compute, resolve
 from .field.solvers import load as load_solver
 from .field.solvers.budget import check_spline
 from .runtime import memory
+from .runtime.devices import moved
 from .runtime.monitor import Monitor, PhaseTimer
 from .settings import AUTO, Settings
 from .surface import trimming
@@ -88,6 +89,8 @@ def reconstruct(cloud: OrientedCloud, settings: Settings, monitor: Monitor | Non
 
 def _reconstruct(cloud: OrientedCloud, settings: Settings, compute: Compute, monitor: Monitor | None) -> Reconstruction:
     timer = PhaseTimer(monitor, compute.synchronize)
+    timer.phase("check")
+    cloud = moved(cloud, compute.device)
     warnings = [line for line in [outlier_warning(cloud)] if line]
     lattice = lattice_of(cloud, settings)
     if settings.dense:
@@ -110,6 +113,7 @@ def fit(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None = None
     """The first half of `reconstruct`: a field without its mesh."""
     compute = resolve(settings.device, settings.backend, getattr(torch, settings.dtype))
     timer = PhaseTimer(monitor, compute.synchronize)
+    cloud = moved(cloud, compute.device)
     lattice = lattice_of(cloud, settings)
     fitted = downsample(cloud, lattice, settings, timer)
     result = fit_field(fitted, lattice, choose_eps(lattice, settings), settings, compute, timer)

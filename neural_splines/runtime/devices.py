@@ -71,9 +71,12 @@ def spread(
 
 
 def moved(record: Item, device: torch.device, **others: object) -> Item:
-    """A dataclass with its tensors on that device, and `others` replaced."""
+    """A dataclass with its tensors on that device, and `others` replaced; itself where nothing changes."""
     values = {f.name: getattr(record, f.name) for f in fields(record)}
-    tensors = {name: value.to(device) for name, value in values.items() if isinstance(value, Tensor)}
+    tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
+    if not others and all(value.device == device for value in tensors.values()):
+        return record
+    tensors = {name: value.to(device) for name, value in tensors.items()}
     return replace(record, **tensors, **others)
 
 

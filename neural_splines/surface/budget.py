@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..runtime import memory
-from .lattice import Lattice
+from .lattice import Grid, Lattice
 
 # The narrow band. Measured on scans: the surface passes 1.1 to 2.1 cubes for a square voxel of an occupied cell's side,
 # and each takes 340 bytes with its share of the mesh. Less is asked for here, lest a run is refused that would do.
@@ -31,7 +31,9 @@ def check_dense(lattice: Lattice) -> None:
 def check_band(lattice: Lattice, points: Tensor, device: torch.device) -> None:
     """Refuse a lattice on which the surface near points [n, 3] passes more cubes than can fit."""
     stride = max(lattice.shape) / BAND_CELLS
-    occupied = len(torch.unique((lattice.coordinates(points) / stride).floor(), dim=0))
+    coarse = Grid((BAND_CELLS + 2,) * 3)  # rounding may lead one beyond either end
+    cells = (lattice.coordinates(points) / stride).floor().long().clamp(-1, BAND_CELLS) + 1
+    occupied = int((torch.bincount(coarse.ids(cells), minlength=coarse.size) > 0).sum())
     needed = int(CUBE_BYTES * CUBES_PER_SQUARE * occupied * stride**2)
     free = memory.available(device)
     if free is not None and needed > free:
