@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import CloudError
+from ..errors import CloudError, OutputError
 from . import ply, records
 from .arrays import as_array
-from .atomic import PathLike, atomic
+from .atomic import PathLike, atomic, shown
 from .reading import COORDINATES, errors_name, read_bytes, require
 
+FORMATS = (".ply",)  # that can be written
 NORMALS = ("nx", "ny", "nz")
 MAX_LOSS = 0.01  # voxels that rounding to float32 may move a vertex
 
@@ -36,6 +39,14 @@ def load_mesh(path: PathLike) -> tuple[Tensor, Tensor]:
         if faces.min() < 0 or faces.max() >= len(vertices):
             raise CloudError(f"faces refer to vertices that are not there; {ply.TRUNCATED}")
         return torch.from_numpy(vertices), torch.from_numpy(faces)
+
+
+def check_format(path: PathLike) -> None:
+    """Raise OutputError where the extension is of no format that can be written; pipes and /dev/stdout have none."""
+    suffix = os.path.splitext(os.fspath(path))[1].lower()
+    if suffix not in FORMATS and not (os.path.exists(path) and not os.path.isfile(path)):
+        what = suffix or "files without extension"
+        raise OutputError(f"{shown(path)}: cannot write {what}; use {', '.join(FORMATS)}")
 
 
 def save_mesh(
