@@ -3,7 +3,7 @@
     import neural_splines as ns
 
     result = ns.reconstruct(points, normals, ns.Settings(grid_size=256))
-    ns.save_mesh("mesh.ply", result.mesh)
+    ns.save_mesh("mesh.ply", result)
 
 Names are imported when they are used, so that the scripts answer --help at once. docs/api.md shows all of them at work.
 """
@@ -25,28 +25,58 @@ if TYPE_CHECKING:
         reconstruct,
         save_mesh,
     )
-    from .errors import NeuralSplinesError, ReconstructionWarning
+    from .errors import (
+        BackendError,
+        CloudError,
+        EmptySurfaceError,
+        NeuralSplinesError,
+        NotPositiveDefiniteError,
+        OutOfMemoryBudgetError,
+        OutputError,
+        ReconstructionWarning,
+        SettingsError,
+    )
     from .field.contract import Field
     from .pipeline import Reconstruction
+    from .runtime.monitor import Monitor
     from .settings import CellSettings, Settings
     from .surface.mesh import Mesh
 
 _HOMES = {
     "api": ("extract_mesh", "fit", "fit_cells", "load", "load_point_cloud", "reconstruct", "save_mesh"),
-    "errors": ("NeuralSplinesError", "ReconstructionWarning"),
+    "errors": (
+        "BackendError",
+        "CloudError",
+        "EmptySurfaceError",
+        "NeuralSplinesError",
+        "NotPositiveDefiniteError",
+        "OutOfMemoryBudgetError",
+        "OutputError",
+        "ReconstructionWarning",
+        "SettingsError",
+    ),
     "field.contract": ("Field",),
     "pipeline": ("Reconstruction",),
+    "runtime.monitor": ("Monitor",),
     "settings": ("CellSettings", "Settings"),
     "surface.mesh": ("Mesh",),
 }
 __all__ = [
+    "BackendError",
     "CellSettings",
+    "CloudError",
+    "EmptySurfaceError",
     "Field",
     "Mesh",
+    "Monitor",
     "NeuralSplinesError",
+    "NotPositiveDefiniteError",
+    "OutOfMemoryBudgetError",
+    "OutputError",
     "Reconstruction",
     "ReconstructionWarning",
     "Settings",
+    "SettingsError",
     "extract_mesh",
     "fit",
     "fit_cells",
@@ -65,4 +95,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -1,12 +1,12 @@
 """The public functions: numpy in gives numpy out, torch in gives torch out, on its device.
 
-Points, normals, lengths and values are in world units, the units of the cloud. Errors are NeuralSplinesError with one
-line that says what is wrong and what to do; what a user should know of a result is a ReconstructionWarning.
+Points, normals, lengths and values are in world units, the units of the cloud. Results are float64, faces int64.
+Errors are NeuralSplinesError with one line that says what is wrong and what to do; what a user should know of a result
+is a ReconstructionWarning.
 """
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ import torch
 from . import pipeline
 from .cells.blending import BlendedField
 from .clouds import OrientedCloud, clean
-from .errors import CloudError, ReconstructionWarning, SettingsError
+from .errors import CloudError, SettingsError, warn
 from .field.contract import Field
 from .field.products import resolve
 from .field.spline import NeuralSpline
@@ -35,41 +35,51 @@ FIELDS = {cls.kind: cls for cls in (NeuralSpline, BlendedField)}
 def reconstruct(
     points: Any, normals: Any, settings: Settings | None = None, *, monitor: Monitor | None = None
 ) -> Reconstruction:
-    """A triangle mesh of the surface that an oriented point cloud samples.
+    """A triangle mesh of the surface {f = 0} that an oriented point cloud samples.
 
     Parameters
     ----------
-    points, normals : arrays [n, 3] of numpy or torch. Points that are not finite, have no normal or repeat another one
-        are dropped, with a warning; normals need not have unit length.
+    points, normals : arrays [n, 3] of numpy or torch, or nested lists; world units. Points that are not finite, have
+        no normal or repeat another one are dropped, with a warning; normals need not have unit length.
     settings : `Settings()`, the default, is `fit-grid.py CLOUD auto auto 256 auto --seed 0`; with `cells=None` it is
         `fit.py`.
     monitor : is told of phases and progress.
 
     Returns
     -------
-    Reconstruction : `mesh`, arrays like `points`: vertices [v, 3], unit normals [v, 3] pointing outwards, faces [f, 3];
-        `field`, the function that it is the zero set of; `warnings`, which are also issued; `seconds`.
+    Reconstruction : `mesh`, arrays of the kind that `points` is: vertices [v, 3], unit normals [v, 3] pointing
+        outwards, faces [f, 3]; `field`, the function that it is the zero set of; `grid`, its values [nx, ny, nz] where
+        `settings.dense`; `warnings`, which are also issued; `seconds` of each phase.
 
     Raises
     ------
-    CloudError, SettingsError, EmptySurfaceError, OutOfMemoryBudgetError, BackendError, NotPositiveDefiniteError
+    CloudError : no two points can be used, or there are not as many normals as points.
+    SettingsError : an array of another shape, or settings that cannot work together.
+    EmptySurfaceError : no face is left.
+    OutOfMemoryBudgetError, BackendError, NotPositiveDefiniteError : the machine, the backend or the numbers say no.
 
     Source: F. Williams, M. Trager, J. Bruna, D. Zorin, Neural Splines, CVPR 2021.
     """
-    cloud, like = _cloud(points, normals)
-    result = pipeline.reconstruct(cloud, settings or Settings(), monitor)
+    chosen = _settings(settings, Settings())
+    cloud, notes = _cloud(points, normals)
+    result = pipeline.reconstruct(cloud, chosen, monitor)
     _warn(result.warnings)
-    return replace(result, mesh=_mesh_like(result.mesh, like))
+    _, back = as_rows(points)
+    mesh = Mesh(*(back(part) for part in (result.mesh.vertices, result.mesh.normals, result.mesh.faces)))
+    grid = None if result.grid is None else back(result.grid)
+    return replace(result, mesh=mesh, grid=grid, warnings=[*notes, *result.warnings])
 
 
 def fit(points: Any, normals: Any, settings: Settings | None = None, *, monitor: Monitor | None = None) -> NeuralSpline:
     """One neural spline f(x) = sum_j k(x, c_j) a_j of an oriented cloud, without a mesh; negative inside.
 
     f minimizes |f(x_i) - y_i|^2 / n + lambda |f|^2 over x_i -> 0 and x_i +- eps n_i -> +-eps. Parameters and errors are
-    those of `reconstruct`; `settings.cells` is taken to be None. Returns a Field: `evaluate`, `gradient`, `save`.
+    those of `reconstruct`, the default `Settings(cells=None)`. Returns a Field: `evaluate`, `gradient`, `save`.
+
+    Source: A. Rudi, L. Carratino, L. Rosasco, FALKON: An Optimal Large Scale Kernel Method, NIPS 2017.
     """
-    chosen = settings or Settings(cells=None)
-    if chosen.cells is not None:
+    chosen = _settings(settings, Settings(cells=None))
+    if chosen.many:
         raise SettingsError("fit makes one spline; use Settings(cells=None), or fit_cells")
     return _fit(points, normals, chosen, monitor)
 
@@ -80,8 +90,9 @@ def fit_cells(
     """The blend F(x) = sum_c w_c(x) f_c(x) / sum_c w_c(x) of local splines of an oriented cloud, without a mesh.
 
     F is NaN where no cell is, unless `CellSettings(fill_holes=True)`. Parameters and errors are those of `reconstruct`.
+    Returns a Field: `evaluate`, `gradient`, `save`.
     """
-    chosen = settings or Settings()
+    chosen = _settings(settings, Settings())
     if not chosen.many:
         raise SettingsError("fit_cells makes many splines; use Settings(cells=CellSettings()), or fit")
     return _fit(points, normals, chosen, monitor)
@@ -91,11 +102,13 @@ def extract_mesh(field: Field, settings: Settings | None = None, *, monitor: Mon
     """The zero set of a fitted field as a mesh of numpy arrays, untrimmed.
 
     settings : of these `grid_size`, `scale` (of the box around the fitted cloud), `dense` and `refine_vertices` matter.
+
+    Raises EmptySurfaceError where the zero set crosses no lattice edge.
     """
-    s = settings or Settings()
-    lattice = Lattice.covering(field.box.scaled(s.scale), s.grid_size)
-    compute = field.compute
-    return pipeline.extract(field, lattice, field.world_centers(), s, compute, monitor or Silent())[0].numpy()
+    chosen = _settings(settings, Settings())
+    lattice = Lattice.covering(field.box.scaled(chosen.scale), chosen.grid_size)
+    seeds = field.world_centers()
+    return pipeline.extract(field, lattice, seeds, chosen, field.compute, monitor or Silent())[0].numpy()
 
 
 def load(path: PathLike, *, device: str = AUTO, backend: str = AUTO) -> Field:
@@ -109,31 +122,50 @@ def load(path: PathLike, *, device: str = AUTO, backend: str = AUTO) -> Field:
         dtype = {"float64": torch.float64, "float32": torch.float32}[str(state["centers"].dtype)]
         return kind.from_state(state, resolve(device, backend, dtype))
     except (KeyError, ValueError, TypeError, RuntimeError, IndexError) as error:
+        if isinstance(error, SettingsError):
+            raise
         raise CloudError(f"{shown(path)}: is not a field that this program saved ({error}); save it again") from error
 
 
 def load_point_cloud(path: PathLike) -> tuple[Any, Any]:
-    """Points [n, 3] and unit normals [n, 3], numpy float64, of a PLY, OBJ or OFF file, cleaned."""
+    """Points [n, 3] and unit normals [n, 3], numpy float64, of a PLY, OBJ or OFF file, cleaned.
+
+    Raises CloudError, which names the path, for whatever is no such cloud (docs/input.md has all cases).
+    """
     cloud, cleaning = point_clouds.load_point_cloud(path)
-    if cleaning.kept < cleaning.read:
-        _warn([f"{cleaning.summary()}; check how the cloud was made"])
+    _warn(cleaning.notes())
     return cloud.points.numpy(), cloud.normals.numpy()
 
 
-def save_mesh(path: PathLike, mesh: Mesh, *, voxel_size: float | None = None) -> None:
-    """Write a mesh as binary PLY; float32 where that moves no vertex by 0.01 of `voxel_size`, else float64."""
+def save_mesh(path: PathLike, mesh: Mesh | Reconstruction, *, voxel_size: float | None = None) -> None:
+    """Write a mesh, of numpy or torch, as binary PLY: the whole file or none of it.
+
+    Vertices are float32 where that moves none by 0.01 of `voxel_size`, else float64; a Reconstruction knows its own
+    voxel size, so that the file is byte for byte the command's. Raises OutputError for an extension other than .ply
+    and for what cannot be written.
+    """
+    if isinstance(mesh, Reconstruction):
+        mesh, voxel_size = mesh.mesh, voxel_size or mesh.lattice.voxel_size
+    meshes.check_format(path)
     meshes.save_mesh(path, mesh.vertices, mesh.normals, mesh.faces, voxel_size=voxel_size)
 
 
-def _cloud(points: Any, normals: Any) -> tuple[OrientedCloud, Any]:
+def _settings(given: Settings | None, default: Settings) -> Settings:
+    if given is not None and not isinstance(given, Settings):
+        raise SettingsError(f"settings must be a Settings, such as Settings(grid_size=128), got {type(given).__name__}")
+    return given or default
+
+
+def _cloud(points: Any, normals: Any) -> tuple[OrientedCloud, list[str]]:
+    """The cleaned cloud of two arrays, and what was said about it."""
     x, _ = as_rows(points)
     n, _ = as_rows(normals, "normals")
     if len(x) != len(n):
         raise CloudError(f"{len(x)} points but {len(n)} normals; give one normal for each point")
     cloud, cleaning = clean(x, n, "the cloud")
-    if cleaning.kept < cleaning.read:
-        _warn([f"{cleaning.summary()}; check how the cloud was made"])
-    return cloud, points
+    notes = cleaning.notes()
+    _warn(notes)
+    return cloud, notes
 
 
 def _fit(points: Any, normals: Any, settings: Settings, monitor: Monitor | None) -> Any:
@@ -143,12 +175,6 @@ def _fit(points: Any, normals: Any, settings: Settings, monitor: Monitor | None)
     return fitted.field
 
 
-def _mesh_like(mesh: Mesh, like: Any) -> Mesh:
-    if not isinstance(like, torch.Tensor):
-        return mesh.numpy()
-    return Mesh(*(part.to(like.device) for part in (mesh.vertices, mesh.normals, mesh.faces)))
-
-
 def _warn(lines: list[str]) -> None:
     for line in lines:
-        warnings.warn(line, ReconstructionWarning, stacklevel=3)
+        warn(line)

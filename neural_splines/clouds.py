@@ -14,6 +14,7 @@ from .geometry import Box
 from .runtime.devices import slices
 
 SHORTEST_NORMAL = 1e-5
+UNIT_ERROR = 1e-15  # of a length that was made 1: what is clean already keeps its bits
 LARGEST_COORDINATE = 1e150  # squares must not overflow, nor underflow for the smallest extent
 # A cloud this many times farther from the origin than it is long has float64 steps of 2e-5 of its
 # length, one hundredth of a voxel at 512 voxels along it.
@@ -62,6 +63,10 @@ class CleaningReport:
             return f"{self.read} points read, all kept"
         return f"{self.read} points read, {self.kept} kept; dropped: {', '.join(dropped)}"
 
+    def notes(self) -> list[str]:
+        """What a user should read of it: nothing where all points were kept."""
+        return [f"{self.summary()}; check how the cloud was made"] if self.kept < self.read else []
+
 
 def clean(points: Tensor, normals: Tensor, name: str) -> tuple[OrientedCloud, CleaningReport]:
     """A cloud that can be fitted: finite, distinct points with unit normals, in the order of the input.
@@ -104,7 +109,8 @@ def _unit_normals(points: Tensor, normals: Tensor) -> tuple[Tensor, Tensor, Tens
     finite = points.abs().amax(1).isfinite() & largest[:, 0].isfinite()
     scaled = normals / largest.clamp_min(torch.finfo(torch.float64).tiny)  # else their squares may overflow
     length = scaled.norm(dim=1, keepdim=True)
-    return scaled / length, finite, (largest * length >= SHORTEST_NORMAL)[:, 0]
+    unit = (normals.norm(dim=1, keepdim=True) - 1.0).abs() <= UNIT_ERROR
+    return torch.where(unit, normals, scaled / length), finite, (largest * length >= SHORTEST_NORMAL)[:, 0]
 
 
 def _distinct(points: Tensor) -> Tensor:

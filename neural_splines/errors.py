@@ -1,5 +1,8 @@
 """What can go wrong, by name. Scripts catch `NeuralSplinesError` once and exit 2 with its one line."""
 
+import sys
+import warnings
+
 
 class NeuralSplinesError(Exception):
     """Base of every error that this package raises on purpose; its message is one line with a remedy."""
@@ -35,6 +38,14 @@ class OutOfMemoryBudgetError(NeuralSplinesError):
 
 class ReconstructionWarning(UserWarning):
     """A result that is usable but not what was asked for; the message has the number and the remedy."""
+
+
+def warn(message: str) -> None:
+    """Issue a ReconstructionWarning that points at the line outside this package that asked for the result."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == __package__:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, ReconstructionWarning, stacklevel=level)
 
 
 def first_line(error: BaseException) -> str:

@@ -31,6 +31,8 @@ PACKAGES = {
     "numpy": "numpy",
     "scipy": "scipy",
     "numba": "numba",
+    "scikit-image": "skimage",
+    "point-cloud-utils": "point_cloud_utils",
     "triton": "triton",
     "pykeops": "pykeops",
     "falkon": "falkon",

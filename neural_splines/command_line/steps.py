@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import warnings
 from argparse import Namespace
 
 from .. import pipeline
 from ..clouds import CleaningReport, OrientedCloud
-from ..errors import OutputError, ReconstructionWarning
+from ..errors import OutputError, warn
 from ..files import meshes
 from ..files.arrays import save_arrays, save_grid
 from ..files.atomic import check_writable, shown
@@ -19,8 +18,6 @@ from ..settings import Settings
 from ..surface.lattice import Lattice
 from ..surface.mesh import Mesh, face_average_normals
 from ..surface.trimming import trim as trim_mesh
-
-FORMATS = (".ply",)  # of meshes that can be written
 
 
 def check_outputs(args: Namespace) -> None:
@@ -33,9 +30,7 @@ def check_outputs(args: Namespace) -> None:
 
 def check_path(out: str, *inputs: str) -> None:
     """Refuse a mesh file of unknown format, one that cannot be written, and one that is an input."""
-    suffix = os.path.splitext(out)[1].lower()
-    if suffix not in FORMATS and not (os.path.exists(out) and not os.path.isfile(out)):  # a pipe or /dev/stdout
-        raise OutputError(f"{shown(out)}: cannot write {suffix or 'files without extension'}; use {', '.join(FORMATS)}")
+    meshes.check_format(out)
     check_writable(out)
     for path in inputs:
         if os.path.exists(out) and os.path.exists(path) and os.path.samefile(out, path):
@@ -46,8 +41,8 @@ def load(path: str, monitor: PhaseTimer) -> tuple[OrientedCloud, CleaningReport]
     """The cloud of a file, and what cleaning dropped, of which the user is warned."""
     monitor.phase("read")
     cloud, cleaning = load_point_cloud(path)
-    if cleaning.kept < cleaning.read:
-        warnings.warn(f"{cleaning.summary()}; check how the cloud was made", ReconstructionWarning, stacklevel=2)
+    for line in cleaning.notes():
+        warn(line)
     return cloud, cleaning
 
 
@@ -77,7 +72,7 @@ def save(result: Reconstruction, args: Namespace, monitor: PhaseTimer) -> None:
     save_mesh(out, result.mesh, lattice.voxel_size)
     monitor.phase("")
     for line in result.warnings:
-        warnings.warn(line, ReconstructionWarning, stacklevel=2)
+        warn(line)
 
 
 def save_mesh(path: str, mesh: Mesh, voxel_size: float | None = None) -> None:

@@ -102,5 +102,5 @@ class NeuralSpline:
 
 
 def radius(x: Tensor) -> float:
-    """The largest distance of points [n, 3] from the origin."""
-    return float(x.square().sum(-1).amax()) ** 0.5 if len(x) else 0.0
+    """The largest distance of points [n, 3] from the origin; NaN, where a field is NaN too, counts for none."""
+    return float(x.square().sum(-1).nan_to_num(0.0).amax()) ** 0.5 if len(x) else 0.0

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import CloudError
-from . import ply, records
+from ..errors import CloudError, OutputError
+from . import obj_off, ply, records, stl
 from .arrays import as_array
-from .atomic import PathLike, atomic
+from .atomic import PathLike, atomic, shown
 from .reading import COORDINATES, errors_name, read_bytes, require
 
+FORMATS = (".ply",)  # that can be written
 NORMALS = ("nx", "ny", "nz")
 MAX_LOSS = 0.01  # voxels that rounding to float32 may move a vertex
 
 
 def load_mesh(path: PathLike) -> tuple[Tensor, Tensor]:
-    """Vertices [v, 3] float64 and faces [f, 3] int64 of a PLY mesh; polygons become fans of triangles."""
+    """Vertices [v, 3] float64 and faces [f, 3] int64 of a PLY, OBJ or STL mesh; polygons become fans of triangles."""
     with errors_name(path):
-        data = read_bytes(path)
-        header = ply.parse_header(data)
-        face = header.find("face")
-        corners = face.find("vertex_indices", "vertex_index")
-        if corners is None or corners.count_type is None:
-            raise CloudError("its faces have no list vertex_indices; export it as a triangle mesh")
-        require(header.find("vertex"), COORDINATES)
-        columns, _ = records.read(data, header, {"vertex": COORDINATES, "face": (corners.name,)})
-        vertices = records.block(columns["vertex"], COORDINATES)
-        faces = records.triangles(columns["face"][corners.name])
+        data, suffix = read_bytes(path), os.path.splitext(os.fspath(path))[1].lower()
+        if suffix == ".obj":
+            vertices, faces = obj_off.read_obj_mesh(data)
+        elif suffix == ".stl":
+            vertices, faces = stl.read_stl(path, data)
+        else:
+            vertices, faces = _read_ply(data)
         if len(faces) == 0:
             raise CloudError("the mesh has no faces; check how it was made")
         if not np.isfinite(vertices).all():
@@ -36,6 +36,26 @@ def load_mesh(path: PathLike) -> tuple[Tensor, Tensor]:
         if faces.min() < 0 or faces.max() >= len(vertices):
             raise CloudError(f"faces refer to vertices that are not there; {ply.TRUNCATED}")
         return torch.from_numpy(vertices), torch.from_numpy(faces)
+
+
+def _read_ply(data: bytes) -> tuple[np.ndarray, np.ndarray]:
+    header = ply.parse_header(data)
+    face = header.find("face")
+    corners = face.find("vertex_indices", "vertex_index")
+    if corners is None or corners.count_type is None:
+        raise CloudError("its faces have no list vertex_indices; export it as a triangle mesh")
+    require(header.find("vertex"), COORDINATES)
+    columns, _ = records.read(data, header, {"vertex": COORDINATES, "face": (corners.name,)})
+    vertices = records.block(columns["vertex"], COORDINATES)
+    return vertices, records.triangles(columns["face"][corners.name])
+
+
+def check_format(path: PathLike) -> None:
+    """Raise OutputError where the extension is of no format that can be written; pipes and /dev/stdout have none."""
+    suffix = os.path.splitext(os.fspath(path))[1].lower()
+    if suffix not in FORMATS and not (os.path.exists(path) and not os.path.isfile(path)):
+        what = suffix or "files without extension"
+        raise OutputError(f"{shown(path)}: cannot write {what}; use {', '.join(FORMATS)}")
 
 
 def save_mesh(

@@ -1,14 +1,17 @@
-"""Points with normals from OBJ and OFF text, the other formats that hold them.
+"""Points with normals from OBJ and OFF text, the other formats that hold them, and meshes from OBJ.
 
 Our own few lines, because point-cloud-utils 0.34 gives a vertex the normal of the same number whatever the
-faces say, takes what happens to lie in memory where normals or coordinates are missing, fills truncated
-OFF files, and allocates what an OFF header claims.
+faces say, takes what happens to lie in memory where normals or coordinates are missing, reads OBJ coordinates as
+float32 (100000.123456789 as 100000.125), a word among them as 0, leaves out a face that the end of the file cuts,
+fills truncated OFF files, and allocates what an OFF header claims.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+
+import itertools
 
 import numpy as np
 
@@ -50,6 +53,21 @@ def read_obj(data: bytes) -> tuple[np.ndarray, np.ndarray]:
     return points, summed
 
 
+def read_obj_mesh(data: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices [v, 3] and faces [f, 3] of the `v` and `f` lines; polygons become fans of triangles."""
+    vertices, faces = [], []
+    for number, line in enumerate(data.splitlines(), 1):
+        match line.split():
+            case [b"v", *values]:
+                vertices.append(_floats(values, f"line {number}"))
+            case [b"f", *corners]:
+                polygon = [_index(c.split(b"/")[0], len(vertices), c, number) for c in corners]
+                if len(polygon) < 3:
+                    raise CloudError(f"line {number}: a face of {len(polygon)} corners; {TRUNCATED}")
+                faces += [(polygon[0], b, c) for b, c in itertools.pairwise(polygon[1:])]
+    return np.array(vertices).reshape(-1, 3), np.array(faces, np.int64).reshape(-1, 3)
+
+
 def read_off(data: bytes) -> tuple[np.ndarray, np.ndarray]:
     """Points and normals [n, 3] of NOFF text: counts, then a line `x y z nx ny nz ...` for each vertex."""
     text = re.sub(rb"#[^\r\n]*", b"", data).lstrip()
@@ -83,7 +101,12 @@ def _floats(values: Sequence[bytes], where: str, count: int = 3) -> list[float]:
 def _corner(text: bytes, points: int, normals: int, line: int) -> tuple[int, int]:
     """Indices from 0 of vertex and normal of a corner `v/vt/vn`; negative ones count from the end so far."""
     vertex, _, normal = text.split(b"/")
-    if not (re.fullmatch(rb"-?[0-9]{1,18}", vertex) and re.fullmatch(rb"-?[0-9]{1,18}", normal)):
+    return _index(vertex, points, text, line), _index(normal, normals, text, line)
+
+
+def _index(digits: bytes, count: int, text: bytes, line: int) -> int:
+    """The index from 0 that a corner gives; negative ones count from the end of the `count` so far."""
+    if not re.fullmatch(rb"-?[0-9]{1,18}", digits):
         raise CloudError(f"line {line}: {quoted(text)} is not a corner of a face; {TRUNCATED}")
-    vertex, normal = int(vertex), int(normal)
-    return vertex + points if vertex < 0 else vertex - 1, normal + normals if normal < 0 else normal - 1
+    index = int(digits)
+    return index + count if index < 0 else index - 1

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from ..clouds import NO_NORMALS, CleaningReport, OrientedCloud, clean
-from ..errors import CloudError, ReconstructionWarning
+from ..errors import CloudError, warn
 from . import obj_off, ply, records
 from .atomic import PathLike, shown
 from .reading import COORDINATES, errors_name, read_bytes, require
@@ -60,7 +59,7 @@ def _parse_ply(data: bytes, name: str) -> tuple[np.ndarray, np.ndarray, bool]:
     if left_over and not header.ascii and b"\r\n" in data[: header.size]:
         raise CloudError("its bytes were changed when it was transferred as text; transfer it as binary")
     if left_over:
-        _warn(f"{name}: ignored {left_over} bytes after the {len(points)} points that the header declares; check it")
+        warn(f"{name}: ignored {left_over} bytes after the {len(points)} points that the header declares; check it")
     return points, normals, not header.ascii and vertex.find("x").type.str[1:] == "f4"
 
 
@@ -68,11 +67,7 @@ def _warn_of_steps(cloud: OrientedCloud, name: str) -> None:
     largest = max(float(cloud.box.lower.abs().max()), float(cloud.box.upper.abs().max()))
     step, side = float(np.spacing(np.float32(largest))), float(cloud.box.sides.max())
     if step > COARSE_STEP * side:
-        _warn(
+        warn(
             f"{name}: its float32 coordinates are so far from the origin that they go in steps of {step:.3g}, and the "
             f"cloud is {side:.3g} long; subtract an offset before it is exported, or export as double"
         )
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, ReconstructionWarning, stacklevel=2)

@@ -18,14 +18,14 @@ def as_rows(points: Any, name: str = "points") -> tuple[Tensor, Callable[[Tensor
     Raises SettingsError for what is no real array of that shape.
     """
     if isinstance(points, Tensor):
-        tensor, device = points, points.device
+        tensor, device = points.detach(), points.device
 
         def back(result: Tensor) -> Any:
             return result.to(device)
     else:
         try:
             array = np.asarray(points)
-            tensor = torch.from_numpy(np.array(array, dtype=np.float64))
+            tensor = torch.from_numpy(np.array(array, dtype=complex if np.iscomplexobj(array) else np.float64))
         except (TypeError, ValueError) as error:
             raise SettingsError(f"{name} must be an array [n, 3] of numbers, got {type(points).__name__}") from error
 

@@ -1,0 +1,177 @@
+"""Meshes from OBJ and STL: the mesh that was written, or one line; and what the benchmarks measure on a mesh."""
+
+import importlib.util
+import struct
+import sys
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scripts import ROOT, run, write_cloud
+from shapes import sphere
+
+from neural_splines.errors import CloudError
+from neural_splines.files.meshes import load_mesh, save_mesh
+
+V = np.array([(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1.5)], float)
+F = np.array([(0, 2, 1), (0, 1, 3), (0, 3, 2), (1, 2, 3)])
+
+
+def obj(vertices=V, faces=F) -> bytes:
+    lines = [f"v {x!r} {y!r} {z!r}" for x, y, z in vertices.tolist()]
+    return "\n".join([*lines, *(f"f {a} {b} {c}" for a, b, c in (faces + 1).tolist()), ""]).encode()
+
+
+def binary_stl(vertices=V, faces=F, count=None, header=b"") -> bytes:
+    body = b"".join(struct.pack("<12fH", 0, 0, 0, *vertices[face].reshape(-1), 0) for face in faces)
+    return header.ljust(80, b" ") + struct.pack("<I", len(faces) if count is None else count) + body
+
+
+def text_stl(vertices=V, faces=F) -> bytes:
+    def facet(face):
+        corners = "".join(f"      vertex {x!r} {y!r} {z!r}\n" for x, y, z in vertices[face].tolist())
+        return f"  facet normal 0 0 0\n    outer loop\n{corners}    endloop\n  endfacet\n"
+
+    return ("solid my part\n" + "".join(map(facet, faces)) + "endsolid my part\n").encode()
+
+
+def load(tmp_path, name: str, contents: bytes):
+    (tmp_path / name).write_bytes(contents)
+    return load_mesh(tmp_path / name)
+
+
+GOOD = {
+    "mesh.obj": obj(),
+    "MESH.OBJ": obj().replace(b"\n", b"\r\n"),
+    "binary.stl": binary_stl(),
+    "SOLID.STL": binary_stl(header=b"solid by an exporter that does not know better"),
+    "text.stl": text_stl(),
+    "upper.stl": text_stl().upper(),
+    "two solids.stl": text_stl(faces=F[:2]) + text_stl(faces=F[2:]),
+    "no newline.stl": text_stl().strip(),
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_the_mesh_that_was_written_is_read(tmp_path, name):
+    """The same triangles at the same places; STL, which repeats corners, gives each position one vertex."""
+    vertices, faces = load(tmp_path, name, GOOD[name])
+    assert vertices.dtype == torch.float64
+    assert faces.dtype == torch.int64
+    assert len(vertices) == len(V)
+    assert torch.equal(vertices[faces], torch.from_numpy(V[F]))
+
+
+def test_one_triangle_is_a_mesh(tmp_path):
+    for name, contents in (("a.obj", obj(faces=F[:1])), ("a.stl", binary_stl(faces=F[:1]))):
+        vertices, faces = load(tmp_path, name, contents)
+        assert torch.equal(vertices[faces], torch.from_numpy(V[F[:1]]))
+
+
+def test_obj_keeps_digits_that_float_would_lose(tmp_path):
+    far = V + 1e5 + 0.123456789
+    assert torch.equal(load(tmp_path, "a.obj", obj(far))[0], torch.from_numpy(far))
+    assert torch.equal(load(tmp_path, "a.stl", text_stl(far))[0].sort(0).values, torch.from_numpy(far).sort(0).values)
+
+
+def test_polygons_negative_indices_and_texture_of_obj(tmp_path):
+    text = b"v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0 1\nvt 0 0\nvn 0 0 1\nf 1/1/1 2//1 3/1 4\nf -4 -3 -2\ng a b\ns off\n"
+    vertices, faces = load(tmp_path, "a.obj", text)
+    assert faces.tolist() == [[0, 1, 2], [0, 2, 3], [0, 1, 2]]
+    assert len(vertices) == 4
+
+
+MALFORMED = {
+    "cut face.obj": (obj()[:-3], "line 8: a face of 2 corners"),
+    "cut vertex.obj": (obj()[:16], "does not begin with 3 numbers"),
+    "word.obj": (b"v 1 2 x\n" + obj(), "line 1: '1 2 x'"),
+    "comma.obj": (obj().replace(b"1.0", b"1,0", 1), "does not begin with 3 numbers"),
+    "zero index.obj": (obj() + b"f 0 1 2\n", "not there"),
+    "large index.obj": (obj() + b"f 1 2 99\n", "not there"),
+    "huge index.obj": (obj() + b"f 1 2 99999999999999999999\n", "not a corner"),
+    "far back.obj": (obj() + b"f -1 -2 -9\n", "not there"),
+    "cloud.obj": (obj(faces=F[:0]), "no faces"),
+    "infinite.obj": (b"v inf 0 0\n" + obj(), "not finite"),
+    "empty.stl": (b"", "empty"),
+    "short.stl": (binary_stl()[:40], "not an STL file"),
+    "truncated.stl": (binary_stl()[:-1], "4 triangles but 199 bytes"),
+    "claims more.stl": (binary_stl(count=2**32 - 1), "4294967295 triangles"),
+    "claims less.stl": (binary_stl(count=1), "1 triangles but 200 bytes"),
+    "no triangles.stl": (binary_stl(faces=F[:0]), "no faces"),
+    "nan.stl": (binary_stl(np.nan * V), "NaN"),
+    "cut text.stl": (text_stl()[:-20], "no endsolid"),
+    "cut facet.stl": (text_stl().replace(b"endloop", b"", 1), "21 words"),
+    "word.stl": (text_stl().replace(b"vertex 1.0", b"vertex one", 1), "not numbers"),
+    "other word.stl": (text_stl().replace(b"endloop", b"endlop", 1), "facet 1 is not understood"),
+    "long line.stl": (text_stl().replace(b"endloop", b"endloop" + 100_000 * b"y", 1), "100007 characters"),
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_a_malformed_mesh_is_one_line(tmp_path, name, capfd):
+    contents, message = MALFORMED[name]
+    with pytest.raises(CloudError, match=message) as caught:
+        load(tmp_path, name, contents)
+    assert str(caught.value).startswith(f"{tmp_path / name}: ")
+    assert "; " in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert capfd.readouterr() == ("", "")  # compiled code has nothing to say either
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), name=st.sampled_from(["mesh.obj", "binary.stl", "text.stl"]))
+def test_mutations_end_in_a_mesh_or_a_line(tmp_path, data, name):
+    contents = bytearray(GOOD[name])
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, max(len(contents) - 1, 0)))
+        contents[at : at + data.draw(st.integers(0, 30))] = data.draw(st.binary(max_size=8))
+    try:
+        vertices, faces = load(tmp_path, name, bytes(contents))
+    except CloudError:
+        return
+    assert vertices.isfinite().all()
+    assert 0 <= faces.min() <= faces.max() < len(vertices)
+
+
+def test_without_the_package_stl_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "point_cloud_utils", None)
+    with pytest.raises(CloudError, match=r"needs the package point-cloud-utils .*convert it to PLY"):
+        load(tmp_path, "a.stl", binary_stl())
+
+
+@pytest.mark.parametrize("suffix", [".ply", ".obj", ".stl"])
+def test_trim_surface_takes_every_format(tmp_path, suffix):
+    """The corner at the origin is 1.1 from a sphere around it: the three faces that have it go."""
+    path, cloud = tmp_path / f"mesh{suffix}", write_cloud(tmp_path / "cloud.ply", sphere(500, 1.1))
+    if suffix == ".ply":
+        save_mesh(path, V, None, F)
+    else:
+        path.write_bytes(obj() if suffix == ".obj" else binary_stl())
+    outcome = run("trim-surface.py", cloud, path, 16, 0.9, "--out", tmp_path / "out.ply", "--use-abs-units")
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.startswith("4 faces, 1 kept")
+
+
+def measures():
+    spec = importlib.util.spec_from_file_location("measures", ROOT / "benchmarks" / "measures.py")
+    module = sys.modules["measures"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_quality_of_a_shifted_square():
+    """Two parallel squares at distance h: accuracy and completeness are h / diagonal, normals agree; half a square is
+    accurate and half complete."""
+    square, faces = np.array([(0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0)], float), np.array([(0, 1, 2), (0, 2, 3)])
+    diagonal = 2**0.5
+    found = measures().measure((square, faces), (square + np.array([0, 0, 0.1]), faces[:, ::-1]), 2000)
+    assert found.accuracy == pytest.approx(0.1 / diagonal, rel=1e-6)
+    assert found.completeness == pytest.approx(0.1 / diagonal, rel=1e-6)
+    assert found.normal_consistency == pytest.approx(1.0)
+
+    half = square * [0.5, 1, 1]
+    found = measures().measure((square, faces), (half, faces), 20_000)
+    assert found.accuracy == pytest.approx(0.0, abs=1e-7)
+    assert found.completeness == pytest.approx(0.5**3 / diagonal, rel=0.05)  # the integral of x - 1/2 from 1/2 to 1
