@@ -8,10 +8,9 @@ fills truncated OFF files, and allocates what an OFF header claims.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
-
-import itertools
 
 import numpy as np
 
