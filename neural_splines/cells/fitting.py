@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -111,7 +111,7 @@ def fit_blend(plan: BlendPlan, monitor: Monitor) -> CellsFit:
     """Share the points out to cells of the box, fit each, and blend."""
     problem, smoothing, chosen = choose(plan, monitor)
     monitor.phase("fit")
-    models = fit_cells(problem, smoothing, monitor)
+    models = fit_cells(replace(problem, gradients=smoothing.gradients), smoothing, monitor)
     far = fit_far(plan, problem.kernel, monitor)
     field = blend(problem, models, far)
     cells, dtype = problem.cells, plan.compute.dtype
@@ -128,12 +128,7 @@ def choose(plan: BlendPlan, monitor: Monitor) -> tuple[FitProblem, Smoothing, st
     problem = plan.problem(SMALL_CELLS if asked == AUTO else asked)
     s = plan.settings
     if s.regularization != AUTO:
-        offset_weight = 1.0 if s.offset_weight == AUTO else s.offset_weight
-        return (
-            problem,
-            Smoothing(s.regularization, offset_weight, 0 if s.robust_passes == AUTO else s.robust_passes),
-            "",
-        )
+        return problem, asked_smoothing(s), ""
     monitor.phase("smoothing")
     choice = choose_smoothing(problem, plan.generator)
     if plan.options.adaptive and asked == AUTO and choice.is_strong:
@@ -143,6 +138,17 @@ def choose(plan: BlendPlan, monitor: Monitor) -> tuple[FitProblem, Smoothing, st
         if other_choice.score < choice.score:
             problem, choice = other, other_choice
     return problem, choice.smoothing, choice.summary()
+
+
+def asked_smoothing(s: Settings) -> Smoothing:
+    """The smoothing of a numeric regularization."""
+
+    def given(value, default):
+        return default if value == AUTO else value
+
+    return Smoothing(
+        float(s.regularization), given(s.offset_weight, 1.0), given(s.robust_passes, 0), given(s.gradient_length, 0.0)
+    )
 
 
 def fit_far(plan: BlendPlan, kernel: Kernel, monitor: Monitor) -> Field | None:
