@@ -83,8 +83,16 @@ def _distances(points, normals, vertices, faces) -> tuple[np.ndarray, float]:
     """Distances [n] of points [n, 3] from a mesh, and mean |cosine| of their normals to those of the nearest faces."""
     import point_cloud_utils as pcu
 
+    faces = faces[_by_place(vertices[faces[:, 0]])]  # the search is twice as fast where neighbours are close in memory
     distance, face, _ = pcu.closest_points_on_mesh(points, np.ascontiguousarray(vertices), faces)
-    return distance, float(np.abs((normals * _normals(vertices, faces)[0][face]).sum(1)).mean())
+    return distance, float(np.abs((normals * _normals(vertices, faces[face])[0]).sum(1)).mean())
+
+
+def _by_place(points) -> np.ndarray:
+    """An order [n] of points [n, 3] by the cells of a grid of 32 along each axis."""
+    low, side = points.min(0), max(float(np.ptp(points, axis=0).max()), 1e-300)
+    x, y, z = (31.999 * (points - low) / side).astype(np.uint16).T
+    return np.argsort(1024 * x + 32 * y + z, kind="stable")
 
 
 def _sample(vertices, faces, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

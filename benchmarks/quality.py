@@ -1,7 +1,7 @@
 """Neural Splines and screened Poisson on clouds whose surface is known, clean and spoilt: every case, won or lost.
 
     python benchmarks/quality.py [--data FOLDER] [--cases knot,noise0.5] [--split tune|held|all] [--jobs 2] ...
-    python benchmarks/report.py RESULTS.json --out docs/quality.md
+    python benchmarks/report.py RESULTS.json --document docs/quality.md
 
 Ours is `Settings(grid_size=256)`, nothing chosen by hand; Poisson is Open3D's at depths 6 to 9. Poisson's rows are
 computed once and kept in benchmarks/results/quality_peers.json, so that a machine without open3d compares too.
@@ -24,11 +24,9 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 
 import peers  # noqa: E402
 from cases import Case, Cloud, all_cases, fingerprint  # noqa: E402
+from comparison import print_summary  # noqa: E402
 from measures import measure, topology, welded  # noqa: E402
-from report import print_summary  # noqa: E402
-from results import Results  # noqa: E402
-
-PEERS = ROOT / "benchmarks" / "results" / "quality_peers.json"
+from results import PEERS, Results  # noqa: E402
 
 
 class Inline(Executor):

@@ -1,120 +1,92 @@
-"""docs/quality.md: every case of benchmarks/quality.py, won or lost, from the stored results.
+"""The tables of docs/quality.md: every case of benchmarks/quality.py, won or lost, from the stored results.
 
-python benchmarks/report.py RESULTS.json [--before RESULTS.json] [--out docs/quality.md]
+In use:
+    python benchmarks/report.py RESULTS.json [--before RESULTS.json] [--peers FILE] [--document docs/quality.md]
+
+The tables take the place of what stands between the two marks of the document; the text around them is written by hand.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+import argparse
+import sys
 from pathlib import Path
 
-from cases import Case
-from results import Results
-
 ROOT = Path(__file__).resolve().parents[1]
-PEERS = ROOT / "benchmarks" / "results" / "quality_peers.json"
+sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
+
+from cases import all_cases  # noqa: E402
+from comparison import Comparison, compare, print_summary, summary  # noqa: E402
+from results import PEERS, Results  # noqa: E402
+
+BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
+TITLES = {
+    "default": "## Every case at `auto`",
+    "filled": "## With `--fill-holes`, against closed Poisson",
+}
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """A run of ours against the best of the peers: the one with the least cd."""
-
-    case: Case
-    mode: str
-    ours: dict
-    peer: str
-    best: dict
-    best_normals: float  # of any of the peers
-    truth: dict
-
-    @property
-    def failed(self) -> bool:
-        return "error" in self.ours
-
-    @property
-    def ratio(self) -> float:
-        return math.inf if self.failed else self.ours["cd"] / self.best["cd"]
-
-    @property
-    def better_normals(self) -> bool:
-        return not self.failed and self.ours["normal_consistency"] > self.best["normal_consistency"]
-
-    @property
-    def pieces_too_many(self) -> bool:
-        return not self.failed and self.ours["components"] > self.truth["components"] + 2
-
-    @property
-    def false_hole(self) -> bool:
-        """A hole where the truth is closed and the clean cloud covers all of it."""
-        return not self.failed and self.case.clean and self.case.closed and not self.ours["watertight"]
-
-
-def comparisons(results: Results, stored: Results, cases: dict[str, Case]) -> list[Comparison]:
-    """Of the cases that are in both files. A filled surface is compared with closed Poisson alone."""
-    found = []
-    for name, case in cases.items():
-        peer_rows = stored.cases.get(name, {})
-        for mode in ("default", "filled"):
-            ours = results.cases.get(name, {}).get(mode)
-            rows = {
-                method: row
-                for method, row in peer_rows.items()
-                if method.startswith("poisson") and "cd" in row and not (mode == "filled" and "trimmed" in method)
-            }
-            if ours is None or not rows:
-                continue
-            peer = min(rows, key=lambda method: rows[method]["cd"])
-            normals = max(row["normal_consistency"] for row in rows.values())
-            found.append(Comparison(case, mode, ours, peer, rows[peer], normals, peer_rows["truth"]))
-    return found
-
-
-def summary(rows: list[Comparison]) -> list[str]:
-    """Shares won, the worst, and what was lost, as lines."""
-    if not rows:
-        return ["nothing to compare"]
-
-    def counted(test) -> str:
-        count = sum(map(test, rows))
-        return f"{count} ({count / len(rows):.0%})"
-
-    finite = [row.ratio for row in rows if not row.failed]
-    mean = math.exp(sum(map(math.log, finite)) / len(finite)) if finite else math.inf
-    worst = max(rows, key=lambda row: row.ratio)
-    return [
-        f"{len(rows)} cases: cd better in {counted(lambda row: row.ratio < 1)}, "
-        f"normals better in {counted(lambda row: row.better_normals)}",
-        f"ratio of cd: {mean:.2f} in the geometric mean, {worst.ratio:.2f} at worst ({worst.case.name}); "
-        f"above 1.1 in {counted(lambda row: row.ratio > 1.1)}",
-        f"more components than the truth and two: {counted(lambda row: row.pieces_too_many)}; "
-        f"false holes in clean closed shapes: {counted(lambda row: row.false_hole)}; "
-        f"failed: {counted(lambda row: row.failed)}",
-    ]
-
-
-def print_summary(results: Results, stored: Results, cases: dict[str, Case]) -> None:
-    found = comparisons(results, stored, cases)
-    for mode in ("default", "filled"):
+def tables(results: Results, stored: Results, before: Results) -> str:
+    """The summary and the rows of each mode, in Markdown."""
+    cases = {case.name: case for case in all_cases(Path())}
+    found, earlier = compare(results, stored, cases), compare(before, stored, cases)
+    parts = []
+    for mode, title in TITLES.items():
         rows = [row for row in found if row.mode == mode]
-        if not rows:
-            continue
-        print(f"\n{mode}")
-        print("\n".join(summary(rows)))
-        for row in sorted(rows, key=lambda row: -row.ratio):
-            marks = _marks(row)
-            if marks:
-                print(f"  {row.case.name:28} {row.ratio:6.2f}  {marks}{'  held out' if row.case.held_out else ''}")
-        total = sum(row.ours["seconds"] for row in rows)
-        print(f"{total:.0f} s in all, {total / len(rows):.1f} s a case")
+        old = {row.case.name: row for row in earlier if row.mode == mode}
+        if rows:
+            parts += [title, "", *(f"- {line}" for line in summary(rows)), ""]
+            parts += [f"- before: {line}" for line in summary(list(old.values())) if old]
+            parts += [""] if old else []
+            parts += [_head(bool(old)), *(_line(row, old.get(row.case.name), bool(old)) for row in rows), ""]
+    return "\n".join(parts)
 
 
-def _marks(row: Comparison) -> str:
+def _head(before: bool) -> str:
+    columns = ["case", "ours: cd (accuracy / completeness)", "normals", "pieces, border edges"]
+    columns += ["best Poisson", "its cd (accuracy / completeness)", "normals", "cd ratio"]
+    columns += ["ratio before"] if before else []
+    return f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}"
+
+
+def _line(row: Comparison, old: Comparison | None, before: bool) -> str:
+    ours, best = row.ours, row.best
+    name = f"{row.case.name}{' *' if row.case.held_out else ''}"
     if row.failed:
-        return row.ours["error"]
-    marks = [f"cd {1e4 * row.ours['cd']:.2f} against {1e4 * row.best['cd']:.2f}"] if row.ratio >= 1 else []
-    if not row.better_normals:
-        marks += [f"normals {row.ours['normal_consistency']:.4f} against {row.best['normal_consistency']:.4f}"]
-    marks += [f"{row.ours['components']} components"] if row.pieces_too_many else []
-    marks += [f"false holes: {row.ours['boundary_edges']} border edges"] if row.false_hole else []
-    return ", ".join(marks)
+        mine = [ours["error"], "", ""]
+    else:
+        shape = f"{ours['components']} of {row.truth['components']}, {ours['boundary_edges']}"
+        mine = [_distances(ours), _won(f"{ours['normal_consistency']:.4f}", row.better_normals), shape]
+    its = [row.peer.removeprefix("poisson "), _distances(best), f"{best['normal_consistency']:.4f}"]
+    last = [_won(f"{row.ratio:.2f}", row.ratio < 1.0)] + ([f"{old.ratio:.2f}" if old else ""] if before else [])
+    return f"| {' | '.join([name, *mine, *its, *last])} |"
+
+
+def _distances(row: dict) -> str:
+    cd, accuracy, completeness = (1e4 * row[name] for name in ("cd", "accuracy", "completeness"))
+    return f"{cd:.2f} ({accuracy:.2f} / {completeness:.2f})"
+
+
+def _won(text: str, won: bool) -> str:
+    return f"**{text}**" if won else text
+
+
+def main(argv=None) -> None:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("results", type=Path, metavar="RESULTS", help="JSON of benchmarks/quality.py --out")
+    p.add_argument("--before", type=Path, metavar="RESULTS", help="of an earlier program, for one more column")
+    p.add_argument("--peers", type=Path, default=PEERS, metavar="FILE", help="JSON of the peers (%(default)s)")
+    p.add_argument("--document", type=Path, metavar="FILE", help="put the tables in here; without it print the summary")
+    options = p.parse_args(argv)
+    results, stored, before = Results(options.results), Results(options.peers), Results(options.before)
+    if not options.document:
+        print_summary(results, stored, {case.name: case for case in all_cases(Path())})
+        return
+    text = options.document.read_text(encoding="utf-8")
+    start, end = text.index(BEGIN) + len(BEGIN), text.index(END)
+    text = f"{text[:start]}\n\n{tables(results, stored, before)}\n{text[end:]}"
+    options.document.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

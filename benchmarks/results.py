@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+PEERS = Path(__file__).resolve().with_name("results") / "quality_peers.json"
+
 
 class Results:
     """{case: {"fingerprint": [...], method: {...}}}; a case whose fingerprint changed starts anew."""
@@ -20,13 +22,13 @@ class Results:
         """What is stored of a case, by method; nothing where its arrays are not those of today."""
         stored = self.cases.get(case, {})
         before = stored.get("fingerprint", [])
-        same = len(before) == len(fingerprint) and np.allclose(before, fingerprint, rtol=1e-6, atol=1e-12)
+        same = len(before) == len(fingerprint) and np.allclose(before, fingerprint, rtol=1e-9, atol=0.0)
         return {name: row for name, row in stored.items() if name != "fingerprint"} if same else {}
 
     def add(self, case: str, fingerprint: list[float], rows: dict[str, dict]) -> None:
         """Put rows by method beside those that are stored, and write the file."""
         rows = {**self.known(case, fingerprint), **rows}
-        self.cases[case] = {"fingerprint": [_rounded(x, 9) for x in fingerprint], **_rounded(rows, 5)}
+        self.cases[case] = {"fingerprint": [_rounded(x, 13) for x in fingerprint], **_rounded(rows, 5)}
         if self.path:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             lines = (f"{json.dumps(name)}: {json.dumps(self.cases[name])}" for name in sorted(self.cases))
