@@ -117,6 +117,7 @@ def run(case: Case, options, pool: Executor, results: Results, stored: Results) 
             futures[stored, "truth"] = mark, pool.submit(_truth_row, truth)
     fill = options.fill_holes and (case.clean or not (case.closed and case.complete))
     modes = ["default", "filled"] if fill else ["default"]
+    modes = [mode for mode in modes if not (options.resume and mode in results.known(case.name, mark))]
     for mode in [] if options.peers_only else modes:
         told, mesh = ours(cloud, settings_of(options, mode == "filled"))
         if mesh is not None and options.meshes:
@@ -202,6 +203,7 @@ def parse(argv):
     p.add_argument("--ours-only", action="store_true", help="compare with the stored peers, compute none")
     p.add_argument("--peers-only", action="store_true", help="compute the peers that are not stored yet")
     p.add_argument("--fill-holes", action="store_true", help="ours with --fill-holes, too, where that is compared")
+    p.add_argument("--resume", action="store_true", help="leave out what --out holds already")
     p.add_argument("--grid", type=int, default=256, help="of ours (%(default)s)")
     p.add_argument("--seed", type=int, default=0, help="of ours; the cases' own are fixed (%(default)s)")
     p.add_argument(
