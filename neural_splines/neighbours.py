@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -22,6 +23,7 @@ class Neighbours:
 
     def __init__(self, points: Tensor):
         self.points = points
+        self._query: Callable[[Tensor, int, float], tuple[Tensor, Tensor]]
         if points.is_cuda:
             self._query = _Buckets(points).query
         else:

@@ -19,7 +19,8 @@ from .reading import errors_name
 def save_arrays(path: PathLike, **arrays: Any) -> None:
     """An .npz file of these arrays, tensors or numbers, which np.load reads without pickle."""
     with atomic(path) as (stream,):
-        np.savez(stream, **{name: as_array(values) for name, values in arrays.items()})
+        found: dict[str, Any] = {name: as_array(values) for name, values in arrays.items()}
+        np.savez(stream, **found)
 
 
 def save_grid(path_npy: PathLike, array: Any, path_json: PathLike, metadata: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -54,7 +55,7 @@ class TorchBlocks(Products):
         return out
 
 
-def _blocks(x: Tensor, y: Tensor, segments: Segments | None):
+def _blocks(x: Tensor, y: Tensor, segments: Segments | None) -> Iterator[tuple[slice, slice]]:
     segments = segments or Segments.single(x, y)
     x_offsets, y_offsets = segments.x_offsets.tolist(), segments.y_offsets.tolist()
     for p in range(len(x_offsets) - 1):
@@ -63,6 +64,6 @@ def _blocks(x: Tensor, y: Tensor, segments: Segments | None):
             yield rows, columns
 
 
-def _rows(start: int, stop: int, per_row: int, like: Tensor):
+def _rows(start: int, stop: int, per_row: int, like: Tensor) -> Iterator[slice]:
     step = max(1, BLOCK_BYTES // (TEMPORARIES * max(per_row, 1) * like.element_size()))
     return (slice(i, min(i + step, stop)) for i in range(start, stop, step))
