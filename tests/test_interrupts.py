@@ -150,3 +150,17 @@ def test_handlers_are_put_back():
         pass
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
     assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_files_written_by_a_library_user_are_not_remembered(tmp_path):
+    """Only an interrupt names them, so where none is dealt with nothing is kept, however many files are written."""
+    from neural_splines.files.arrays import save_json
+    from neural_splines.runtime import interrupts
+
+    for number in range(50):
+        save_json(tmp_path / f"{number}.json", number)
+    assert interrupts._complete == []
+    with interrupts.interruptible("x"):
+        save_json(tmp_path / "51.json", {})
+        assert interrupts._complete == [str(tmp_path / "51.json")]
+    assert interrupts._complete == []

