@@ -109,6 +109,18 @@ def test_every_setting_of_cells_is_checked(name, value):
     assert name in str(caught.value).lower().replace("-", "_")
 
 
+def test_every_word_of_the_command_line_is_a_value_from_python():
+    """auto and none, wherever a command takes them, and what they are resolved to where nothing is said."""
+    adaptive = Settings(
+        eps="auto", num_nystrom_samples="auto", regularization="auto", offset_weight="auto", robust_passes="auto",
+        trim="auto", device="auto", backend="auto", cells=CellSettings(cells_per_axis="auto", points_per_cell="auto"),
+    )  # fmt: skip
+    assert adaptive == Settings()
+    one = Settings(cells=None, trim="none", regularization=1e-7, outer_layer_variance=1.0, min_component=0.0)
+    assert one == Settings(cells=None)
+    assert Settings(trim=2).trim == 2
+
+
 @pytest.mark.parametrize("link", ["same", "relative", "symbolic", "hard"])
 def test_the_input_is_never_the_output(tmp_path, cloud, link, monkeypatch):
     monkeypatch.chdir(tmp_path)
