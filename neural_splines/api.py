@@ -145,7 +145,8 @@ def save_mesh(path: PathLike, mesh: Mesh | Reconstruction, *, voxel_size: float 
     and for what cannot be written.
     """
     if isinstance(mesh, Reconstruction):
-        mesh, voxel_size = mesh.mesh, voxel_size or mesh.lattice.voxel_size
+        voxel_size = voxel_size or mesh.lattice.voxel_size
+        mesh = mesh.mesh
     meshes.check_format(path)
     meshes.save_mesh(path, mesh.vertices, mesh.normals, mesh.faces, voxel_size=voxel_size)
 

@@ -12,7 +12,7 @@ from .cells.fitting import BlendPlan, CellsFit, fit_blend
 from .clouds import OrientedCloud, outlier_warning, voxel_downsample
 from .errors import CloudError, EmptySurfaceError
 from .field.contract import Field, Replicas
-from .field.fitting import Centers, SplineFit, fit_spline
+from .field.fitting import Centers, SplineFit, SplinePlan, fit_spline
 from .field.kernels import make_kernel
 from .field.products import Compute, resolve
 from .field.solvers import load as load_solver
@@ -154,7 +154,7 @@ def fit_field(
     check_spline(count, 3 * len(cloud), compute)
     centers = Centers(count, settings.nystrom_mode)
     solver = load_solver(settings.solver)(settings.regularization, settings.cg_max_iters, settings.cg_stop_thresh)
-    fit = fit_spline(cloud, kernel, eps, centers, solver, compute, generator, monitor)
+    fit = fit_spline(cloud, SplinePlan(kernel, eps, centers, solver, compute, generator), monitor)
     return replace(fit, warnings=[*notes, *fit.warnings])
 
 

@@ -206,7 +206,14 @@ class Settings:
 
 
 def _check(
-    name: str, value: Any, low: float, high: float = math.inf, *, strict: bool = False, auto: bool = False, words=""
+    name: str,
+    value: Any,
+    low: float,
+    high: float = math.inf,
+    *,
+    strict: bool = False,
+    auto: bool = False,
+    words: str = "",
 ) -> None:
     """A real number in [low, high], or in (low, high] where `strict`; or the word auto where that is allowed."""
     if auto and isinstance(value, str) and value == AUTO:
@@ -224,7 +231,7 @@ def _check_count(name: str, value: Any, low: int, high: int = MAX_COUNT, *, auto
     """A whole number in [low, high], or the word auto where that is allowed."""
     if auto and isinstance(value, str) and value == AUTO:
         return
-    if not isinstance(value, Integral) or isinstance(value, bool) or not low <= value <= high:
+    if not isinstance(value, Integral) or isinstance(value, bool) or not low <= int(value) <= high:
         raise SettingsError(
             f"{name} must be a whole number of at least {low}, at most {high}{', or auto' if auto else ''}, "
             f"got {_shown(value)}"

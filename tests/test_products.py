@@ -133,7 +133,9 @@ def test_rows_of_values_and_slopes_match_finite_differences(backend, kernel, pro
     for one in range(2):
         close(rows[one, :, 0], reference(kernel, x[one], y[one]), x.dtype)
         for j in range(7):
-            expected = kernel_gradient(kernel.name, x[one].double().numpy(), y[one, j : j + 1].double().numpy(), [1.0], VARIANCE)
+            expected = kernel_gradient(
+                kernel.name, x[one].double().numpy(), y[one, j : j + 1].double().numpy(), [1.0], VARIANCE
+            )
             error = (rows[one, :, 1:, j].double() - torch.from_numpy(expected)).abs().max() / abs(expected).max()
             assert error <= (1e-6 if x.dtype == torch.float64 else 1e-4)
 
@@ -195,3 +197,20 @@ def test_shares_of_several_devices_add_up(devices, kernel, generator, monkeypatc
     assert torch.equal(many.apply(kernel, x, y, w), backend.apply(kernel, x, y, w))
     close(many.apply(kernel, y, x, u), backend.apply(kernel, y, x, u), torch.float64)
     close(many.normal(kernel, x, y, w), backend.normal(kernel, x, y, w), torch.float64)
+
+
+@pytest.mark.parametrize("threads", [2, 3, 16])
+def test_the_bits_do_not_depend_on_the_number_of_threads(threads, kernel, generator, monkeypatch):
+    backend = load("numba")
+    x, y = (torch.rand(n, 3, generator=generator, dtype=torch.float64) - 0.5 for n in (700, 50))
+    w = torch.randn(50, generator=generator, dtype=torch.float64)
+
+    def everything():
+        return [backend.apply(kernel, x, y, w), backend.normal(kernel, x, y, w), backend.dense(kernel, x, y),
+                *backend.gradient(kernel, x, y, w)]  # fmt: skip
+
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    one = everything()
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    for alone, together in zip(one, everything(), strict=True):
+        assert torch.equal(alone, together)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from ..clouds import OrientedCloud
-from ..field.fitting import Centers, fit_spline
+from ..field.fitting import Centers, SplinePlan, fit_spline
 from ..field.kernels import Kernel
 from ..field.products import Compute
 from ..field.solvers import Solver
@@ -24,4 +24,5 @@ def fit_background(
     """One spline of a random subset of the points."""
     pick = torch.randperm(len(cloud), generator=generator)[:POINTS].to(cloud.points.device)
     subset = OrientedCloud(cloud.points[pick], cloud.normals[pick])
-    return fit_spline(subset, kernel, EPS * cloud.box.diagonal, CENTERS, solver, compute, generator, Silent()).field
+    plan = SplinePlan(kernel, EPS * cloud.box.diagonal, CENTERS, solver, compute, generator)
+    return fit_spline(subset, plan, Silent()).field

@@ -39,7 +39,9 @@ class Smoothing:
         return self.gradient_length**2 if self.gradients else self.offset_weight
 
     def __str__(self) -> str:
-        normals = f"gradient length {self.gradient_length:g}" if self.gradients else f"offset weight {self.offset_weight:g}"
+        normals = (
+            f"gradient length {self.gradient_length:g}" if self.gradients else f"offset weight {self.offset_weight:g}"
+        )
         return f"regularization {self.regularization:.0e}, {normals}, {self.robust_passes} robust passes"
 
 

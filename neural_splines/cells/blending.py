@@ -16,7 +16,7 @@ from ..field.products import Compute, Segments
 from ..field.spline import NeuralSpline
 from ..files.arrays import save_arrays
 from ..geometry import Box
-from ..runtime.arrays import as_rows
+from ..runtime.arrays import Array, as_rows
 from ..runtime.devices import halving, moved, pieces
 from .partition import Cells
 
@@ -58,12 +58,12 @@ class BlendedField:
             self, device, cells=moved(self.cells, device), compute=self.compute.on(device), background=background
         )
 
-    def evaluate(self, points):
+    def evaluate(self, points: Array) -> Array:
         """Values [n], float64, world units, at points [n, 3], world units: numpy or torch, as the points are."""
         x, back = as_rows(points)
         return back(torch.cat(halving(lambda chunk: self._blend(chunk, False)[0], self._chunks(x))))
 
-    def gradient(self, points):
+    def gradient(self, points: Array) -> tuple[Array, Array]:
         """Values [n] and gradients [n, 3], float64, at points [n, 3]: numpy or torch, as the points are."""
         x, back = as_rows(points)
         values, slopes = zip(*halving(lambda chunk: self._blend(chunk, True), self._chunks(x)), strict=True)
@@ -113,10 +113,11 @@ class BlendedField:
         """Write the field to one .npz file, which `neural_splines.load` reads."""
         save_arrays(path, **self.state())
 
-    def _chunks(self, points: Tensor):
+    def _chunks(self, points: Tensor) -> tuple[Tensor, ...]:
         return pieces(points.to(self.compute.device).double())
 
-    def _blend(self, points: Tensor, with_gradient: bool) -> tuple[Tensor, Tensor | None]:
+    def _blend(self, points: Tensor, with_gradient: bool) -> tuple[Tensor, Any]:
+        """Values [n] and gradients [n, 3], None without."""
         places = Places.of(self.cells, points)
         value, slope = self.models(places, with_gradient)
         n, point, cell, weight = places.count, places.point, places.cell, places.weight
@@ -136,14 +137,14 @@ class BlendedField:
             blended_slope = blended_slope + self.background_weight * far_slope
         return field, (blended_slope - field[:, None] * _sum_by(point, weight_slope, n)) / total[:, None]
 
-    def models(self, places: Places, with_gradient: bool):
+    def models(self, places: Places, with_gradient: bool) -> tuple[Tensor, Any]:
         """World values [k] and slopes [k, 3] of the cells' own splines at k pairs of a point and a cell."""
         c, order = places.cell[places.order], places.order
         scale = self.cells.scales[c]
         x = places.x.to(self.compute.dtype)
         product = self.compute.products.gradient if with_gradient else self.compute.products.apply
-        found = product(self.kernel, x, self.centers, self.coefficients, Segments(places.rows, self.offsets))
-        value, slope = found if with_gradient else (found, None)
+        found: Any = product(self.kernel, x, self.centers, self.coefficients, Segments(places.rows, self.offsets))
+        value, slope = found if with_gradient else (found, found)
         back = torch.empty_like(order)
         back[order] = torch.arange(len(order), device=order.device)
         value = (value.double() / scale)[back]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -136,8 +137,11 @@ class Cells:
         above = (self.upper + margin[:, None])[cell] - points
         return below.minimum(above), torch.where(below <= above, 1.0, -1.0).to(points)
 
-    def _bump(self, points: Tensor, cell: Tensor, margin: Tensor, slopes: bool = False) -> tuple[Tensor, Tensor | None]:
-        """Product over the axes of smoothstep(depth / (2 margin)); steps at the walls where the margin is 0."""
+    def _bump(self, points: Tensor, cell: Tensor, margin: Tensor, slopes: bool = False) -> tuple[Tensor, Any]:
+        """Product over the axes of smoothstep(depth / (2 margin)); steps at the walls where the margin is 0.
+
+        With `slopes` also its gradient [k, 3], else None.
+        """
         depth, direction = self._depth(points, cell, margin)
         width = 2.0 * margin[cell, None].clamp_min(1e-300)
         t = (depth / width).clamp_(0.0, 1.0)

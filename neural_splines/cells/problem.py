@@ -85,4 +85,9 @@ class FitProblem:
             start = stop
 
     def _bytes(self, count: int) -> int:
-        return (4 if self.gradients else 3) * count * (min(3 * count, self.centers.count) + 8) * self.compute.dtype.itemsize
+        return (
+            (4 if self.gradients else 3)
+            * count
+            * (min(3 * count, self.centers.count) + 8)
+            * self.compute.dtype.itemsize
+        )

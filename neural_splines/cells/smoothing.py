@@ -64,7 +64,9 @@ class Race:
         """The best of all smoothings at these sizes, of which larger ones are tried as long as they seem to help."""
         first = self._problem_of(sizes[0])
         n = len(first.cloud)
-        self._held = (torch.rand(n, generator=self._generator, dtype=torch.float64) < HELD_OUT).to(first.cloud.points.device)
+        self._held = (torch.rand(n, generator=self._generator, dtype=torch.float64) < HELD_OUT).to(
+            first.cloud.points.device
+        )
         order = torch.randperm(len(regions), generator=self._generator).to(self._held.device)
         few, many = (regions.subset(order[: self._count(regions, first, want)].sort().values) for want in (FEW, MANY))
         for size in sizes[:FIRST_SIZES]:
@@ -77,7 +79,9 @@ class Race:
             self._try(size, ladder(first), few)
         errors = self._errors()
         if len(many) > len(few):
-            survivors = [c for c in sorted(errors, key=errors.__getitem__) if errors[c] <= SURVIVE * min(errors.values())]
+            survivors = [
+                c for c in sorted(errors, key=errors.__getitem__) if errors[c] <= SURVIVE * min(errors.values())
+            ]
             self._found.clear()
             for size in sizes:
                 self._try(size, [smoothing for s, smoothing in survivors[:SURVIVORS] if s == size], many)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from dataclasses import fields
+from typing import Any, NoReturn
 
 from ..settings import (
     ADAPTIVE_VARIANCE,
@@ -24,10 +26,10 @@ from ..settings import (
 )
 
 
-def number_or(kind, name: str, *words: str):
+def number_or(kind: Callable[[str], Any], name: str, *words: str) -> Callable[[str], Any]:
     """An argument type: `kind`, or one of some words."""
 
-    def parse(text: str):
+    def parse(text: str) -> Any:
         if text in words:
             return text
         try:
@@ -41,7 +43,7 @@ def number_or(kind, name: str, *words: str):
 class Parser(argparse.ArgumentParser):
     """One line and exit code 2 for a wrong argument, like every other error."""
 
-    def error(self, message: str):
+    def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 
@@ -214,7 +216,7 @@ def add_cell_options(p: argparse.ArgumentParser) -> None:
     )
 
 
-def add_regularization(p, *, cells: bool) -> None:
+def add_regularization(p: argparse._ActionsContainer, *, cells: bool) -> None:
     if cells:
         kind, words = number_or(float, "a number", AUTO), "; auto: chosen from held-out points, with the options below"
     else:

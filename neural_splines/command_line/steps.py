@@ -89,7 +89,7 @@ def load_mesh(path: str) -> Mesh:
 def trim(mesh: Mesh, cloud: OrientedCloud, settings: Settings, absolute: bool) -> Mesh:
     """The faces within `settings.trim` of the cloud: in voxel diagonals, or in its units where `absolute`."""
     lattice = Lattice.around(cloud.box, settings.scale, settings.grid_size)
-    return trim_mesh(mesh, cloud.points, settings.trim * (1.0 if absolute else lattice.voxel_diagonal))
+    return trim_mesh(mesh, cloud.points, float(settings.trim) * (1.0 if absolute else lattice.voxel_diagonal))
 
 
 def summary(result: Reconstruction, cleaning: CleaningReport, args: Namespace, monitor: PhaseTimer) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,13 +59,11 @@ def check_format(path: PathLike) -> None:
         raise OutputError(f"{shown(path)}: cannot write {what}; use {', '.join(FORMATS)}")
 
 
-def save_mesh(
-    path: PathLike, vertices: Tensor, normals: Tensor | None, faces: Tensor, *, voxel_size: float | None = None
-) -> None:
+def save_mesh(path: PathLike, vertices: Any, normals: Any, faces: Any, *, voxel_size: float | None = None) -> None:
     """Binary little-endian PLY: vertices [v, 3], their unit normals [v, 3], triangles [f, 3].
 
     Vertices are float, but double where rounding to float would move one by more than 0.01 voxels,
-    or at all if `voxel_size` is not given. Normals are float.
+    or at all if `voxel_size` is not given. Normals are float; None: without. Tensors, arrays or lists.
     """
     vertices, faces = as_array(vertices), as_array(faces)
     with np.errstate(over="ignore"):
@@ -85,5 +84,5 @@ def save_mesh(
     header += [f"element face {len(triangles)}", "property list uchar int vertex_indices", "end_header", ""]
     with atomic(path) as (stream,):
         stream.write("\n".join(header).encode())
-        stream.write(points)
-        stream.write(triangles)
+        stream.write(points.data)
+        stream.write(triangles.data)

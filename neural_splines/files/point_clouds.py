@@ -50,17 +50,18 @@ def _parse_ply(data: bytes, name: str) -> tuple[np.ndarray, np.ndarray, bool]:
     header = ply.parse_header(data)
     vertex = header.find("vertex")
     require(vertex, COORDINATES)
-    normals = next((names for names in NORMALS if all(vertex.find(n) for n in names)), None)
-    if normals is None:
+    names = next((names for names in NORMALS if all(vertex.find(n) for n in names)), None)
+    if names is None:
         raise CloudError(NO_NORMALS)
-    require(vertex, normals)
-    columns, left_over = records.read(data, header, {"vertex": (*COORDINATES, *normals)})
-    points, normals = (records.block(columns["vertex"], names) for names in (COORDINATES, normals))
+    require(vertex, names)
+    columns, left_over = records.read(data, header, {"vertex": (*COORDINATES, *names)})
+    points, normals = (records.block(columns["vertex"], which) for which in (COORDINATES, names))
     if left_over and not header.ascii and b"\r\n" in data[: header.size]:
         raise CloudError("its bytes were changed when it was transferred as text; transfer it as binary")
     if left_over:
         warn(f"{name}: ignored {left_over} bytes after the {len(points)} points that the header declares; check it")
-    return points, normals, not header.ascii and vertex.find("x").type.str[1:] == "f4"
+    x = vertex.find("x")
+    return points, normals, not header.ascii and x is not None and x.type.str[1:] == "f4"
 
 
 def _warn_of_steps(cloud: OrientedCloud, name: str) -> None:

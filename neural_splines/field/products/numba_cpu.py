@@ -11,6 +11,7 @@ import logging
 import math
 from dataclasses import dataclass
 from glob import glob
+from typing import Any
 
 import numpy as np
 import torch
@@ -81,21 +82,22 @@ class NumbaLoops(Products):
         return out.reshape(*batch, n, 4, m)
 
 
-def _run(loop, tasks: int, *args) -> None:
+def _run(loop: Any, tasks: int, *args: Any) -> None:
     """The loop over all tasks; says so where it must be compiled first, which takes a second or two."""
     if not loop.signatures and not glob(f"{loop.stats.cache_path}/*.{loop.py_func.__name__}-*.nbi"):
         compiling.info("compiling %s for this machine, once: the next run finds it", loop.py_func.__name__.strip("_"))
     parallel(loop, tasks, *args)
 
 
-def _prepare(kernel: Kernel, x: Tensor, y: Tensor):
+def _prepare(kernel: Kernel, x: Tensor, y: Tensor) -> tuple[np.ndarray, Tensor, np.ndarray, Tensor, tuple[Any, ...]]:
     """Lifted rows [n, 4], columns [4, m], their norms to the power p, and the polynomials as tuples."""
     number = np.float64 if x.dtype == torch.float64 else np.float32
     (u, r), (v, q) = lift(x), lift(y)
     p = kernel.polynomials(x.dtype)
     coefficients = tuple(tuple(number(c) for c in part) for part in (p.a, p.b, p.da, p.db))
-    v = v.t().contiguous().numpy()
-    return u.contiguous().numpy(), r**kernel.homogeneity, v, q**kernel.homogeneity, (*coefficients, number(p.shift))
+    columns = v.t().contiguous().numpy()
+    poly, power = (*coefficients, number(p.shift)), kernel.homogeneity
+    return u.contiguous().numpy(), r**power, columns, q**power, poly
 
 
 def _tasks(x: Tensor, y: Tensor, segments: Segments | None) -> np.ndarray:
@@ -120,7 +122,7 @@ def _horner_of_length(coefficients, w):
     """Straight-line code for the length of the tuple: LLVM gives up unrolling long loops, and then on SIMD."""
     steps = [f"    value = value * w + coefficients[{k}]" for k in range(coefficients.count - 2, -1, -1)]
     lines = ["def horner(coefficients, w):", f"    value = coefficients[{coefficients.count - 1}]", *steps]
-    namespace = {}
+    namespace: dict[str, Any] = {}
     exec("\n".join([*lines, "    return value"]), namespace)
     return namespace["horner"]
 

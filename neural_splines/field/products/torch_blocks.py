@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -83,7 +84,7 @@ def _values_and_slopes(kernel: Kernel, x: Tensor, y: Tensor) -> Tensor:
     return torch.cat([(size * phi)[..., None], slopes], -1).transpose(-1, -2)
 
 
-def _blocks(x: Tensor, y: Tensor, segments: Segments | None):
+def _blocks(x: Tensor, y: Tensor, segments: Segments | None) -> Iterator[tuple[slice, slice]]:
     segments = segments or Segments.single(x, y)
     x_offsets, y_offsets = segments.x_offsets.tolist(), segments.y_offsets.tolist()
     for p in range(len(x_offsets) - 1):
@@ -92,6 +93,6 @@ def _blocks(x: Tensor, y: Tensor, segments: Segments | None):
             yield rows, columns
 
 
-def _rows(start: int, stop: int, per_row: int, like: Tensor):
+def _rows(start: int, stop: int, per_row: int, like: Tensor) -> Iterator[slice]:
     step = max(1, BLOCK_BYTES // (TEMPORARIES * max(per_row, 1) * like.element_size()))
     return (slice(i, min(i + step, stop)) for i in range(start, stop, step))

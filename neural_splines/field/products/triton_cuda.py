@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from math import comb
+from typing import Any
 
 import torch
 import triton
@@ -71,7 +72,9 @@ class TritonKernels(Products):
             with _on(x):
                 common = _lift(kernel, x.reshape(-1, 3)), _lift(kernel, y.reshape(-1, 3)), out, n, m
                 polynomials = _polynomials(kernel, x.dtype)
-                dense_gradient_kernel[grid](*common, *polynomials, kernel.homogeneity, DENSE_ROWS, DENSE_COLUMNS, **OPTIONS)
+                dense_gradient_kernel[grid](
+                    *common, *polynomials, kernel.homogeneity, DENSE_ROWS, DENSE_COLUMNS, **OPTIONS
+                )
         return out
 
 
@@ -80,8 +83,11 @@ def _sum(kernel: Kernel, x: Tensor, y: Tensor, w: Tensor, segments: Segments | N
     n, m, outputs, rows = len(x), len(y), 4 if gradient else 1, (GRADIENT_ROWS if gradient else ROWS)[x.dtype]
     if n == 0:
         return x.new_empty(outputs, 0)
-    tasks = None if segments is None else _tasks(segments, n, rows)
-    problems, blocks = (1, triton.cdiv(n, rows)) if segments is None else (len(segments.x_offsets) - 1, len(tasks))
+    if segments is None:
+        tasks, problems, blocks = None, 1, triton.cdiv(n, rows)
+    else:
+        tasks = _tasks(segments, n, rows)
+        problems, blocks = len(segments.x_offsets) - 1, len(tasks)
     splits = max(1, min(triton.cdiv(PROGRAMS, blocks), m // (problems * SHORTEST), 65535))
     partial = x.new_empty(splits, outputs, n)
     a, b, da, db, shift = _polynomials(kernel, x.dtype)
@@ -120,7 +126,7 @@ def _lift(kernel: Kernel, points: Tensor, w: Tensor | None = None) -> Tensor:
 
 
 @lru_cache(maxsize=64)
-def _polynomials(kernel: Kernel, dtype: torch.dtype):
+def _polynomials(kernel: Kernel, dtype: torch.dtype) -> tuple[Any, Any, Any, Any, float]:
     """a, b, 2 a', 2 b' and the shift of their variable, as the kernels below want them.
 
     Without a shift where that is as accurate: up to z = 1/2 it is, and saves an operation a pair. In float64 the
@@ -143,6 +149,6 @@ def _recentred(coefficients: tuple[float, ...], shift: float) -> tuple[float, ..
     )
 
 
-def _on(x: Tensor):
+def _on(x: Tensor) -> contextlib.AbstractContextManager[object]:
     """Launch where the tensors are, not on the current device."""
     return torch.cuda.device(x.device) if x.is_cuda else contextlib.nullcontext()
