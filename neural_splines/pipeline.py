@@ -17,6 +17,7 @@ from .field.kernels import make_kernel
 from .field.products import Compute, resolve
 from .field.solvers import load as load_solver
 from .field.solvers.budget import check_spline
+from .outliers import without_outliers
 from .runtime import memory
 from .runtime.devices import moved
 from .runtime.monitor import Monitor, PhaseTimer
@@ -91,7 +92,8 @@ def _reconstruct(cloud: OrientedCloud, settings: Settings, compute: Compute, mon
     timer = PhaseTimer(monitor, compute.synchronize)
     timer.phase("check")
     cloud = moved(cloud, compute.device)
-    warnings = [line for line in [outlier_warning(cloud)] if line]
+    cloud, line = without_outliers(cloud) if settings.remove_outliers == AUTO else (cloud, None)
+    warnings = [line for line in [line, outlier_warning(cloud)] if line]
     lattice = lattice_of(cloud, settings)
     if settings.dense:
         check_dense(lattice)
@@ -114,6 +116,8 @@ def fit(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None = None
     compute = resolve(settings.device, settings.backend, getattr(torch, settings.dtype))
     timer = PhaseTimer(monitor, compute.synchronize)
     cloud = moved(cloud, compute.device)
+    if settings.remove_outliers == AUTO:
+        cloud = without_outliers(cloud)[0]
     lattice = lattice_of(cloud, settings)
     fitted = downsample(cloud, lattice, settings, timer)
     result = fit_field(fitted, lattice, choose_eps(lattice, settings), settings, compute, timer)
@@ -208,10 +212,13 @@ def trimmed(mesh: Mesh, cloud: OrientedCloud, lattice: Lattice, settings: Settin
     memory.release()
     points = cloud.points.to(mesh.vertices.device)
     if settings.trim == AUTO:
-        mesh = trimming.trim_unsupported(mesh, points)
+        asked = settings.cells.fill_holes if settings.cells else False
+        mesh = trimming.trim_unsupported(mesh, points, max(trimming.GAP_SPACINGS, float(asked)))
     elif settings.trim != "none":
         mesh = trimming.trim(mesh, points, settings.trim * lattice.voxel_diagonal)
-    if settings.min_component > 0.0:
+    if settings.min_component == AUTO:
+        mesh = trimming.drop_specks(mesh, points)
+    elif settings.min_component > 0.0:
         mesh = trimming.drop_small_components(mesh, settings.min_component)
     if not len(mesh.faces):
         raise EmptySurfaceError("trimming leaves no face; use a larger --trim, or --trim none")

@@ -119,7 +119,7 @@ def fit_blend(plan: BlendPlan, monitor: Monitor) -> CellsFit:
     problem, smoothing, chosen = choose(plan, monitor)
     monitor.phase("fit")
     models = fit_cells(replace(problem, gradients=smoothing.gradients), smoothing, monitor)
-    far = fit_far(plan, problem.kernel, monitor)
+    far = fit_far(plan, monitor)
     field = blend(problem, models, far)
     cells, dtype = problem.cells, plan.compute.dtype
     warnings = model_lines(models, cells, dtype)
@@ -153,14 +153,14 @@ def asked_smoothing(s: Settings) -> Smoothing:
     )
 
 
-def fit_far(plan: BlendPlan, kernel: Kernel, monitor: Monitor) -> Field | None:
+def fit_far(plan: BlendPlan, monitor: Monitor) -> Field | None:
     """The background, where holes are to be closed."""
     if not plan.options.fill_holes:
         return None
     monitor.phase("background")
     s = plan.settings
     solver = Falkon(background.REGULARIZATION, s.cg_max_iters, s.cg_stop_thresh)
-    return background.fit_background(plan.cloud, kernel, solver, plan.compute, plan.generator)
+    return background.fit_background(plan.cloud, solver, plan.compute, plan.generator)
 
 
 def blend(problem: FitProblem, models: CellModels, far: Field | None) -> BlendedField:

@@ -16,7 +16,7 @@ from ..neighbours import Neighbours
 MAX_BUCKETS_PER_SIDE = 128
 PADDING_HALVINGS = 3
 REACH_WEIGHT = 1e-6
-REACH_SPACINGS = 1.5  # of the distance to the 6th neighbour: random samples of a surface leave gaps of that radius
+REACH_SPACINGS = 3.0  # of the distance to the 6th neighbour: wider gaps are holes
 MAX_REACH = 1.0  # of the cell's side
 
 

@@ -17,6 +17,7 @@ from ..settings import (
     FILLED_MIN_COMPONENT,
     KERNELS,
     NYSTROM_MODES,
+    OUTLIER_MODES,
     OUTER_LAYER_VARIANCE,
     REGULARIZATION,
     SOLVERS,
@@ -91,6 +92,13 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
         help="above so many points, points and normals are averaged within voxels" + shown,
     )
     fit.add_argument(
+        "--remove-outliers",
+        choices=OUTLIER_MODES,
+        default=DEPENDS,
+        help="auto: leave out points that are sparse and at odds with those around them, and say how many (default: "
+        "none; with adaptive cells auto)",
+    )
+    fit.add_argument(
         "--cg-max-iters", type=int, default=d.cg_max_iters, metavar="N", help="conjugate gradient iterations" + shown
     )
     fit.add_argument(
@@ -123,11 +131,11 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
     )
     surface.add_argument(
         "--min-component",
-        type=float,
+        type=number_or(float, "a number", AUTO),
         default=DEPENDS,
         metavar="FRACTION",
-        help="drop components with fewer faces than this fraction of the largest one's (default: 0; with "
-        f"--fill-holes {FILLED_MIN_COMPONENT})",
+        help="drop components with fewer faces than this fraction of the largest one's; auto: below 1 %% of it where "
+        f"few points support them (default: 0; with --fill-holes {FILLED_MIN_COMPONENT}; with adaptive cells auto)",
     )
 
     output = p.add_argument_group("output")
@@ -194,10 +202,19 @@ def add_cell_options(p: argparse.ArgumentParser) -> None:
         type=number_or(int, "a number", AUTO),
         default=d.points_per_cell,
         metavar="POINTS",
-        help="adaptive cells are split until they hold at most so many points; auto: 200, or 400 where held-out "
-        "points of a noisy cloud ask for it (default: auto)",
+        help="adaptive cells are split until they hold at most so many points; auto: 100 to 1600, as "
+        "held-out points choose; 200 with a --regularization of yours (default: auto)",
     )
-    cells.add_argument("--fill-holes", action="store_true", help="close the surface where there are no points")
+    cells.add_argument(
+        "--fill-holes",
+        nargs="?",
+        type=float,
+        const=True,
+        default=False,
+        metavar="SPACINGS",
+        help="close the surface where there are no points: all of it, or holes whose middle is at most so many local "
+        "spacings of the points from one",
+    )
     add_regularization(cells, cells=True)
     cells.add_argument(
         "--offset-weight",
@@ -213,6 +230,14 @@ def add_cell_options(p: argparse.ArgumentParser) -> None:
         default=Settings.robust_passes,
         metavar="N",
         help="how often points are reweighted by their residuals; auto: as --offset-weight, else 0 (default: auto)",
+    )
+    cells.add_argument(
+        "--gradient-length",
+        type=number_or(float, "a number", AUTO),
+        default=Settings.gradient_length,
+        metavar="H",
+        help="where positive, normals enter as slopes of the function with this weight, in sides of a padded cell, in "
+        "the place of constraints off the surface; auto: as --offset-weight, else 0 (default: auto)",
     )
 
 
