@@ -21,9 +21,7 @@ REGULARIZATION = 1e-7
 KERNEL = NeuralSplineKernel(variance=1.0)
 
 
-def fit_background(
-    cloud: OrientedCloud, solver: Solver, compute: Compute, generator: torch.Generator
-) -> NeuralSpline:
+def fit_background(cloud: OrientedCloud, solver: Solver, compute: Compute, generator: torch.Generator) -> NeuralSpline:
     """One spline of a random subset of the points."""
     pick = torch.randperm(len(cloud), generator=generator)[:POINTS].to(cloud.points.device)
     subset = OrientedCloud(cloud.points[pick], cloud.normals[pick])

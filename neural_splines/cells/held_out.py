@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from ..field import judge
+from ..neighbours import Neighbours
 from ..runtime.monitor import Silent
 from .batches import Batch, Grams, Smoothing
 from .blending import BlendedField, Places
@@ -15,6 +16,34 @@ from .members import Members
 from .models import ModelStore
 from .partition import Cells
 from .problem import FitProblem
+
+PATCH_EVERY, PATCH_POINTS, PATCH_JUDGES = 120, 30, 8  # a patch for so many points of the cloud; points of a patch
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Masks [n]: of the points that a fit does not see, and of those among them that judge it."""
+
+    held: Tensor
+    judges: Tensor
+
+    @classmethod
+    def single(cls, count: int, share: float, generator: torch.Generator, device: torch.device) -> LeftOut:
+        """A random share of the points, all of which judge."""
+        held = (torch.rand(count, generator=generator, dtype=torch.float64) < share).to(device)
+        return cls(held, held)
+
+    @classmethod
+    def patches(cls, points: Tensor, generator: torch.Generator) -> LeftOut:
+        """Patches of neighbouring points, of which the innermost judge: their errors have nothing in common with those
+        of the points that are left, even where neighbours err together.
+        """
+        n, near = len(points), Neighbours(points)
+        seeds = points[torch.randperm(n, generator=generator)[: max(1, n // PATCH_EVERY)].to(points.device)]
+        index = torch.stack([near.query(seeds, k)[1] for k in range(1, PATCH_POINTS + 1)])
+        held, judges = torch.zeros(2, n, dtype=torch.bool, device=points.device)
+        held[index.reshape(-1)], judges[index[:PATCH_JUDGES].reshape(-1)] = True, True
+        return cls(held, judges)
 
 
 class HeldOut:
@@ -24,10 +53,10 @@ class HeldOut:
     half of it is at peace with the points it holds, and its neighbour with the lower half.
     """
 
-    def __init__(self, problem: FitProblem, regions: Cells, held: Tensor):
-        """held [n]: a mask of the points that are left out; those within the regions judge."""
-        cloud = problem.cloud
-        judges = held & regions.holding(cloud.points)
+    def __init__(self, problem: FitProblem, regions: Cells, left: LeftOut):
+        """Of the points that are left out, the judges within the regions judge."""
+        cloud, held = problem.cloud, left.held
+        judges = left.judges & regions.holding(cloud.points)
         cells = problem.cells.subset(problem.cells.touching(regions))
         point, cell = cells.members(cloud.points)
         keep = ~held[point]

@@ -16,7 +16,7 @@ from ..neighbours import Neighbours
 MAX_BUCKETS_PER_SIDE = 128
 PADDING_HALVINGS = 3
 REACH_WEIGHT = 1e-6
-REACH_SPACINGS = 3.0  # of the distance to the 6th neighbour: wider gaps are holes
+REACH_SPACINGS = 3.0  # of the distance to the 6th neighbour: so far the surface is carried where no sample lies
 MAX_REACH = 1.0  # of the cell's side
 
 
