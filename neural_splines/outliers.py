@@ -15,6 +15,7 @@ STEEP = 0.5  # of |n.(p - q)| / |p - q|: the sine of 30 degrees, above which p d
 AGREEING = 0.3  # of n.m: normals that point the same way
 SUPPORT = 0.5  # the share of witnesses that must agree
 MOST = 0.2  # of a cloud that may be outliers; more are the cloud
+PASSES = 4  # a few outliers vouch for each other until the others are gone
 
 
 def outliers(cloud: OrientedCloud) -> Tensor:
@@ -46,11 +47,15 @@ def _support(cloud: OrientedCloud, near: Neighbours, index: Tensor) -> Tensor:
 
 def without_outliers(cloud: OrientedCloud) -> tuple[OrientedCloud, str | None]:
     """The cloud without its outliers, and one line where there were any."""
-    mask = outliers(cloud)
-    found = int(mask.sum())
+    kept = cloud
+    for _ in range(PASSES):
+        mask = outliers(kept)
+        if not bool(mask.any()):
+            break
+        kept = OrientedCloud(kept.points[~mask], kept.normals[~mask])
+    found = len(cloud) - len(kept)
     if not found:
         return cloud, None
-    kept = OrientedCloud(cloud.points[~mask], cloud.normals[~mask])
     line = (
         f"{found} of {len(cloud)} points were left out as outliers: sparse, and at odds with the points around them; "
         "keep them with --remove-outliers none"
