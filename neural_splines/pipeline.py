@@ -15,13 +15,15 @@ from .field.contract import Field, Replicas
 from .field.fitting import Centers, SplineFit, SplinePlan, fit_spline
 from .field.kernels import make_kernel
 from .field.products import Compute, resolve
+from .field.regularization import choose_regularization
+from .field.solvers import Solver
 from .field.solvers import load as load_solver
 from .field.solvers.budget import check_spline
 from .outliers import without_outliers
 from .runtime import memory
 from .runtime.devices import moved
 from .runtime.monitor import Monitor, PhaseTimer
-from .settings import AUTO, Settings
+from .settings import AUTO, REGULARIZATION, Settings
 from .surface import trimming
 from .surface.advice import far_lines
 from .surface.band import sample_band
@@ -157,9 +159,17 @@ def fit_field(
     count, notes = choose_count(settings.num_nystrom_samples, 3 * len(cloud))
     check_spline(count, 3 * len(cloud), compute)
     centers = Centers(count, settings.nystrom_mode)
-    solver = load_solver(settings.solver)(settings.regularization, settings.cg_max_iters, settings.cg_stop_thresh)
-    fit = fit_spline(cloud, SplinePlan(kernel, eps, centers, solver, compute, generator), monitor)
-    return replace(fit, warnings=[*notes, *fit.warnings])
+
+    def solver(regularization: float) -> Solver:
+        return load_solver(settings.solver)(regularization, settings.cg_max_iters, settings.cg_stop_thresh)
+
+    given = REGULARIZATION if settings.regularization == AUTO else float(settings.regularization)
+    plan, chosen = SplinePlan(kernel, eps, centers, solver(given), compute, generator), ""
+    if settings.regularization == AUTO:
+        regularization, chosen = choose_regularization(cloud, plan, solver, monitor)
+        plan = replace(plan, solver=solver(regularization))
+    fit = fit_spline(cloud, plan, monitor)
+    return replace(fit, chosen=chosen, regularization=plan.solver.regularization, warnings=[*notes, *fit.warnings])
 
 
 def choose_count(asked: int | str, constraints: int) -> tuple[int, list[str]]:

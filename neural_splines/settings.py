@@ -152,6 +152,7 @@ class Settings:
         _check("--offset-weight", self.offset_weight, 0.0, strict=True, auto=True)
         _check_count("--robust-passes", self.robust_passes, 0, 10, auto=True)
         _check("--gradient-length", self.gradient_length, 0.0, auto=True)
+        self._refuse_gradients()
         _check_choice("--nystrom-mode", self.nystrom_mode, NYSTROM_MODES)
         _check_count("--voxel-downsample-threshold", self.voxel_downsample_threshold, 1)
         _check_choice("--kernel", self.kernel, KERNELS)
@@ -193,8 +194,6 @@ class Settings:
         self._default("remove_outliers", AUTO if adaptive else "none")
 
     def _refuse_smoothing(self) -> None:
-        if not self.many and self.regularization == AUTO:
-            raise SettingsError("--regularization auto needs more than one cell; give a number, or more CELLS_PER_AXIS")
         for name, value in (
             ("--offset-weight", self.offset_weight),
             ("--robust-passes", self.robust_passes),
@@ -208,6 +207,15 @@ class Settings:
                 raise SettingsError(
                     f"{name} is chosen with the regularization where that is auto; give --regularization a number too"
                 )
+
+    def _refuse_gradients(self) -> None:
+        asked = self.gradient_length != AUTO and self.gradient_length > 0.0
+        if asked and not (self.kernel == "neural-spline" and self.outer_layer_variance == 0.0):
+            raise SettingsError(
+                "--gradient-length needs a kernel without a kink: use --kernel neural-spline --outer-layer-variance 0"
+            )
+        if asked and self.offset_weight != AUTO:
+            raise SettingsError("--offset-weight is of constraints that --gradient-length replaces; drop one of them")
 
     def _default(self, name: str, value: object) -> None:
         if getattr(self, name) is DEPENDS:

@@ -35,7 +35,10 @@ FEW_CENTERS, FEW_POINTS = 150, 100  # cells of so few points are as accurate wit
 
 @dataclass(frozen=True)
 class CellsFit:
-    """A blended field, its constraints (positions [3n, 3], values [3n], world units), and how its cells were solved."""
+    """A blended field, its constraints (positions [3n, 3], values [3n], world units), and how its cells were solved.
+
+    chosen: what was chosen by the data and why, in words, or nothing. points_per_cell: of adaptive cells.
+    """
 
     field: BlendedField
     positions: Tensor
@@ -43,6 +46,7 @@ class CellsFit:
     cells: Cells
     models: CellModels
     smoothing: Smoothing
+    points_per_cell: int | None
     chosen: str
     warnings: list[str]
 
@@ -58,6 +62,13 @@ class CellsFit:
         if self.models.failed:
             parts.append(f"{len(self.models.failed)} cells failed")
         return ", ".join(parts)
+
+    def options(self) -> str:
+        """The options of the command line that ask for what was chosen."""
+        s = self.smoothing
+        cells = f"--points-per-cell {self.points_per_cell} " if self.points_per_cell else ""
+        normals = f"--gradient-length {s.gradient_length}" if s.gradients else f"--offset-weight {s.offset_weight}"
+        return f"{cells}--regularization {s.regularization!r} {normals} --robust-passes {s.robust_passes}"
 
 
 @dataclass(frozen=True)
@@ -116,9 +127,10 @@ class BlendPlan:
 
 def fit_blend(plan: BlendPlan, monitor: Monitor) -> CellsFit:
     """Share the points out to cells of the box, fit each, and blend."""
-    problem, smoothing, chosen = choose(plan, monitor)
+    points_per_cell, smoothing, chosen = choose(plan, monitor)
+    problem = replace(plan.problem(points_per_cell), gradients=smoothing.gradients)
     monitor.phase("fit")
-    models = fit_cells(replace(problem, gradients=smoothing.gradients), smoothing, monitor)
+    models = fit_cells(problem, smoothing, monitor)
     far = fit_far(plan, monitor)
     field = blend(problem, models, far)
     cells, dtype = problem.cells, plan.compute.dtype
@@ -126,30 +138,35 @@ def fit_blend(plan: BlendPlan, monitor: Monitor) -> CellsFit:
     warnings += eps_lines(plan.eps, cells) if plan.settings.eps != AUTO else []
     warnings += failure_lines(models, cells)
     constraints = offset_triples(plan.cloud.points, plan.cloud.normals, plan.eps)
-    return CellsFit(field, *constraints, cells, models, smoothing, chosen, warnings)
+    size = points_per_cell if plan.options.adaptive else None
+    return CellsFit(field, *constraints, cells, models, smoothing, size, chosen, warnings)
 
 
-def choose(plan: BlendPlan, monitor: Monitor) -> tuple[FitProblem, Smoothing, str]:
-    """The cells and their smoothing, as asked for or as held-out points choose, and what to say about the choice."""
+def choose(plan: BlendPlan, monitor: Monitor) -> tuple[int, Smoothing, str]:
+    """Points of a cell at most, and smoothing, as asked for or as held-out points choose, and words about the choice.
+
+    Random numbers of the choice are its own: with what it chose given, a run has the same bytes.
+    """
     asked, s = plan.options.points_per_cell, plan.settings
     if s.regularization != AUTO:
-        return plan.problem(POINTS_PER_CELL if asked == AUTO else asked), asked_smoothing(s), ""
+        return POINTS_PER_CELL if asked == AUTO else int(asked), asked_smoothing(s), ""
     monitor.phase("smoothing")
-    sizes = SIZES if plan.options.adaptive and asked == AUTO else (POINTS_PER_CELL if asked == AUTO else asked,)
-    problem_of = lru_cache(plan.problem)
-    regions = plan.regions(REGION_POINTS)
-    choice = Race(problem_of, plan.generator).run(sizes, regions)
-    return problem_of(choice.points_per_cell), choice.smoothing, choice.summary()
+    sizes = SIZES if plan.options.adaptive and asked == AUTO else (POINTS_PER_CELL if asked == AUTO else int(asked),)
+    generator = torch.Generator().manual_seed(s.seed)
+    private = replace(plan, generator=generator)
+    choice = Race(lru_cache(private.problem), generator).run(sizes, plan.regions(REGION_POINTS))
+    return choice.points_per_cell, choice.smoothing, choice.summary()
 
 
 def asked_smoothing(s: Settings) -> Smoothing:
     """The smoothing of a numeric regularization."""
 
-    def given(value, default):
-        return default if value == AUTO else value
+    def given(value: float | str, default: float) -> float:
+        return default if isinstance(value, str) else value
 
+    robust_passes = int(given(s.robust_passes, 0))
     return Smoothing(
-        float(s.regularization), given(s.offset_weight, 1.0), given(s.robust_passes, 0), given(s.gradient_length, 0.0)
+        float(s.regularization), given(s.offset_weight, 1.0), robust_passes, given(s.gradient_length, 0.0)
     )
 
 

@@ -17,8 +17,8 @@ from ..settings import (
     FILLED_MIN_COMPONENT,
     KERNELS,
     NYSTROM_MODES,
-    OUTLIER_MODES,
     OUTER_LAYER_VARIANCE,
+    OUTLIER_MODES,
     REGULARIZATION,
     SOLVERS,
     WEIGHT_TYPES,
@@ -242,16 +242,14 @@ def add_cell_options(p: argparse.ArgumentParser) -> None:
 
 
 def add_regularization(p: argparse._ActionsContainer, *, cells: bool) -> None:
-    if cells:
-        kind, words = number_or(float, "a number", AUTO), "; auto: chosen from held-out points, with the options below"
-    else:
-        kind, words = float, ""
     p.add_argument(
         "--regularization",
-        type=kind,
+        type=number_or(float, "a number", AUTO),
         default=DEPENDS,
         metavar="LAMBDA",
-        help=f"weight of the ridge penalty{words} (default: {REGULARIZATION:g}"
+        help="weight of the ridge penalty; auto: chosen from held-out points"
+        + (", with the options below" if cells else "")
+        + f" (default: {REGULARIZATION:g}"
         + ("; with adaptive cells auto)" if cells else ")"),
     )
 

@@ -102,6 +102,7 @@ def summary(result: Reconstruction, cleaning: CleaningReport, args: Namespace, m
     lines += [
         f"points:   {cleaning.summary()}{fitted}",
         f"fit:      {result.fit.summary()}, eps {result.eps:.6g} ({result.compute.summary})",
+        *([f"choice:   repeat it with {result.fit.options()}"] if result.fit.chosen else []),
         f"lattice:  {nx} x {ny} x {nz}, voxel {lattice.voxel_size:.6g}, {result.evaluations} evaluations "
         f"({share:.1%} of the dense grid)",
         f"mesh:     {len(mesh.vertices)} vertices, {len(mesh.faces)} faces -> {args.out}",

@@ -30,19 +30,29 @@ class Centers:
 
 @dataclass(frozen=True)
 class SplineFit:
-    """A spline with what it was fitted to: positions [3n, 3] and values [3n] in world units."""
+    """A spline with what it was fitted to: positions [3n, 3] and values [3n] in world units.
+
+    chosen: what was chosen by the data and why, in words, or nothing.
+    """
 
     field: NeuralSpline
     solution: Solution
     positions: Tensor
     values: Tensor
     warnings: list[str]
+    regularization: float
+    chosen: str = ""
 
     def __repr__(self) -> str:
         return f"SplineFit({self.summary()})"
 
     def summary(self) -> str:
-        return f"{len(self.field.centers)} centres, {self.solution.summary()}"
+        chosen = f"{self.chosen}, " if self.chosen else ""
+        return f"{len(self.field.centers)} centres, {chosen}{self.solution.summary()}"
+
+    def options(self) -> str:
+        """The options of the command line that ask for what was chosen."""
+        return f"--regularization {self.regularization!r}"
 
 
 @dataclass(frozen=True)
@@ -72,7 +82,8 @@ def fit_spline(cloud: OrientedCloud, plan: SplinePlan, monitor: Monitor) -> Spli
     kernel = plan.kernel.covering(radius(x), radius(x))
     solution = plan.solver.solve(plan.compute.products, kernel, x, y, c, monitor)
     spline = NeuralSpline(kernel, similarity, c, solution.coefficients, plan.compute, cloud.box)
-    return SplineFit(spline, solution, positions, values, _advice(solution, plan, len(c)))
+    advice = _advice(solution, plan, len(c))
+    return SplineFit(spline, solution, positions, values, advice, plan.solver.regularization)
 
 
 def _advice(solution: Solution, plan: SplinePlan, centers: int) -> list[str]:
