@@ -106,7 +106,7 @@ def extract_mesh(field: Field, settings: Settings | None = None, *, monitor: Mon
     Raises EmptySurfaceError where the zero set crosses no lattice edge.
     """
     chosen = _settings(settings, Settings())
-    lattice = Lattice.covering(field.box.scaled(chosen.scale), chosen.grid_size)
+    lattice = Lattice.around(field.box, chosen.scale, chosen.grid_size)
     seeds = field.world_centers()
     return pipeline.extract(field, lattice, seeds, chosen, field.compute, monitor or Silent())[0].numpy()
 

@@ -123,7 +123,7 @@ def fit(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None = None
 
 def lattice_of(cloud: OrientedCloud, settings: Settings) -> Lattice:
     """The lattice over the scaled box of the cloud."""
-    return Lattice.covering(cloud.box.scaled(settings.scale), settings.grid_size)
+    return Lattice.around(cloud.box, settings.scale, settings.grid_size)
 
 
 def choose_eps(lattice: Lattice, settings: Settings) -> float:

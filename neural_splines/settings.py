@@ -88,6 +88,8 @@ class Settings:
     offset_weight: weight of the constraints off the surface against 1 for those on it; auto: chosen with the
         regularization where that is auto, else 1. Of cells.
     robust_passes: how often points are reweighted by their residuals; auto: as offset_weight, else 0. Of cells.
+    gradient_length: where positive, the normals enter as slopes h grad f = h n with h in sides of a padded cell, in
+        the place of constraints off the surface; auto: as offset_weight, else 0. Of cells.
     nystrom_mode: random, blue-noise or k-means.
     voxel_downsample_threshold: above so many points, points and normals are averaged within voxels.
     kernel: neural-spline, spherical-laplace or linear-angle.
@@ -114,6 +116,7 @@ class Settings:
     regularization: float | Auto = DEPENDS
     offset_weight: float | Auto = AUTO
     robust_passes: int | Auto = AUTO
+    gradient_length: float | Auto = AUTO
     nystrom_mode: str = "blue-noise"
     voxel_downsample_threshold: int = 150_000
     kernel: str = "neural-spline"
@@ -141,6 +144,7 @@ class Settings:
         _check("--regularization", self.regularization, 0.0, auto=True)
         _check("--offset-weight", self.offset_weight, 0.0, strict=True, auto=True)
         _check_count("--robust-passes", self.robust_passes, 0, 10, auto=True)
+        _check("--gradient-length", self.gradient_length, 0.0, auto=True)
         _check_choice("--nystrom-mode", self.nystrom_mode, NYSTROM_MODES)
         _check_count("--voxel-downsample-threshold", self.voxel_downsample_threshold, 1)
         _check_choice("--kernel", self.kernel, KERNELS)
@@ -182,7 +186,11 @@ class Settings:
     def _refuse_smoothing(self) -> None:
         if not self.many and self.regularization == AUTO:
             raise SettingsError("--regularization auto needs more than one cell; give a number, or more CELLS_PER_AXIS")
-        for name, value in (("--offset-weight", self.offset_weight), ("--robust-passes", self.robust_passes)):
+        for name, value in (
+            ("--offset-weight", self.offset_weight),
+            ("--robust-passes", self.robust_passes),
+            ("--gradient-length", self.gradient_length),
+        ):
             if value == AUTO:
                 continue
             if not self.many:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -25,10 +26,11 @@ from .members import Members
 from .models import CellModels, fit_cells
 from .partition import Cells, adaptive_cells, uniform_cells
 from .problem import LARGEST_EPS, FitProblem
-from .smoothing import choose_smoothing
+from .smoothing import REGION_POINTS, SIZES, Race
 
-SMALL_CELLS, LARGE_CELLS = 200, 400  # points of an adaptive cell at most, for clean and for noisy clouds
+POINTS_PER_CELL = 200  # of an adaptive cell at most, where smoothing is not chosen by the data
 AUTO_CENTERS = 300  # of a cell; 500 gain 3 % in accuracy for twice the time
+FEW_CENTERS, FEW_POINTS = 150, 100  # cells of so few points are as accurate with half the centres
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class BlendPlan:
         cells = self._cells(points_per_cell)
         members = Members.of(cells, self.cloud.points)
         largest = 3 * int(members.counts.max())
-        centers = Centers(self._center_count(largest), self.settings.nystrom_mode)
+        centers = Centers(self._center_count(largest, points_per_cell), self.settings.nystrom_mode)
         check_cells(largest, centers.count, len(cells), self.compute)
         offsets = cells.padding + (LARGEST_EPS / cells.scales).clamp_max(self.eps)  # so far out constraints may lie
         kernel = self.kernel.covering(cells.model_radius(cells.reach.maximum(offsets)), cells.model_radius(offsets))
@@ -99,11 +101,16 @@ class BlendPlan:
             return adaptive_cells(self.box, points, points_per_cell, o.overlap, o.min_pts_per_cell, blend)
         return uniform_cells(self.box, points, o.cells_per_axis, o.overlap, o.min_pts_per_cell, blend)
 
-    def _center_count(self, constraints: int) -> int:
+    def regions(self, points: int) -> Cells:
+        """Boxes with at most so many points each."""
+        return adaptive_cells(self.box, self.cloud.points, points, 0.0, 0)
+
+    def _center_count(self, constraints: int, points_per_cell: int) -> int:
         """The most centres of a cell whose largest has so many constraints."""
         asked = self.settings.num_nystrom_samples
         if asked == AUTO:
-            return min(constraints, AUTO_CENTERS)
+            few = self.options.adaptive and points_per_cell <= FEW_POINTS
+            return min(constraints, FEW_CENTERS if few else AUTO_CENTERS)
         return constraints if asked < 0 else min(constraints, asked)
 
 
@@ -111,7 +118,7 @@ def fit_blend(plan: BlendPlan, monitor: Monitor) -> CellsFit:
     """Share the points out to cells of the box, fit each, and blend."""
     problem, smoothing, chosen = choose(plan, monitor)
     monitor.phase("fit")
-    models = fit_cells(problem, smoothing, monitor)
+    models = fit_cells(replace(problem, gradients=smoothing.gradients), smoothing, monitor)
     far = fit_far(plan, problem.kernel, monitor)
     field = blend(problem, models, far)
     cells, dtype = problem.cells, plan.compute.dtype
@@ -124,25 +131,26 @@ def fit_blend(plan: BlendPlan, monitor: Monitor) -> CellsFit:
 
 def choose(plan: BlendPlan, monitor: Monitor) -> tuple[FitProblem, Smoothing, str]:
     """The cells and their smoothing, as asked for or as held-out points choose, and what to say about the choice."""
-    asked = plan.options.points_per_cell
-    problem = plan.problem(SMALL_CELLS if asked == AUTO else asked)
-    s = plan.settings
+    asked, s = plan.options.points_per_cell, plan.settings
     if s.regularization != AUTO:
-        offset_weight = 1.0 if s.offset_weight == AUTO else s.offset_weight
-        return (
-            problem,
-            Smoothing(s.regularization, offset_weight, 0 if s.robust_passes == AUTO else s.robust_passes),
-            "",
-        )
+        return plan.problem(POINTS_PER_CELL if asked == AUTO else asked), asked_smoothing(s), ""
     monitor.phase("smoothing")
-    choice = choose_smoothing(problem, plan.generator)
-    if plan.options.adaptive and asked == AUTO and choice.is_strong:
-        # Noise averages out over more points; clean detail never asks for larger cells.
-        other = plan.problem(LARGE_CELLS)
-        other_choice = choose_smoothing(other, plan.generator)
-        if other_choice.score < choice.score:
-            problem, choice = other, other_choice
-    return problem, choice.smoothing, choice.summary()
+    sizes = SIZES if plan.options.adaptive and asked == AUTO else (POINTS_PER_CELL if asked == AUTO else asked,)
+    problem_of = lru_cache(plan.problem)
+    regions = plan.regions(REGION_POINTS)
+    choice = Race(problem_of, plan.generator).run(sizes, regions)
+    return problem_of(choice.points_per_cell), choice.smoothing, choice.summary()
+
+
+def asked_smoothing(s: Settings) -> Smoothing:
+    """The smoothing of a numeric regularization."""
+
+    def given(value, default):
+        return default if value == AUTO else value
+
+    return Smoothing(
+        float(s.regularization), given(s.offset_weight, 1.0), given(s.robust_passes, 0), given(s.gradient_length, 0.0)
+    )
 
 
 def fit_far(plan: BlendPlan, kernel: Kernel, monitor: Monitor) -> Field | None:

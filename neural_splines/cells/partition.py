@@ -105,6 +105,23 @@ class Cells:
         keep = self._depth(points[point], cell, self.padding)[0].amin(1) > 0.0
         return point[keep], cell[keep]
 
+    def holding(self, points: Tensor) -> Tensor:
+        """The mask [n] of points [n, 3] within one of the boxes, without their margins."""
+        point, cell = self.containing(points)
+        x = points[point]
+        own = ((x >= self.lower[cell]) & (x < self.upper[cell])).all(1)
+        mask = torch.zeros(len(points), dtype=torch.bool, device=points.device)
+        mask[point[own]] = True
+        return mask
+
+    def touching(self, regions: Cells) -> Tensor:
+        """The cells [s] whose weight, but for its reach, is not zero everywhere in some regions."""
+        low, high = self.lower - self.ramp[:, None], self.upper + self.ramp[:, None]
+        touch = torch.zeros(len(self), dtype=torch.bool, device=low.device)
+        for lower, upper in zip(regions.lower, regions.upper, strict=True):
+            touch |= ((low < upper) & (high > lower)).all(1)
+        return touch.nonzero()[:, 0]
+
     def weights(self, points: Tensor, cell: Tensor) -> Tensor:
         """Unnormalised weights [k] of the cells [k] at points [k, 3] within their reach."""
         return self._bump(points, cell, self.ramp)[0] + REACH_WEIGHT * self._bump(points, cell, self.reach)[0]

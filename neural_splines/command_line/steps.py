@@ -88,7 +88,7 @@ def load_mesh(path: str) -> Mesh:
 
 def trim(mesh: Mesh, cloud: OrientedCloud, settings: Settings, absolute: bool) -> Mesh:
     """The faces within `settings.trim` of the cloud: in voxel diagonals, or in its units where `absolute`."""
-    lattice = Lattice.covering(cloud.box.scaled(settings.scale), settings.grid_size)
+    lattice = Lattice.around(cloud.box, settings.scale, settings.grid_size)
     return trim_mesh(mesh, cloud.points, float(settings.trim) * (1.0 if absolute else lattice.voxel_diagonal))
 
 

@@ -45,6 +45,11 @@ class Kernel:
     homogeneity = 1
     name = ""
 
+    @property
+    def is_smooth(self) -> bool:
+        """Whether k(x, y) has a gradient in x at x = y: no kink, so that slopes at the centres mean something."""
+        return False
+
     def phi(self, s: Tensor) -> Tensor:
         """The formula, in method syntax: tensors and KeOps' lazy tensors both run it."""
         raise NotImplementedError
@@ -84,6 +89,10 @@ class NeuralSplineKernel(Kernel):
 
     variance: float = 1.0
     name = "neural-spline"
+
+    @property
+    def is_smooth(self) -> bool:
+        return self.variance == 0.0  # sin t + (1 + v)(pi - t) cos t = (1 + v) pi - v t + O(t^2)
 
     def phi(self, s: Tensor) -> Tensor:
         t = 2.0 * s.asin()

@@ -71,6 +71,16 @@ class NumbaLoops(Products):
         _run(_dense, len(u), u, r.numpy(), v, q.numpy(), poly[0], poly[1], poly[4], out.numpy())
         return out.reshape(*batch, n, m)
 
+    def dense_gradient(self, kernel: Kernel, x: Tensor, y: Tensor) -> Tensor:
+        batch = x.shape[:-2]
+        n, m = x.shape[-2], y.shape[-2]
+        x = x.reshape(-1, 3)
+        u, r, v, q, poly = _prepare(kernel, x, y.reshape(-1, 3))
+        out = torch.empty(batch.numel(), n, 4, m, dtype=x.dtype)
+        norms = lift(x)[1].numpy()
+        _run(_dense_gradient, len(u), u, r.numpy(), norms, v, q.numpy(), *poly, kernel.homogeneity, out.numpy())
+        return out.reshape(*batch, n, 4, m)
+
 
 def _run(loop: Any, tasks: int, *args: Any) -> None:
     """The loop over all tasks; says so where it must be compiled first, which takes a second or two."""
@@ -150,6 +160,37 @@ def _dense(first_row, last_row, u, r, v, q, a, b, shift, out):
             d0, d1, d2, d3 = u0 - v0[j], u1 - v1[j], u2 - v2[j], u3 - v3[j]
             z = d0 * d0 + d1 * d1 + d2 * d2 + d3 * d3
             row[j] = (_horner(a, z - shift) + math.sqrt(z) * _horner(b, z - shift)) * (ri * scale[j])
+
+
+@_jit
+def _dense_gradient(first_row, last_row, u, r, norms, v, q, a, b, da, db, shift, homogeneity, out):
+    # As `_gradient`, a row at a time: values, then slopes.
+    half, two, tiny = q.dtype.type(0.5), q.dtype.type(2), q.dtype.type(1e-30)
+    n, m = out.shape[1], out.shape[3]
+    for i in range(first_row, last_row):
+        first = (i // n) * m
+        v0, v1, v2, v3, scale = (
+            v[0, first : first + m],
+            v[1, first : first + m],
+            v[2, first : first + m],
+            v[3, first : first + m],
+            q[first : first + m],
+        )
+        u0, u1, u2, u3, ri = u[i, 0], u[i, 1], u[i, 2], u[i, 3], r[i]
+        value, slope0, slope1, slope2 = out[i // n, i % n]
+        steep = half * ri / norms[i]
+        for j in range(m):
+            d0, d1, d2, d3 = u0 - v0[j], u1 - v1[j], u2 - v2[j], u3 - v3[j]
+            z = d0 * d0 + d1 * d1 + d2 * d2 + d3 * d3
+            s = math.sqrt(z)
+            odd = _horner(b, z - shift)
+            phi = _horner(a, z - shift) + s * odd
+            g = two * (_horner(da, z - shift) + s * _horner(db, z - shift)) + odd / (s + tiny)
+            radial = two * two * (g * (d0 * u0 + d1 * u1 + d2 * u2 + d3 * u3) - homogeneity * phi)
+            value[j] = phi * (ri * scale[j])
+            slope0[j] = (g * d0 - radial * u0) * (steep * scale[j])
+            slope1[j] = (g * d1 - radial * u1) * (steep * scale[j])
+            slope2[j] = (g * d2 - radial * u2) * (steep * scale[j])
 
 
 @_jit

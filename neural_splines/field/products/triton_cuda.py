@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..kernels import Kernel
 from .contract import Products, Segments
-from .triton_kernels import apply_kernel, dense_kernel, gradient_kernel, lift_kernel
+from .triton_kernels import apply_kernel, dense_gradient_kernel, dense_kernel, gradient_kernel, lift_kernel
 
 # Tiles by measurement on an H200. A program is one warp, so that its threads need not wait for other warps.
 ROWS = {torch.float64: 128, torch.float32: 256}  # rows a program: 4 or 8 a thread
@@ -62,6 +62,19 @@ class TritonKernels(Products):
             with _on(x):
                 u, v = _lift(kernel, x.reshape(-1, 3)), _lift(kernel, y.reshape(-1, 3))
                 dense_kernel[grid](u, v, out, n, m, a, b, shift, DENSE_ROWS, DENSE_COLUMNS, **OPTIONS)
+        return out
+
+    def dense_gradient(self, kernel: Kernel, x: Tensor, y: Tensor) -> Tensor:
+        batch, n, m = x.shape[:-2], x.shape[-2], y.shape[-2]
+        out = x.new_empty(*batch, n, 4, m)
+        if out.numel():
+            grid = (batch.numel() * triton.cdiv(n, DENSE_ROWS), triton.cdiv(m, DENSE_COLUMNS))
+            with _on(x):
+                common = _lift(kernel, x.reshape(-1, 3)), _lift(kernel, y.reshape(-1, 3)), out, n, m
+                polynomials = _polynomials(kernel, x.dtype)
+                dense_gradient_kernel[grid](
+                    *common, *polynomials, kernel.homogeneity, DENSE_ROWS, DENSE_COLUMNS, **OPTIONS
+                )
         return out
 
 
