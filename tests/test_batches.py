@@ -1,5 +1,7 @@
 """The system of each cell against a slow twin: numpy, one cell at a time, without padding and without batches."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -98,7 +100,7 @@ def test_robust_weights_hold_down_an_outlier(problem, batch):
     """A point moved off the surface by three offsets: the more passes, the less the others follow it."""
     y = batch.y.clone()
     y[:, 0:3] += 3 * problem.eps * problem.cells.scales[batch.cell][:, None]
-    moved = Batch(batch.cell, batch.rows, batch.columns, batch.centers, batch.K, batch.gram_centers, y)
+    moved = replace(batch, y=y)
     errors = []
     for passes in (0, 2):
         a, _ = moved.solve(Smoothing(1e-4, 1.0, passes))

@@ -77,7 +77,7 @@ class Constraints:
         return cls(place(x), place(y), place(normals), 3 * count)
 
     def system(self, problem: FitProblem, centers: Tensor) -> tuple[Tensor, Tensor]:
-        """K [b, k r / 3, m] and its right-hand side: k = 3 rows a point of the values at x, or 4 of value and slopes."""
+        """K [b, k r / 3, m] and its right-hand side: k = 3 rows a point, values at x, or 4, value and slopes."""
         products, kernel = problem.compute.products, problem.kernel
         if not problem.gradients:
             return products.dense(kernel, self.x, centers), self.y

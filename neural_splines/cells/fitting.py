@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -145,7 +146,7 @@ def choose(plan: BlendPlan, monitor: Monitor) -> tuple[FitProblem, Smoothing, st
 def asked_smoothing(s: Settings) -> Smoothing:
     """The smoothing of a numeric regularization."""
 
-    def given(value, default):
+    def given(value: Any, default: float) -> Any:
         return default if value == AUTO else value
 
     return Smoothing(
