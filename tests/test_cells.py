@@ -229,16 +229,16 @@ def test_a_cell_that_cannot_be_solved_is_reported_and_the_others_live(monkeypatc
 
 
 def test_smoothing_follows_the_noise():
-    """Clean points are followed closely; of noise of 0.02 along the normals less than half is left."""
+    """Clean points are followed closely; of noise of 0.02 along the normals less than a quarter is left."""
     errors = {}
     for noise in (0.0, 0.02):
-        cloud = sphere(3000)
+        cloud = sphere(800)
         g = torch.Generator().manual_seed(5)
-        moved = cloud.points + noise * torch.randn(3000, 1, generator=g, dtype=torch.float64) * cloud.normals
+        moved = cloud.points + noise * torch.randn(800, 1, generator=g, dtype=torch.float64) * cloud.normals
         fit = pipeline.fit(replace(cloud, points=moved), Settings(grid_size=64, device="cpu"))
         errors[noise] = float(fit.field.evaluate(sphere(777).points).abs().mean())
     assert errors[0.0] < 0.001
-    assert errors[0.02] < 0.008  # the mean of |noise| is 0.016
+    assert errors[0.02] < 0.004  # the mean of |noise| is 0.016
 
 
 def test_morton_codes_name_octree_cells(generator):
