@@ -121,6 +121,19 @@ def test_band_finds_a_sheet_without_points():
     assert torch.equal(band.ids, dense.ids)
 
 
+def test_band_finds_a_sheet_that_no_coarse_value_shows():
+    """A plate between two layers of the coarsest lattice, which are 4 voxels apart, and no point near it."""
+    lattice = Lattice.covering(unit_box(), 128)
+
+    def plate(points):  # in voxels: 0.5 at layer 40, 1.9 at layer 44, -0.1 at layer 42
+        return ((lattice.coordinates(points)[:, 2] - 41.3).abs() - 0.8) * lattice.voxel_size
+
+    dense = crossing_cubes(sample_dense(plate, lattice, CPU, Silent()), lattice)
+    band = sample_band(plate, lattice, torch.tensor([[0.4, 0.2, 0.45]], dtype=torch.float64))
+    assert len(dense.ids) > 0
+    assert torch.equal(band.ids, dense.ids)
+
+
 def test_band_follows_a_surface_from_one_point():
     """A plate thinner than the coarse cells, known by one point alone, is found whole."""
 
