@@ -14,7 +14,7 @@ LAYERS = [
     {"errors"},
     {"runtime", "settings", "geometry"},
     {"clouds", "neighbours"},
-    {"files"},
+    {"files", "outliers"},
     {"field", "surface"},
     {"cells"},
     {"pipeline"},

@@ -159,8 +159,8 @@ def test_the_blend_is_continuous_across_cells():
 
 
 def test_the_field_is_undefined_away_from_cells():
-    cloud = sphere(500)
-    field, _ = fitted(cloud, cells_of(cloud, 4))
+    cloud = sphere(4000)  # gaps of three spacings are carried across
+    field, _ = fitted(cloud, cells_of(cloud, 8))
     values = field.evaluate(torch.tensor([[0.0, 0.0, 0.0], [9.0, 9.0, 9.0], [1.0, 0.0, 0.0]], dtype=torch.float64))
     assert values.isnan().tolist() == [True, True, False]
 

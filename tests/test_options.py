@@ -35,7 +35,16 @@ def refused(tmp_path, script, cloud, *args) -> str:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ([1, "--regularization", "auto"], "--regularization auto needs more than one cell"),
+        ([1, "--gradient-length", 0.2], "--gradient-length is for the splines of cells, and this is one spline; drop"),
+        (["auto", "--gradient-length", 0.2], "--gradient-length is chosen with the regularization where that is auto"),
+        (
+            [2, "--gradient-length", 0.2],
+            "--gradient-length needs a kernel without a kink: use --kernel neural-spline --outer-layer-variance 0",
+        ),
+        (
+            ["auto", "--regularization", 1e-6, "--gradient-length", 0.2, "--offset-weight", 0.5],
+            "--offset-weight is of constraints that --gradient-length replaces",
+        ),
         ([1, "--robust-passes", 2], "--robust-passes is for the splines of cells, and this is one spline; drop it"),
         ([1, "--offset-weight", 0.5], "--offset-weight is for the splines of cells, and this is one spline; drop it"),
         ([1, "--fill-holes"], "--fill-holes is for many cells"),
@@ -71,7 +80,8 @@ def test_zero_keeps_every_component_also_where_holes_are_filled():
     assert Settings(cells=filled, min_component=0).min_component == 0
     assert Settings(cells=filled, min_component=0.0).min_component == 0.0
     assert Settings(cells=filled).min_component == 0.01
-    assert Settings().min_component == 0.0
+    assert Settings(cells=None).min_component == 0.0
+    assert Settings().min_component == "auto"
 
 
 @pytest.mark.parametrize(
@@ -85,7 +95,8 @@ def test_zero_keeps_every_component_also_where_holes_are_filled():
         ("voxel_downsample_threshold", 0), ("kernel", "rbf"), ("kernel", 3), ("outer_layer_variance", -1),
         ("outer_layer_variance", "auto"), ("seed", -1), ("seed", 1.0), ("cg_max_iters", 0), ("cg_stop_thresh", -1),
         ("solver", "lu"), ("dtype", "float16"), ("device", 0), ("backend", "cuda"), ("dense", 1),
-        ("refine_vertices", "yes"), ("min_component", 1.5), ("min_component", "auto"), ("cells", "auto"),
+        ("refine_vertices", "yes"), ("min_component", 1.5), ("min_component", "none"), ("cells", "auto"),
+        ("remove_outliers", "yes"), ("gradient_length", -0.1),
     ],
 )  # fmt: skip
 def test_every_setting_is_checked(name, value):
@@ -101,7 +112,8 @@ def test_every_setting_is_checked(name, value):
 @pytest.mark.parametrize(
     ("name", "value"),
     [("cells_per_axis", 0), ("cells_per_axis", "many"), ("cells_per_axis", 2.0), ("overlap", 1.1), ("overlap", "auto"),
-     ("weight_type", "linear"), ("min_pts_per_cell", -1), ("points_per_cell", 7), ("fill_holes", 1)],
+     ("weight_type", "linear"), ("min_pts_per_cell", -1), ("points_per_cell", 7),
+     ("fill_holes", 0.0), ("fill_holes", "yes")],
 )  # fmt: skip
 def test_every_setting_of_cells_is_checked(name, value):
     with pytest.raises(ValueError, match="must be") as caught:
@@ -113,7 +125,8 @@ def test_every_word_of_the_command_line_is_a_value_from_python():
     """auto and none, wherever a command takes them, and what they are resolved to where nothing is said."""
     adaptive = Settings(
         eps="auto", num_nystrom_samples="auto", regularization="auto", offset_weight="auto", robust_passes="auto",
-        trim="auto", device="auto", backend="auto", cells=CellSettings(cells_per_axis="auto", points_per_cell="auto"),
+        trim="auto", device="auto", backend="auto", min_component="auto", remove_outliers="auto",
+        gradient_length="auto", cells=CellSettings(cells_per_axis="auto", points_per_cell="auto"),
     )  # fmt: skip
     assert adaptive == Settings()
     one = Settings(cells=None, trim="none", regularization=1e-7, outer_layer_variance=1.0, min_component=0.0)

@@ -165,9 +165,7 @@ def asked_smoothing(s: Settings) -> Smoothing:
         return default if isinstance(value, str) else value
 
     robust_passes = int(given(s.robust_passes, 0))
-    return Smoothing(
-        float(s.regularization), given(s.offset_weight, 1.0), robust_passes, given(s.gradient_length, 0.0)
-    )
+    return Smoothing(float(s.regularization), given(s.offset_weight, 1.0), robust_passes, given(s.gradient_length, 0.0))
 
 
 def fit_far(plan: BlendPlan, monitor: Monitor) -> Field | None:
