@@ -239,7 +239,7 @@ def test_reprs_are_short(kind, fields):
 
 
 def test_the_readme_and_the_command_write_the_same_file(tmp_path, monkeypatch):
-    """README.md's example as it stands, and the command that it says it equals, on a tenth of the points: same bytes."""
+    """README.md's example as it stands, and the command that it says it equals, on a tenth of the points."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
     (arguments,) = re.findall(r"# the same as fit-grid\.py (.*)", code)
