@@ -18,6 +18,7 @@ from scripts import ROOT, run, write_cloud
 from shapes import sphere
 
 import neural_splines as ns
+from neural_splines.clouds import OrientedCloud
 
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 CLOUD = sphere(300)
@@ -238,12 +239,13 @@ def test_reprs_are_short(kind, fields):
 
 
 def test_the_readme_and_the_command_write_the_same_file(tmp_path, monkeypatch):
-    """README.md's example as it stands, and the command that it says it equals: byte for byte."""
+    """README.md's example as it stands, and the command that it says it equals, on a tenth of the points."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
     (arguments,) = re.findall(r"# the same as fit-grid\.py (.*)", code)
+    whole = ns.load_point_cloud(ROOT / "examples" / "knot.ply")
     (tmp_path / "examples").mkdir()
-    shutil.copy(ROOT / "examples" / "knot.ply", tmp_path / "examples")
+    write_cloud(tmp_path / "examples" / "knot.ply", OrientedCloud(*(torch.from_numpy(part[::10]) for part in whole)))
     monkeypatch.chdir(tmp_path)
     exec(code, {})
     (tmp_path / "knot.ply").rename(tmp_path / "example.ply")
