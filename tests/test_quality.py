@@ -235,6 +235,7 @@ def test_tables_take_the_place_between_the_marks(one_case, tmp_path):
         in text
     )
     assert "| bracket | no face is left |" in text
+    assert "| bracket | **4.00 / 0.9900** | 4.00 / 0.9900 | 4.00 / 0.9900 | 4.00 / 0.9900 |  |" in text
     assert "old" not in text
     assert text.startswith("before\n")
     assert text.endswith("after\n")
