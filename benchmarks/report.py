@@ -15,8 +15,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 
-from cases import all_cases  # noqa: E402
+from cases import Case, all_cases  # noqa: E402
 from comparison import Comparison, compare, print_summary, summary  # noqa: E402
+from peers import DEPTHS  # noqa: E402
 from results import PEERS, Results  # noqa: E402
 
 BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
@@ -39,7 +40,27 @@ def tables(results: Results, stored: Results, before: Results) -> str:
             parts += [f"- before: {line}" for line in summary(list(old.values())) if old]
             parts += [""] if old else []
             parts += [_head(bool(old)), *(_line(row, old.get(row.case.name), bool(old)) for row in rows), ""]
-    return "\n".join(parts)
+    return "\n".join([*parts, "## Poisson at every depth: cd / normals", "", *_peers(stored, cases)])
+
+
+def _peers(stored: Results, cases: dict[str, Case]) -> list[str]:
+    """Every stored peer's best: of each depth as it comes, and of all that were trimmed."""
+    columns = ["case", *(f"depth {depth}" for depth in DEPTHS), "trimmed"]
+    lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
+    for name in (name for name in cases if name in stored.cases):
+        rows = {method: row for method, row in stored.cases[name].items() if "cd" in row}
+        best = min(rows, key=lambda method, rows=rows: rows[method]["cd"])
+        trimmed = min((m for m in rows if "trimmed" in m), key=lambda m, rows=rows: rows[m]["cd"], default=None)
+        shown = [f"poisson {depth}" for depth in DEPTHS] + ([trimmed] if trimmed else [])
+        cells = [_won(_pair(rows[method]), method == best) if method in rows else "no mesh" for method in shown]
+        if trimmed:
+            cells[-1] += f" ({trimmed.removeprefix('poisson ').replace('trimmed', 'at')})"
+        lines.append(f"| {' | '.join([name, *cells, *([] if trimmed else [''])])} |")
+    return lines
+
+
+def _pair(row: dict) -> str:
+    return f"{1e4 * row['cd']:.2f} / {row['normal_consistency']:.4f}"
 
 
 def _head(before: bool) -> str:

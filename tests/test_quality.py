@@ -201,27 +201,41 @@ def one_case(monkeypatch):
     return case
 
 
-def test_a_small_run_with_its_report(one_case, tmp_path, capsys):
+def test_a_small_run(one_case, tmp_path, capsys):
     """Ours, and Poisson where open3d is installed; where it is not, the stored rows."""
-    out, peer, document = tmp_path / "ours.json", tmp_path / "peers.json", tmp_path / "quality.md"
+    out, peer = tmp_path / "ours.json", tmp_path / "peers.json"
     if not peers.available():
         cloud, shape = one_case.build()
         rows = {f"poisson {depth}": row(1.0, 0.5, accuracy=1.0, completeness=1.0) for depth in peers.DEPTHS}
         Results(peer).add("bracket", cases.fingerprint(cloud, shape), {**rows, "truth": {"components": 1}})
-    quick = ["--grid", "32", "--samples", "5000", "--settings", "regularization=1e-7", "--fill-holes"]
+    quick = ["--grid", "32", "--samples", "5000", "--settings", "regularization=1e-7"]
     quality.main([*quick, "--out", str(out), "--peers", str(peer)])
     shown = capsys.readouterr().out
     found = json.loads(out.read_text())["bracket"]
     assert 0 < found["default"]["cd"] < 0.01
     assert found["default"]["normal_consistency"] > 0.95
-    assert 0 < found["filled"]["cd"] < 0.01
     assert "1 cases: cd better" in shown
     assert len(json.loads(peer.read_text())["bracket"]) == 6  # fingerprint, truth, four depths
 
+
+def test_tables_take_the_place_between_the_marks(one_case, tmp_path):
+    """A row for each mode, what was won in bold, an error in its row; the text around them stays."""
+    out, peer, document = (tmp_path / name for name in ("ours.json", "peers.json", "quality.md"))
+    results, stored = Results(out), Results(peer)
+    mine = row(2e-4, 0.95, accuracy=1e-4, completeness=3e-4, boundary_edges=7)
+    theirs = row(4e-4, 0.99, accuracy=4e-4, completeness=4e-4)
+    peer_rows = {f"poisson {depth}": theirs for depth in peers.DEPTHS}
+    stored.add("bracket", [1.0], {**peer_rows, "truth": {"components": 1}})
+    results.add("bracket", [1.0], {"default": mine, "filled": {"error": "no face is left", "seconds": 1.0}})
     document.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
-    report.main([str(out), "--peers", str(peer), "--document", str(document)])
+    report.main([str(out), "--peers", str(peer), "--document", str(document), "--before", str(out)])
     text = document.read_text()
-    assert "| bracket" in text
+    assert (
+        "| bracket | 2.00 (1.00 / 3.00) | 0.9500 | 1 of 1, 7 | 6 | 4.00 (4.00 / 4.00) | 0.9900 | **0.50** | 0.50 |"
+        in text
+    )
+    assert "| bracket | no face is left |" in text
+    assert "| bracket | **4.00 / 0.9900** | 4.00 / 0.9900 | 4.00 / 0.9900 | 4.00 / 0.9900 |  |" in text
     assert "old" not in text
     assert text.startswith("before\n")
     assert text.endswith("after\n")
