@@ -192,8 +192,11 @@ class Grams:
     """K' W K of a batch for any weight of the rows that know the normals: it is linear in that weight."""
 
     def __init__(self, batch: Batch):
-        self._surface = direct.gram(batch.K, batch.base_weights(0.0))
-        self._normals = direct.gram(batch.K, batch.base_weights(1.0)) - self._surface
+        b, width = len(batch.K), batch.width
+        K, weights = batch.K.unflatten(1, (-1, width)), batch.base_weights(1.0).unflatten(1, (-1, width))
+        m = K.shape[3]
+        self._surface = direct.gram(K[:, :, 0], weights[:, :, 0])
+        self._normals = direct.gram(K[:, :, 1:].reshape(b, -1, m), weights[:, :, 1:].reshape(b, -1))
 
     def of(self, normal_weight: float) -> Tensor:
-        return self._surface + normal_weight * self._normals
+        return torch.add(self._surface, self._normals, alpha=normal_weight)

@@ -17,6 +17,7 @@ from .models import ModelStore
 from .partition import Cells
 from .problem import FitProblem
 
+MARGIN = 0.08  # of a region's side, where cells around it would speak too: they need not be fitted
 PATCH_EVERY, PATCH_POINTS, PATCH_JUDGES = 120, 30, 8  # a patch for so many points of the cloud; points of a patch
 
 
@@ -55,7 +56,7 @@ class HeldOut:
 
     def __init__(self, problem: FitProblem, regions: Cells, left: LeftOut):
         """Of the points that are left out, the judges within the regions judge."""
-        cloud, held = problem.cloud, left.held
+        cloud, held, regions = problem.cloud, left.held, regions.shrunk(MARGIN)
         judges = left.judges & regions.holding(cloud.points)
         cells = problem.cells.subset(problem.cells.touching(regions))
         point, cell = cells.members(cloud.points)

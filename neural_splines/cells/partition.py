@@ -114,6 +114,11 @@ class Cells:
         mask[point[own]] = True
         return mask
 
+    def shrunk(self, share: float) -> Cells:
+        """The boxes without a margin, a share of their sides, along each wall."""
+        inset = share * (self.upper - self.lower)
+        return Cells(self.lower + inset, self.upper - inset, self.padding, self.ramp, self.reach)
+
     def touching(self, regions: Cells) -> Tensor:
         """The cells [s] whose weight, but for its reach, is not zero everywhere in some regions."""
         low, high = self.lower - self.ramp[:, None], self.upper + self.ramp[:, None]
