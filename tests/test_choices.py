@@ -105,13 +105,13 @@ def test_patches_are_judged_by_their_inside():
     assert gap.median() > 1.5 * spacing
 
 
-def test_noise_asks_for_larger_cells_and_the_choice_can_be_asked_for():
-    """Clean points for small cells; what was chosen, asked for by its options, gives the same bytes."""
+def test_noise_asks_for_smoother_cells_and_the_choice_can_be_asked_for():
+    """Of noisy points normals count for more; what was chosen, asked for by its options, gives the same bytes."""
     chosen = {}
     for sigma in (0.0, 0.05):
         cloud = noisy(torus(2000), sigma)
         fit = pipeline.fit(cloud, Settings(grid_size=48, device="cpu"))
-        chosen[sigma] = fit.points_per_cell
+        chosen[sigma] = fit.smoothing.gradient_length
         s = fit.smoothing
         again = Settings(
             grid_size=48, device="cpu", regularization=s.regularization, robust_passes=s.robust_passes,
@@ -252,7 +252,9 @@ def test_holes_up_to_a_size_are_filled():
     cloud = OrientedCloud(*(t[cloud.points[:, 2] < 0.93] for t in (cloud.points, cloud.normals)))
     closed = {}
     for size in (False, 8.0):
-        settings = Settings(grid_size=32, device="cpu", regularization=1e-7, cells=CellSettings(fill_holes=size))
+        settings = Settings(
+            grid_size=32, scale=1.5, device="cpu", regularization=1e-7, cells=CellSettings(fill_holes=size)
+        )
         closed[size] = is_watertight(pipeline.reconstruct(cloud, settings).mesh.faces)
     assert closed == {False: False, 8.0: True}
 

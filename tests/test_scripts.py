@@ -193,7 +193,7 @@ def test_holes_are_filled_on_request(reconstruct):
     """A sphere without its southern cap is open, or closed on request; the closed half does not move."""
     whole = sphere(3000)
     cloud = replace(whole, **{name: getattr(whole, name)[whole.points[:, 2] > -0.6] for name in ("points", "normals")})
-    args = ["auto", "auto", 40, "auto", "--scale", 1.6]
+    args = ["auto", "auto", 40, "auto", "--scale", 2.2]
     _, _, faces = reconstruct(cloud, "fit-grid.py", *args)
     assert not is_watertight(faces)
     outcome, vertices, faces = reconstruct(cloud, "fit-grid.py", *args, "--fill-holes")

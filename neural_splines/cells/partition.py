@@ -16,7 +16,9 @@ from ..neighbours import Neighbours
 MAX_BUCKETS_PER_SIDE = 128
 PADDING_HALVINGS = 3
 REACH_WEIGHT = 1e-6
-REACH_SPACINGS = 3.0  # of the distance to the 6th neighbour: so far the surface is carried where no sample lies
+# Of the distance to the 6th neighbour: so far the surface is carried where no sample lies. Adaptive cells go farther,
+# because what ends in the air is trimmed there.
+REACH_SPACINGS, ADAPTIVE_REACH_SPACINGS = 1.5, 3.0
 MAX_REACH = 1.0  # of the cell's side
 
 
@@ -172,7 +174,7 @@ def uniform_cells(
     index = torch.stack([ids // per_axis**2, ids // per_axis % per_axis, ids % per_axis], 1)
     corner = lower + index * size
     padding = torch.full((len(ids),), 0.5 * overlap * float(size.min()), dtype=torch.float64, device=points.device)
-    return _with_margins(corner, corner + size, padding, points, blend)
+    return _with_margins(corner, corner + size, padding, points, blend, REACH_SPACINGS)
 
 
 def adaptive_cells(
@@ -206,14 +208,14 @@ def adaptive_cells(
             Cells(lower, lower + size[:, None], padding, padding, padding).members(points)[1], minlength=len(lower)
         )
         padding = torch.where(counts > 2 * max_points, 0.5 * padding, padding)
-    return _with_margins(lower, lower + size[:, None], padding, points, blend)
+    return _with_margins(lower, lower + size[:, None], padding, points, blend, ADAPTIVE_REACH_SPACINGS)
 
 
-def _with_margins(lower: Tensor, upper: Tensor, padding: Tensor, points: Tensor, blend: bool) -> Cells:
+def _with_margins(lower: Tensor, upper: Tensor, padding: Tensor, points: Tensor, blend: bool, spacings: float) -> Cells:
     if not len(lower):
         raise CloudError("no cell holds enough points; lower --min-pts-per-cell")
     ramp = padding if blend else torch.zeros_like(padding)
-    reach = (REACH_SPACINGS * _spacing(lower, upper, points)).minimum(MAX_REACH * (upper - lower).amax(1))
+    reach = (spacings * _spacing(lower, upper, points)).minimum(MAX_REACH * (upper - lower).amax(1))
     reach = reach.maximum(padding)
     return Cells(lower, upper, padding, ramp, reach)
 

@@ -16,7 +16,7 @@ from .partition import Cells
 from .problem import FitProblem
 
 HELD_OUT = 0.2  # of the points in the regions that are looked at
-FEW, MANY = 2400, 9000  # points of these regions: to find who may win, and who wins
+FEW, MANY = 3000, 12000  # points of these regions: to find who may win, and who wins
 REGION_POINTS = 1200  # of a region at most: the cells around it are fitted too, so that a few large ones cost less
 # From closely to loosely: the weight of slopes against values, and the ridge. Measured on 20 clouds: constraints off
 # the surface are never better by more than 3 % where the kernel is smooth enough to have slopes.
