@@ -41,6 +41,7 @@ SIZES = (100, 300, 800, 1600, 3200)  # points of a cell at most
 FIRST_SIZES = 2  # that are tried on every cloud; the next where the largest is the best
 FIRST = (0, 3, 6, 9)  # smoothings that are tried at every size; then the neighbours of the best
 SURVIVE, SURVIVORS, AS_GOOD = 1.15, 4, 1.003
+ROBUST_FROM = 1e-7  # the ridge of noisy points, where the best is also tried with robust passes
 PATCHES_SEE = 2.0  # times the points where patches judge: a third as many of their points do
 WINDOW = 5.0  # times the held-out points' distance from a first surface
 PILOT = Smoothing(1e-6, gradient_length=0.2), Smoothing(1e-6, 0.1)
@@ -94,6 +95,9 @@ class Race:
         if len(many) > len(few):
             ranked = sorted(errors, key=errors.__getitem__)
             survivors = [c for c in ranked if errors[c] <= SURVIVE * errors[ranked[0]]][:SURVIVORS]
+            size, smoothing = ranked[0]
+            if smoothing.gradients and smoothing.regularization >= ROBUST_FROM:
+                survivors.append((size, replace(smoothing, robust_passes=2)))
             if len(survivors) > 1:
                 self._found.clear()
                 for size in sizes:

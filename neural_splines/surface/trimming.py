@@ -11,7 +11,7 @@ from .components import components
 from .mesh import Mesh, keep_faces
 
 OPEN_SPACINGS = 0.75  # the mesh of an open surface ends about so many spacings beyond the last points
-GAP_SPACINGS = 1.75  # a gap whose middle is at most so many spacings from a point is carried across
+GAP_SPACINGS = 1.9  # a gap whose middle is at most so many spacings from a point is carried across
 SPECK_SHARE, SPECK_POINTS = 0.01, 64  # of the largest component's faces, and points near by: less of both is a speck
 
 
