@@ -202,7 +202,7 @@ def add_cell_options(p: argparse.ArgumentParser) -> None:
         type=number_or(int, "a number", AUTO),
         default=d.points_per_cell,
         metavar="POINTS",
-        help="adaptive cells are split until they hold at most so many points; auto: 100 to 1600, as "
+        help="adaptive cells are split until they hold at most so many points; auto: 100 to 3200, as "
         "held-out points choose; 200 with a --regularization of yours (default: auto)",
     )
     cells.add_argument(
