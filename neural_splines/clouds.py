@@ -98,6 +98,21 @@ def clean(points: Tensor, normals: Tensor, name: str) -> tuple[OrientedCloud, Cl
     return cloud, report
 
 
+def clean_points(points: Tensor, name: str) -> tuple[Tensor, Tensor, CleaningReport]:
+    """As `clean` for points [n, 3] that have no normals: the points that are left, and the rows where they were."""
+    points = points.double().cpu()
+    if len(points) == 0:
+        raise CloudError(f"{name}: contains no points; check how it was exported")
+    finite = points.isfinite().all(1)
+    rows = finite.nonzero()[:, 0]
+    distinct = _distinct(points[rows])
+    rows = rows[distinct]
+    kept = points[rows]
+    report = CleaningReport(len(points), int((~finite).sum()), 0, int((~distinct).sum()), len(rows))
+    _check(OrientedCloud(kept, kept), report, name)
+    return kept, rows, report
+
+
 def _rows(mask: Tensor, *arrays: Tensor) -> list[Tensor]:
     """array[mask] of each, without a copy in the usual case."""
     return list(arrays) if mask.all() else [array[mask] for array in arrays]

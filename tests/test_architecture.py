@@ -14,7 +14,7 @@ LAYERS = [
     {"runtime", "settings", "geometry"},
     {"clouds", "neighbours"},
     {"files"},
-    {"field", "surface"},
+    {"field", "surface", "normals"},
     {"cells"},
     {"pipeline"},
     {"api"},

@@ -14,12 +14,14 @@ from ..settings import (
     DTYPES,
     FILLED_MIN_COMPONENT,
     KERNELS,
+    NORMALS,
     NYSTROM_MODES,
     OUTER_LAYER_VARIANCE,
     REGULARIZATION,
     SOLVERS,
     WEIGHT_TYPES,
     CellSettings,
+    NormalSettings,
     Settings,
 )
 
@@ -50,7 +52,7 @@ def parser(prog: str, description: str) -> Parser:
 
 
 def add_cloud_arguments(p: argparse.ArgumentParser, centers: str) -> None:
-    p.add_argument("input_point_cloud", metavar="INPUT_POINT_CLOUD", help="PLY file of points with normals")
+    p.add_argument("input_point_cloud", metavar="INPUT_POINT_CLOUD", help="PLY, OBJ or OFF file of points")
     p.add_argument(
         "eps",
         metavar="EPS",
@@ -211,6 +213,44 @@ def add_cell_options(p: argparse.ArgumentParser) -> None:
         default=Settings.robust_passes,
         metavar="N",
         help="how often points are reweighted by their residuals; auto: as --offset-weight, else 0 (default: auto)",
+    )
+
+
+def add_normal_options(p: argparse.ArgumentParser) -> None:
+    """Where normals come from, and what is known of the sides of the surface."""
+    d = NormalSettings
+    normals = p.add_argument_group("normals")
+    normals.add_argument(
+        "--normals",
+        choices=NORMALS,
+        default=d.source,
+        help="file: those of the file; estimate: from the points alone; auto: the file's where it has them, else "
+        "estimated (default: %(default)s)",
+    )
+    normals.add_argument(
+        "--sensor-position",
+        type=float,
+        nargs=3,
+        action="append",
+        default=None,
+        metavar=("X", "Y", "Z"),
+        help="where the surface was seen from, in the units of the cloud: estimated normals point to that side; may be "
+        "given several times",
+    )
+    normals.add_argument(
+        "--inside", action="store_true", help="a room seen from within: estimated normals point into it"
+    )
+    normals.add_argument("--flip-normals", action="store_true", help="turn all normals round, those of the file too")
+
+
+def normal_settings_from(args: argparse.Namespace) -> NormalSettings:
+    places = tuple(tuple(place) for place in args.sensor_position or ())
+    return NormalSettings(
+        source=args.normals,
+        sensor_positions=places,
+        inside=args.inside,
+        flip=args.flip_normals,
+        device=args.device,
     )
 
 

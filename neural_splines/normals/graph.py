@@ -1,0 +1,75 @@
+"""What every step knows of the points: their order along the Morton curve, an octree, neighbours, spacing, areas.
+
+Made once; lengths are in units of the spacing, so that no step has a length of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..geometry import Box, morton_codes
+from .octree import Octree
+
+NEIGHBOURS = 48
+AREA_RANK = 8  # the disc that reaches to this neighbour holds the area of so many points
+LARGEST_AREA = 9.0  # in squared spacings: beyond, a point stands for itself, not for the hole around it
+
+
+@dataclass(frozen=True)
+class PointGraph:
+    """points [n, 3]: in Morton order, about their centre, in units of the spacing. order [n]: where they were.
+
+    neighbours [n, k]: from near to far, without the point itself. areas [n]: in squared spacings. spacing: the median
+    root of the areas, in world units.
+    """
+
+    points: np.ndarray
+    order: np.ndarray
+    neighbours: np.ndarray
+    areas: np.ndarray
+    tree: Octree
+    spacing: float
+    center: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    @classmethod
+    def of(cls, world: np.ndarray) -> PointGraph:
+        """Of distinct points [n, 3], n > 1, finite, in world units; their order does not matter."""
+        from scipy.spatial import cKDTree
+
+        tensor = torch.from_numpy(world)
+        codes = morton_codes(Box.around(tensor), tensor).numpy()
+        order = np.lexsort((world[:, 2], world[:, 1], world[:, 0], codes))
+        points = world[order]
+        center = 0.5 * (points.min(0) + points.max(0))
+        points = points - center
+        count = min(NEIGHBOURS, len(points) - 1)
+        distance, found = cKDTree(points).query(points, count + 1, workers=-1)
+        neighbours, distance = _without_self(found, distance)
+        rank = min(AREA_RANK, count)
+        areas = math.pi / rank * distance[:, rank - 1] ** 2
+        spacing = float(np.sqrt(np.median(areas)))
+        areas = np.minimum(areas / spacing**2, LARGEST_AREA)
+        points = points / spacing
+        return cls(points, order, neighbours, areas, Octree.over(points, codes[order]), spacing, center)
+
+    def in_input_order(self, values: np.ndarray) -> np.ndarray:
+        """Values [n, ...] of the points in the order in which they came."""
+        out = np.empty_like(values)
+        out[self.order] = values
+        return out
+
+
+def _without_self(found: np.ndarray, distance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows without their own index, which comes first unless others are at distance 0."""
+    own = found == np.arange(len(found))[:, None]
+    own[~own.any(1), -1] = True
+    keep = ~own
+    shape = (len(found), found.shape[1] - 1)
+    return found[keep].reshape(shape).astype(np.int32), distance[keep].reshape(shape)
