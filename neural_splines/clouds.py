@@ -25,8 +25,7 @@ SHORTEST_MEAN_NORMAL = 0.25
 OUTLIER_SHARE, OUTLIER_RATIO = 1e-3, 4.0
 HASH_FACTORS = (0x1E3779B97F4A7C15, 0x3F58476D1CE4E5B9, 0x14D049BB133111EB)  # odd, of splitmix64's making
 NO_NORMALS = (
-    "the points have no normals, and the method needs oriented points; compute and orient normals first, e.g. with "
-    "MeshLab, CloudCompare or Open3D"
+    "the points have no normals, and the method needs oriented points; use --normals auto, which estimates them"
 )
 
 
@@ -168,7 +167,7 @@ def _lexicographic(points: Tensor, rows: Tensor) -> Tensor:
 def _check(cloud: OrientedCloud, report: CleaningReport, name: str) -> None:
     """Raise a CloudError where cleaning left nothing that has a size that float64 can work with."""
     if report.kept == 0:
-        remedy = "compute normals" if report.zero_normals else "check how it was exported"
+        remedy = "use --normals estimate" if report.zero_normals else "check how it was exported"
         raise CloudError(f"{name}: none of its points is usable ({report.summary()}); {remedy}")
     if report.kept == 1:
         what = "its points all coincide" if report.duplicates else "only one usable point"

@@ -67,7 +67,7 @@ def read_obj_mesh(data: bytes) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_off(data: bytes) -> tuple[np.ndarray, np.ndarray | None]:
-    """Points and normals [n, 3] of OFF text: counts, then a line `x y z ...`, in NOFF `x y z nx ny nz ...`, for each."""
+    """Points and normals [n, 3] of OFF text: counts, then a line `x y z ...` for each, in NOFF `x y z nx ny nz ...`."""
     text = re.sub(rb"#[^\r\n]*", b"", data).lstrip()
     keyword = OFF_KEYWORD.match(text)
     if keyword is None:

@@ -70,8 +70,8 @@ def _signs(count: int, pairs: Pairs, field: np.ndarray, sensors: np.ndarray | No
 
 def _score(graph: PointGraph, sums: Treecode, normals: np.ndarray, votes: Votes) -> float:
     """How well normals agree with the gradient of the winding number that they make, and with sensors."""
-    areas = graph.areas[:, None]
-    energy = float((areas * normals * sums.gradient(areas * normals, ENERGY_WIDTH)).sum())
+    dipoles = sums.array(graph.areas[:, None] * normals)
+    energy = float((dipoles * sums.gradient(dipoles, ENERGY_WIDTH)).sum())
     if votes.sensors is not None:
         energy += float((normals * votes.sensors).sum())
     return energy

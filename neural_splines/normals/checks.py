@@ -9,7 +9,7 @@ import torch
 
 from ..clouds import OrientedCloud
 from ..geometry import morton_order
-from .graph import AREA_RANK, LARGEST_AREA
+from .areas import AREA_RANK, LARGEST_AREA, disc_areas
 
 SAMPLE = 2_000  # points that the test for inward normals looks at
 FEWEST = 100
@@ -76,7 +76,7 @@ def inward(cloud: OrientedCloud) -> bool:
         return False
     x, n = cloud.points[chosen] - cloud.box.center, cloud.normals[chosen]
     square = torch.cdist(x, x).square_()
-    areas = square.kthvalue(AREA_RANK + 1, 1).values * (math.pi / AREA_RANK)
+    areas = disc_areas(square.kthvalue(AREA_RANK + 1, 1).values.sqrt())
     areas = areas.clamp_max(LARGEST_AREA * float(areas.median()))
     # sum_j a_j n_j . (x_j - x_i) / r^3, with r smoothed by the spacing
     weight = (square + float(areas.median())).pow_(-1.5)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from ..errors import CloudError
 from ..runtime.monitor import Monitor, Silent
@@ -19,14 +20,14 @@ from .graph import PointGraph
 from .patches import Patches
 from .planes import fit_planes, noise_of
 from .sensors import sensor_votes, viewpoint_votes
-from .treecode import Treecode
+from .treecode import Treecode, as_numpy
 from .winding import consistent_normals, units
 
 FEWEST = 4
 ROUNDS = 16  # of the winding field
 NOISY = 0.09  # spacings
 CLEAN_COUNT, NOISY_COUNT = 14, 44  # neighbours of a plane fit
-VERY_NOISY = 0.2  # spacings: the noise at which the most are taken
+NOISY_FITS = 0.08  # spacings: the noise from which on the most are taken
 STEEP = 0.4  # |cos| between a plane fit and the field below which the field is right
 
 
@@ -52,7 +53,12 @@ class Estimate:
     spacing: float
 
 
-def estimate(points: np.ndarray, guidance: Guidance | None = None, monitor: Monitor | None = None) -> Estimate:
+def estimate(
+    points: np.ndarray,
+    guidance: Guidance | None = None,
+    device: torch.device | str = "cpu",
+    monitor: Monitor | None = None,
+) -> Estimate:
     """Of distinct finite points [n, 3], float64, in world units. Raises CloudError for fewer than 4."""
     guidance, monitor = guidance or Guidance(), monitor or Silent()
     if len(points) < FEWEST:
@@ -61,11 +67,12 @@ def estimate(points: np.ndarray, guidance: Guidance | None = None, monitor: Moni
     graph = PointGraph.of(points)
     noise = noise_of(graph)
     monitor.phase("winding field")
-    sums = Treecode(graph.tree, graph.points)
-    first, last = 3.0 + min(noise / VERY_NOISY, 1.0), 0.4 + 0.6 * min(noise / NOISY, 1.0)
-    field = consistent_normals(sums, graph.areas, np.linspace(first, last, ROUNDS))
+    sums = Treecode(graph.tree, graph.points, device)
+    first, last = 3.0 + min(noise / NOISY, 1.0), 0.4 + 0.6 * min(noise / NOISY, 1.0)
+    widths = np.linspace(first, last, ROUNDS).tolist()
+    field = as_numpy(consistent_normals(sums, sums.array(graph.areas[:, None]), widths))
     monitor.phase("directions")
-    count = round(CLEAN_COUNT + (NOISY_COUNT - CLEAN_COUNT) * min(noise / VERY_NOISY, 1.0))
+    count = round(CLEAN_COUNT + (NOISY_COUNT - CLEAN_COUNT) * min(noise / NOISY_FITS, 1.0))
     directions, _ = fit_planes(graph.points, graph.neighbours, count, field)
     monitor.phase("signs")
     patches = Patches.grown(graph, directions, field, noise > NOISY)
@@ -103,9 +110,10 @@ def _side(graph: PointGraph, normals: np.ndarray, votes: Votes, guidance: Guidan
 
 def _refined(graph: PointGraph, sums: Treecode, normals: np.ndarray, count: int, noise: float) -> np.ndarray:
     """Plane fits on one side of the field that the normals make, with its sign; the field itself where they differ."""
-    field = normals
+    towards, areas = sums.array(normals), sums.array(graph.areas[:, None])
     for _ in range(2):
-        field = units(sums.gradient(graph.areas[:, None] * field, 1.0 if noise < NOISY else 1.5))
+        towards = units(sums.gradient(areas * towards, 1.0 if noise < NOISY else 1.5))
+    field = as_numpy(towards)
     planes, _ = fit_planes(graph.points, graph.neighbours, count, field)
     cosine = (planes * field).sum(1, keepdims=True)
     return np.where(np.abs(cosine) < STEEP, field, np.where(cosine < 0.0, -planes, planes))

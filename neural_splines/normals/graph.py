@@ -5,18 +5,16 @@ Made once; lengths are in units of the spacing, so that no step has a length of 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from ..geometry import Box, morton_codes
+from .areas import AREA_RANK, LARGEST_AREA, disc_areas
 from .octree import Octree
 
 NEIGHBOURS = 48
-AREA_RANK = 8  # the disc that reaches to this neighbour holds the area of so many points
-LARGEST_AREA = 9.0  # in squared spacings: beyond, a point stands for itself, not for the hole around it
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class PointGraph:
         distance, found = cKDTree(points).query(points, count + 1, workers=-1)
         neighbours, distance = _without_self(found, distance)
         rank = min(AREA_RANK, count)
-        areas = math.pi / rank * distance[:, rank - 1] ** 2
+        areas = disc_areas(distance[:, rank - 1]) * (AREA_RANK / rank)
         spacing = float(np.sqrt(np.median(areas)))
         areas = np.minimum(areas / spacing**2, LARGEST_AREA)
         points = points / spacing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -10,10 +11,11 @@ import torch
 from ..clouds import NO_NORMALS, CleaningReport, OrientedCloud, clean, clean_points
 from ..errors import CloudError
 from ..runtime.monitor import Monitor
-from ..settings import NormalSettings
-from .advice import doubts
+from ..settings import AUTO, NormalSettings
 from .checks import contradictions
-from .estimate import Estimate, Guidance, estimate
+
+if TYPE_CHECKING:
+    from .estimate import Estimate
 
 
 @dataclass(frozen=True)
@@ -55,18 +57,56 @@ def orient(
     if normals is not None and settings.source != "estimate":
         return _given(points, normals, settings, name)
     kept, rows, cleaning = clean_points(torch.from_numpy(points), name)
-    guidance = Guidance(
-        sensors=np.array(settings.sensor_positions) if settings.sensor_positions else None,
-        viewpoints=None if viewpoints is None or settings.sensor_positions else viewpoints[rows.numpy()],
-        inside=settings.inside,
-        flip=settings.flip,
-    )
+    found, notes = _estimate(kept.numpy(), _rows(viewpoints, rows), settings, name, monitor)
+    cloud = OrientedCloud(kept, torch.from_numpy(found.normals))
+    return Orientation(cloud, cleaning, found, settings.flip, [*cleaning.notes(), *notes])
+
+
+def estimated(
+    points: np.ndarray,
+    viewpoints: np.ndarray | None,
+    settings: NormalSettings,
+    name: str,
+    monitor: Monitor | None = None,
+) -> tuple[np.ndarray, list[str]]:
+    """A normal for every row of points [n, 3]: NaN where they are not finite; and what a user should read."""
+    kept, rows, _ = clean_points(torch.from_numpy(points), name)
+    found, notes = _estimate(kept.numpy(), _rows(viewpoints, rows), settings, name, monitor)
+    normals = np.full(points.shape, np.nan)
+    finite = np.isfinite(points).all(1)
+    if int(finite.sum()) == len(kept):
+        normals[rows.numpy()] = found.normals
+        return normals, notes
+    first = np.unique(points[finite] + 0.0, axis=0, return_inverse=True)[1]  # distinct rows are sorted as below
+    order = np.lexsort(kept.numpy().T[::-1])
+    normals[finite] = found.normals[order][first.reshape(-1)]
+    return normals, notes
+
+
+def _device(asked: str) -> torch.device:
+    """The first of the devices that are meant; a GPU where there is one."""
+    if asked == AUTO:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(asked.split(",")[0])
+
+
+def _rows(viewpoints: np.ndarray | None, rows: torch.Tensor) -> np.ndarray | None:
+    return None if viewpoints is None else viewpoints[rows.numpy()]
+
+
+def _estimate(
+    points: np.ndarray, viewpoints: np.ndarray | None, settings: NormalSettings, name: str, monitor: Monitor | None
+) -> tuple[Estimate, list[str]]:
+    from .advice import doubts  # not before: what they need takes a second to import
+    from .estimate import Guidance, estimate
+
+    sensors = np.array(settings.sensor_positions, np.float64) if settings.sensor_positions else None
+    guidance = Guidance(sensors, None if settings.sensor_positions else viewpoints, settings.inside, settings.flip)
     try:
-        found = estimate(kept.numpy(), guidance, monitor)
+        found = estimate(points, guidance, _device(settings.device), monitor)
     except CloudError as error:
         raise CloudError(f"{name}: {error}") from None
-    cloud = OrientedCloud(kept, torch.from_numpy(found.normals))
-    return Orientation(cloud, cleaning, found, settings.flip, [*cleaning.notes(), *doubts(found, guidance)])
+    return found, doubts(found, guidance)
 
 
 def _given(points: np.ndarray, normals: np.ndarray, settings: NormalSettings, name: str) -> Orientation:

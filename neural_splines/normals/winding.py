@@ -7,30 +7,35 @@ then normals <- the direction of minus the gradient of their field. The smoothin
 
 from __future__ import annotations
 
-import numpy as np
+import math
+from collections.abc import Sequence
+from typing import Any
 
 from .treecode import Treecode
 
 EVENNESS = 2.0  # dipoles are at most so many times stronger or weaker than their mean
 
 
-def units(vectors: np.ndarray) -> np.ndarray:
-    """Vectors [n, 3] made unit; those of no length stay."""
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(length > 0.0, length, 1.0)
+def units(vectors: Any) -> Any:
+    """Vectors [n, 3], of numpy or torch, made unit; those of no length stay."""
+    length = lengths(vectors)
+    return vectors / (length + (length == 0.0))
 
 
-def consistent_normals(sums: Treecode, areas: np.ndarray, widths) -> np.ndarray:
-    """Unit normals [n, 3] of points with areas [n] after a round for each width."""
-    areas = areas[:, None]
-    dipoles = np.zeros_like(sums.points)  # per area
+def lengths(vectors: Any) -> Any:
+    """[n, 1] of vectors [n, 3]."""
+    return (vectors * vectors).sum(axis=1, keepdims=True) ** 0.5
+
+
+def consistent_normals(sums: Treecode, areas: Any, widths: Sequence[float]) -> Any:
+    """Unit normals [n, 3] of points with areas [n, 1] after a round for each width."""
+    dipoles = 0.0 * sums.points  # per area
     for width in widths:
-        residual = 2.0 * np.pi - sums.winding(areas * dipoles, width)
-        step = sums.push(areas[:, 0] * residual, width)
-        change = sums.winding(areas * step, width)
-        length = (areas[:, 0] * residual * change).sum() / (areas[:, 0] * change * change).sum()
-        dipoles = dipoles + length * step
-        strength = np.linalg.norm(dipoles, axis=1, keepdims=True)
-        strength = np.clip(strength, strength.mean() / EVENNESS, strength.mean() * EVENNESS)
+        residual = 2.0 * math.pi - sums.winding(areas * dipoles, width)[:, None]
+        step = sums.push((areas * residual)[:, 0], width)
+        change = sums.winding(areas * step, width)[:, None]
+        dipoles = dipoles + (areas * residual * change).sum() / (areas * change * change).sum() * step
+        strength = lengths(dipoles)
+        strength = strength.clip(float(strength.mean()) / EVENNESS, float(strength.mean()) * EVENNESS)
         dipoles = strength * units(sums.gradient(areas * dipoles, width))
     return units(dipoles)
