@@ -48,6 +48,10 @@ class Octree:
     def __len__(self) -> int:
         return len(self.first)
 
+    def spheres(self) -> np.ndarray:
+        """Centres and radii in one array [m, 4]."""
+        return np.concatenate([self.centers, self.radius[:, None]], 1)
+
 
 @njit(cache=True, nogil=True)
 def _nodes(codes, leaf, first, last, skip):
