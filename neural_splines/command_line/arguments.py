@@ -140,19 +140,10 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write {out}.pts.npz: constraints, their values, the Nyström samples, eps",
     )
-    output.add_argument("--verbose", action="store_true", help="log what happens in detail")
-    output.add_argument(
-        "--strict",
-        action="store_true",
-        help="exit with code 3, after writing, if there was any warning, such as a cell without a model",
-    )
+    add_verbosity(output)
 
     where = p.add_argument_group("computation")
-    where.add_argument(
-        "--device",
-        default=d.device,
-        help="cpu; cuda: all GPUs; cuda:0 or cuda:0,cuda:2: these; auto: one GPU, or the CPU" + shown,
-    )
+    add_device(where)
     where.add_argument("--backend", choices=BACKENDS, default=d.backend, help="kernel products" + shown)
     where.add_argument(
         "--solver",
@@ -161,6 +152,23 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
         help="of one spline; falkon: the FalkonML library, installed by requirements/requirements-falkon.txt" + shown,
     )
     where.add_argument("--dtype", choices=DTYPES, default=d.dtype, help="floating-point type of the fit" + shown)
+
+
+def add_verbosity(p) -> None:
+    p.add_argument("--verbose", action="store_true", help="log what happens in detail")
+    p.add_argument(
+        "--strict",
+        action="store_true",
+        help="exit with code 3, after writing, if there was any warning, such as a cell without a model",
+    )
+
+
+def add_device(p) -> None:
+    p.add_argument(
+        "--device",
+        default=Settings.device,
+        help="cpu; cuda: all GPUs; cuda:0 or cuda:0,cuda:2: these; auto: one GPU, or the CPU (default: %(default)s)",
+    )
 
 
 def add_cell_options(p: argparse.ArgumentParser) -> None:
@@ -216,14 +224,13 @@ def add_cell_options(p: argparse.ArgumentParser) -> None:
     )
 
 
-def add_normal_options(p: argparse.ArgumentParser) -> None:
+def add_normal_options(p: argparse.ArgumentParser, source: str = NormalSettings.source) -> None:
     """Where normals come from, and what is known of the sides of the surface."""
-    d = NormalSettings
     normals = p.add_argument_group("normals")
     normals.add_argument(
         "--normals",
         choices=NORMALS,
-        default=d.source,
+        default=source,
         help="file: those of the file; estimate: from the points alone; auto: the file's where it has them, else "
         "estimated (default: %(default)s)",
     )

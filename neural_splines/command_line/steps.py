@@ -92,6 +92,10 @@ def save(result: Reconstruction, args: Namespace, monitor: PhaseTimer) -> None:
         warn(line)
 
 
+def save_cloud(path: str, cloud: OrientedCloud) -> None:
+    meshes.save_mesh(path, cloud.points, cloud.normals, None)
+
+
 def save_mesh(path: str, mesh: Mesh, voxel_size: float | None = None) -> None:
     meshes.save_mesh(path, mesh.vertices, mesh.normals, mesh.faces, voxel_size=voxel_size)
 

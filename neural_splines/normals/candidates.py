@@ -16,7 +16,7 @@ from .treecode import Treecode
 # Continuity, and dipole couplings within a radius (in spacings) with so much continuity. Longer ranges do harm.
 MIXES = ((0.0, 1.0), (6.0, 1.0), (10.0, 3.0))
 VOTES = (3e-4, 3e-3, 3e-2, 3e-1)  # weights of the field's opinion of a patch
-SENSORS = 1.0  # weight of what sensors say
+SENSORS = 0.03  # weight of what sensors say: some see through gaps
 ENERGY_WIDTH = 1.5  # spacings
 
 

@@ -62,7 +62,7 @@ def opposite_share(cloud: OrientedCloud) -> float:
         sure = beside & (np.abs(cosine) > 0.7)
         opposite += int((sure & (cosine < 0.0)).sum())
         total += int(sure.sum())
-    return opposite / total if total else 0.0
+    return opposite / total if total >= FEWEST else 0.0
 
 
 def inward(cloud: OrientedCloud) -> bool:

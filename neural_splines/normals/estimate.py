@@ -116,4 +116,4 @@ def _refined(graph: PointGraph, sums: Treecode, normals: np.ndarray, count: int,
     field = as_numpy(towards)
     planes, _ = fit_planes(graph.points, graph.neighbours, count, field)
     cosine = (planes * field).sum(1, keepdims=True)
-    return np.where(np.abs(cosine) < STEEP, field, np.where(cosine < 0.0, -planes, planes))
+    return units(np.where(np.abs(cosine) < STEEP, field, np.where(cosine < 0.0, -planes, planes)))

@@ -19,7 +19,7 @@ NEIGHBOURS = 48
 
 @dataclass(frozen=True)
 class PointGraph:
-    """points [n, 3]: in Morton order, about their centre, in units of the spacing. order [n]: where they were.
+    """points [n, 3]: in Morton order, about their median, in units of the spacing. order [n]: where they were.
 
     neighbours [n, k]: from near to far, without the point itself. areas [n]: in squared spacings. spacing: the median
     root of the areas, in world units.
@@ -45,7 +45,7 @@ class PointGraph:
         codes = morton_codes(Box.around(tensor), tensor).numpy()
         order = np.lexsort((world[:, 2], world[:, 1], world[:, 0], codes))
         points = world[order]
-        center = 0.5 * (points.min(0) + points.max(0))
+        center = np.median(points, 0)  # float32 near it must be exact, whatever one far point does to the box
         points = points - center
         count = min(NEIGHBOURS, len(points) - 1)
         distance, found = cKDTree(points).query(points, count + 1, workers=-1)

@@ -37,17 +37,14 @@ class Walker:
         """The sums [n, 3] of a kind of sources [n, 3] and of nodes' moments [m, 9]; square: of the width."""
         out = torch.empty_like(self._x)
         sources, moments = sources.float().contiguous(), moments.float().contiguous()
+        arrays = (self._runs, *self._tree, self._x, sources, moments, out)
         with torch.cuda.device(out.device) if out.is_cuda else torch.no_grad():  # CPU: Triton's interpreter, in tests
-            _walks[(len(self._runs),)](
-                self._runs, *self._tree, self._x, sources, moments, out, self._n, square, opening, kind, LANES=LANES, num_warps=1
-            )
+            _walks[(len(self._runs),)](*arrays, self._n, square, opening, kind, LANES=LANES, num_warps=1)
         return out.double()
 
 
 @triton.jit
-def _walks(
-    runs, spheres, links, x, p, moments, out, count, square, opening, KIND: tl.constexpr, LANES: tl.constexpr
-):
+def _walks(runs, spheres, links, x, p, moments, out, count, square, opening, KIND: tl.constexpr, LANES: tl.constexpr):
     program = tl.program_id(0).to(tl.int64)
     leaf = tl.load(runs + 2 * program)
     begin = tl.load(links + 3 * leaf) + LANES * tl.load(runs + 2 * program + 1)

@@ -34,7 +34,8 @@ def consistent_normals(sums: Treecode, areas: Any, widths: Sequence[float]) -> A
         residual = 2.0 * math.pi - sums.winding(areas * dipoles, width)[:, None]
         step = sums.push((areas * residual)[:, 0], width)
         change = sums.winding(areas * step, width)[:, None]
-        dipoles = dipoles + (areas * residual * change).sum() / (areas * change * change).sum() * step
+        square = float((areas * change * change).sum())  # 0 where all points lie on a line
+        dipoles = dipoles + float((areas * residual * change).sum()) / (square or 1.0) * step
         strength = lengths(dipoles)
         strength = strength.clip(float(strength.mean()) / EVENNESS, float(strength.mean()) * EVENNESS)
         dipoles = strength * units(sums.gradient(areas * dipoles, width))
