@@ -97,10 +97,8 @@ class NormalSettings:
         _check_flag("--flip-normals", self.flip)
         _check_choice("--device", self.device, None)
         for place in self.sensor_positions:
-            if len(place) != 3:
-                raise SettingsError(f"--sensor-position must be three numbers, got {len(place)}")
-            for value in place:
-                _check("--sensor-position", value, -math.inf)
+            if len(place) != 3 or not all(isinstance(value, Real) and math.isfinite(value) for value in place):
+                raise SettingsError(f"--sensor-position must be three finite numbers, got {_shown(place)}")
         if self.inside and self.sensor_positions:
             raise SettingsError("--inside guesses what --sensor-position tells; drop one of them")
         if self.source == "file" and (self.inside or self.sensor_positions):

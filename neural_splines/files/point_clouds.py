@@ -74,9 +74,9 @@ def _parse_ply(data: bytes, name: str) -> ScannedCloud:
     header = ply.parse_header(data)
     vertex = header.find("vertex")
     require(vertex, COORDINATES)
-    groups = [COORDINATES]
+    groups: list[tuple[str, ...]] = [COORDINATES]
     for choices in (NORMALS, VIEWPOINTS):
-        found = next((names for names in choices if all(vertex.find(n) for n in names)), ())
+        found: tuple[str, ...] = next((names for names in choices if all(vertex.find(n) for n in names)), ())
         require(vertex, found)
         groups.append(found)
     columns, left_over = records.read(data, header, {"vertex": tuple(n for names in groups for n in names)})
@@ -85,8 +85,8 @@ def _parse_ply(data: bytes, name: str) -> ScannedCloud:
         raise CloudError("its bytes were changed when it was transferred as text; transfer it as binary")
     if left_over:
         warn(f"{name}: ignored {left_over} bytes after the {len(points)} points that the header declares; check it")
-    single = not header.ascii and vertex.find("x").type.str[1:] == "f4"
-    return ScannedCloud(points, normals, viewpoints, single)
+    x = vertex.find("x")
+    return ScannedCloud(points, normals, viewpoints, not header.ascii and x is not None and x.type.str[1:] == "f4")
 
 
 def warn_of_steps(cloud: OrientedCloud, name: str) -> None:

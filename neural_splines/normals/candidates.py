@@ -16,7 +16,7 @@ from .treecode import Treecode
 # Continuity, and dipole couplings within a radius (in spacings) with so much continuity. Longer ranges do harm.
 MIXES = ((0.0, 1.0), (6.0, 1.0), (10.0, 3.0))
 VOTES = (3e-4, 3e-3, 3e-2, 3e-1)  # weights of the field's opinion of a patch
-SENSORS = 0.03  # weight of what sensors say: some see through gaps
+SENSORS = 0.1  # weight of what sensors say: some see through gaps
 ENERGY_WIDTH = 1.5  # spacings
 
 
@@ -50,10 +50,10 @@ def _proposals(graph: PointGraph, patches: Patches, votes: Votes) -> Iterator[np
     dipoles = patches.directions * graph.areas[:, None]
     p, q, continuity = patches.continuity
     for radius, weight in MIXES:
-        pairs = (p, q, weight * continuity)
+        pairs: Pairs = (p, q, weight * continuity)
         if radius:
             near = dipole_couplings(graph.tree, graph.points, dipoles, patches.of, radius)
-            pairs = tuple(np.concatenate([a, b]) for a, b in zip(pairs, near, strict=True))
+            pairs = _joined([pairs, near])
         for vote in VOTES:
             yield patches.oriented(_signs(patches.count, pairs, vote * field, sensors))
 
@@ -64,8 +64,13 @@ def _signs(count: int, pairs: Pairs, field: np.ndarray, sensors: np.ndarray | No
     for votes in [field] if sensors is None else [field, SENSORS * sensors]:
         edges.append((np.arange(count), np.full(count, nodes), votes))
         nodes += 1
-    signs = best_signs(nodes, *(np.concatenate(parts) for parts in zip(*edges, strict=True)))
+    signs = best_signs(nodes, *_joined(edges))
     return signs[:count] * signs[nodes - 1]  # what was voted last decides on the side
+
+
+def _joined(parts: list[Pairs]) -> Pairs:
+    p, q, weight = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return p, q, weight
 
 
 def _score(graph: PointGraph, sums: Treecode, normals: np.ndarray, votes: Votes) -> float:

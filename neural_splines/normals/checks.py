@@ -17,7 +17,8 @@ PAIRED = 200_000  # points that the test for mixed signs looks at
 RUNS = 2_000
 PAIRS = 3  # neighbours along the Morton curve
 OPPOSITE = 0.02  # share of contradicting pairs that is worth a warning: a hundredth of the normals turned round
-CLOSED, SPREAD = 0.9, 0.3  # this share of the points has a winding number within SPREAD of -1/2
+CLOSED, SPREAD = 0.9, 0.3  # this share of the points has a winding number within SPREAD of -1/2,
+MIDDLE = 0.1  # and their median is so near to it
 OFF_UNIT, OFF_SHARE = 0.1, 0.01
 
 
@@ -82,4 +83,5 @@ def inward(cloud: OrientedCloud) -> bool:
     weight = (square + float(areas.median())).pow_(-1.5)
     along = (x * n).sum(1)
     winding = (weight * (along - x @ n.T)) @ areas / (4.0 * math.pi)
-    return float(((winding + 0.5).abs() < SPREAD).double().mean()) > CLOSED
+    near = float(((winding + 0.5).abs() < SPREAD).double().mean()) > CLOSED
+    return near and abs(float(winding.median()) + 0.5) < MIDDLE

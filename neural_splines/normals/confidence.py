@@ -42,6 +42,9 @@ class Confidence:
 def judge(graph: PointGraph, patches: Patches, normals: np.ndarray, votes: Votes) -> Confidence:
     """Of normals [n, 3] that came from those patches and votes."""
     for_it = (normals * votes.field).sum(1) > 0.0
+    if votes.sensors is not None:
+        seen = (votes.sensors != 0.0).any(1)
+        for_it = np.where(seen, (normals * votes.sensors).sum(1) > 0.0, for_it)
     agreement = float(graph.areas[for_it].sum() / graph.areas.sum())
     signs = np.where(patches.sums((patches.directions * normals).sum(1)) < 0.0, -1.0, 1.0)
     p, q, weight = patches.continuity

@@ -14,7 +14,9 @@ _jit = njit(nogil=True, cache=True, error_model="numpy")
 CALM = 1.5
 
 
-def fit_planes(points: np.ndarray, neighbours: np.ndarray, count: int, side: np.ndarray | None = None):
+def fit_planes(
+    points: np.ndarray, neighbours: np.ndarray, count: int, side: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Unit directions [n, 3] of least variance and standard deviations [n] along them.
 
     Of each point and its `count` nearest in neighbours [n, k], those alone whose vector in side [n, 3] has a positive
