@@ -4,7 +4,8 @@
 
 Cases are shapes made here, and, with --data, clouds of a folder: those with a mesh as truth are compared with its
 normals at the nearest points, others with those of the file. A row: points; share of signs that are right, up to a
-global flip; mean angle between directions in degrees; seconds, without compiling; confidence. --others adds the best of Open3D's consistent tangent planes (10, 15 and 30 neighbours), PyMeshLab's point-cloud normals
+global flip; mean angle between directions in degrees; seconds, without compiling; confidence.
+--others adds the best of Open3D's consistent tangent planes (10, 15 and 30 neighbours), PyMeshLab's point-cloud normals
 (10 and 30), and a plain minimum spanning tree of 1 - |n . n'| over 10 neighbours, all by share of signs.
 """
 

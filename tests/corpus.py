@@ -167,7 +167,7 @@ _FILES = [
         "flipped_normals_some",
         ply(P, changed(N, slice(None, None, 20), -N[::20])),
         "warning",
-        "signs of normals are mixed",
+        "are mixed",
     ),
     ("normals_named_normal_x", ply(names=(*XYZ, "normal_x", "normal_y", "normal_z")), "mesh", ""),
     # points

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 from corpus import ply
 from scripts import run, write_cloud
-from shapes import hemisphere, knot, sphere, torus
+from shapes import hemisphere, sphere, torus
 
 import neural_splines as ns
 from neural_splines.clouds import OrientedCloud
@@ -104,17 +105,23 @@ def test_inside_is_not_used_in_silence(tmp_path):
     assert "--inside was not used: the cloud has normals; add --normals estimate" in outcome.err
 
 
-def test_normals_that_contradict_the_geometry_are_named_and_kept():
-    for cloud in (sphere(), torus(), knot()):
-        assert contradictions(cloud, cloud.normals.numpy()) == []
-        (line,) = contradictions(flipped(cloud, 0.03), cloud.normals.numpy())
-        assert "signs of normals are mixed" in line
-        assert "--normals estimate" in line
-        (line,) = contradictions(OrientedCloud(cloud.points, -cloud.normals), cloud.normals.numpy())
-        assert "--flip-normals" in line
-        (line,) = contradictions(cloud, 2.0 * cloud.normals.numpy())
-        assert "not of unit length (median 2)" in line
-    assert contradictions(OrientedCloud(hemisphere().points, -hemisphere().normals), sphere().normals.numpy()) == []
+@pytest.mark.parametrize("cloud", [sphere(), torus()], ids=["sphere", "torus"])
+def test_normals_that_contradict_the_geometry_are_named_and_kept(cloud):
+    given = cloud.normals.numpy()
+    assert contradictions(cloud, given) == []
+    (line,) = contradictions(flipped(cloud, 0.03), given)
+    assert re.search("signs of normals are mixed: [3-8]% of .* --normals estimate", line)
+    (line,) = contradictions(OrientedCloud(cloud.points, -cloud.normals), given)
+    assert "point into a closed shape" in line
+    assert "--flip-normals" in line
+    (line,) = contradictions(cloud, 2.0 * given)
+    assert "not of unit length (median 2)" in line
+
+
+def test_an_open_bowl_may_be_seen_from_either_side():
+    bowl = hemisphere()
+    for side in (1.0, -1.0):
+        assert contradictions(OrientedCloud(bowl.points, side * bowl.normals), bowl.normals.numpy()) == []
 
 
 def test_reconstruct_estimates_where_there_are_none():
@@ -123,5 +130,5 @@ def test_reconstruct_estimates_where_there_are_none():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         result = ns.reconstruct(cloud.points.numpy(), None, settings)
-    assert np.abs(np.linalg.norm(result.mesh.vertices, axis=1) - 1).max() < 0.02
+    assert np.abs(np.linalg.norm(result.mesh.vertices, axis=1) - 1).max() < 0.1  # 60 centres, a voxel of 0.14
     assert ((result.mesh.vertices * result.mesh.normals).sum(1) > 0.9).all()

@@ -80,8 +80,8 @@ def _parse_ply(data: bytes, name: str) -> ScannedCloud:
         require(vertex, found)
         groups.append(found)
     columns, left_over = records.read(data, header, {"vertex": tuple(n for names in groups for n in names)})
-    points, *others = (records.block(columns["vertex"], names) for names in groups)
-    normals, viewpoints = (values if values.shape[1] else None for values in others)
+    points = records.block(columns["vertex"], COORDINATES)
+    normals, viewpoints = (records.block(columns["vertex"], names) if names else None for names in groups[1:])
     if left_over and not header.ascii and b"\r\n" in data[: header.size]:
         raise CloudError("its bytes were changed when it was transferred as text; transfer it as binary")
     if left_over:

@@ -41,7 +41,8 @@ class Confidence:
 
 def judge(graph: PointGraph, patches: Patches, normals: np.ndarray, votes: Votes) -> Confidence:
     """Of normals [n, 3] that came from those patches and votes."""
-    for_it = (normals * votes.field).sum(1) > 0.0
+    opinion = (normals * votes.field).sum(1)
+    for_it = opinion * (1.0 if opinion.sum() >= 0.0 else -1.0) > 0.0  # which side the whole shows is asked elsewhere
     if votes.sensors is not None:
         seen = (votes.sensors != 0.0).any(1)
         for_it = np.where(seen, (normals * votes.sensors).sum(1) > 0.0, for_it)
