@@ -185,11 +185,11 @@ def row(name: str, case: Case, others: bool, device: str) -> str:
     points, truth = case
     guidance = Guidance()
     estimate(points[:: max(1, len(points) // 2000)], guidance, device)
-    start = time.perf_counter()
+    start, busy = time.perf_counter(), time.process_time()
     found = estimate(points, guidance, device)
-    seconds = time.perf_counter() - start
+    seconds, busy = time.perf_counter() - start, time.process_time() - busy
     right, angle = score(found.normals, truth)
-    cells = [name, f"{len(points)}", f"{right:.4f}", f"{angle:.1f}", f"{seconds:.1f}", f"{found.confidence.value:.2f}"]
+    cells = [name, f"{len(points)}", f"{right:.4f}", f"{angle:.1f}", f"{seconds:.1f}", f"{busy:.1f}", f"{found.confidence.value:.2f}"]
     for method, counts in OTHERS.values() if others else ():
         cells.append("{:.4f} / {:.1f}".format(*max(score(method(points, k), truth) for k in counts)))
     return f"| {' | '.join(cells)} |"
@@ -204,7 +204,7 @@ def main() -> None:
     p.add_argument("--gpu", action="store_true")
     args = p.parse_args()
     device = "cuda" if args.gpu else "cpu"
-    heads = ["case", "points", "signs", "angle", "seconds", "confidence", *(OTHERS if args.others else ())]
+    heads = ["case", "points", "signs", "angle", "seconds", "CPU s", "confidence", *(OTHERS if args.others else ())]
     print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
     if args.growth is not None:
         import torch

@@ -79,7 +79,7 @@ def _parse_ply(data: bytes, name: str) -> ScannedCloud:
         found: tuple[str, ...] = next((names for names in choices if all(vertex.find(n) for n in names)), ())
         require(vertex, found)
         groups.append(found)
-    columns, left_over = records.read(data, header, {"vertex": tuple(n for names in groups for n in names)})
+    columns, left_over = records.read(data, header, {"vertex": [name for names in groups for name in names]})
     points = records.block(columns["vertex"], COORDINATES)
     normals, viewpoints = (records.block(columns["vertex"], names) if names else None for names in groups[1:])
     if left_over and not header.ascii and b"\r\n" in data[: header.size]:
