@@ -22,8 +22,7 @@ from . import treecode_numba
 from .octree import Octree
 from .treecode_numba import GRADIENT, PUSH, WINDING
 
-OPENING = 0.9  # errors of 2 to 4 % in the mean: signs do not feel them
-FIRST, SECOND = [0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2]  # xx yy zz xy xz yz
+OPENING = 0.9
 
 
 class Treecode:
@@ -34,8 +33,6 @@ class Treecode:
 
     def __init__(self, tree: Octree, points: np.ndarray, device: torch.device | str = "cpu", opening: float = OPENING):
         self.device, self.opening = torch.device(device), opening
-        self._join: Any = np.concatenate if self.device.type == "cpu" else torch.cat
-        self._tree = tuple(self.array(a) for a in (tree.centers, tree.first.astype(int), tree.last.astype(int) - 1))
         self.points = self.array(points)
         if self.device.type == "cuda":
             from .treecode_triton import Walker
@@ -50,31 +47,15 @@ class Treecode:
 
     def gradient(self, dipoles: Any, width: float) -> Any:
         """[n, 3] of dipoles [n, 3]."""
-        return self._walk(GRADIENT, dipoles, self._dipole_moments(dipoles), width**2, self.opening)
+        return self._walk(GRADIENT, dipoles, width**2, self.opening)
 
     def winding(self, dipoles: Any, width: float) -> Any:
         """[n] of dipoles [n, 3]."""
-        return self._walk(WINDING, dipoles, self._dipole_moments(dipoles), width**2, self.opening)[:, 0]
+        return self._walk(WINDING, dipoles, width**2, self.opening)[:, 0]
 
     def push(self, charges: Any, width: float) -> Any:
         """[n, 3] of charges [n]."""
-        centers = self._tree[0]
-        sources = self._join([charges[:, None], 0.0 * self.points], 1)
-        sums = self._sums(self._join([charges[:, None], charges[:, None] * self.points], 1))
-        moments = self._join([sums[:, :1], sums[:, 1:] - sums[:, :1] * centers, 0.0 * centers, 0.0 * centers[:, :2]], 1)
-        return self._walk(PUSH, sources[:, :3], moments, width**2, self.opening)
-
-    def _sums(self, values: Any) -> Any:
-        """Sums [m, c] over the points of each node of values [n, c]."""
-        upto = values.cumsum(0)
-        _, first, last = self._tree
-        return upto[last] - (upto - values)[first]
-
-    def _dipole_moments(self, p: Any) -> Any:
-        """[m, 9]: sum of p; xx, yy, zz, xy, xz, yz of sum of p (x) (x - c) + (x - c) (x) p about the centres c."""
-        x, c = self.points, self._tree[0]
-        sums = self._sums(self._join([p, p[:, FIRST] * x[:, SECOND] + p[:, SECOND] * x[:, FIRST]], 1))
-        return self._join([sums[:, :3], sums[:, 3:] - sums[:, FIRST] * c[:, SECOND] - sums[:, SECOND] * c[:, FIRST]], 1)
+        return self._walk(PUSH, charges[:, None] + 0.0 * self.points, width**2, self.opening)
 
 
 def as_numpy(values: Any) -> np.ndarray:

@@ -23,21 +23,75 @@ class Walker:
 
     def __init__(self, tree: Octree, points: np.ndarray):
         self._tree = (tree.leaves, tree.first, tree.last, tree.skip, tree.centers, tree.radius)
-        self._x = _rows(points)
+        self._points, self._x = points, _rows(points)
 
-    def __call__(
-        self, kind: int, sources: np.ndarray, moments: np.ndarray, square: float, opening: float
-    ) -> np.ndarray:
-        """The sums [n, 3] of a kind of sources [n, 3] and of nodes' moments [m, 9]; square: of the width."""
+    def __call__(self, kind: int, sources: np.ndarray, square: float, opening: float) -> np.ndarray:
+        """The sums [n, 3] of a kind of sources [n, 3], of charges their first column; square: of the width."""
+        leaves, first, last, skip, centers, _ = self._tree
+        moments = np.zeros((len(skip), 9))
+        p = np.ascontiguousarray(sources, np.float64)
+        parallel(_leaf_moments, len(leaves), kind, leaves, first, last, centers, self._points, p, moments)
+        _node_moments(kind, skip, centers, moments)
         out = np.empty((len(sources), 3), np.float32)
         arrays = (moments.astype(np.float32), self._x, _rows(sources), np.float32(square), opening, out)
-        parallel(_walks, len(self._tree[0]), kind, *self._tree, *arrays)
+        parallel(_walks, len(leaves), kind, *self._tree, *arrays)
         return out
 
 
 def _rows(values: np.ndarray) -> np.ndarray:
     """[n, 3] as float32 [3, n]."""
     return np.ascontiguousarray(values.T, np.float32)
+
+
+@_jit
+def _leaf_moments(begin, end, kind, leaves, first, last, centers, points, p, moments):
+    """Of dipoles: the sum of p, and xx, yy, zz, xy, xz, yz of the sum of p (x) d + d (x) p for d from the centre.
+
+    Of charges: their sum and that of charge times d.
+    """
+    for k in range(begin, end):
+        node = leaves[k]
+        m = moments[node]
+        for i in range(first[node], last[node]):
+            _add(kind, m, p[i, 0], p[i, 1], p[i, 2], *_from(points, i, centers, node))
+
+
+@_jit
+def _from(points, i, centers, node):
+    return points[i, 0] - centers[node, 0], points[i, 1] - centers[node, 1], points[i, 2] - centers[node, 2]
+
+
+@_jit
+def _add(kind, m, px, py, pz, dx, dy, dz):
+    """Add the moments of a source with the first moment p at d."""
+    m[0] += px
+    if kind == PUSH:
+        m[1] += px * dx
+        m[2] += px * dy
+        m[3] += px * dz
+        return
+    m[1] += py
+    m[2] += pz
+    m[3] += 2.0 * px * dx
+    m[4] += 2.0 * py * dy
+    m[5] += 2.0 * pz * dz
+    m[6] += px * dy + py * dx
+    m[7] += px * dz + pz * dx
+    m[8] += py * dz + pz * dy
+
+
+@_jit
+def _node_moments(kind, skip, centers, moments):
+    """The moments of nodes with children, from theirs; children come after their parents."""
+    second = 1 if kind == PUSH else 3
+    for node in range(len(skip) - 1, -1, -1):
+        child = node + 1
+        while child < skip[node]:
+            m = moments[child]
+            _add(kind, moments[node], m[0], m[1], m[2], *_from(centers, child, centers, node))
+            for c in range(second, 9):
+                moments[node, c] += m[c]
+            child = skip[child]
 
 
 @_jit

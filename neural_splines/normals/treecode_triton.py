@@ -15,6 +15,7 @@ from .octree import LEAF, Octree
 from .treecode_numba import GRADIENT, PUSH, WINDING
 
 LANES = LEAF
+FIRST, SECOND = [0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2]  # xx yy zz xy xz yz
 _GRADIENT, _WINDING, _PUSH = tl.constexpr(GRADIENT), tl.constexpr(WINDING), tl.constexpr(PUSH)
 
 
@@ -23,24 +24,44 @@ class Walker:
 
     def __init__(self, tree: Octree, points: Tensor):
         device = points.device
-        shape = torch.from_numpy(tree.spheres()).float()  # [m, 4]: centre, radius
+        spheres = torch.from_numpy(tree.spheres()).float()  # [m, 4]: centre, radius
         links = torch.stack([torch.from_numpy(part) for part in (tree.first, tree.last, tree.skip)], 1)
-        self._tree = (shape.to(device).contiguous(), links.to(device).contiguous())
-        self._x, self._n = points.float().contiguous(), len(tree)
+        self._tree = (spheres.to(device).contiguous(), links.to(device).contiguous())
+        self._points, self._centers = points, torch.from_numpy(tree.centers).to(device)
+        self._x = points.float().contiguous()
         sizes = torch.from_numpy(tree.last[tree.leaves] - tree.first[tree.leaves])
         runs = (sizes + LANES - 1) // LANES  # of LANES points: one, but for leaves at the last level
         leaf = torch.repeat_interleave(torch.from_numpy(tree.leaves), runs)
         rank = torch.arange(len(leaf)) - torch.repeat_interleave(runs.cumsum(0) - runs, runs)
         self._runs = torch.stack([leaf, rank], 1).int().to(device).contiguous()
 
-    def __call__(self, kind: int, sources: Tensor, moments: Tensor, square: float, opening: float) -> Tensor:
-        """The sums [n, 3] of a kind of sources [n, 3] and of nodes' moments [m, 9]; square: of the width."""
+    def __call__(self, kind: int, sources: Tensor, square: float, opening: float) -> Tensor:
+        """The sums [n, 3] of a kind of sources [n, 3], of charges their first column; square: of the width."""
+        moments = (self._charge_moments(sources[:, :1]) if kind == PUSH else self._dipole_moments(sources)).float()
         out = torch.empty_like(self._x)
-        sources, moments = sources.float().contiguous(), moments.float().contiguous()
-        arrays = (self._runs, *self._tree, self._x, sources, moments, out)
+        arrays = (self._runs, *self._tree, self._x, sources.float().contiguous(), moments.contiguous(), out)
         with torch.cuda.device(out.device) if out.is_cuda else torch.no_grad():  # CPU: Triton's interpreter, in tests
-            _walks[(len(self._runs),)](*arrays, self._n, square, opening, kind, LANES=LANES, num_warps=1)
+            _walks[(len(self._runs),)](*arrays, len(self._centers), square, opening, kind, LANES=LANES, num_warps=1)
         return out.double()
+
+    def _sums(self, values: Tensor) -> Tensor:
+        """Sums [m, c] over the points of each node of values [n, c]."""
+        upto = values.cumsum(0)
+        first, last = self._tree[1][:, 0].long(), self._tree[1][:, 1].long()
+        return upto[last - 1] - (upto - values)[first]
+
+    def _charge_moments(self, q: Tensor) -> Tensor:
+        """[m, 9]: the sum of q [n, 1], that of q (x - c) about the nodes' centres c, and zeros."""
+        sums = self._sums(torch.cat([q, q * self._points], 1))
+        first = sums[:, 1:] - sums[:, :1] * self._centers
+        return torch.nn.functional.pad(torch.cat([sums[:, :1], first], 1), (0, 5))
+
+    def _dipole_moments(self, p: Tensor) -> Tensor:
+        """[m, 9]: the sum of p; xx, yy, zz, xy, xz, yz of that of p (x) (x - c) + (x - c) (x) p."""
+        x, c = self._points, self._centers
+        sums = self._sums(torch.cat([p, p[:, FIRST] * x[:, SECOND] + p[:, SECOND] * x[:, FIRST]], 1))
+        about = sums[:, 3:] - sums[:, FIRST] * c[:, SECOND] - sums[:, SECOND] * c[:, FIRST]
+        return torch.cat([sums[:, :3], about], 1)
 
 
 @triton.jit
