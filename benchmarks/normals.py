@@ -189,7 +189,15 @@ def row(name: str, case: Case, others: bool, device: str) -> str:
     found = estimate(points, guidance, device)
     seconds, busy = time.perf_counter() - start, time.process_time() - busy
     right, angle = score(found.normals, truth)
-    cells = [name, f"{len(points)}", f"{right:.4f}", f"{angle:.1f}", f"{seconds:.1f}", f"{busy:.1f}", f"{found.confidence.value:.2f}"]
+    cells = [
+        name,
+        f"{len(points)}",
+        f"{right:.4f}",
+        f"{angle:.1f}",
+        f"{seconds:.1f}",
+        f"{busy:.1f}",
+        f"{found.confidence.value:.2f}",
+    ]
     for method, counts in OTHERS.values() if others else ():
         cells.append("{:.4f} / {:.1f}".format(*max(score(method(points, k), truth) for k in counts)))
     return f"| {' | '.join(cells)} |"

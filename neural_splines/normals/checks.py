@@ -26,8 +26,10 @@ def contradictions(cloud: OrientedCloud, given: np.ndarray) -> list[str]:
     """Lines about a cloud with the normals `given` [m, 3] before they were made unit."""
     remedy = "use --normals estimate to replace them, or check how they were made"
     lines = []
-    length = np.linalg.norm(given[:: -(-len(given) // PAIRED)], axis=1)
-    length = length[np.isfinite(length) & (length > 0.0)]
+    some = given[:: -(-len(given) // PAIRED)]
+    largest = np.abs(some).max(1, keepdims=True)
+    some, largest = (rows[np.isfinite(largest[:, 0]) & (largest[:, 0] > 0.0)] for rows in (some, largest))
+    length = np.linalg.norm(some / largest, axis=1) * largest[:, 0]  # else squares may overflow
     off = float((np.abs(length - 1.0) > OFF_UNIT).mean()) if len(length) else 0.0
     if off > OFF_SHARE:
         lines.append(

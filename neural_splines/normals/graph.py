@@ -15,6 +15,7 @@ from .areas import AREA_RANK, LARGEST_AREA, disc_areas
 from .octree import Octree
 
 NEIGHBOURS = 48
+QUERIES_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,15 @@ class PointGraph:
         center = np.median(points, 0)  # float32 near it must be exact, whatever one far point does to the box
         points = points - center
         count = min(NEIGHBOURS, len(points) - 1)
-        distance, found = cKDTree(points).query(points, count + 1, workers=-1)
-        neighbours, distance = _without_self(found, distance)
-        rank = min(AREA_RANK, count)
-        areas = disc_areas(distance[:, rank - 1]) * (AREA_RANK / rank)
+        tree, rank = cKDTree(points), min(AREA_RANK, count)
+        neighbours, reach = np.empty((len(points), count), np.int32), np.empty(len(points))
+        for start in range(0, len(points), QUERIES_AT_ONCE):  # SciPy's answers take four times as much as what is kept
+            rows = slice(start, start + QUERIES_AT_ONCE)
+            distance, found = tree.query(points[rows], count + 1, workers=-1)
+            others = _others(found, start)
+            neighbours[rows] = found[others].reshape(-1, count)
+            reach[rows] = distance[others].reshape(-1, count)[:, rank - 1]
+        areas = disc_areas(reach) * (AREA_RANK / rank)
         spacing = float(np.sqrt(np.median(areas)))
         areas = np.minimum(areas / spacing**2, LARGEST_AREA)
         points = points / spacing
@@ -64,10 +70,8 @@ class PointGraph:
         return out
 
 
-def _without_self(found: np.ndarray, distance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows without their own index, which comes first unless others are at distance 0."""
-    own = found == np.arange(len(found))[:, None]
-    own[~own.any(1), -1] = True
-    keep = ~own
-    shape = (len(found), found.shape[1] - 1)
-    return found[keep].reshape(shape).astype(np.int32), distance[keep].reshape(shape)
+def _others(found: np.ndarray, start: int) -> np.ndarray:
+    """Mask of the rows found for the points from `start` on, without the point itself: all but one of each."""
+    own = found == np.arange(start, start + len(found))[:, None]
+    own[~own.any(1), -1] = True  # it comes first, unless many others are at distance 0
+    return ~own
