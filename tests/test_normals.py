@@ -16,7 +16,8 @@ from neural_splines.normals.estimate import estimate
 from neural_splines.normals.graph import PointGraph
 from neural_splines.normals.octree import Octree
 from neural_splines.normals.signs import best_signs
-from neural_splines.normals.treecode import Treecode
+from neural_splines.normals.treecode import Treecode, as_numpy
+from neural_splines.normals.winding import consistent_normals
 
 
 def uneven(n, function, seed=0):
@@ -223,6 +224,23 @@ def test_the_gpu_walks_as_the_cpu(monkeypatch):
     found = [sums.gradient(sources, 1.0), sums.winding(sources, 1.0), sums.push(sources[:, 0], 1.0)]
     for a, b in zip(found, expected, strict=True):
         assert np.abs(a - b).max() < 1e-4 * np.abs(b).max()
+
+
+def test_the_rounds_run_on_torch_as_on_numpy(monkeypatch):
+    graph = PointGraph.of(arrays(torus(1000))[0])
+    sums = Treecode(graph.tree, graph.points)
+    expected = consistent_normals(sums, graph.areas[:, None], [3.0, 1.0, 0.5])
+    walk = sums._walk
+    monkeypatch.setattr(sums, "points", torch.from_numpy(graph.points))
+    monkeypatch.setattr(sums, "_walk", lambda kind, p, *rest: torch.from_numpy(walk(kind, p.numpy(), *rest)).double())
+    found = consistent_normals(sums, torch.from_numpy(graph.areas[:, None]), [3.0, 1.0, 0.5])
+    assert np.abs(as_numpy(found) - expected).max() < 1e-3
+
+
+def test_a_device_that_is_not_there_is_refused():
+    for device, error in ("cuda:77", ns.BackendError), ("banana", ns.SettingsError):
+        with pytest.raises(error, match="use "):
+            ns.estimate_normals(RANDOM, device=device)
 
 
 @pytest.mark.gpu

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 
 from ..clouds import NO_NORMALS, CleaningReport, OrientedCloud, clean, clean_points
-from ..errors import CloudError
+from ..errors import BackendError, CloudError, SettingsError
 from ..runtime.monitor import Monitor
 from ..settings import AUTO, NormalSettings
 from .checks import contradictions
@@ -84,10 +85,17 @@ def estimated(
 
 
 def _device(asked: str) -> torch.device:
-    """The first of the devices that are meant; a GPU where there is one."""
+    """The first of the devices that are meant; auto: a GPU, where there is one that Triton can use."""
     if asked == AUTO:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(asked.split(",")[0])
+        usable = torch.cuda.is_available() and importlib.util.find_spec("triton") is not None
+        return torch.device("cuda" if usable else "cpu")
+    try:
+        device = torch.device(asked.split(",")[0])
+    except RuntimeError:
+        raise SettingsError(f"--device {asked} is not a device; use auto, cpu, cuda or cuda:0") from None
+    if device.type != "cpu" and (device.index or 0) >= torch.cuda.device_count():
+        raise BackendError(f"--device {asked}: PyTorch finds no such device here; use --device cpu, or auto")
+    return device
 
 
 def _rows(viewpoints: np.ndarray | None, rows: torch.Tensor) -> np.ndarray | None:
