@@ -6,6 +6,7 @@ import numpy as np
 
 BIN = 2.5  # spacings: the side of a bin, at the range that a tenth of the points does not reach
 MOST_BINS = 2048  # of a face of the cube of directions, along its side
+CERTAIN = 10.0  # weight of a point's own viewpoint: a sensor may see through gaps, its own saw the point
 DEPTH = 0.05  # relative, and in BINs: how far behind the nearest point of its bin a point still counts as seen
 
 
@@ -21,11 +22,12 @@ def sensor_votes(points: np.ndarray, areas: np.ndarray, sensors: np.ndarray) -> 
 
 
 def viewpoint_votes(points: np.ndarray, areas: np.ndarray, viewpoints: np.ndarray) -> np.ndarray:
-    """The same for a viewpoint [n, 3] of each point, which saw it."""
+    """The same for a viewpoint [n, 3] of each point, which saw it; not finite where it is not known."""
     ray = viewpoints - points
     distance = np.linalg.norm(ray, axis=1)
     known = np.isfinite(distance) & (distance > 0.0)
-    return np.where(known, areas / np.where(known, distance, 1.0), 0.0)[:, None] * np.where(known[:, None], ray, 0.0)
+    weight = np.where(known, CERTAIN * areas / np.where(known, distance, 1.0), 0.0)
+    return weight[:, None] * np.where(known[:, None], ray, 0.0)
 
 
 def visible(ray: np.ndarray, distance: np.ndarray) -> np.ndarray:
