@@ -19,7 +19,7 @@ from .confidence import Confidence, judge
 from .graph import PointGraph
 from .patches import Patches
 from .planes import fit_planes, noise_of
-from .sensors import sensor_votes, viewpoint_votes
+from .sensors import sensor_votes, turned_away, viewpoint_votes
 from .treecode import Treecode, as_numpy
 from .winding import consistent_normals, units
 
@@ -82,6 +82,8 @@ def estimate(
     confidence = judge(graph, patches, chosen, votes)
     monitor.phase("directions")
     normals = _refined(graph, sums, chosen, count, noise)
+    if guidance.viewpoints is not None and votes.sensors is not None:
+        normals = np.where(turned_away(normals, votes.sensors)[:, None], -normals, normals)
     monitor.phase("")
     normals = graph.in_input_order(normals)
     return Estimate(-normals if guidance.flip else normals, confidence, noise, graph.spacing)

@@ -30,6 +30,11 @@ def viewpoint_votes(points: np.ndarray, areas: np.ndarray, viewpoints: np.ndarra
     return weight[:, None] * np.where(known[:, None], ray, 0.0)
 
 
+def turned_away(normals: np.ndarray, votes: np.ndarray) -> np.ndarray:
+    """Mask [n] of the normals that look away from the viewpoint of their own point, which saw it."""
+    return (normals * votes).sum(1) < 0.0
+
+
 def visible(ray: np.ndarray, distance: np.ndarray) -> np.ndarray:
     """Mask [n] of the points that nothing hides: the nearest in their bin of directions [n, 3] and in those around."""
     bins = int(np.clip(2.0 * np.quantile(distance, 0.1) / BIN, 4, MOST_BINS))
