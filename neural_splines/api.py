@@ -63,7 +63,7 @@ def reconstruct(
     Source: F. Williams, M. Trager, J. Bruna, D. Zorin, Neural Splines, CVPR 2021.
     """
     chosen = _settings(settings, Settings())
-    cloud, notes = _cloud(points, normals)
+    cloud, notes = _cloud(points, normals, chosen.device)
     result = pipeline.reconstruct(cloud, chosen, monitor)
     _warn(result.warnings)
     _, back = as_rows(points)
@@ -161,7 +161,7 @@ def extract_mesh(field: Field, settings: Settings | None = None, *, monitor: Mon
     Raises EmptySurfaceError where the zero set crosses no lattice edge.
     """
     chosen = _settings(settings, Settings())
-    lattice = Lattice.covering(field.box.scaled(chosen.scale), chosen.grid_size)
+    lattice = Lattice.around(field.box, chosen.scale, chosen.grid_size)
     seeds = field.world_centers()
     return pipeline.extract(field, lattice, seeds, chosen, field.compute, monitor or Silent())[0].numpy()
 
@@ -200,7 +200,8 @@ def save_mesh(path: PathLike, mesh: Mesh | Reconstruction, *, voxel_size: float 
     and for what cannot be written.
     """
     if isinstance(mesh, Reconstruction):
-        mesh, voxel_size = mesh.mesh, voxel_size or mesh.lattice.voxel_size
+        voxel_size = voxel_size or mesh.lattice.voxel_size
+        mesh = mesh.mesh
     meshes.check_format(path)
     meshes.save_mesh(path, mesh.vertices, mesh.normals, mesh.faces, voxel_size=voxel_size)
 
@@ -211,11 +212,11 @@ def _settings(given: Settings | None, default: Settings) -> Settings:
     return given or default
 
 
-def _cloud(points: Any, normals: Any) -> tuple[OrientedCloud, list[str]]:
+def _cloud(points: Any, normals: Any, device: str) -> tuple[OrientedCloud, list[str]]:
     """The cleaned cloud of two arrays, and what was said about it."""
     x, _ = as_rows(points)
     if normals is None:
-        found = orient(x.double().cpu().numpy(), None, None, NormalSettings(), "the cloud")
+        found = orient(x.double().cpu().numpy(), None, None, NormalSettings(device=device), "the cloud")
         _warn(found.notes)
         return found.cloud, found.notes
     n, _ = as_rows(normals, "normals")
@@ -228,7 +229,7 @@ def _cloud(points: Any, normals: Any) -> tuple[OrientedCloud, list[str]]:
 
 
 def _fit(points: Any, normals: Any, settings: Settings, monitor: Monitor | None) -> Any:
-    cloud, _ = _cloud(points, normals)
+    cloud, _ = _cloud(points, normals, settings.device)
     fitted = pipeline.fit(cloud, settings, monitor)
     _warn(fitted.warnings)
     return fitted.field

@@ -39,6 +39,9 @@ class OrientedCloud:
     def __len__(self) -> int:
         return len(self.points)
 
+    def __repr__(self) -> str:
+        return f"OrientedCloud({len(self)} points)"
+
     @cached_property
     def box(self) -> Box:
         return Box.around(self.points)

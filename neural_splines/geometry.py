@@ -59,13 +59,13 @@ class Similarity:
         center = self.center.to(world.device)
         return (self.scale * (world.double() - center)).to(dtype)
 
-    def lengths(self, world):
+    def lengths(self, world: Tensor) -> Tensor:
         return self.scale * world
 
     def world_points(self, model: Tensor) -> Tensor:
         return model.double() / self.scale + self.center.to(model.device)
 
-    def world_lengths(self, model):
+    def world_lengths(self, model: Tensor) -> Tensor:
         return model / self.scale
 
 

@@ -12,15 +12,18 @@ from .cells.fitting import BlendPlan, CellsFit, fit_blend
 from .clouds import OrientedCloud, outlier_warning, voxel_downsample
 from .errors import CloudError, EmptySurfaceError
 from .field.contract import Field, Replicas
-from .field.fitting import Centers, SplineFit, fit_spline
+from .field.fitting import Centers, SplineFit, SplinePlan, fit_spline
 from .field.kernels import make_kernel
 from .field.products import Compute, resolve
+from .field.regularization import choose_regularization
+from .field.solvers import Solver
 from .field.solvers import load as load_solver
 from .field.solvers.budget import check_spline
+from .outliers import without_outliers
 from .runtime import memory
 from .runtime.devices import moved
 from .runtime.monitor import Monitor, PhaseTimer
-from .settings import AUTO, Settings
+from .settings import AUTO, REGULARIZATION, Settings
 from .surface import trimming
 from .surface.advice import far_lines
 from .surface.band import sample_band
@@ -91,7 +94,8 @@ def _reconstruct(cloud: OrientedCloud, settings: Settings, compute: Compute, mon
     timer = PhaseTimer(monitor, compute.synchronize)
     timer.phase("check")
     cloud = moved(cloud, compute.device)
-    warnings = [line for line in [outlier_warning(cloud)] if line]
+    cloud, line = without_outliers(cloud) if settings.remove_outliers == AUTO else (cloud, None)
+    warnings = [line for line in [line, outlier_warning(cloud)] if line]
     lattice = lattice_of(cloud, settings)
     if settings.dense:
         check_dense(lattice)
@@ -114,6 +118,8 @@ def fit(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None = None
     compute = resolve(settings.device, settings.backend, getattr(torch, settings.dtype))
     timer = PhaseTimer(monitor, compute.synchronize)
     cloud = moved(cloud, compute.device)
+    if settings.remove_outliers == AUTO:
+        cloud = without_outliers(cloud)[0]
     lattice = lattice_of(cloud, settings)
     fitted = downsample(cloud, lattice, settings, timer)
     result = fit_field(fitted, lattice, choose_eps(lattice, settings), settings, compute, timer)
@@ -123,7 +129,7 @@ def fit(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None = None
 
 def lattice_of(cloud: OrientedCloud, settings: Settings) -> Lattice:
     """The lattice over the scaled box of the cloud."""
-    return Lattice.covering(cloud.box.scaled(settings.scale), settings.grid_size)
+    return Lattice.around(cloud.box, settings.scale, settings.grid_size)
 
 
 def choose_eps(lattice: Lattice, settings: Settings) -> float:
@@ -153,9 +159,17 @@ def fit_field(
     count, notes = choose_count(settings.num_nystrom_samples, 3 * len(cloud))
     check_spline(count, 3 * len(cloud), compute)
     centers = Centers(count, settings.nystrom_mode)
-    solver = load_solver(settings.solver)(settings.regularization, settings.cg_max_iters, settings.cg_stop_thresh)
-    fit = fit_spline(cloud, kernel, eps, centers, solver, compute, generator, monitor)
-    return replace(fit, warnings=[*notes, *fit.warnings])
+
+    def solver(regularization: float) -> Solver:
+        return load_solver(settings.solver)(regularization, settings.cg_max_iters, settings.cg_stop_thresh)
+
+    given = REGULARIZATION if settings.regularization == AUTO else float(settings.regularization)
+    plan, chosen = SplinePlan(kernel, eps, centers, solver(given), compute, generator), ""
+    if settings.regularization == AUTO:
+        regularization, chosen = choose_regularization(cloud, plan, solver, monitor)
+        plan = replace(plan, solver=solver(regularization))
+    fit = fit_spline(cloud, plan, monitor)
+    return replace(fit, chosen=chosen, regularization=plan.solver.regularization, warnings=[*notes, *fit.warnings])
 
 
 def choose_count(asked: int | str, constraints: int) -> tuple[int, list[str]]:
@@ -208,10 +222,13 @@ def trimmed(mesh: Mesh, cloud: OrientedCloud, lattice: Lattice, settings: Settin
     memory.release()
     points = cloud.points.to(mesh.vertices.device)
     if settings.trim == AUTO:
-        mesh = trimming.trim_unsupported(mesh, points)
+        asked = settings.cells.fill_holes if settings.cells else False
+        mesh = trimming.trim_unsupported(mesh, points, max(trimming.GAP_SPACINGS, float(asked)))
     elif settings.trim != "none":
         mesh = trimming.trim(mesh, points, settings.trim * lattice.voxel_diagonal)
-    if settings.min_component > 0.0:
+    if settings.min_component == AUTO:
+        mesh = trimming.drop_specks(mesh, points)
+    elif settings.min_component > 0.0:
         mesh = trimming.drop_small_components(mesh, settings.min_component)
     if not len(mesh.faces):
         raise EmptySurfaceError("trimming leaves no face; use a larger --trim, or --trim none")

@@ -29,6 +29,7 @@ REGULARIZATION = 1e-7  # adaptive cells choose theirs
 OUTER_LAYER_VARIANCE = 1.0
 ADAPTIVE_VARIANCE = 0.0  # the smoothest kernel of the family: better than 1 on clean and on noisy scans
 FILLED_MIN_COMPONENT = 0.01  # what is closed has no specks
+OUTLIER_MODES = (AUTO, "none")
 MAX_SCALE = 3.0  # beyond it the far corners of the box leave the kernels' polynomials
 MAX_COUNT = 2**31 - 1  # of points, centres and iterations
 
@@ -42,7 +43,8 @@ class CellSettings:
     weight_type: trilinear, a smooth partition of unity, or none: each place belongs to one cell.
     min_pts_per_cell: cells with fewer points are left out.
     points_per_cell: adaptive cells hold at most so many; auto chooses it with the smoothing.
-    fill_holes: close the surface where there are no points, by a coarse spline of the whole cloud.
+    fill_holes: close the surface where there are no points, by a coarse spline of the whole cloud: true, everything;
+        a number, holes whose middle is at most so many local spacings from a point.
     """
 
     cells_per_axis: int | Auto = AUTO
@@ -50,7 +52,7 @@ class CellSettings:
     weight_type: str = "trilinear"
     min_pts_per_cell: int = 0
     points_per_cell: int | Auto = AUTO
-    fill_holes: bool = False
+    fill_holes: bool | float = False
 
     def __post_init__(self) -> None:
         _check_count("CELLS_PER_AXIS", self.cells_per_axis, 1, 1024, auto=True)
@@ -58,7 +60,8 @@ class CellSettings:
         _check_choice("--weight-type", self.weight_type, WEIGHT_TYPES)
         _check_count("--min-pts-per-cell", self.min_pts_per_cell, 0)
         _check_count("--points-per-cell", self.points_per_cell, 8, auto=True)
-        _check_flag("--fill-holes", self.fill_holes)
+        if not isinstance(self.fill_holes, bool):
+            _check("--fill-holes", self.fill_holes, 0.0, strict=True)
         if not self.adaptive and self.points_per_cell != AUTO:
             raise SettingsError("--points-per-cell is a size of adaptive cells; use CELLS_PER_AXIS auto, or drop it")
         if self.single and self.fill_holes:
@@ -121,7 +124,11 @@ class Settings:
     offset_weight: weight of the constraints off the surface against 1 for those on it; auto: chosen with the
         regularization where that is auto, else 1. Of cells.
     robust_passes: how often points are reweighted by their residuals; auto: as offset_weight, else 0. Of cells.
+    gradient_length: where positive, the normals enter as slopes h grad f = h n with h in sides of a padded cell, in
+        the place of constraints off the surface; auto: as offset_weight, else 0. Of cells.
     nystrom_mode: random, blue-noise or k-means.
+    remove_outliers: auto: leave out points that are sparse and at odds with those around them; none: keep all.
+        Default none, with adaptive cells auto.
     voxel_downsample_threshold: above so many points, points and normals are averaged within voxels.
     kernel: neural-spline, spherical-laplace or linear-angle.
     outer_layer_variance: of the neural-spline kernel. Default 1.0, with adaptive cells 0.0.
@@ -136,7 +143,8 @@ class Settings:
     refine_vertices: move vertices onto the exact zero set.
     trim: drop faces farther from the input than so many voxel diagonals; auto: by the local spacing of the points;
         none: keep all. Default none, with adaptive cells auto, unless holes are filled.
-    min_component: drop components smaller than this fraction of the largest. Default 0, with fill_holes 0.01.
+    min_component: drop components smaller than this fraction of the largest; auto: below 1 % of it where few points
+        support them. Default 0, with fill_holes 0.01, with adaptive cells auto.
     """
 
     eps: float | Auto = AUTO
@@ -147,6 +155,7 @@ class Settings:
     regularization: float | Auto = DEPENDS
     offset_weight: float | Auto = AUTO
     robust_passes: int | Auto = AUTO
+    gradient_length: float | Auto = AUTO
     nystrom_mode: str = "blue-noise"
     voxel_downsample_threshold: int = 150_000
     kernel: str = "neural-spline"
@@ -161,7 +170,8 @@ class Settings:
     dense: bool = False
     refine_vertices: bool = True
     trim: float | Literal["auto", "none"] = DEPENDS
-    min_component: float = DEPENDS
+    min_component: float | Auto = DEPENDS
+    remove_outliers: str = DEPENDS
 
     def __post_init__(self) -> None:
         self._resolve()
@@ -174,6 +184,8 @@ class Settings:
         _check("--regularization", self.regularization, 0.0, auto=True)
         _check("--offset-weight", self.offset_weight, 0.0, strict=True, auto=True)
         _check_count("--robust-passes", self.robust_passes, 0, 10, auto=True)
+        _check("--gradient-length", self.gradient_length, 0.0, auto=True)
+        self._refuse_gradients()
         _check_choice("--nystrom-mode", self.nystrom_mode, NYSTROM_MODES)
         _check_count("--voxel-downsample-threshold", self.voxel_downsample_threshold, 1)
         _check_choice("--kernel", self.kernel, KERNELS)
@@ -189,7 +201,8 @@ class Settings:
         _check_flag("--no-refine-vertices", self.refine_vertices)
         if self.trim != "none":
             _check("--trim", self.trim, 0.0, strict=True, auto=True, words=" or none")
-        _check("--min-component", self.min_component, 0.0, 1.0)
+        _check("--min-component", self.min_component, 0.0, 1.0, auto=True)
+        _check_choice("--remove-outliers", self.remove_outliers, OUTLIER_MODES)
         if self.solver != "builtin" and self.many:
             raise SettingsError(
                 f"--solver {self.solver} fits one spline, and cells are solved directly; use fit.py or CELLS_PER_AXIS 1"
@@ -205,17 +218,20 @@ class Settings:
         if self.cells is not None and not isinstance(self.cells, CellSettings):
             raise SettingsError(f"cells must be a CellSettings, or None for one spline, got {self.cells!r}")
         adaptive = self.cells is not None and self.cells.adaptive
-        filled = self.cells is not None and self.cells.fill_holes
+        filled = self.cells is not None and self.cells.fill_holes is True
         self._default("regularization", AUTO if adaptive else REGULARIZATION)
         self._refuse_smoothing()
         self._default("outer_layer_variance", ADAPTIVE_VARIANCE if adaptive else OUTER_LAYER_VARIANCE)
         self._default("trim", AUTO if adaptive and not filled else "none")
-        self._default("min_component", FILLED_MIN_COMPONENT if filled else 0.0)
+        self._default("min_component", FILLED_MIN_COMPONENT if filled else AUTO if adaptive else 0.0)
+        self._default("remove_outliers", AUTO if adaptive else "none")
 
     def _refuse_smoothing(self) -> None:
-        if not self.many and self.regularization == AUTO:
-            raise SettingsError("--regularization auto needs more than one cell; give a number, or more CELLS_PER_AXIS")
-        for name, value in (("--offset-weight", self.offset_weight), ("--robust-passes", self.robust_passes)):
+        for name, value in (
+            ("--offset-weight", self.offset_weight),
+            ("--robust-passes", self.robust_passes),
+            ("--gradient-length", self.gradient_length),
+        ):
             if value == AUTO:
                 continue
             if not self.many:
@@ -225,13 +241,29 @@ class Settings:
                     f"{name} is chosen with the regularization where that is auto; give --regularization a number too"
                 )
 
+    def _refuse_gradients(self) -> None:
+        asked = self.gradient_length != AUTO and self.gradient_length > 0.0
+        if asked and not (self.kernel == "neural-spline" and self.outer_layer_variance == 0.0):
+            raise SettingsError(
+                "--gradient-length needs a kernel without a kink: use --kernel neural-spline --outer-layer-variance 0"
+            )
+        if asked and self.offset_weight != AUTO:
+            raise SettingsError("--offset-weight is of constraints that --gradient-length replaces; drop one of them")
+
     def _default(self, name: str, value: object) -> None:
         if getattr(self, name) is DEPENDS:
             object.__setattr__(self, name, value)
 
 
 def _check(
-    name: str, value: Any, low: float, high: float = math.inf, *, strict: bool = False, auto: bool = False, words=""
+    name: str,
+    value: Any,
+    low: float,
+    high: float = math.inf,
+    *,
+    strict: bool = False,
+    auto: bool = False,
+    words: str = "",
 ) -> None:
     """A real number in [low, high], or in (low, high] where `strict`; or the word auto where that is allowed."""
     if auto and isinstance(value, str) and value == AUTO:
@@ -249,7 +281,7 @@ def _check_count(name: str, value: Any, low: int, high: int = MAX_COUNT, *, auto
     """A whole number in [low, high], or the word auto where that is allowed."""
     if auto and isinstance(value, str) and value == AUTO:
         return
-    if not isinstance(value, Integral) or isinstance(value, bool) or not low <= value <= high:
+    if not isinstance(value, Integral) or isinstance(value, bool) or not low <= int(value) <= high:
         raise SettingsError(
             f"{name} must be a whole number of at least {low}, at most {high}{', or auto' if auto else ''}, "
             f"got {_shown(value)}"

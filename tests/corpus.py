@@ -188,7 +188,7 @@ _FILES = [
     ("scale_1e-160", ply(1e-160 * P, N, type_="double"), "error", "range of float64"),
     ("scale_1e160", ply(1e160 * P, N, type_="double"), "error", "range of float64"),
     ("far_from_origin", ply(P + 1e12, N, type_="double"), "error", "subtract an offset"),
-    ("one_far_outlier", ply(changed(P, 0, 1e3), N), "warning", "1 of 400 points lie far"),
+    ("one_far_outlier", ply(changed(P, 0, 1e3), N), "warning", "1 of 400 points"),
     ("outlier_out_of_range", ply(changed(P, 0, 1e300), N, type_="double"), "error", "remove the outlier"),
     # files that are not what they seem
     ("empty", b"", "error", "empty"),

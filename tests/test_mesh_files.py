@@ -1,6 +1,5 @@
 """Meshes from OBJ and STL: the mesh that was written, or one line; and what the benchmarks measure on a mesh."""
 
-import importlib.util
 import struct
 import sys
 
@@ -9,7 +8,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from scripts import ROOT, run, write_cloud
+from measures import measure
+from scripts import run, write_cloud
 from shapes import sphere
 
 from neural_splines.errors import CloudError
@@ -154,24 +154,17 @@ def test_trim_surface_takes_every_format(tmp_path, suffix):
     assert outcome.out.startswith("4 faces, 1 kept")
 
 
-def measures():
-    spec = importlib.util.spec_from_file_location("measures", ROOT / "benchmarks" / "measures.py")
-    module = sys.modules["measures"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_quality_of_a_shifted_square():
     """Two parallel squares at distance h: accuracy and completeness are h / diagonal, normals agree; half a square is
     accurate and half complete."""
     square, faces = np.array([(0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0)], float), np.array([(0, 1, 2), (0, 2, 3)])
     diagonal = 2**0.5
-    found = measures().measure((square, faces), (square + np.array([0, 0, 0.1]), faces[:, ::-1]), 2000)
+    found = measure((square, faces), (square + np.array([0, 0, 0.1]), faces[:, ::-1]), 2000)
     assert found.accuracy == pytest.approx(0.1 / diagonal, rel=1e-6)
     assert found.completeness == pytest.approx(0.1 / diagonal, rel=1e-6)
     assert found.normal_consistency == pytest.approx(1.0)
 
     half = square * [0.5, 1, 1]
-    found = measures().measure((square, faces), (half, faces), 20_000)
+    found = measure((square, faces), (half, faces), 20_000)
     assert found.accuracy == pytest.approx(0.0, abs=1e-7)
     assert found.completeness == pytest.approx(0.5**3 / diagonal, rel=0.05)  # the integral of x - 1/2 from 1/2 to 1

@@ -11,7 +11,7 @@ from neural_splines.geometry import Box
 from neural_splines.runtime.monitor import Silent
 from neural_splines.surface.band import sample_band
 from neural_splines.surface.case_table import case_table
-from neural_splines.surface.components import components
+from neural_splines.surface.components import _jump, components
 from neural_splines.surface.dense import sample_dense
 from neural_splines.surface.lattice import Lattice
 from neural_splines.surface.marching_cubes import marching_cubes
@@ -118,6 +118,19 @@ def test_band_finds_a_sheet_without_points():
     lattice = Lattice.covering(unit_box(), 128)
     dense = crossing_cubes(sample_dense(two_spheres, lattice, CPU, Silent()), lattice)
     band = sample_band(two_spheres, lattice, torch.tensor([[0.4, 0.2, 0.2]], dtype=torch.float64))
+    assert torch.equal(band.ids, dense.ids)
+
+
+def test_band_finds_a_sheet_that_no_coarse_value_shows():
+    """A plate between two layers of the coarsest lattice, which are 4 voxels apart, and no point near it."""
+    lattice = Lattice.covering(unit_box(), 128)
+
+    def plate(points):  # in voxels: 0.5 at layer 40, 1.9 at layer 44, -0.1 at layer 42
+        return ((lattice.coordinates(points)[:, 2] - 41.3).abs() - 0.8) * lattice.voxel_size
+
+    dense = crossing_cubes(sample_dense(plate, lattice, CPU, Silent()), lattice)
+    band = sample_band(plate, lattice, torch.tensor([[0.4, 0.2, 0.45]], dtype=torch.float64))
+    assert len(dense.ids) > 0
     assert torch.equal(band.ids, dense.ids)
 
 
@@ -287,7 +300,8 @@ def test_components_are_those_of_scipy(vertices, edges, generator):
     pairs = torch.randint(vertices, (edges, 2), generator=generator)
     graph = coo_matrix((torch.ones(edges).numpy(), pairs.numpy().T), shape=(vertices, vertices))
     count, label = connected_components(graph, directed=False)
-    found = components(pairs, vertices)
-    assert len(torch.unique(found)) == count
-    assert len({*zip(found.tolist(), label.tolist(), strict=True)}) == count
+    for find in (components, _jump):  # _jump is the GPU's, on the CPU here
+        found = find(pairs, vertices)
+        assert len(torch.unique(found)) == count
+        assert len({*zip(found.tolist(), label.tolist(), strict=True)}) == count
     assert (found <= torch.arange(vertices)).all()

@@ -54,3 +54,9 @@ def test_small_pieces_and_coincident_points(find, monkeypatch):
 def test_what_is_farther_than_asked_is_infinite_also_where_all_points_were_looked_at(find, generator):
     points = 0.1 * torch.rand(50, 3, generator=generator, dtype=torch.float64)
     assert find(points).query(points + 0.3, 1, within=0.2)[0].isinf().all()
+
+
+def test_the_spacing_is_the_distance_to_the_sixth_other_point(generator):
+    points = cloud_of("cube", generator)
+    distance = torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist").fill_diagonal_(torch.inf)
+    assert torch.allclose(Neighbours(points).spacing(points[:40]), distance.sort(1).values[:40, 5], rtol=1e-12)

@@ -18,6 +18,8 @@ from neural_splines.command_line.main import main
 from neural_splines.files.meshes import load_mesh, save_mesh
 from neural_splines.files.point_clouds import load_point_cloud, load_scanned_cloud
 from neural_splines.normals.checks import contradictions
+from neural_splines.normals.orient import orient
+from neural_splines.settings import NormalSettings
 
 GRID = ["auto", 100, 24, "auto", "--seed", 0]
 
@@ -40,6 +42,12 @@ def test_a_cloud_without_normals_becomes_the_mesh_of_one_with_them(tmp_path):
     assert (whole.code, points.code, points.err) == (0, 0, "")
     assert "normals:  as given" in whole.out
     assert "normals:  estimated, confidence 1.00" in points.out
+    assert "--normals" not in whole.out
+    repeated = re.search("repeat it with (.*)", points.out)[1].split()
+    assert repeated[-2:] == ["--normals", "estimate"]
+    again = run("fit-grid.py", tmp_path / "b.ply", *GRID, *repeated, "--out", tmp_path / "c_mesh.ply")
+    assert (again.code, again.err) == (0, "")
+    assert (tmp_path / "c_mesh.ply").read_bytes() == (tmp_path / "b_mesh.ply").read_bytes()
     (v, f), (w, g) = (load_mesh(tmp_path / name) for name in ("a_mesh.ply", "b_mesh.ply"))
     assert len(f) == pytest.approx(len(g), rel=0.02)
     assert torch.cdist(w, v).amin(1).mean() < 0.01  # of a radius of 1.4, in voxels of 0.13
@@ -116,6 +124,17 @@ def test_normals_that_contradict_the_geometry_are_named_and_kept(cloud):
     assert "--flip-normals" in line
     (line,) = contradictions(cloud, 2.0 * given)
     assert "not of unit length (median 2)" in line
+
+
+def test_the_options_that_ask_for_these_normals_again():
+    points, normals = (part.numpy() for part in (sphere(200).points, sphere(200).normals))
+    for settings, words in [
+        ({"sensor_positions": ((-1e-5, 0.1, 2.0),), "flip": True}, "--sensor-position -0.00001 0.1 2.0 --flip-normals"),
+        ({"inside": True}, "--inside"),
+    ]:
+        found = orient(points, None, None, NormalSettings(**settings), "sphere")
+        assert found.options() == f"--normals estimate {words}"
+    assert orient(points, normals, None, NormalSettings(flip=True), "sphere").options() == "--flip-normals"
 
 
 def test_an_open_bowl_may_be_seen_from_either_side():

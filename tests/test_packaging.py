@@ -78,7 +78,9 @@ def imported(path):
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:
             names.add(node.module.split(".")[0])
-    own = {"neural_splines"} | {other.stem for other in path.parent.glob("*.py")}
+    own = {"neural_splines"} | {
+        other.stem for folder in (path.parent, ROOT / "benchmarks") for other in folder.glob("*.py")
+    }
     return {name for name in names if name not in sys.stdlib_module_names and name not in own}
 
 
@@ -200,9 +202,10 @@ def test_imports_of_scripts_and_tests_are_installed_by_their_command():
         "tomli",
     }  # by pytest
     falkon = names(parse(ROOT / "requirements" / "requirements-falkon.txt")[0])
+    bench = names(parse(ROOT / "requirements" / "requirements-bench.txt")[0])
     for folder in (ROOT, ROOT / "tests", ROOT / "examples", ROOT / "benchmarks"):
         for path in folder.glob("*.py"):
-            assert distributions(imported(path)) <= declared | falkon, path.name
+            assert distributions(imported(path)) <= declared | falkon | bench, path.name
 
 
 def test_every_package_folder_is_installed():

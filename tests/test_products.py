@@ -125,6 +125,29 @@ def test_gradient_at_a_column_is_finite(backend, kernel, problem):
     assert torch.isfinite(slope).all()
 
 
+def test_rows_of_values_and_slopes_match_finite_differences(backend, kernel, problem):
+    products, device = backend
+    x, y = problem[0][:30].reshape(2, 15, 3), problem[1][:14].reshape(2, 7, 3)
+    rows = products.dense_gradient(kernel, x.to(device), y.to(device)).cpu()
+    assert rows.shape == (2, 15, 4, 7)
+    for one in range(2):
+        close(rows[one, :, 0], reference(kernel, x[one], y[one]), x.dtype)
+        for j in range(7):
+            expected = kernel_gradient(
+                kernel.name, x[one].double().numpy(), y[one, j : j + 1].double().numpy(), [1.0], VARIANCE
+            )
+            error = (rows[one, :, 1:, j].double() - torch.from_numpy(expected)).abs().max() / abs(expected).max()
+            assert error <= (1e-6 if x.dtype == torch.float64 else 1e-4)
+
+
+def test_slopes_of_a_kernel_without_a_kink_vanish_sideways_at_a_column(backend, problem):
+    products, device = backend
+    kernel = make_kernel("neural-spline", 0.0).covering(1.0, 1.0)
+    x = problem[1].to(device)
+    slopes = products.dense_gradient(kernel, x, x)[:, 1:].diagonal(dim1=0, dim2=2).cpu().double().T
+    close(slopes, problem[1].double(), problem[1].dtype)  # k(x, y) = X.Y there, so dk/dx = y
+
+
 def test_one_formula_of_keops_matches_the_loop(generator):
     """The others are slow to compile: pytest -m slow."""
     pytest.importorskip("pykeops")
@@ -174,3 +197,20 @@ def test_shares_of_several_devices_add_up(devices, kernel, generator, monkeypatc
     assert torch.equal(many.apply(kernel, x, y, w), backend.apply(kernel, x, y, w))
     close(many.apply(kernel, y, x, u), backend.apply(kernel, y, x, u), torch.float64)
     close(many.normal(kernel, x, y, w), backend.normal(kernel, x, y, w), torch.float64)
+
+
+@pytest.mark.parametrize("threads", [2, 3, 16])
+def test_the_bits_do_not_depend_on_the_number_of_threads(threads, kernel, generator, monkeypatch):
+    backend = load("numba")
+    x, y = (torch.rand(n, 3, generator=generator, dtype=torch.float64) - 0.5 for n in (700, 50))
+    w = torch.randn(50, generator=generator, dtype=torch.float64)
+
+    def everything():
+        return [backend.apply(kernel, x, y, w), backend.normal(kernel, x, y, w), backend.dense(kernel, x, y),
+                *backend.gradient(kernel, x, y, w)]  # fmt: skip
+
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    one = everything()
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    for alone, together in zip(one, everything(), strict=True):
+        assert torch.equal(alone, together)

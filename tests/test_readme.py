@@ -1,20 +1,10 @@
-"""README.md's Python example runs as it stands, and its tables name the options that exist."""
+"""README.md's tables name the options that exist, and its links lead somewhere; its Python example: test_api.py."""
 
 import re
-import shutil
 
 from scripts import ROOT, run
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def test_the_python_example_runs(tmp_path, monkeypatch):
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    (tmp_path / "examples").mkdir()
-    shutil.copy(ROOT / "examples" / "knot.ply", tmp_path / "examples")
-    monkeypatch.chdir(tmp_path)
-    exec(code, {})
-    assert (tmp_path / "knot.ply").stat().st_size > 100_000
 
 
 def test_every_option_is_documented_and_exists():

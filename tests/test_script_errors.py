@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 
 import pytest
 from scripts import ROOT, run, write_cloud
@@ -76,14 +75,12 @@ def test_the_default_path_never_imports_optional_libraries(tmp_path):
     cloud = write_cloud(tmp_path / "cloud.ply", sphere(200))
     for script, extra in (("fit.py", []), ("fit-grid.py", ["auto"])):
         command = [sys.executable, str(ROOT / script), str(cloud), "auto", "100", "12", *extra]
-        started = time.monotonic()
         result = subprocess.run(
             [*command, "--device", "cpu", "--out", str(tmp_path / "o.ply")],
             env={"PYTHONPATH": f"{tmp_path}:{ROOT}", "PATH": "/usr/bin:/bin"},
-            capture_output=True, text=True, check=False,
+            capture_output=True, text=True, check=False, timeout=300,
         )  # fmt: skip
         assert result.returncode == 0, result.stderr
-        assert time.monotonic() - started < 120
 
 
 @pytest.mark.parametrize("broken", ["import", "compiler"])

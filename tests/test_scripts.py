@@ -42,11 +42,17 @@ def test_every_kernel_and_sampling_closes_a_torus(reconstruct, kernel, mode):
 
 @pytest.mark.parametrize("script", ["fit.py", "fit-grid.py"])
 def test_float32_is_close_to_float64(reconstruct, script):
-    args = ["auto", 300, 24] + ([3] if "grid" in script else [])
-    _, double, _ = reconstruct(sphere(800), script, *args)
-    _, single, _ = reconstruct(sphere(800), script, *args, "--dtype", "float32", "--regularization", 1e-6)
-    for vertices in (double, single):
-        assert (vertices.norm(dim=1) - 1).abs().mean() < 0.01
+    """The same faces but for a few cubes; distances in voxels. Systems of cells are worse conditioned."""
+    args = ["auto", 300, 24] + ([3] if "grid" in script else []) + ["--regularization", 1e-5]
+    _, double, faces = reconstruct(sphere(800), script, *args)
+    outcome, single, others = reconstruct(sphere(800), script, *args, "--dtype", "float32")
+    assert "float32" in outcome.out
+    assert not torch.equal(single, double)
+    assert abs(len(faces) - len(others)) <= 0.01 * len(faces)
+    distance = torch.cdist(single, double).amin(1) / (2.2 / 24)
+    assert distance.max() < (0.25 if "grid" in script else 0.02)
+    assert distance.median() < (0.02 if "grid" in script else 0.002)
+    assert (double.norm(dim=1) - 1).abs().mean() < 0.01
 
 
 @pytest.mark.parametrize("cells", ["auto", 1, 2, 4])
@@ -187,7 +193,7 @@ def test_holes_are_filled_on_request(reconstruct):
     """A sphere without its southern cap is open, or closed on request; the closed half does not move."""
     whole = sphere(3000)
     cloud = replace(whole, **{name: getattr(whole, name)[whole.points[:, 2] > -0.6] for name in ("points", "normals")})
-    args = ["auto", "auto", 40, "auto", "--scale", 1.6]
+    args = ["auto", "auto", 40, "auto", "--scale", 2.2]
     _, _, faces = reconstruct(cloud, "fit-grid.py", *args)
     assert not is_watertight(faces)
     outcome, vertices, faces = reconstruct(cloud, "fit-grid.py", *args, "--fill-holes")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from ..clouds import OrientedCloud
-from ..field.fitting import Centers, fit_spline
-from ..field.kernels import Kernel
+from ..field.fitting import Centers, SplinePlan, fit_spline
+from ..field.kernels import NeuralSplineKernel
 from ..field.products import Compute
 from ..field.solvers import Solver
 from ..field.spline import NeuralSpline
@@ -16,12 +16,14 @@ WEIGHT = 1e-3  # in the blend, everywhere
 POINTS, CENTERS = 20_000, Centers(2000, "blue-noise")
 EPS = 0.004  # of the cloud's diagonal
 REGULARIZATION = 1e-7
+# Not the smoothest kernel, which far from its centres is a polynomial of a high degree and invents sheets: on closed
+# statues accuracy fell from 0.9 to 13 and from 1.6 to 15 with variance 0, and stays with 1.
+KERNEL = NeuralSplineKernel(variance=1.0)
 
 
-def fit_background(
-    cloud: OrientedCloud, kernel: Kernel, solver: Solver, compute: Compute, generator: torch.Generator
-) -> NeuralSpline:
+def fit_background(cloud: OrientedCloud, solver: Solver, compute: Compute, generator: torch.Generator) -> NeuralSpline:
     """One spline of a random subset of the points."""
     pick = torch.randperm(len(cloud), generator=generator)[:POINTS].to(cloud.points.device)
     subset = OrientedCloud(cloud.points[pick], cloud.normals[pick])
-    return fit_spline(subset, kernel, EPS * cloud.box.diagonal, CENTERS, solver, compute, generator, Silent()).field
+    plan = SplinePlan(KERNEL, EPS * cloud.box.diagonal, CENTERS, solver, compute, generator)
+    return fit_spline(subset, plan, Silent()).field

@@ -20,17 +20,29 @@ class Smoothing:
 
     regularization: lambda of the ridge. offset_weight: weight of the constraints off the surface against 1
     for those on it. robust_passes: how often points are reweighted by min(1, 1.5 sigma / |residual|).
+    gradient_length: where positive, h in units of a padded cell's side; then the normals enter as slopes,
+    h grad f(x_i) = h n_i, in the place of constraints off the surface.
     """
 
     regularization: float
     offset_weight: float = 1.0
     robust_passes: int = 0
+    gradient_length: float = 0.0
+
+    @property
+    def gradients(self) -> bool:
+        return self.gradient_length > 0.0
+
+    @property
+    def normal_weight(self) -> float:
+        """Of the rows that know the normals, against 1 for f(x_i) = 0."""
+        return self.gradient_length**2 if self.gradients else self.offset_weight
 
     def __str__(self) -> str:
-        return (
-            f"regularization {self.regularization:.0e}, offset weight {self.offset_weight:g}, "
-            f"{self.robust_passes} robust passes"
+        normals = (
+            f"gradient length {self.gradient_length:g}" if self.gradients else f"offset weight {self.offset_weight:g}"
         )
+        return f"regularization {self.regularization:.0e}, {normals}, {self.robust_passes} robust passes"
 
 
 @dataclass(frozen=True)
@@ -38,10 +50,12 @@ class Constraints:
     """The tripled points of b cells: positions x [b, r, 3], values y [b, r], and how many rows [b] are true.
 
     Rows run point by point: surface, outside, inside; those past the true number are zero.
+    normals [b, r / 3, 3]: of the points, zero past the true number.
     """
 
     x: Tensor
     y: Tensor
+    normals: Tensor
     rows: Tensor
 
     @classmethod
@@ -55,11 +69,22 @@ class Constraints:
         scale = cells.scales[cell]
         points = (problem.cloud.points[index] - cells.centers[cell, None]) * scale[:, None, None]
         eps = (problem.eps * scale).clamp_max(LARGEST_EPS)[:, None, None]
-        normals = problem.cloud.normals[index]
+        normals = problem.cloud.normals[index] * valid[:, :, None]
         x = torch.stack([points, points + eps * normals, points - eps * normals], 2) * valid[:, :, None, None]
         sides = torch.tensor([0.0, 1.0, -1.0], dtype=torch.float64, device=cell.device)
         y = sides * eps * valid[:, :, None]
-        return cls(place(x.reshape(len(cell), 3 * most, 3)), place(y.reshape(len(cell), 3 * most)), 3 * count)
+        x, y = x.reshape(len(cell), 3 * most, 3), y.reshape(len(cell), 3 * most)
+        return cls(place(x), place(y), place(normals), 3 * count)
+
+    def system(self, problem: FitProblem, centers: Tensor) -> tuple[Tensor, Tensor]:
+        """K [b, k r / 3, m] and its right-hand side: of values at x, k = 3 rows a point; or of value and slopes, 4."""
+        products, kernel = problem.compute.products, problem.kernel
+        if not problem.gradients:
+            return products.dense(kernel, self.x, centers), self.y
+        b, n = self.normals.shape[:2]
+        K = products.dense_gradient(kernel, self.x[:, ::3].contiguous(), centers)
+        y = torch.cat([self.normals.new_zeros(b, n, 1), self.normals], 2)
+        return K.reshape(b, 4 * n, -1), y.reshape(b, 4 * n)
 
     def choose_centers(self, problem: FitProblem, draws: Tensor) -> tuple[Tensor, Tensor]:
         """Centres [b, m, 3] and how many of them [b] are true.
@@ -92,37 +117,40 @@ class Constraints:
 
 @dataclass(frozen=True)
 class Batch:
-    """Systems of b cells with up to r constraints and m centres; padding has weight and columns zero.
+    """Systems of b cells with up to r rows, `width` a point, and m centres; padding has weight and columns zero.
 
     K [b, r, m], gram_centers [b, m, m], target y [b, r].
     """
 
     cell: Tensor
-    rows: Tensor  # [b], true number of constraints
+    rows: Tensor  # [b], true number of rows
     columns: Tensor  # [b], true number of centres
     centers: Tensor
     K: Tensor
     gram_centers: Tensor
     y: Tensor
+    width: int
 
     @classmethod
     def make(cls, problem: FitProblem, cell: Tensor, draws: Tensor) -> Batch:
         """The systems of some cells [b]; `draws` [cells, centres] of all."""
         constraints = Constraints.of(problem, cell)
         centers, columns = constraints.choose_centers(problem, draws[cell.cpu()].to(cell.device))
-        products, kernel = problem.compute.products, problem.kernel
-        K, gram = products.dense(kernel, constraints.x, centers), products.dense(kernel, centers, centers)
+        K, y = constraints.system(problem, centers)
+        gram = problem.compute.products.dense(problem.kernel, centers, centers)
         dead = torch.arange(centers.shape[1], device=cell.device) >= columns[:, None]
         if bool(dead.any()):
             K.masked_fill_(dead[:, None, :], 0.0)
             gram.masked_fill_(dead[:, None, :] | dead[:, :, None], 0.0)
             gram.diagonal(dim1=-2, dim2=-1).masked_fill_(dead, 1.0)
-        return cls(cell, constraints.rows, columns, centers, K, gram, constraints.y)
+        width = 4 if problem.gradients else 3
+        return cls(cell, constraints.rows // 3 * width, columns, centers, K, gram, y, width)
 
-    def base_weights(self, offset_weight: float) -> Tensor:
-        """Row weights [b, r] over the number of constraints: 1 on the surface, `offset_weight` off it."""
-        pattern = torch.tensor([1.0, offset_weight, offset_weight], dtype=self.K.dtype, device=self.K.device)
-        weights = pattern.repeat(self.K.shape[1] // 3) / self.rows[:, None]
+    def base_weights(self, normal_weight: float) -> Tensor:
+        """Row weights [b, r] over the number of rows: 1 for f(x_i) = 0, `normal_weight` for the others of a point."""
+        pattern = torch.full((self.width,), normal_weight, dtype=self.K.dtype, device=self.K.device)
+        pattern[0] = 1.0
+        weights = pattern.repeat(self.K.shape[1] // self.width) / self.rows[:, None]
         return weights * (torch.arange(self.K.shape[1], device=self.K.device) < self.rows[:, None])
 
     def solve(self, smoothing: Smoothing, grams: Grams | None = None) -> tuple[Tensor, Tensor]:
@@ -130,9 +158,9 @@ class Batch:
 
         `grams` saves the first product where one batch is solved with many smoothings.
         """
-        base = weights = self.base_weights(smoothing.offset_weight)
+        base = weights = self.base_weights(smoothing.normal_weight)
         for remaining in range(smoothing.robust_passes, -1, -1):
-            A = grams.of(smoothing.offset_weight) if grams and weights is base else direct.gram(self.K, weights)
+            A = grams.of(smoothing.normal_weight) if grams and weights is base else direct.gram(self.K, weights)
             A += smoothing.regularization * self.gram_centers
             rhs = ((weights * self.y)[:, None, :] @ self.K)[:, 0]
             solution, jitter = direct.solve_spd(A, rhs)
@@ -141,20 +169,34 @@ class Batch:
         return solution, jitter
 
     def _robust(self, solution: Tensor) -> Tensor:
-        """min(1, cutoff sigma / |residual|) [b, r], sigma from the median residual of the surface rows."""
-        residual = ((self.K @ solution[:, :, None])[:, :, 0] - self.y).abs()
-        surface = residual[:, ::3].clone()
-        surface[3 * torch.arange(surface.shape[1], device=surface.device) >= self.rows[:, None]] = torch.nan
-        sigma = surface.nanmedian(1, keepdim=True).values / 0.6745
-        return (ROBUST_CUTOFF * sigma / residual.clamp_min(1e-300)).clamp_max(1.0)
+        """min(1, cutoff sigma / |residual|) [b, r], sigma from the median residual of the surface rows.
+
+        Slopes have a sigma of their own, and one weight for the three of a point.
+        """
+        residual = ((self.K @ solution[:, :, None])[:, :, 0] - self.y).unflatten(1, (-1, self.width)).abs()
+        if self.width == 3:
+            sigma = self._sigma(residual[:, :, 0])[:, :, None]
+        else:
+            slope = residual[:, :, 1:].norm(dim=2)
+            residual[:, :, 1:] = slope[:, :, None]
+            sigma = torch.stack([self._sigma(residual[:, :, 0]), *3 * [self._sigma(slope)]], 2)
+        return (ROBUST_CUTOFF * sigma / residual.clamp_min(1e-300)).clamp_max(1.0).flatten(1)
+
+    def _sigma(self, residual: Tensor) -> Tensor:
+        """The standard deviation [b, 1] of residuals [b, n] of a point, from their median."""
+        true = torch.arange(residual.shape[1], device=residual.device) * self.width < self.rows[:, None]
+        return residual.masked_fill(~true, torch.nan).nanmedian(1, keepdim=True).values / 0.6745
 
 
 class Grams:
-    """K' W K of a batch for any weight of the offsets: it is linear in that weight."""
+    """K' W K of a batch for any weight of the rows that know the normals: it is linear in that weight."""
 
     def __init__(self, batch: Batch):
-        self._surface = direct.gram(batch.K, batch.base_weights(0.0))
-        self._offsets = direct.gram(batch.K, batch.base_weights(1.0)) - self._surface
+        b, width = len(batch.K), batch.width
+        K, weights = batch.K.unflatten(1, (-1, width)), batch.base_weights(1.0).unflatten(1, (-1, width))
+        m = K.shape[3]
+        self._surface = direct.gram(K[:, :, 0], weights[:, :, 0])
+        self._normals = direct.gram(K[:, :, 1:].reshape(b, -1, m), weights[:, :, 1:].reshape(b, -1))
 
-    def of(self, offset_weight: float) -> Tensor:
-        return self._surface + offset_weight * self._offsets
+    def of(self, normal_weight: float) -> Tensor:
+        return torch.add(self._surface, self._normals, alpha=normal_weight)

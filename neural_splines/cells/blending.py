@@ -16,7 +16,7 @@ from ..field.products import Compute, Segments
 from ..field.spline import NeuralSpline
 from ..files.arrays import save_arrays
 from ..geometry import Box
-from ..runtime.arrays import as_rows
+from ..runtime.arrays import Array, as_rows
 from ..runtime.devices import halving, moved, pieces
 from .partition import Cells
 
@@ -58,12 +58,12 @@ class BlendedField:
             self, device, cells=moved(self.cells, device), compute=self.compute.on(device), background=background
         )
 
-    def evaluate(self, points):
+    def evaluate(self, points: Array) -> Array:
         """Values [n], float64, world units, at points [n, 3], world units: numpy or torch, as the points are."""
         x, back = as_rows(points)
         return back(torch.cat(halving(lambda chunk: self._blend(chunk, False)[0], self._chunks(x))))
 
-    def gradient(self, points):
+    def gradient(self, points: Array) -> tuple[Array, Array]:
         """Values [n] and gradients [n, 3], float64, at points [n, 3]: numpy or torch, as the points are."""
         x, back = as_rows(points)
         values, slopes = zip(*halving(lambda chunk: self._blend(chunk, True), self._chunks(x)), strict=True)
@@ -113,16 +113,14 @@ class BlendedField:
         """Write the field to one .npz file, which `neural_splines.load` reads."""
         save_arrays(path, **self.state())
 
-    def _chunks(self, points: Tensor):
+    def _chunks(self, points: Tensor) -> tuple[Tensor, ...]:
         return pieces(points.to(self.compute.device).double())
 
-    def _blend(self, points: Tensor, with_gradient: bool) -> tuple[Tensor, Tensor | None]:
-        n = len(points)
-        point, cell = self.cells.containing(points)
-        weight = self.cells.weights(points[point], cell)
-        keep = weight > NEGLIGIBLE * _sum_by(point, weight, n)[point]
-        point, cell, weight = point[keep], cell[keep], weight[keep]
-        value, slope = self._models(points, point, cell, with_gradient)
+    def _blend(self, points: Tensor, with_gradient: bool) -> tuple[Tensor, Any]:
+        """Values [n] and gradients [n, 3], None without."""
+        places = Places.of(self.cells, points)
+        value, slope = self.models(places, with_gradient)
+        n, point, cell, weight = places.count, places.point, places.cell, places.weight
         total, blended = _sum_by(point, weight, n), _sum_by(point, weight * value, n)
         if self.background is not None:
             far, far_slope = (
@@ -139,21 +137,55 @@ class BlendedField:
             blended_slope = blended_slope + self.background_weight * far_slope
         return field, (blended_slope - field[:, None] * _sum_by(point, weight_slope, n)) / total[:, None]
 
-    def _models(self, points: Tensor, point: Tensor, cell: Tensor, with_gradient: bool):
-        """World values [k] and slopes [k, 3] of the cells' own splines at the pairs (point, cell)."""
-        order = cell.argsort(stable=True)
-        c = cell[order]
+    def models(self, places: Places, with_gradient: bool) -> tuple[Tensor, Any]:
+        """World values [k] and slopes [k, 3] of the cells' own splines at k pairs of a point and a cell."""
+        c, order = places.cell[places.order], places.order
         scale = self.cells.scales[c]
-        x = ((points[point[order]] - self.cells.centers[c]) * scale[:, None]).to(self.compute.dtype)
-        rows = torch.zeros(len(self.cells) + 1, dtype=torch.int64, device=c.device)
-        rows[1:] = torch.bincount(c, minlength=len(self.cells)).cumsum(0)
+        x = places.x.to(self.compute.dtype)
         product = self.compute.products.gradient if with_gradient else self.compute.products.apply
-        found = product(self.kernel, x, self.centers, self.coefficients, Segments(rows, self.offsets))
-        value, slope = found if with_gradient else (found, None)
+        found: Any = product(self.kernel, x, self.centers, self.coefficients, Segments(places.rows, self.offsets))
+        value, slope = found if with_gradient else (found, found)
         back = torch.empty_like(order)
         back[order] = torch.arange(len(order), device=order.device)
         value = (value.double() / scale)[back]
         return value, slope.double()[back] if with_gradient else None
+
+    def at(self, places: Places) -> Tensor:
+        """Values at points whose places are known, without a background."""
+        value, _ = self.models(places, False)
+        total = _sum_by(places.point, places.weight, places.count)
+        return _sum_by(places.point, places.weight * value, places.count) / total
+
+
+@dataclass(frozen=True)
+class Places:
+    """The cells that speak at each of `count` points: pairs (point, cell) [k] with weights, ordered by point.
+
+    order [k]: the pairs by cell, in which x [k, 3], their positions in their cell's model space, stand; cell c has
+    rows[c]:rows[c + 1] of these.
+    """
+
+    count: int
+    point: Tensor
+    cell: Tensor
+    weight: Tensor
+    order: Tensor
+    x: Tensor
+    rows: Tensor
+
+    @classmethod
+    def of(cls, cells: Cells, points: Tensor) -> Places:
+        n = len(points)
+        point, cell = cells.containing(points)
+        weight = cells.weights(points[point], cell)
+        keep = weight > NEGLIGIBLE * _sum_by(point, weight, n)[point]
+        point, cell, weight = point[keep], cell[keep], weight[keep]
+        order = cell.argsort(stable=True)
+        c = cell[order]
+        x = (points[point[order]] - cells.centers[c]) * cells.scales[c][:, None]
+        rows = torch.zeros(len(cells) + 1, dtype=torch.int64, device=c.device)
+        rows[1:] = torch.bincount(c, minlength=len(cells)).cumsum(0)
+        return cls(n, point, cell, weight, order, x, rows)
 
 
 def _sum_by(group: Tensor, values: Tensor, n: int) -> Tensor:

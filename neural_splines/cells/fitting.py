@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -25,15 +26,19 @@ from .members import Members
 from .models import CellModels, fit_cells
 from .partition import Cells, adaptive_cells, uniform_cells
 from .problem import LARGEST_EPS, FitProblem
-from .smoothing import choose_smoothing
+from .smoothing import REGION_POINTS, SIZES, Race
 
-SMALL_CELLS, LARGE_CELLS = 200, 400  # points of an adaptive cell at most, for clean and for noisy clouds
+POINTS_PER_CELL = 200  # of an adaptive cell at most, where smoothing is not chosen by the data
 AUTO_CENTERS = 300  # of a cell; 500 gain 3 % in accuracy for twice the time
+FEW_CENTERS, FEW_POINTS = 150, 100  # cells of so few points are as accurate with half the centres
 
 
 @dataclass(frozen=True)
 class CellsFit:
-    """A blended field, its constraints (positions [3n, 3], values [3n], world units), and how its cells were solved."""
+    """A blended field, its constraints (positions [3n, 3], values [3n], world units), and how its cells were solved.
+
+    chosen: what was chosen by the data and why, in words, or nothing. points_per_cell: of adaptive cells.
+    """
 
     field: BlendedField
     positions: Tensor
@@ -41,6 +46,7 @@ class CellsFit:
     cells: Cells
     models: CellModels
     smoothing: Smoothing
+    points_per_cell: int | None
     chosen: str
     warnings: list[str]
 
@@ -56,6 +62,13 @@ class CellsFit:
         if self.models.failed:
             parts.append(f"{len(self.models.failed)} cells failed")
         return ", ".join(parts)
+
+    def options(self) -> str:
+        """The options of the command line that ask for what was chosen."""
+        s = self.smoothing
+        cells = f"--points-per-cell {self.points_per_cell} " if self.points_per_cell else ""
+        normals = f"--gradient-length {s.gradient_length}" if s.gradients else f"--offset-weight {s.offset_weight}"
+        return f"{cells}--regularization {s.regularization!r} {normals} --robust-passes {s.robust_passes}"
 
 
 @dataclass(frozen=True)
@@ -87,7 +100,7 @@ class BlendPlan:
         cells = self._cells(points_per_cell)
         members = Members.of(cells, self.cloud.points)
         largest = 3 * int(members.counts.max())
-        centers = Centers(self._center_count(largest), self.settings.nystrom_mode)
+        centers = Centers(self._center_count(largest, points_per_cell), self.settings.nystrom_mode)
         check_cells(largest, centers.count, len(cells), self.compute)
         offsets = cells.padding + (LARGEST_EPS / cells.scales).clamp_max(self.eps)  # so far out constraints may lie
         kernel = self.kernel.covering(cells.model_radius(cells.reach.maximum(offsets)), cells.model_radius(offsets))
@@ -99,60 +112,70 @@ class BlendPlan:
             return adaptive_cells(self.box, points, points_per_cell, o.overlap, o.min_pts_per_cell, blend)
         return uniform_cells(self.box, points, o.cells_per_axis, o.overlap, o.min_pts_per_cell, blend)
 
-    def _center_count(self, constraints: int) -> int:
+    def regions(self, points: int) -> Cells:
+        """Boxes with at most so many points each."""
+        return adaptive_cells(self.box, self.cloud.points, points, 0.0, 0)
+
+    def _center_count(self, constraints: int, points_per_cell: int) -> int:
         """The most centres of a cell whose largest has so many constraints."""
         asked = self.settings.num_nystrom_samples
         if asked == AUTO:
-            return min(constraints, AUTO_CENTERS)
+            few = self.options.adaptive and points_per_cell <= FEW_POINTS
+            return min(constraints, FEW_CENTERS if few else AUTO_CENTERS)
         return constraints if asked < 0 else min(constraints, asked)
 
 
 def fit_blend(plan: BlendPlan, monitor: Monitor) -> CellsFit:
     """Share the points out to cells of the box, fit each, and blend."""
-    problem, smoothing, chosen = choose(plan, monitor)
+    points_per_cell, smoothing, chosen = choose(plan, monitor)
+    problem = replace(plan.problem(points_per_cell), gradients=smoothing.gradients)
     monitor.phase("fit")
     models = fit_cells(problem, smoothing, monitor)
-    far = fit_far(plan, problem.kernel, monitor)
+    far = fit_far(plan, monitor)
     field = blend(problem, models, far)
     cells, dtype = problem.cells, plan.compute.dtype
     warnings = model_lines(models, cells, dtype)
     warnings += eps_lines(plan.eps, cells) if plan.settings.eps != AUTO else []
     warnings += failure_lines(models, cells)
     constraints = offset_triples(plan.cloud.points, plan.cloud.normals, plan.eps)
-    return CellsFit(field, *constraints, cells, models, smoothing, chosen, warnings)
+    size = points_per_cell if plan.options.adaptive else None
+    return CellsFit(field, *constraints, cells, models, smoothing, size, chosen, warnings)
 
 
-def choose(plan: BlendPlan, monitor: Monitor) -> tuple[FitProblem, Smoothing, str]:
-    """The cells and their smoothing, as asked for or as held-out points choose, and what to say about the choice."""
-    asked = plan.options.points_per_cell
-    problem = plan.problem(SMALL_CELLS if asked == AUTO else asked)
-    s = plan.settings
+def choose(plan: BlendPlan, monitor: Monitor) -> tuple[int, Smoothing, str]:
+    """Points of a cell at most, and smoothing, as asked for or as held-out points choose, and words about the choice.
+
+    Random numbers of the choice are its own: with what it chose given, a run has the same bytes.
+    """
+    asked, s = plan.options.points_per_cell, plan.settings
     if s.regularization != AUTO:
-        offset_weight = 1.0 if s.offset_weight == AUTO else s.offset_weight
-        return (
-            problem,
-            Smoothing(s.regularization, offset_weight, 0 if s.robust_passes == AUTO else s.robust_passes),
-            "",
-        )
+        return POINTS_PER_CELL if asked == AUTO else int(asked), asked_smoothing(s), ""
     monitor.phase("smoothing")
-    choice = choose_smoothing(problem, plan.generator)
-    if plan.options.adaptive and asked == AUTO and choice.is_strong:
-        # Noise averages out over more points; clean detail never asks for larger cells.
-        other = plan.problem(LARGE_CELLS)
-        other_choice = choose_smoothing(other, plan.generator)
-        if other_choice.score < choice.score:
-            problem, choice = other, other_choice
-    return problem, choice.smoothing, choice.summary()
+    sizes = SIZES if plan.options.adaptive and asked == AUTO else (POINTS_PER_CELL if asked == AUTO else int(asked),)
+    generator = torch.Generator().manual_seed(s.seed)
+    private = replace(plan, generator=generator)
+    choice = Race(lru_cache(private.problem), generator).run(sizes, plan.regions(REGION_POINTS))
+    return choice.points_per_cell, choice.smoothing, choice.summary()
 
 
-def fit_far(plan: BlendPlan, kernel: Kernel, monitor: Monitor) -> Field | None:
+def asked_smoothing(s: Settings) -> Smoothing:
+    """The smoothing of a numeric regularization."""
+
+    def given(value: float | str, default: float) -> float:
+        return default if isinstance(value, str) else value
+
+    robust_passes = int(given(s.robust_passes, 0))
+    return Smoothing(float(s.regularization), given(s.offset_weight, 1.0), robust_passes, given(s.gradient_length, 0.0))
+
+
+def fit_far(plan: BlendPlan, monitor: Monitor) -> Field | None:
     """The background, where holes are to be closed."""
     if not plan.options.fill_holes:
         return None
     monitor.phase("background")
     s = plan.settings
     solver = Falkon(background.REGULARIZATION, s.cg_max_iters, s.cg_stop_thresh)
-    return background.fit_background(plan.cloud, kernel, solver, plan.compute, plan.generator)
+    return background.fit_background(plan.cloud, solver, plan.compute, plan.generator)
 
 
 def blend(problem: FitProblem, models: CellModels, far: Field | None) -> BlendedField:

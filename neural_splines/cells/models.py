@@ -36,7 +36,7 @@ class CellModels:
 
 def fit_cells(problem: FitProblem, smoothing: Smoothing, monitor: Monitor) -> CellModels:
     """Fit every cell; one that cannot be solved is retried with more regularization, then reported."""
-    store = _Store(problem, monitor)
+    store = ModelStore(problem, monitor)
 
     def fit(part: FitProblem, cell: Tensor, draws: Tensor) -> None:
         batch = Batch.make(part, cell, draws)
@@ -59,7 +59,7 @@ def _solve(batch: Batch, smoothing: Smoothing) -> tuple[Tensor, Tensor, Tensor]:
     return solution, jitter, attempts
 
 
-class _Store:
+class ModelStore:
     """The models of all cells while they are being fitted, by threads of several devices."""
 
     def __init__(self, problem: FitProblem, monitor: Monitor):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +16,9 @@ from ..neighbours import Neighbours
 MAX_BUCKETS_PER_SIDE = 128
 PADDING_HALVINGS = 3
 REACH_WEIGHT = 1e-6
-REACH_SPACINGS = 1.5  # of the distance to the 6th neighbour: random samples of a surface leave gaps of that radius
+# Of the distance to the 6th neighbour: so far the surface is carried where no sample lies. Adaptive cells go farther,
+# because what ends in the air is trimmed there.
+REACH_SPACINGS, ADAPTIVE_REACH_SPACINGS = 1.5, 3.0
 MAX_REACH = 1.0  # of the cell's side
 
 
@@ -104,6 +107,28 @@ class Cells:
         keep = self._depth(points[point], cell, self.padding)[0].amin(1) > 0.0
         return point[keep], cell[keep]
 
+    def holding(self, points: Tensor) -> Tensor:
+        """The mask [n] of points [n, 3] within one of the boxes, without their margins."""
+        point, cell = self.containing(points)
+        x = points[point]
+        own = ((x >= self.lower[cell]) & (x < self.upper[cell])).all(1)
+        mask = torch.zeros(len(points), dtype=torch.bool, device=points.device)
+        mask[point[own]] = True
+        return mask
+
+    def shrunk(self, share: float) -> Cells:
+        """The boxes without a margin, a share of their sides, along each wall."""
+        inset = share * (self.upper - self.lower)
+        return Cells(self.lower + inset, self.upper - inset, self.padding, self.ramp, self.reach)
+
+    def touching(self, regions: Cells) -> Tensor:
+        """The cells [s] whose weight, but for its reach, is not zero everywhere in some regions."""
+        low, high = self.lower - self.ramp[:, None], self.upper + self.ramp[:, None]
+        touch = torch.zeros(len(self), dtype=torch.bool, device=low.device)
+        for lower, upper in zip(regions.lower, regions.upper, strict=True):
+            touch |= ((low < upper) & (high > lower)).all(1)
+        return touch.nonzero()[:, 0]
+
     def weights(self, points: Tensor, cell: Tensor) -> Tensor:
         """Unnormalised weights [k] of the cells [k] at points [k, 3] within their reach."""
         return self._bump(points, cell, self.ramp)[0] + REACH_WEIGHT * self._bump(points, cell, self.reach)[0]
@@ -119,8 +144,11 @@ class Cells:
         above = (self.upper + margin[:, None])[cell] - points
         return below.minimum(above), torch.where(below <= above, 1.0, -1.0).to(points)
 
-    def _bump(self, points: Tensor, cell: Tensor, margin: Tensor, slopes: bool = False) -> tuple[Tensor, Tensor | None]:
-        """Product over the axes of smoothstep(depth / (2 margin)); steps at the walls where the margin is 0."""
+    def _bump(self, points: Tensor, cell: Tensor, margin: Tensor, slopes: bool = False) -> tuple[Tensor, Any]:
+        """Product over the axes of smoothstep(depth / (2 margin)); steps at the walls where the margin is 0.
+
+        With `slopes` also its gradient [k, 3], else None.
+        """
         depth, direction = self._depth(points, cell, margin)
         width = 2.0 * margin[cell, None].clamp_min(1e-300)
         t = (depth / width).clamp_(0.0, 1.0)
@@ -146,7 +174,7 @@ def uniform_cells(
     index = torch.stack([ids // per_axis**2, ids // per_axis % per_axis, ids % per_axis], 1)
     corner = lower + index * size
     padding = torch.full((len(ids),), 0.5 * overlap * float(size.min()), dtype=torch.float64, device=points.device)
-    return _with_margins(corner, corner + size, padding, points, blend)
+    return _with_margins(corner, corner + size, padding, points, blend, REACH_SPACINGS)
 
 
 def adaptive_cells(
@@ -180,14 +208,14 @@ def adaptive_cells(
             Cells(lower, lower + size[:, None], padding, padding, padding).members(points)[1], minlength=len(lower)
         )
         padding = torch.where(counts > 2 * max_points, 0.5 * padding, padding)
-    return _with_margins(lower, lower + size[:, None], padding, points, blend)
+    return _with_margins(lower, lower + size[:, None], padding, points, blend, ADAPTIVE_REACH_SPACINGS)
 
 
-def _with_margins(lower: Tensor, upper: Tensor, padding: Tensor, points: Tensor, blend: bool) -> Cells:
+def _with_margins(lower: Tensor, upper: Tensor, padding: Tensor, points: Tensor, blend: bool, spacings: float) -> Cells:
     if not len(lower):
         raise CloudError("no cell holds enough points; lower --min-pts-per-cell")
     ramp = padding if blend else torch.zeros_like(padding)
-    reach = (REACH_SPACINGS * _spacing(lower, upper, points)).minimum(MAX_REACH * (upper - lower).amax(1))
+    reach = (spacings * _spacing(lower, upper, points)).minimum(MAX_REACH * (upper - lower).amax(1))
     reach = reach.maximum(padding)
     return Cells(lower, upper, padding, ramp, reach)
 

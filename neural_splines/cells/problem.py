@@ -27,6 +27,7 @@ class FitProblem:
     """The points of every cell and how each is fitted.
 
     eps: in world units, less in tiny cells. centers: the most of a cell, and how they are chosen.
+    gradients: whether normals enter as slopes at the points instead of values off the surface.
     """
 
     cloud: OrientedCloud
@@ -37,6 +38,7 @@ class FitProblem:
     eps: float
     centers: Centers
     generator: torch.Generator
+    gradients: bool = False
 
     def on(self, device: torch.device) -> FitProblem:
         """The same with everything on that device."""
@@ -83,4 +85,9 @@ class FitProblem:
             start = stop
 
     def _bytes(self, count: int) -> int:
-        return 3 * count * (min(3 * count, self.centers.count) + 8) * self.compute.dtype.itemsize
+        return (
+            (4 if self.gradients else 3)
+            * count
+            * (min(3 * count, self.centers.count) + 8)
+            * self.compute.dtype.itemsize
+        )

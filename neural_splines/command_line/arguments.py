@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from dataclasses import fields
+from typing import Any, NoReturn
 
 from ..settings import (
     ADAPTIVE_VARIANCE,
@@ -17,6 +19,7 @@ from ..settings import (
     NORMALS,
     NYSTROM_MODES,
     OUTER_LAYER_VARIANCE,
+    OUTLIER_MODES,
     REGULARIZATION,
     SOLVERS,
     WEIGHT_TYPES,
@@ -26,10 +29,10 @@ from ..settings import (
 )
 
 
-def number_or(kind, name: str, *words: str):
+def number_or(kind: Callable[[str], Any], name: str, *words: str) -> Callable[[str], Any]:
     """An argument type: `kind`, or one of some words."""
 
-    def parse(text: str):
+    def parse(text: str) -> Any:
         if text in words:
             return text
         try:
@@ -43,7 +46,7 @@ def number_or(kind, name: str, *words: str):
 class Parser(argparse.ArgumentParser):
     """One line and exit code 2 for a wrong argument, like every other error."""
 
-    def error(self, message: str):
+    def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 
@@ -91,6 +94,13 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
         help="above so many points, points and normals are averaged within voxels" + shown,
     )
     fit.add_argument(
+        "--remove-outliers",
+        choices=OUTLIER_MODES,
+        default=DEPENDS,
+        help="auto: leave out points that are sparse and at odds with those around them, and say how many (default: "
+        "none; with adaptive cells auto)",
+    )
+    fit.add_argument(
         "--cg-max-iters", type=int, default=d.cg_max_iters, metavar="N", help="conjugate gradient iterations" + shown
     )
     fit.add_argument(
@@ -123,11 +133,11 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
     )
     surface.add_argument(
         "--min-component",
-        type=float,
+        type=number_or(float, "a number", AUTO),
         default=DEPENDS,
         metavar="FRACTION",
-        help="drop components with fewer faces than this fraction of the largest one's (default: 0; with "
-        f"--fill-holes {FILLED_MIN_COMPONENT})",
+        help="drop components with fewer faces than this fraction of the largest one's; auto: below 1 %% of it where "
+        f"few points support them (default: 0; with --fill-holes {FILLED_MIN_COMPONENT}; with adaptive cells auto)",
     )
 
     output = p.add_argument_group("output")
@@ -154,7 +164,7 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
     where.add_argument("--dtype", choices=DTYPES, default=d.dtype, help="floating-point type of the fit" + shown)
 
 
-def add_verbosity(p) -> None:
+def add_verbosity(p: argparse._ActionsContainer) -> None:
     p.add_argument("--verbose", action="store_true", help="log what happens in detail")
     p.add_argument(
         "--strict",
@@ -163,7 +173,7 @@ def add_verbosity(p) -> None:
     )
 
 
-def add_device(p) -> None:
+def add_device(p: argparse._ActionsContainer) -> None:
     p.add_argument(
         "--device",
         default=Settings.device,
@@ -202,10 +212,19 @@ def add_cell_options(p: argparse.ArgumentParser) -> None:
         type=number_or(int, "a number", AUTO),
         default=d.points_per_cell,
         metavar="POINTS",
-        help="adaptive cells are split until they hold at most so many points; auto: 200, or 400 where held-out "
-        "points of a noisy cloud ask for it (default: auto)",
+        help="adaptive cells are split until they hold at most so many points; auto: 100 to 3200, as "
+        "held-out points choose; 200 with a --regularization of yours (default: auto)",
     )
-    cells.add_argument("--fill-holes", action="store_true", help="close the surface where there are no points")
+    cells.add_argument(
+        "--fill-holes",
+        nargs="?",
+        type=float,
+        const=True,
+        default=False,
+        metavar="SPACINGS",
+        help="close the surface where there are no points: all of it, or holes whose middle is at most so many local "
+        "spacings of the points from one",
+    )
     add_regularization(cells, cells=True)
     cells.add_argument(
         "--offset-weight",
@@ -221,6 +240,14 @@ def add_cell_options(p: argparse.ArgumentParser) -> None:
         default=Settings.robust_passes,
         metavar="N",
         help="how often points are reweighted by their residuals; auto: as --offset-weight, else 0 (default: auto)",
+    )
+    cells.add_argument(
+        "--gradient-length",
+        type=number_or(float, "a number", AUTO),
+        default=Settings.gradient_length,
+        metavar="H",
+        help="where positive, normals enter as slopes of the function with this weight, in sides of a padded cell, in "
+        "the place of constraints off the surface; auto: as --offset-weight, else 0 (default: auto)",
     )
 
 
@@ -261,17 +288,15 @@ def normal_settings_from(args: argparse.Namespace) -> NormalSettings:
     )
 
 
-def add_regularization(p, *, cells: bool) -> None:
-    if cells:
-        kind, words = number_or(float, "a number", AUTO), "; auto: chosen from held-out points, with the options below"
-    else:
-        kind, words = float, ""
+def add_regularization(p: argparse._ActionsContainer, *, cells: bool) -> None:
     p.add_argument(
         "--regularization",
-        type=kind,
+        type=number_or(float, "a number", AUTO),
         default=DEPENDS,
         metavar="LAMBDA",
-        help=f"weight of the ridge penalty{words} (default: {REGULARIZATION:g}"
+        help="weight of the ridge penalty; auto: chosen from held-out points"
+        + (", with the options below" if cells else "")
+        + f" (default: {REGULARIZATION:g}"
         + ("; with adaptive cells auto)" if cells else ")"),
     )
 

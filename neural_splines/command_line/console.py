@@ -11,6 +11,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Iterator
+from typing import Any, TextIO
 
 from ..errors import NeuralSplinesError, ReconstructionWarning
 from ..runtime.interrupts import interruptible
@@ -29,10 +30,11 @@ NO_MEMORY = (
 class ProgressBar:
     """A monitor that draws the current phase on standard error where that is a terminal; silent when piped."""
 
-    def __init__(self, stream=None):
+    def __init__(self, stream: TextIO | None = None):
         self.stream = stream or sys.stderr
         self.enabled = self.stream.isatty()
-        self._name, self._bar = "", None
+        self._name = ""
+        self._bar: Any = None
 
     def phase(self, name: str) -> None:
         self._name = name
@@ -75,7 +77,7 @@ def exit_policy(prog: str, verbose: bool, strict: bool = False) -> Iterator[Phas
         logging.getLogger("neural_splines.compiling").setLevel(logging.INFO)
     shown = 0
 
-    def show(message, *_):
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
         nonlocal shown
         shown += 1
         _say(prog, f"warning: {message}")

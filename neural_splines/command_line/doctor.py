@@ -21,9 +21,14 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from importlib import metadata
+from typing import TYPE_CHECKING, Any
 
 from ..errors import first_line as reason
+
+if TYPE_CHECKING:
+    import torch
 
 PACKAGES = {
     "neural-splines": "neural_splines",
@@ -64,7 +69,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m neural_splines do
         return 0 if works else 1
 
     section("versions", [("python", f"{platform.python_version()} ({sys.executable})")])
-    section(None, [(name, attempt(lambda n=name, m=module: version(n, m))) for name, module in PACKAGES.items()])
+    section(None, [(name, attempt(partial(version, name, module))) for name, module in PACKAGES.items()])
     section(
         "machine",
         [
@@ -93,7 +98,7 @@ def section(title: str | None, lines: list[tuple[str, str]]) -> None:
     sys.stdout.flush()
 
 
-def attempt(question: Callable):
+def attempt(question: Callable[[], Any]) -> Any:
     """The answer, or one line on why there is none: a report never ends in a traceback."""
     try:
         return question()
@@ -171,11 +176,11 @@ def devices() -> list[tuple[str, str]]:
         warnings.simplefilter("always")
         available = torch.cuda.is_available()
     if not available:
-        why = f"; {reason(caught[0].message)}" if caught else ""
+        why = f"; {reason(Exception(caught[0].message))}" if caught else ""
         return [("cpu", "always there"), ("cuda", f"none: {built}{why}")]
     rows = [("cpu", "always there")]
     for index in range(torch.cuda.device_count()):
-        rows.append((f"cuda:{index}", attempt(lambda index=index: cuda_device(index, built))))
+        rows.append((f"cuda:{index}", attempt(partial(cuda_device, index, built))))
     return rows
 
 
@@ -230,7 +235,7 @@ def in_another_process(name: str, seconds: int) -> tuple[bool, str]:
     return answer.returncode == 0, lines[-1]
 
 
-def product(name: str, device: str, dtype) -> str:
+def product(name: str, device: str, dtype: torch.dtype) -> str:
     """A product of the backend against the formula in float64; raises if it is wrong."""
     import torch
 
@@ -244,10 +249,10 @@ def product(name: str, device: str, dtype) -> str:
     expected = load("torch").apply(kernel, x, y, w)
 
     backend = load(name)
-    on_device = [tensor.to(device, dtype) for tensor in (x, y, w)]
-    backend.apply(kernel, *on_device).cpu()  # compiles
+    a, b, c = (tensor.to(device, dtype) for tensor in (x, y, w))
+    backend.apply(kernel, a, b, c).cpu()  # compiles
     start = time.perf_counter()
-    found = backend.apply(kernel, *on_device).cpu()
+    found = backend.apply(kernel, a, b, c).cpu()
     milliseconds = 1e3 * (time.perf_counter() - start)
 
     label = str(dtype).removeprefix("torch.")

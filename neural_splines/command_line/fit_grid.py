@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+from collections.abc import Sequence
+
 from . import arguments
 from .console import exit_policy
 
 
-def parse_arguments(argv, prog: str):
+def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
     p = arguments.parser(prog, __doc__)
     arguments.add_cloud_arguments(
         p, centers="the most Nystrom centres of a cell; negative: every tripled point; auto: 300"
@@ -17,7 +20,7 @@ def parse_arguments(argv, prog: str):
     return p.parse_args(argv)
 
 
-def main(argv=None, prog: str = "fit-grid.py") -> None:
+def main(argv: Sequence[str] | None = None, prog: str = "fit-grid.py") -> None:
     args = parse_arguments(argv, prog)
     with exit_policy(prog, args.verbose, args.strict) as monitor:
         settings = arguments.settings_from(args, cells=arguments.cell_settings_from(args))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+from collections.abc import Sequence
+
 from . import arguments
 from .console import exit_policy
 
 
-def parse_arguments(argv, prog: str):
+def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
     p = arguments.parser(prog, __doc__)
     p.add_argument("input_point_cloud", metavar="INPUT_POINT_CLOUD", help="PLY, OBJ or OFF file of points")
     p.add_argument("out", metavar="OUT", help="PLY file to write: x y z nx ny nz")
@@ -16,7 +19,7 @@ def parse_arguments(argv, prog: str):
     return p.parse_args(argv)
 
 
-def main(argv=None, prog: str = "neural-splines normals") -> None:
+def main(argv: Sequence[str] | None = None, prog: str = "neural-splines normals") -> None:
     args = parse_arguments(argv, prog)
     with exit_policy(prog, args.verbose, args.strict) as monitor:
         sides = arguments.normal_settings_from(args)

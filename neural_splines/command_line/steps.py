@@ -109,8 +109,8 @@ def load_mesh(path: str) -> Mesh:
 
 def trim(mesh: Mesh, points: Tensor, settings: Settings, absolute: bool) -> Mesh:
     """The faces within `settings.trim` of the points: in voxel diagonals, or in their units where `absolute`."""
-    lattice = Lattice.covering(Box.around(points).scaled(settings.scale), settings.grid_size)
-    return trim_mesh(mesh, points, settings.trim * (1.0 if absolute else lattice.voxel_diagonal))
+    lattice = Lattice.around(Box.around(points), settings.scale, settings.grid_size)
+    return trim_mesh(mesh, points, float(settings.trim) * (1.0 if absolute else lattice.voxel_diagonal))
 
 
 def summary(result: Reconstruction, origin: Orientation, args: Namespace, monitor: PhaseTimer) -> str:
@@ -120,10 +120,12 @@ def summary(result: Reconstruction, origin: Orientation, args: Namespace, monito
     fitted = f", {len(result.cloud)} after downsampling" if "downsample" in result.seconds else ""
     share = result.evaluations / lattice.size
     lines = [f"seed:     {args.chosen_seed}"] if args.seed is None else []
+    chosen = f"{result.fit.options()} {origin.options()}".strip()
     lines += [
         f"points:   {origin.cleaning.summary()}{fitted}",
         f"normals:  {origin.summary()}",
         f"fit:      {result.fit.summary()}, eps {result.eps:.6g} ({result.compute.summary})",
+        *([f"choice:   repeat it with {chosen}"] if result.fit.chosen else []),
         f"lattice:  {nx} x {ny} x {nz}, voxel {lattice.voxel_size:.6g}, {result.evaluations} evaluations "
         f"({share:.1%} of the dense grid)",
         f"mesh:     {len(mesh.vertices)} vertices, {len(mesh.faces)} faces -> {args.out}",

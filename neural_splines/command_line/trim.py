@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+from collections.abc import Sequence
+
 from ..settings import Settings
 from . import arguments
 from .console import exit_policy
 
 
-def parse_arguments(argv, prog: str):
+def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
     p = arguments.parser(prog, __doc__)
     p.add_argument("input_point_cloud", metavar="INPUT_POINT_CLOUD", help="PLY, OBJ or OFF file of points")
     p.add_argument("mesh", metavar="MESH", help="PLY, OBJ or STL file of the mesh to trim")
@@ -26,7 +29,7 @@ def parse_arguments(argv, prog: str):
     return p.parse_args(argv)
 
 
-def main(argv=None, prog: str = "trim-surface.py") -> None:
+def main(argv: Sequence[str] | None = None, prog: str = "trim-surface.py") -> None:
     args = parse_arguments(argv, prog)
     with exit_policy(prog, verbose=False) as monitor:
         settings = Settings(grid_size=args.grid_size, scale=args.scale, trim=args.distance)

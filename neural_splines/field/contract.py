@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from ..geometry import Box
+from ..runtime.arrays import Array
+from .products import Compute
 
 
 class Field(Protocol):
@@ -20,14 +22,19 @@ class Field(Protocol):
         """The bounding box of the cloud that it was fitted to."""
         ...
 
-    def evaluate(self, points):
+    @property
+    def compute(self) -> Compute:
+        """Where and how it is evaluated."""
+        ...
+
+    def evaluate(self, points: Array) -> Array:
         """Values [n], float64, at points [n, 3]; NaN where the field is undefined.
 
         numpy in gives numpy out; torch in gives torch out, on its device.
         """
         ...
 
-    def gradient(self, points):
+    def gradient(self, points: Array) -> tuple[Array, Array]:
         """Values [n] and gradients [n, 3], as `evaluate`."""
         ...
 
@@ -55,11 +62,19 @@ class Replicas:
     def box(self) -> Box:
         return self.original.box
 
-    def evaluate(self, points: Tensor) -> Tensor:
-        return self._copies[points.device].evaluate(points)
+    @property
+    def compute(self) -> Compute:
+        return self.original.compute
 
-    def gradient(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        return self._copies[points.device].gradient(points)
+    def evaluate(self, points: Array) -> Array:
+        return self._nearest(points).evaluate(points)
+
+    def gradient(self, points: Array) -> tuple[Array, Array]:
+        return self._nearest(points).gradient(points)
+
+    def _nearest(self, points: Array) -> Field:
+        """The copy where the points lie; the original for numpy, and for a device without one."""
+        return self._copies.get(points.device, self.original) if isinstance(points, Tensor) else self.original
 
     def world_centers(self) -> Tensor:
         return self.original.world_centers()

@@ -30,49 +30,68 @@ class Centers:
 
 @dataclass(frozen=True)
 class SplineFit:
-    """A spline with what it was fitted to: positions [3n, 3] and values [3n] in world units."""
+    """A spline with what it was fitted to: positions [3n, 3] and values [3n] in world units.
+
+    chosen: what was chosen by the data and why, in words, or nothing.
+    """
 
     field: NeuralSpline
     solution: Solution
     positions: Tensor
     values: Tensor
     warnings: list[str]
+    regularization: float
+    chosen: str = ""
 
     def __repr__(self) -> str:
         return f"SplineFit({self.summary()})"
 
     def summary(self) -> str:
-        return f"{len(self.field.centers)} centres, {self.solution.summary()}"
+        chosen = f"{self.chosen}, " if self.chosen else ""
+        return f"{len(self.field.centers)} centres, {chosen}{self.solution.summary()}"
+
+    def options(self) -> str:
+        """The options of the command line that ask for what was chosen."""
+        return f"--regularization {self.regularization!r}"
 
 
-def fit_spline(
-    cloud: OrientedCloud,
-    kernel: Kernel,
-    eps: float,
-    centers: Centers,
-    solver: Solver,
-    compute: Compute,
-    generator: torch.Generator,
-    monitor: Monitor,
-) -> SplineFit:
+@dataclass(frozen=True)
+class SplinePlan:
+    """How a spline is to be made. eps: the offset of the constraints, world units."""
+
+    kernel: Kernel
+    eps: float
+    centers: Centers
+    solver: Solver
+    compute: Compute
+    generator: torch.Generator
+
+
+def fit_spline(cloud: OrientedCloud, plan: SplinePlan, monitor: Monitor) -> SplineFit:
     """Fit one spline to x -> 0, x +- eps n -> +-eps (world units).
 
     Model space is the unit box of the tripled cloud, so units and position of the cloud cancel.
     """
-    positions, values = offset_triples(cloud.points, cloud.normals, eps)
+    place = plan.compute.place
+    positions, values = offset_triples(cloud.points, cloud.normals, plan.eps)
     similarity = Similarity.to_unit_box(Box.around(positions))
-    model = similarity.points(positions.to(compute.device))
+    model = similarity.points(positions.to(plan.compute.device))
     monitor.phase("nystrom")
-    c = compute.place(choose_centers(model, centers.count, centers.mode, generator))
-    x, y = compute.place(model), compute.place(similarity.lengths(values))
-    kernel = kernel.covering(radius(x), radius(x))
-    solution = solver.solve(compute.products, kernel, x, y, c, monitor)
-    spline = NeuralSpline(kernel, similarity, c, solution.coefficients, compute, cloud.box)
-    warnings = convergence_lines(solution, solver.tolerance, compute.dtype)
-    warnings += jitter_lines(
+    c = place(choose_centers(model, plan.centers.count, plan.centers.mode, plan.generator))
+    x, y = place(model), place(similarity.lengths(values))
+    kernel = plan.kernel.covering(radius(x), radius(x))
+    solution = plan.solver.solve(plan.compute.products, kernel, x, y, c, monitor)
+    spline = NeuralSpline(kernel, similarity, c, solution.coefficients, plan.compute, cloud.box)
+    advice = _advice(solution, plan, len(c))
+    return SplineFit(spline, solution, positions, values, advice, plan.solver.regularization)
+
+
+def _advice(solution: Solution, plan: SplinePlan, centers: int) -> list[str]:
+    """What a user should know of the solution."""
+    dtype = plan.compute.dtype
+    return convergence_lines(solution, plan.solver.tolerance, dtype) + jitter_lines(
         solution.relative_jitter,
-        LARGE_JITTER[compute.dtype],
-        f"the Gram matrix of the {len(c)} centres",
+        LARGE_JITTER[dtype],
+        f"the Gram matrix of the {centers} centres",
         "use fewer NUM_NYSTROM_SAMPLES, a larger EPS or --dtype float64",
     )
-    return SplineFit(spline, solution, positions, values, warnings)

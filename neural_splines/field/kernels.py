@@ -14,7 +14,7 @@ neighbours.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -44,6 +44,11 @@ class Kernel:
     z_max: float = Z_LADDER[0]
     homogeneity = 1
     name = ""
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether k(x, y) has a gradient in x at x = y: no kink, so that slopes at the centres mean something."""
+        return False
 
     def phi(self, s: Tensor) -> Tensor:
         """The formula, in method syntax: tensors and KeOps' lazy tensors both run it."""
@@ -84,6 +89,10 @@ class NeuralSplineKernel(Kernel):
 
     variance: float = 1.0
     name = "neural-spline"
+
+    @property
+    def is_smooth(self) -> bool:
+        return self.variance == 0.0  # sin t + (1 + v)(pi - t) cos t = (1 + v) pi - v t + O(t^2)
 
     def phi(self, s: Tensor) -> Tensor:
         t = 2.0 * s.asin()
@@ -155,7 +164,9 @@ def _polynomials(kernel: Kernel, dtype: torch.dtype) -> Polynomials:
     return Polynomials(shift, a, b, _derivative(a), _derivative(b))
 
 
-def _fit(part, power: int, shift: float, tolerance: float) -> tuple[tuple[float, ...], float]:
+def _fit(
+    part: Callable[[Tensor], Tensor], power: int, shift: float, tolerance: float
+) -> tuple[tuple[float, ...], float]:
     """part(s) = s^power * polynomial(z - shift) on z in [0, 2 shift], of the lowest degree that meets the tolerance.
 
     Returns its coefficients and its error. Interpolation of part(s), even or odd, at the Chebyshev points of
@@ -164,10 +175,10 @@ def _fit(part, power: int, shift: float, tolerance: float) -> tuple[tuple[float,
     """
     cheb = np.polynomial.chebyshev
 
-    def chord(t):  # t in [-1, 1] -> z = shift (1 + t), s = sqrt z
+    def chord(t: np.ndarray) -> np.ndarray:  # t in [-1, 1] -> z = shift (1 + t), s = sqrt z
         return np.sqrt(shift * (1.0 + np.asarray(t)))
 
-    def quotient(t):
+    def quotient(t: np.ndarray) -> np.ndarray:
         return part(torch.from_numpy(chord(t))).numpy() / chord(t) ** power
 
     check = np.cos(np.linspace(0.0, math.pi, 1001)[:-1])

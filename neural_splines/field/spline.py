@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..files.arrays import save_arrays
 from ..geometry import Box, Similarity
-from ..runtime.arrays import as_rows
+from ..runtime.arrays import Array, as_rows
 from ..runtime.devices import halving, moved, pieces
 from .kernels import Kernel, kernel_from, kernel_state
 from .products import Compute
@@ -38,7 +38,7 @@ class NeuralSpline:
         """The same field, evaluated on that device."""
         return moved(self, device, compute=self.compute.on(device))
 
-    def evaluate(self, points):
+    def evaluate(self, points: Array) -> Array:
         """Values [n], float64, world units, at points [n, 3], world units: numpy or torch, as the points are."""
         x, back = as_rows(points)
 
@@ -49,7 +49,7 @@ class NeuralSpline:
 
         return back(torch.cat(halving(values, pieces(x.to(self.compute.device)))))
 
-    def gradient(self, points):
+    def gradient(self, points: Array) -> tuple[Array, Array]:
         """Values [n] and gradients [n, 3], float64, at points [n, 3]: numpy or torch, as the points are."""
         x, back = as_rows(points)
 

@@ -19,7 +19,8 @@ from .reading import errors_name
 def save_arrays(path: PathLike, **arrays: Any) -> None:
     """An .npz file of these arrays, tensors or numbers, which np.load reads without pickle."""
     with atomic(path) as (stream,):
-        np.savez(stream, **{name: as_array(values) for name, values in arrays.items()})
+        found: dict[str, Any] = {name: as_array(values) for name, values in arrays.items()}
+        np.savez(stream, **found)
 
 
 def save_grid(path_npy: PathLike, array: Any, path_json: PathLike, metadata: Mapping[str, Any]) -> None:
@@ -62,7 +63,8 @@ def load_arrays(path: PathLike) -> dict[str, np.ndarray]:
     """The arrays of an .npz file by name; without pickle. CloudError names the path where it is none."""
     with errors_name(path):
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            # np.load would leave the file open where it is no archive
+            with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as archive:
                 return {name: archive[name] for name in archive.files}
         except (ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
             raise CloudError("is not an .npz file of arrays; save it again") from error

@@ -24,7 +24,8 @@ def atomic(*paths: PathLike) -> Iterator[list[BinaryIO]]:
     path = paths[0]
     try:
         with contextlib.ExitStack() as stack:
-            streams, moves = [], []
+            streams: list[BinaryIO] = []
+            moves: list[tuple[str, str, str]] = []
             for path in paths:
                 target = _target(path)
                 if _exists(target) and not os.path.isfile(target):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,13 +59,11 @@ def check_format(path: PathLike) -> None:
         raise OutputError(f"{shown(path)}: cannot write {what}; use {', '.join(FORMATS)}")
 
 
-def save_mesh(
-    path: PathLike, vertices: Tensor, normals: Tensor | None, faces: Tensor | None, *, voxel_size: float | None = None
-) -> None:
+def save_mesh(path: PathLike, vertices: Any, normals: Any, faces: Any, *, voxel_size: float | None = None) -> None:
     """Binary little-endian PLY: vertices [v, 3], their unit normals [v, 3], triangles [f, 3]; without faces a cloud.
 
     Vertices are float, but double where rounding to float would move one by more than 0.01 voxels,
-    or at all if `voxel_size` is not given. Normals are float.
+    or at all if `voxel_size` is not given. Normals are float; None: without. Tensors, arrays or lists.
     """
     vertices = as_array(vertices)
     with np.errstate(over="ignore"):
@@ -88,5 +87,5 @@ def save_mesh(
     header += ["end_header", ""]
     with atomic(path) as (stream,):
         stream.write("\n".join(header).encode())
-        stream.write(points)
-        stream.write(triangles)
+        stream.write(points.data)
+        stream.write(triangles.data)

@@ -38,17 +38,17 @@ def read_obj(data: bytes) -> tuple[np.ndarray, np.ndarray | None]:
         raise CloudError("no vertices in this OBJ file; export it again")
     if not normals:
         return np.array(points), None
-    points, normals = np.array(points), np.array(normals)
+    x, n = np.array(points), np.array(normals)
     if not pairs:
-        if len(points) != len(normals):
-            raise CloudError(f"{len(points)} vertices but {len(normals)} normals; export one normal for each vertex")
-        return points, normals
+        if len(x) != len(n):
+            raise CloudError(f"{len(x)} vertices but {len(n)} normals; export one normal for each vertex")
+        return x, n
     vertex, normal = np.unique(np.array(pairs), axis=0).T
-    if min(vertex.min(), normal.min()) < 0 or vertex.max() >= len(points) or normal.max() >= len(normals):
+    if min(vertex.min(), normal.min()) < 0 or vertex.max() >= len(x) or normal.max() >= len(n):
         raise CloudError(f"faces refer to vertices or normals that are not there; {TRUNCATED}")
-    summed = np.zeros_like(points)
-    np.add.at(summed, vertex, normals[normal])
-    return points, summed
+    summed = np.zeros_like(x)
+    np.add.at(summed, vertex, n[normal])
+    return x, summed
 
 
 def read_obj_mesh(data: bytes) -> tuple[np.ndarray, np.ndarray]:

@@ -92,7 +92,9 @@ def parse_header(data: bytes) -> Header:
     if magic is None:
         raise CloudError(f"not a PLY file, it starts with {quoted(data[:16])}; export it as PLY")
     newline = b"\r" if magic[1] == b"\r" else b"\n"
-    order, elements, position = None, [], magic.end()
+    order: str | None = None
+    elements: list[tuple[str, int, list[tuple[str, ...]]]] = []
+    position = magic.end()
     for number in itertools.count(2):
         end = data.find(newline, position, HEADER_LIMIT)
         if end < 0:

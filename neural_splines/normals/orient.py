@@ -29,16 +29,26 @@ class Orientation:
     cloud: OrientedCloud
     cleaning: CleaningReport
     estimated: Estimate | None
-    flipped: bool
+    settings: NormalSettings
     notes: list[str] = field(default_factory=list)
 
     def summary(self) -> str:
         """One line."""
-        turned = ", turned round" if self.flipped else ""
+        turned = ", turned round" if self.settings.flip else ""
         if self.estimated is None:
             return f"as given{turned}"
         e = self.estimated
         return f"estimated, confidence {e.confidence.value:.2f}, noise {e.noise:.2g} spacings{turned}"
+
+    def options(self) -> str:
+        """The options of the command line that ask for these normals again; nothing for those of the file."""
+        s, words = self.settings, []
+        if self.estimated is not None:
+            words.append("--normals estimate")
+            for place in s.sensor_positions:  # without exponents: -1e-05 reads as an option
+                words += ["--sensor-position", *(np.format_float_positional(value, trim="0") for value in place)]
+            words += ["--inside"] * s.inside
+        return " ".join([*words, *["--flip-normals"] * s.flip])
 
 
 def orient(
@@ -60,7 +70,7 @@ def orient(
     kept, rows, cleaning = clean_points(torch.from_numpy(points), name)
     found, notes = _estimate(kept.numpy(), _rows(viewpoints, rows), settings, name, monitor)
     cloud = OrientedCloud(kept, torch.from_numpy(found.normals))
-    return Orientation(cloud, cleaning, found, settings.flip, [*cleaning.notes(), *notes])
+    return Orientation(cloud, cleaning, found, settings, [*cleaning.notes(), *notes])
 
 
 def estimated(
@@ -127,4 +137,4 @@ def _given(points: np.ndarray, normals: np.ndarray, settings: NormalSettings, na
     if settings.flip:
         cloud = OrientedCloud(cloud.points, -cloud.normals)
     lines = [*cleaning.notes(), *note, *contradictions(cloud, normals)]
-    return Orientation(cloud, cleaning, None, settings.flip, lines)
+    return Orientation(cloud, cleaning, None, settings, lines)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..errors import SettingsError
+
+Array = TypeVar("Array", Tensor, np.ndarray)
 
 
 def as_rows(points: Any, name: str = "points") -> tuple[Tensor, Callable[[Tensor], Any]]:

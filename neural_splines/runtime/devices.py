@@ -6,8 +6,8 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields, replace
-from typing import TypeVar
+from dataclasses import Field, fields, replace
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,7 +15,17 @@ from torch import Tensor
 logger = logging.getLogger(__name__)
 
 AT_ONCE = {"cpu": 1 << 17, "cuda": 1 << 20}  # rows worked on at a time: bounds the temporaries, hides the launches
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Dataclass(Protocol):
+    """Any dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+
+Record = TypeVar("Record", bound=Dataclass)
 
 
 def pieces(rows: Tensor) -> tuple[Tensor, ...]:
@@ -70,17 +80,17 @@ def spread(
     return [parts[k % len(devices)][k // len(devices)] for k in range(len(items))]
 
 
-def moved(record: Item, device: torch.device, **others: object) -> Item:
+def moved(record: Record, device: torch.device, **others: object) -> Record:
     """A dataclass with its tensors on that device, and `others` replaced; itself where nothing changes."""
     values = {f.name: getattr(record, f.name) for f in fields(record)}
     tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
     if not others and all(value.device == device for value in tensors.values()):
         return record
-    tensors = {name: value.to(device) for name, value in tensors.items()}
-    return replace(record, **tensors, **others)
+    changed: dict[str, Any] = {name: value.to(device) for name, value in tensors.items()}
+    return replace(record, **changed, **others)
 
 
-def current(device: torch.device):
+def current(device: torch.device) -> contextlib.AbstractContextManager[object]:
     """A context in which `device` is the one that tensors are made on."""
     return torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext()
 

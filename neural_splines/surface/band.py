@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -53,7 +54,7 @@ def sample_band(
     leaving = spread(devices, lambda device, slab: slab.descend(points.to(device)), slabs)
     while sum(map(len, leaving)):
         entered = torch.cat([ids.to(home) for ids in leaving])
-        leaving = spread(devices, lambda device, slab, ids=entered: slab.enter(ids.to(device)), slabs)
+        leaving = spread(devices, partial(_enter, entered), slabs)
     ids, point_ids, values = (
         torch.cat([part.to(home) for part in parts]) for parts in zip(*(slab.result() for slab in slabs), strict=True)
     )
@@ -64,6 +65,10 @@ def sample_band(
         fresh[1:] = point_ids[1:] != point_ids[:-1]
         point_ids, values = point_ids[fresh], values[order[fresh]]
     return Cubes(lattice, ids, point_ids, values, sum(slab.evaluations for slab in slabs))
+
+
+def _enter(cubes: Tensor, device: torch.device, slab: _Slab) -> Tensor:
+    return slab.enter(cubes.to(device))
 
 
 def _walls(lattice: Lattice, points: Tensor, stride: int, axis: int, parts: int) -> list[int]:

@@ -8,6 +8,7 @@ in a face of the cube where that is possible.
 from __future__ import annotations
 
 from functools import lru_cache
+from operator import itemgetter
 
 import numpy as np
 import torch
@@ -49,11 +50,11 @@ def _triangles(case: int, edge_of: dict, faces_of: list[set[int]]) -> list[tuple
     return triangles
 
 
-def _triangulate(loop: tuple[int, ...], faces_of: list[set[int]]):
+def _triangulate(loop: tuple[int, ...], faces_of: list[set[int]]) -> tuple[int, list[tuple[int, int, int]]]:
     """(diagonals that lie in a face, triangles): the triangulation of a loop with the fewest of those."""
     if len(loop) < 3:
         return 0, []
-    best = None
+    choices = []
     for k in range(1, len(loop) - 1):  # the triangle on the side from the last to the first vertex
         cost = sum(
             bool(faces_of[a] & faces_of[b])
@@ -61,10 +62,8 @@ def _triangulate(loop: tuple[int, ...], faces_of: list[set[int]]):
             if not is_side
         )
         left, right = _triangulate(loop[: k + 1], faces_of), _triangulate(loop[k:], faces_of)
-        total = cost + left[0] + right[0]
-        if best is None or total < best[0]:
-            best = total, [(loop[0], loop[-1], loop[k]), *left[1], *right[1]]
-    return best
+        choices.append((cost + left[0] + right[0], [(loop[0], loop[-1], loop[k]), *left[1], *right[1]]))
+    return min(choices, key=itemgetter(0))  # the first of these
 
 
 @lru_cache(maxsize=1)

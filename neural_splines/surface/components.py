@@ -1,4 +1,4 @@
-"""Connected components: scipy's on the CPU, pointer jumping on a GPU."""
+"""Connected components: scipy's on the CPU; pointer jumping, our own, on a GPU, for which scipy has none."""
 
 from __future__ import annotations
 

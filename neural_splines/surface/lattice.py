@@ -11,6 +11,7 @@ from torch import Tensor
 from ..geometry import Box
 
 MIN_VOXELS = 4  # a flat cloud still gets a lattice on both sides
+MARGIN = 3.0  # voxels around a cloud at least, where its longest side has as many: a thin plate is not cut off
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,15 @@ class Lattice(Grid):
         counts = [max(MIN_VOXELS, math.ceil(side / voxel_size - 1e-6)) for side in box.sides.tolist()]
         origin = box.center - 0.5 * voxel_size * torch.tensor(counts, dtype=torch.float64)
         return cls((counts[0], counts[1], counts[2]), origin, voxel_size)
+
+    @classmethod
+    def around(cls, box: Box, scale: float, grid_size: int) -> Lattice:
+        """`grid_size` voxels along the longest side of the box of a cloud, scaled; short sides keep a margin."""
+        scaled = box.scaled(scale)
+        longest = float(scaled.sides.max())
+        margin = min(MARGIN * longest / grid_size, 0.5 * (longest - float(box.sides.max())))
+        half = (0.5 * scaled.sides).maximum(0.5 * box.sides + margin)
+        return cls.covering(Box(scaled.center - half, scaled.center + half), grid_size)
 
     @property
     def voxel_diagonal(self) -> float:

@@ -54,8 +54,8 @@ def marching_cubes(cubes: Cubes) -> tuple[Mesh, Crossings]:
     crossings = Crossings(lattice, edges, cubes.values_at(edges // 3), cubes.values_at(edges // 3 + step[edges % 3]))
     vertices = torch.empty(len(edges), 3, dtype=torch.float64, device=edges.device)
     for chunk in slices(len(edges), edges.device):
-        part = crossings.part(chunk, edges.device)
-        vertices[chunk] = part.positions(part.low / (part.low - part.high))
+        ends = crossings.part(chunk, edges.device)
+        vertices[chunk] = ends.positions(ends.low / (ends.low - ends.high))
     return Mesh(vertices, vertices.new_zeros(1, 3).expand_as(vertices), corners), crossings
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..runtime.arrays import Array
 from ..runtime.devices import pieces
-
-Array = TypeVar("Array", Tensor, np.ndarray)
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,11 @@ class Mesh(Generic[Array]):
 
     def numpy(self) -> Mesh[np.ndarray]:
         """The same in numpy arrays."""
-        return Mesh(*(np.asarray(part.cpu()) for part in (self.vertices, self.normals, self.faces)))
+        vertices, normals, faces = (
+            part.cpu().numpy() if isinstance(part, Tensor) else np.asarray(part)
+            for part in (self.vertices, self.normals, self.faces)
+        )
+        return Mesh(vertices, normals, faces)
 
 
 def face_average_normals(mesh: Mesh) -> Tensor:

@@ -6,11 +6,13 @@ import torch
 from torch import Tensor
 
 from ..neighbours import Neighbours
+from .clipping import clip
 from .components import components
 from .mesh import Mesh, keep_faces
 
 OPEN_SPACINGS = 0.75  # the mesh of an open surface ends about so many spacings beyond the last points
-GAP_SPACINGS = 1.5  # a gap whose middle is at most so many spacings from a point is carried across
+GAP_SPACINGS = 1.9  # a gap whose middle is at most so many spacings from a point is carried across
+SPECK_SHARE, SPECK_POINTS = 0.01, 64  # of the largest component's faces, and points near by: less of both is a speck
 
 
 def trim(mesh: Mesh, points: Tensor, distance: float) -> Mesh:
@@ -19,19 +21,20 @@ def trim(mesh: Mesh, points: Tensor, distance: float) -> Mesh:
     return keep_faces(mesh, near[mesh.faces].all(1))
 
 
-def trim_unsupported(mesh: Mesh, points: Tensor) -> Mesh:
+def trim_unsupported(mesh: Mesh, points: Tensor, gap: float = GAP_SPACINGS) -> Mesh:
     """Cut an open surface back to its data, but leave small gaps in the data closed.
 
     Vertices farther from the nearest point than OPEN_SPACINGS times the cloud's spacing there form
-    regions. A region is a gap, and kept, if its farthest vertex is within GAP_SPACINGS mean spacings and
+    regions. A region is a gap, and kept, if its farthest vertex is within `gap` mean spacings and
     it touches the rest of the surface but not the mesh's border; else the surface runs out of the data
-    there, or floats away from them, and the region's faces go.
+    there, or floats away from them, and is cut along that distance.
     """
     cloud = Neighbours(points)
     spacing = cloud.spacing(points).clamp_min(1e-300)
-    distance, nearest = cloud.query(mesh.vertices, within=GAP_SPACINGS * float(spacing.max()))  # farther is too far
+    distance, nearest = cloud.query(mesh.vertices, within=gap * float(spacing.max()))  # farther is too far
     spacing = spacing[nearest]
-    far = distance > OPEN_SPACINGS * spacing
+    level = distance - OPEN_SPACINGS * spacing
+    far = level > 0.0
     if not bool(far.any()):
         return mesh
 
@@ -50,22 +53,46 @@ def trim_unsupported(mesh: Mesh, points: Tensor) -> Mesh:
     order = label.argsort(stable=True)  # sums in a fixed order
     mean_spacing = torch.segment_reduce(spacing[far][order], "sum", lengths=size, unsafe=True) / size
     lost = torch.zeros_like(size, dtype=torch.bool)
-    lost[label[border[far] | (distance[far] > GAP_SPACINGS * mean_spacing[label])]] = True
+    lost[label[border[far] | (distance[far] > gap * mean_spacing[label])]] = True
     attached = torch.zeros_like(lost)
     attached[label[touching[far]]] = True
     drop = torch.zeros_like(far)
     drop[far] = (lost | ~attached)[label]
-    return keep_faces(mesh, ~drop[mesh.faces].any(1))
+    return clip(mesh, drop, level.clamp_max(gap * float(spacing.max())))
+
+
+def drop_specks(mesh: Mesh, points: Tensor) -> Mesh:
+    """Drop small components that few points support: both in faces, beside the largest, and in points.
+
+    A component is supported by the points that are nearest to one of its vertices: a small object that was scanned
+    has many, a flake around an outlier few.
+    """
+    if not len(mesh.faces):
+        return mesh
+    label = _labels(mesh)
+    faces = torch.bincount(label[mesh.faces[:, 0]], minlength=int(label.max()) + 1)
+    small = faces < SPECK_SHARE * float(faces.max())
+    if not bool((small & (faces > 0)).any()):
+        return mesh
+    vertex = small[label].nonzero()[:, 0]
+    nearest = Neighbours(points).query(mesh.vertices[vertex])[1]
+    pairs = torch.unique(label[vertex] * len(points) + nearest)
+    support = torch.bincount(pairs // len(points), minlength=len(faces))
+    return keep_faces(mesh, ~(small & (support < SPECK_POINTS))[label[mesh.faces[:, 0]]])
 
 
 def drop_small_components(mesh: Mesh, fraction: float) -> Mesh:
     """Drop connected components with fewer faces than `fraction` of the largest component's."""
     if not len(mesh.faces):
         return mesh
-    pairs = torch.cat([mesh.faces[:, :2], mesh.faces[:, 1:]])
-    label = components(pairs, len(mesh.vertices))[mesh.faces[:, 0]]
+    label = _labels(mesh)[mesh.faces[:, 0]]
     sizes = torch.bincount(label)
     return keep_faces(mesh, sizes[label] >= fraction * float(sizes.max()))
+
+
+def _labels(mesh: Mesh) -> Tensor:
+    """The component [v] of every vertex."""
+    return components(torch.cat([mesh.faces[:, :2], mesh.faces[:, 1:]]), len(mesh.vertices))
 
 
 def _edges(faces: Tensor) -> tuple[Tensor, Tensor]:

@@ -65,6 +65,10 @@ class Products(Protocol):
         """K [..., n, m], batched over leading dimensions."""
         ...
 
+    def dense_gradient(self, kernel: Kernel, x: Tensor, y: Tensor) -> Tensor:
+        """K and its gradient in x, [..., n, 4, m]: a row of values and three of slopes for each point."""
+        ...
+
     def shares(self, x: Tensor) -> list[Tensor]:
         """The rows of x as they are dealt out to devices: all to one, but for `Sharded`."""
         return [x]

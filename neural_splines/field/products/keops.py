@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,7 +33,7 @@ class KeOps(TorchBlocks):
     def apply(self, kernel: Kernel, x: Tensor, y: Tensor, w: Tensor, segments: Segments | None = None) -> Tensor:
         (u, r), (v, q) = lift(x), lift(y)
         difference = LazyTensor(u[:, None, :].contiguous()) - LazyTensor(v[None, :, :].contiguous())
-        matrix = kernel.phi((difference * difference).sum(-1).sqrt())
+        matrix: Any = kernel.phi((difference * difference).sum(-1).sqrt())  # lazy
         if segments is not None:
             matrix.ranges = _block_diagonal(segments)
         try:
@@ -50,7 +51,7 @@ class KeOps(TorchBlocks):
         return self.apply(kernel, y, x, self.apply(kernel, x, y, w))
 
 
-def _block_diagonal(segments: Segments):
+def _block_diagonal(segments: Segments) -> tuple[Tensor, ...]:
     rows = torch.stack([segments.x_offsets[:-1], segments.x_offsets[1:]], 1).int().contiguous()
     columns = torch.stack([segments.y_offsets[:-1], segments.y_offsets[1:]], 1).int().contiguous()
     slices = torch.arange(1, len(rows) + 1, dtype=torch.int32, device=rows.device)

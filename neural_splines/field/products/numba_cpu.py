@@ -11,6 +11,7 @@ import logging
 import math
 from dataclasses import dataclass
 from glob import glob
+from typing import Any
 
 import numpy as np
 import torch
@@ -70,22 +71,33 @@ class NumbaLoops(Products):
         _run(_dense, len(u), u, r.numpy(), v, q.numpy(), poly[0], poly[1], poly[4], out.numpy())
         return out.reshape(*batch, n, m)
 
+    def dense_gradient(self, kernel: Kernel, x: Tensor, y: Tensor) -> Tensor:
+        batch = x.shape[:-2]
+        n, m = x.shape[-2], y.shape[-2]
+        x = x.reshape(-1, 3)
+        u, r, v, q, poly = _prepare(kernel, x, y.reshape(-1, 3))
+        out = torch.empty(batch.numel(), n, 4, m, dtype=x.dtype)
+        norms = lift(x)[1].numpy()
+        _run(_dense_gradient, len(u), u, r.numpy(), norms, v, q.numpy(), *poly, kernel.homogeneity, out.numpy())
+        return out.reshape(*batch, n, 4, m)
 
-def _run(loop, tasks: int, *args) -> None:
+
+def _run(loop: Any, tasks: int, *args: Any) -> None:
     """The loop over all tasks; says so where it must be compiled first, which takes a second or two."""
     if not loop.signatures and not glob(f"{loop.stats.cache_path}/*.{loop.py_func.__name__}-*.nbi"):
         compiling.info("compiling %s for this machine, once: the next run finds it", loop.py_func.__name__.strip("_"))
     parallel(loop, tasks, *args)
 
 
-def _prepare(kernel: Kernel, x: Tensor, y: Tensor):
+def _prepare(kernel: Kernel, x: Tensor, y: Tensor) -> tuple[np.ndarray, Tensor, np.ndarray, Tensor, tuple[Any, ...]]:
     """Lifted rows [n, 4], columns [4, m], their norms to the power p, and the polynomials as tuples."""
     number = np.float64 if x.dtype == torch.float64 else np.float32
     (u, r), (v, q) = lift(x), lift(y)
     p = kernel.polynomials(x.dtype)
     coefficients = tuple(tuple(number(c) for c in part) for part in (p.a, p.b, p.da, p.db))
-    v = v.t().contiguous().numpy()
-    return u.contiguous().numpy(), r**kernel.homogeneity, v, q**kernel.homogeneity, (*coefficients, number(p.shift))
+    columns = v.t().contiguous().numpy()
+    poly, power = (*coefficients, number(p.shift)), kernel.homogeneity
+    return u.contiguous().numpy(), r**power, columns, q**power, poly
 
 
 def _tasks(x: Tensor, y: Tensor, segments: Segments | None) -> np.ndarray:
@@ -110,7 +122,7 @@ def _horner_of_length(coefficients, w):
     """Straight-line code for the length of the tuple: LLVM gives up unrolling long loops, and then on SIMD."""
     steps = [f"    value = value * w + coefficients[{k}]" for k in range(coefficients.count - 2, -1, -1)]
     lines = ["def horner(coefficients, w):", f"    value = coefficients[{coefficients.count - 1}]", *steps]
-    namespace = {}
+    namespace: dict[str, Any] = {}
     exec("\n".join([*lines, "    return value"]), namespace)
     return namespace["horner"]
 
@@ -148,6 +160,37 @@ def _dense(first_row, last_row, u, r, v, q, a, b, shift, out):
             d0, d1, d2, d3 = u0 - v0[j], u1 - v1[j], u2 - v2[j], u3 - v3[j]
             z = d0 * d0 + d1 * d1 + d2 * d2 + d3 * d3
             row[j] = (_horner(a, z - shift) + math.sqrt(z) * _horner(b, z - shift)) * (ri * scale[j])
+
+
+@_jit
+def _dense_gradient(first_row, last_row, u, r, norms, v, q, a, b, da, db, shift, homogeneity, out):
+    # As `_gradient`, a row at a time: values, then slopes.
+    half, two, tiny = q.dtype.type(0.5), q.dtype.type(2), q.dtype.type(1e-30)
+    n, m = out.shape[1], out.shape[3]
+    for i in range(first_row, last_row):
+        first = (i // n) * m
+        v0, v1, v2, v3, scale = (
+            v[0, first : first + m],
+            v[1, first : first + m],
+            v[2, first : first + m],
+            v[3, first : first + m],
+            q[first : first + m],
+        )
+        u0, u1, u2, u3, ri = u[i, 0], u[i, 1], u[i, 2], u[i, 3], r[i]
+        value, slope0, slope1, slope2 = out[i // n, i % n]
+        steep = half * ri / norms[i]
+        for j in range(m):
+            d0, d1, d2, d3 = u0 - v0[j], u1 - v1[j], u2 - v2[j], u3 - v3[j]
+            z = d0 * d0 + d1 * d1 + d2 * d2 + d3 * d3
+            s = math.sqrt(z)
+            odd = _horner(b, z - shift)
+            phi = _horner(a, z - shift) + s * odd
+            g = two * (_horner(da, z - shift) + s * _horner(db, z - shift)) + odd / (s + tiny)
+            radial = two * two * (g * (d0 * u0 + d1 * u1 + d2 * u2 + d3 * u3) - homogeneity * phi)
+            value[j] = phi * (ri * scale[j])
+            slope0[j] = (g * d0 - radial * u0) * (steep * scale[j])
+            slope1[j] = (g * d1 - radial * u1) * (steep * scale[j])
+            slope2[j] = (g * d2 - radial * u2) * (steep * scale[j])
 
 
 @_jit

@@ -35,6 +35,9 @@ class Sharded(Products):
     def dense(self, kernel: Kernel, x: Tensor, y: Tensor) -> Tensor:
         return self.backend.dense(kernel, x, y)
 
+    def dense_gradient(self, kernel: Kernel, x: Tensor, y: Tensor) -> Tensor:
+        return self.backend.dense_gradient(kernel, x, y)
+
     def shares(self, x: Tensor) -> list[Tensor]:
         """The rows of x, dealt out to the devices."""
         parts = zip(self.devices, x.tensor_split(len(self.devices)), strict=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from math import comb
+from typing import Any
 
 import torch
 import triton
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from ..kernels import Kernel
 from .contract import Products, Segments
-from .triton_kernels import apply_kernel, dense_kernel, gradient_kernel, lift_kernel
+from .triton_kernels import apply_kernel, dense_gradient_kernel, dense_kernel, gradient_kernel, lift_kernel
 
 # Tiles by measurement on an H200. A program is one warp, so that its threads need not wait for other warps.
 ROWS = {torch.float64: 128, torch.float32: 256}  # rows a program: 4 or 8 a thread
@@ -63,14 +64,30 @@ class TritonKernels(Products):
                 dense_kernel[grid](u, v, out, n, m, a, b, shift, DENSE_ROWS, DENSE_COLUMNS, **OPTIONS)
         return out
 
+    def dense_gradient(self, kernel: Kernel, x: Tensor, y: Tensor) -> Tensor:
+        batch, n, m = x.shape[:-2], x.shape[-2], y.shape[-2]
+        out = x.new_empty(*batch, n, 4, m)
+        if out.numel():
+            grid = (batch.numel() * triton.cdiv(n, DENSE_ROWS), triton.cdiv(m, DENSE_COLUMNS))
+            with _on(x):
+                common = _lift(kernel, x.reshape(-1, 3)), _lift(kernel, y.reshape(-1, 3)), out, n, m
+                polynomials = _polynomials(kernel, x.dtype)
+                dense_gradient_kernel[grid](
+                    *common, *polynomials, kernel.homogeneity, DENSE_ROWS, DENSE_COLUMNS, **OPTIONS
+                )
+        return out
+
 
 def _sum(kernel: Kernel, x: Tensor, y: Tensor, w: Tensor, segments: Segments | None, gradient: bool) -> Tensor:
     """K w, and its gradient in x where asked for: [1 or 4, n]."""
     n, m, outputs, rows = len(x), len(y), 4 if gradient else 1, (GRADIENT_ROWS if gradient else ROWS)[x.dtype]
     if n == 0:
         return x.new_empty(outputs, 0)
-    tasks = None if segments is None else _tasks(segments, n, rows)
-    problems, blocks = (1, triton.cdiv(n, rows)) if segments is None else (len(segments.x_offsets) - 1, len(tasks))
+    if segments is None:
+        tasks, problems, blocks = None, 1, triton.cdiv(n, rows)
+    else:
+        tasks = _tasks(segments, n, rows)
+        problems, blocks = len(segments.x_offsets) - 1, len(tasks)
     splits = max(1, min(triton.cdiv(PROGRAMS, blocks), m // (problems * SHORTEST), 65535))
     partial = x.new_empty(splits, outputs, n)
     a, b, da, db, shift = _polynomials(kernel, x.dtype)
@@ -109,7 +126,7 @@ def _lift(kernel: Kernel, points: Tensor, w: Tensor | None = None) -> Tensor:
 
 
 @lru_cache(maxsize=64)
-def _polynomials(kernel: Kernel, dtype: torch.dtype):
+def _polynomials(kernel: Kernel, dtype: torch.dtype) -> tuple[Any, Any, Any, Any, float]:
     """a, b, 2 a', 2 b' and the shift of their variable, as the kernels below want them.
 
     Without a shift where that is as accurate: up to z = 1/2 it is, and saves an operation a pair. In float64 the
@@ -132,6 +149,6 @@ def _recentred(coefficients: tuple[float, ...], shift: float) -> tuple[float, ..
     )
 
 
-def _on(x: Tensor):
+def _on(x: Tensor) -> contextlib.AbstractContextManager[object]:
     """Launch where the tensors are, not on the current device."""
     return torch.cuda.device(x.device) if x.is_cuda else contextlib.nullcontext()

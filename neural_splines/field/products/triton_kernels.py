@@ -220,3 +220,37 @@ def dense_kernel(
         z = _distance(u0 - v0, u1 - v1, u2 - v2, u3 - v3)
         value = (_horner(A, SHIFT, z) + _roots(z)[0] * _horner(B, SHIFT, z)) * (scale * tl.load(row + 4))
         tl.store(out + (problem * n + i) * m + j, value, inside)
+
+
+@triton.jit(do_not_specialize=["n", "m"])
+def dense_gradient_kernel(
+    rows, columns, out, n, m,
+    A: tl.constexpr, B: tl.constexpr, DA: tl.constexpr, DB: tl.constexpr, SHIFT: tl.constexpr,
+    HOMOGENEITY: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+):  # fmt: skip
+    # The formula of `gradient_kernel`, written out as by `dense_kernel`: values, then slopes.
+    blocks = tl.cdiv(n, ROWS)
+    problem = tl.program_id(0).to(tl.int64) // blocks
+    first = (tl.program_id(0) % blocks) * ROWS
+    j = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
+    inside = j < m
+    column = columns + 5 * (problem * m + j)
+    v0, v1, v2, v3 = _load4(column, inside)
+    scale = tl.load(column + 4, inside, other=0.0)
+    for i in range(first, tl.minimum(first + ROWS, n)):
+        row = rows + 5 * (problem * n + i)
+        u0, u1, u2, u3 = _load4(row, True)
+        d0, d1, d2, d3 = u0 - v0, u1 - v1, u2 - v2, u3 - v3
+        z = _distance(d0, d1, d2, d3)
+        chord, inverse = _roots(z)
+        odd = _horner(B, SHIFT, z)
+        phi = _horner(A, SHIFT, z) + chord * odd
+        g = _horner(DA, SHIFT, z) + chord * _horner(DB, SHIFT, z) + inverse * odd
+        radial = 4.0 * (g * (d0 * u0 + d1 * u1 + d2 * u2 + d3 * u3) - HOMOGENEITY * phi)  # |h|^2 = 1/4
+        size = scale * tl.load(row + 4)
+        steep = size * u3  # over 2|X|
+        place = out + (problem * n + i) * 4 * m + j
+        tl.store(place, phi * size, inside)
+        tl.store(place + m, (g * d0 - radial * u0) * steep, inside)
+        tl.store(place + 2 * m, (g * d1 - radial * u1) * steep, inside)
+        tl.store(place + 3 * m, (g * d2 - radial * u2) * steep, inside)

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, NoReturn
 
 import torch
 from falkon import FalkonOptions
@@ -37,28 +38,30 @@ class SplineKernel(LibraryKernel):
         super().__init__(kernel.name, options)
         self.products, self.kernel, self.device = products, kernel, device
 
-    def compute(self, X1: Tensor, X2: Tensor, out: Tensor, diag: bool, **_) -> Tensor:
+    def compute(self, X1: Tensor, X2: Tensor, out: Tensor, diag: bool, **_: Any) -> Tensor:
         """A block of the matrix; the library chooses its size."""
         x, y = X1.to(self.device), X2.to(self.device)
         if diag:
             return out.copy_(self.products.dense(self.kernel, x[:, None], y[:, None])[:, 0, 0])
         return out.copy_(self.products.dense(self.kernel, x, y))
 
-    def compute_sparse(self, *_, **__):
+    def compute_sparse(self, *_: Any, **__: Any) -> NoReturn:
         raise NotImplementedError("points are dense")
 
-    def extra_mem(self, *_, **__) -> dict[str, float]:
+    def extra_mem(self, *_: Any, **__: Any) -> dict[str, float]:
         return {"nm": 1}
 
-    def _decide_mmv_impl(self, *_, **__):
+    def _decide_mmv_impl(self, *_: Any, **__: Any) -> Callable[..., Tensor]:
         return partial(self._columns, self.products.apply)
 
-    def _decide_dmmv_impl(self, X1, X2, v, w, opt):
+    def _decide_dmmv_impl(self, X1: Any, X2: Any, v: Any, w: Any, opt: Any) -> Callable[..., Tensor]:
         if v is None or w is not None:
             return super()._decide_dmmv_impl(X1, X2, v, w, opt)
         return partial(self._columns, self.products.normal)
 
-    def _columns(self, product: Callable, X1: Tensor, X2: Tensor, v: Tensor, out: Tensor | None = None, **_) -> Tensor:
+    def _columns(
+        self, product: Callable, X1: Tensor, X2: Tensor, v: Tensor, out: Tensor | None = None, **_: Any
+    ) -> Tensor:
         x, y = X1.to(self.device), X2.to(self.device)
         columns = [product(self.kernel, x, y, w.contiguous()) for w in v.to(self.device).mT]
         result = torch.stack(columns, 1).to(v.device)

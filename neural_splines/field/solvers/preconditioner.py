@@ -47,7 +47,7 @@ def factor(gram: Callable[[], Tensor], regularization: float) -> Preconditioner:
     """Factor K_mm, made anew by `gram()` for each step of the jitter ladder; holds two m x m matrices."""
     T, relative_jitter = cholesky_with_jitter(gram)
 
-    def capacity():
+    def capacity() -> Tensor:
         A = upper_times_transpose(T).mul_(1.0 / len(T))
         A.diagonal().add_(regularization)
         return A
@@ -62,7 +62,7 @@ def cholesky_with_jitter(gram: Callable[[], Tensor]) -> tuple[Tensor, float]:
     m, ladder, scale = len(K), JITTER[K.dtype], float(K.diagonal().mean())
     for step in ladder:
         if step > 0.0:
-            K = None  # the factorization has overwritten it; free it before it is made anew
+            del K  # the factorization has overwritten it: it is freed before it is made anew
             K = gram()
             K.diagonal().add_(step * scale)
         if cholesky_(K):

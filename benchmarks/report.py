@@ -1,0 +1,113 @@
+"""The tables of docs/quality.md: every case of benchmarks/quality.py, won or lost, from the stored results.
+
+In use:
+    python benchmarks/report.py RESULTS.json [--before RESULTS.json] [--peers FILE] [--document docs/quality.md]
+
+The tables take the place of what stands between the two marks of the document; the text around them is written by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
+
+from cases import Case, all_cases  # noqa: E402
+from comparison import Comparison, compare, print_summary, summary  # noqa: E402
+from peers import DEPTHS  # noqa: E402
+from results import PEERS, Results  # noqa: E402
+
+BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
+TITLES = {
+    "default": "## Every case at `auto`",
+    "filled": "## With `--fill-holes`, against closed Poisson",
+}
+
+
+def tables(results: Results, stored: Results, before: Results) -> str:
+    """The summary and the rows of each mode, in Markdown."""
+    cases = {case.name: case for case in all_cases(Path())}
+    found, earlier = compare(results, stored, cases), compare(before, stored, cases)
+    parts = []
+    for mode, title in TITLES.items():
+        rows = [row for row in found if row.mode == mode]
+        old = {row.case.name: row for row in earlier if row.mode == mode}
+        if rows:
+            parts += [title, "", *(f"- {line}" for line in summary(rows)), ""]
+            parts += [f"- before: {line}" for line in summary(list(old.values())) if old]
+            parts += [""] if old else []
+            parts += [_head(bool(old)), *(_line(row, old.get(row.case.name), bool(old)) for row in rows), ""]
+    return "\n".join([*parts, "## Poisson at every depth: cd / normals", "", *_peers(stored, cases)])
+
+
+def _peers(stored: Results, cases: dict[str, Case]) -> list[str]:
+    """Every stored peer's best: of each depth as it comes, and of all that were trimmed."""
+    columns = ["case", *(f"depth {depth}" for depth in DEPTHS), "trimmed"]
+    lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
+    for name in (name for name in cases if name in stored.cases):
+        rows = {method: row for method, row in stored.cases[name].items() if "cd" in row}
+        best = min(rows, key=lambda method, rows=rows: rows[method]["cd"])
+        trimmed = min((m for m in rows if "trimmed" in m), key=lambda m, rows=rows: rows[m]["cd"], default=None)
+        shown = [f"poisson {depth}" for depth in DEPTHS] + ([trimmed] if trimmed else [])
+        cells = [_won(_pair(rows[method]), method == best) if method in rows else "no mesh" for method in shown]
+        if trimmed:
+            cells[-1] += f" ({trimmed.removeprefix('poisson ').replace('trimmed', 'at')})"
+        lines.append(f"| {' | '.join([name, *cells, *([] if trimmed else [''])])} |")
+    return lines
+
+
+def _pair(row: dict) -> str:
+    return f"{1e4 * row['cd']:.2f} / {row['normal_consistency']:.4f}"
+
+
+def _head(before: bool) -> str:
+    columns = ["case", "ours: cd (accuracy / completeness)", "normals", "pieces, border edges"]
+    columns += ["best Poisson", "its cd (accuracy / completeness)", "normals", "cd ratio"]
+    columns += ["ratio before"] if before else []
+    return f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}"
+
+
+def _line(row: Comparison, old: Comparison | None, before: bool) -> str:
+    ours, best = row.ours, row.best
+    name = f"{row.case.name}{' *' if row.case.held_out else ''}"
+    if row.failed:
+        mine = [ours["error"], "", ""]
+    else:
+        shape = f"{ours['components']} of {row.truth['components']}, {ours['boundary_edges']}"
+        mine = [_distances(ours), _won(f"{ours['normal_consistency']:.4f}", row.better_normals), shape]
+    its = [row.peer.removeprefix("poisson "), _distances(best), f"{best['normal_consistency']:.4f}"]
+    last = [_won(f"{row.ratio:.2f}", row.ratio < 1.0)] + ([f"{old.ratio:.2f}" if old else ""] if before else [])
+    return f"| {' | '.join([name, *mine, *its, *last])} |"
+
+
+def _distances(row: dict) -> str:
+    cd, accuracy, completeness = (1e4 * row[name] for name in ("cd", "accuracy", "completeness"))
+    return f"{cd:.2f} ({accuracy:.2f} / {completeness:.2f})"
+
+
+def _won(text: str, won: bool) -> str:
+    return f"**{text}**" if won else text
+
+
+def main(argv=None) -> None:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("results", type=Path, metavar="RESULTS", help="JSON of benchmarks/quality.py --out")
+    p.add_argument("--before", type=Path, metavar="RESULTS", help="of an earlier program, for one more column")
+    p.add_argument("--peers", type=Path, default=PEERS, metavar="FILE", help="JSON of the peers (%(default)s)")
+    p.add_argument("--document", type=Path, metavar="FILE", help="put the tables in here; without it print the summary")
+    options = p.parse_args(argv)
+    results, stored, before = Results(options.results), Results(options.peers), Results(options.before)
+    if not options.document:
+        print_summary(results, stored, {case.name: case for case in all_cases(Path())})
+        return
+    text = options.document.read_text(encoding="utf-8")
+    start, end = text.index(BEGIN) + len(BEGIN), text.index(END)
+    text = f"{text[:start]}\n\n{tables(results, stored, before)}\n{text[end:]}"
+    options.document.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

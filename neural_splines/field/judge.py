@@ -1,0 +1,87 @@
+"""How well a field goes through points that it has not seen: what every automatic choice is made by."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+STEPS = 6  # on either side of a point, along its normal
+CLIP = 4.0  # times the least 68th percentile: farther counts as so far
+# The root mean square tells heights apart; angles tell wild surfaces, and say little else: normals that were estimated
+# from noisy points err together, so that a field may follow their errors even at points that it has not seen.
+ANGLE_OFFSET, ANGLE_POWER = 0.2, 0.25
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """At each of some points [h]: the distance along its normal to the surface (world units, at most the window), and
+    the angle (radians) between the normal and the field's gradient.
+    """
+
+    distance: Tensor
+    angle: Tensor
+
+
+def lines(points: Tensor, normals: Tensor, window: float) -> Tensor:
+    """Points x + t n [h (2 STEPS + 1), 3], t from -window to window, one line after another."""
+    t = torch.arange(-STEPS, STEPS + 1, dtype=torch.float64, device=points.device) * (window / STEPS)
+    return (points[:, None] + t[:, None] * normals[:, None]).reshape(-1, 3)
+
+
+def newton(value: Tensor, slope: Tensor, normals: Tensor) -> tuple[Tensor, Tensor]:
+    """Distances [h] along the normals to the surface to first order, f / (n . grad f), infinite where the slope is not
+    positive, and angles [h] between normals and slopes."""
+    along = (slope * normals).sum(1)
+    angle = (along / slope.norm(dim=1).clamp_min(1e-300)).clamp(-1.0, 1.0).acos().nan_to_num(nan=math.pi)
+    distance = torch.where(along > 0.0, value.abs() / along, math.inf)
+    return distance.nan_to_num(nan=math.inf), angle
+
+
+def residuals(value: Tensor, slope: Tensor, along: Tensor, normals: Tensor, window: float) -> Residuals:
+    """Of the values and slopes at points, and the values at their `lines`.
+
+    The surface is where the field changes its sign on the line through the point. Where it does so once and near by,
+    the distance is a Newton step; else |t*|, t* = -1/2 int sign f(x + t n) dt: the height of the sheet if there is
+    one, the mean height of many. To first order at the point alone, a wild surface passes near every point.
+    """
+    near, angle = newton(value, slope, normals)
+    step = window / STEPS
+    once, height = heights(along.reshape(-1, 2 * STEPS + 1), step)
+    distance = torch.where(once & (near < step), near, height.abs())
+    return Residuals(distance.clamp_max(window), angle)
+
+
+def heights(f: Tensor, step: float) -> tuple[Tensor, Tensor]:
+    """Of values f [h, 2k + 1] along lines, `step` apart: whether the sign changes once, from - to +, and
+    -1/2 the integral of the sign, by linear interpolation. NaN counts as outside.
+    """
+    f = f.nan_to_num(nan=1.0)
+    a, b, positive = f[:, :-1], f[:, 1:], f >= 0
+    before, after = positive[:, :-1], positive[:, 1:]
+    once = ((before != after).sum(1) == 1) & positive[:, -1]
+    rising = (b.abs() - a.abs()) / (a.abs() + b.abs()).clamp_min(1e-300)  # of the sign, where it rises through zero
+    pure = torch.where(before, 1.0, -1.0).to(f)
+    sign = torch.where(before == after, pure, torch.where(after, rising, -rising))
+    return once, -0.5 * step * sign.sum(1)
+
+
+def percentile(distance: Tensor) -> float:
+    """The 68th: of normally distributed errors, their standard deviation."""
+    return float(distance.sort().values[int(0.68 * len(distance))]) if len(distance) else math.inf
+
+
+def errors(candidates: Sequence[Residuals]) -> list[float]:
+    """One number for each candidate at the same points: rms distance (clipped alike) times (angle + 0.2)^(1/4).
+
+    The mean square of independent heights is the noise's plus the fit's error squared: its least is the best fit's.
+    """
+    clip = CLIP * min(percentile(c.distance) for c in candidates)
+    found = []
+    for c in candidates:
+        rms = float(c.distance.clamp_max(clip).square().mean().sqrt()) if len(c.distance) else math.inf
+        found.append(rms * (float(c.angle.mean()) + ANGLE_OFFSET) ** ANGLE_POWER if rms < math.inf else math.inf)
+    return found

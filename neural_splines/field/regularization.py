@@ -1,0 +1,61 @@
+"""The regularization of one spline, chosen by points that it has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+
+from ..clouds import OrientedCloud
+from ..runtime.monitor import Monitor, Silent
+from . import judge
+from .fitting import SplinePlan, fit_spline
+from .solvers import Solver
+from .spline import NeuralSpline
+
+LADDER = tuple(10.0**k for k in range(-11, -1))  # from closely to loosely
+FIRST = (2, 5, 8)  # the levels tried first; then the neighbours of the best until it is a minimum
+HELD_OUT, MOST = 0.1, 4000  # the share of the points that judge, and how many at most
+CENTERS = 3000  # that are enough to choose by: the best level hardly depends on their number
+WINDOW = 5.0  # times the distance of the points from a first surface
+
+
+def choose_regularization(
+    cloud: OrientedCloud, plan: SplinePlan, solver: Callable[[float], Solver], monitor: Monitor
+) -> tuple[float, str]:
+    """The level of the ladder whose spline passes closest to a tenth of the points, and what to say about it.
+
+    The error of a level is `judge.errors`: distances along the normals, with a little of the angles.
+    """
+    monitor.phase("regularization")
+    generator = torch.Generator().manual_seed(plan.generator.initial_seed())
+    held = torch.randperm(len(cloud), generator=generator)[: max(1, min(int(HELD_OUT * len(cloud)), MOST))]
+    mask = torch.zeros(len(cloud), dtype=torch.bool)
+    mask[held] = True
+    mask = mask.to(cloud.points.device)
+    points, normals = cloud.points[mask], cloud.normals[mask]
+    rest = OrientedCloud(cloud.points[~mask], cloud.normals[~mask])
+    centers = replace(plan.centers, count=min(plan.centers.count, CENTERS, 3 * len(rest)))
+
+    def spline(level: int) -> NeuralSpline:
+        again = torch.Generator().manual_seed(plan.generator.initial_seed())
+        level_plan = replace(plan, centers=centers, solver=solver(LADDER[level]), generator=again)
+        return fit_spline(rest, level_plan, Silent()).field
+
+    window = 0.0
+    found: dict[int, judge.Residuals] = {}
+    todo = list(FIRST)
+    while todo:
+        for level in todo:
+            field = spline(level)
+            value, slope = field.gradient(points)
+            if not window:
+                window = WINDOW * judge.percentile(judge.newton(value, slope, normals)[0])
+            along = field.evaluate(judge.lines(points, normals, window))
+            found[level] = judge.residuals(value, slope, along, normals, window)
+        errors = dict(zip(found, judge.errors(list(found.values())), strict=True))
+        best = min(errors, key=errors.__getitem__)
+        todo = [level for level in (best - 1, best + 1) if 0 <= level < len(LADDER) and level not in found]
+    distance = judge.percentile(found[best].distance)
+    return LADDER[best], f"regularization {LADDER[best]:.0e} (held-out points at {distance:.3g})"

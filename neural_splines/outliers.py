@@ -1,0 +1,63 @@
+"""Points that belong to no surface: far from their neighbours, and at odds with them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .clouds import OrientedCloud
+from .neighbours import Neighbours
+from .runtime.devices import slices
+
+SPARSE = 2.5  # times the median distance to the 6th neighbour: closer points are never outliers
+WITNESSES = 12  # nearest points that are asked
+STEEP = 0.5  # of |n.(p - q)| / |p - q|: the sine of 30 degrees, above which p does not lie on q's surface
+AGREEING = 0.3  # of n.m: normals that point the same way
+SUPPORT = 0.5  # the share of witnesses that must agree
+MOST = 0.2  # of a cloud that may be outliers; more are the cloud
+PASSES = 4  # a few outliers vouch for each other until the others are gone
+
+
+def outliers(cloud: OrientedCloud) -> Tensor:
+    """A mask [n] of points that are sparse and whose neighbours do not see them on their surface.
+
+    Both must hold: a part of a surface that was sampled sparsely is coherent, and noise is dense. A witness q speaks
+    for p where p lies near the plane of q and both normals point the same way.
+    """
+    near = Neighbours(cloud.points)
+    spacing = near.spacing(cloud.points)
+    suspect = (spacing > SPARSE * spacing.median()).nonzero()[:, 0]
+    mask = torch.zeros(len(cloud), dtype=torch.bool, device=cloud.points.device)
+    for chunk in slices(len(suspect), mask.device):
+        index = suspect[chunk]
+        mask[index] = _support(cloud, near, index) < SUPPORT
+    return mask if float(mask.double().mean()) <= MOST else torch.zeros_like(mask)
+
+
+def _support(cloud: OrientedCloud, near: Neighbours, index: Tensor) -> Tensor:
+    """The share of the witnesses of points [k] that speak for them."""
+    votes = torch.zeros(len(index), dtype=torch.float64, device=index.device)
+    x, n = cloud.points[index], cloud.normals[index]
+    for k in range(2, WITNESSES + 2):
+        distance, other = near.query(x, k)
+        offset = ((x - cloud.points[other]) * cloud.normals[other]).sum(1).abs()
+        votes += (offset < STEEP * distance) & ((n * cloud.normals[other]).sum(1) > AGREEING)
+    return votes / WITNESSES
+
+
+def without_outliers(cloud: OrientedCloud) -> tuple[OrientedCloud, str | None]:
+    """The cloud without its outliers, and one line where there were any."""
+    kept = cloud
+    for _ in range(PASSES):
+        mask = outliers(kept)
+        if not bool(mask.any()):
+            break
+        kept = OrientedCloud(kept.points[~mask], kept.normals[~mask])
+    found = len(cloud) - len(kept)
+    if not found:
+        return cloud, None
+    line = (
+        f"{found} of {len(cloud)} points were left out as outliers: sparse, and at odds with the points around them; "
+        "keep them with --remove-outliers none"
+    )
+    return kept, line

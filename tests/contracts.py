@@ -1,0 +1,54 @@
+"""Read by mypy, never run: every implementation satisfies its Protocol, and callers get the types that they gave."""
+
+from __future__ import annotations
+
+from typing import assert_type
+
+import numpy as np
+import torch
+
+import neural_splines as ns
+from neural_splines.cells.blending import BlendedField
+from neural_splines.command_line.console import ProgressBar
+from neural_splines.field.contract import Field, Replicas
+from neural_splines.field.products.contract import Products
+from neural_splines.field.products.keops import KeOps
+from neural_splines.field.products.numba_cpu import NumbaLoops
+from neural_splines.field.products.sharded import Sharded
+from neural_splines.field.products.torch_blocks import TorchBlocks
+from neural_splines.field.products.triton_cuda import TritonKernels
+from neural_splines.field.solvers.contract import Solver
+from neural_splines.field.solvers.falkon import Falkon
+from neural_splines.field.solvers.falkon_library import FalkonLibrary
+from neural_splines.field.spline import NeuralSpline
+from neural_splines.runtime.monitor import Monitor, PhaseTimer, Silent
+
+
+def products(backend: Products) -> list[Products]:
+    sharded = Sharded(backend, [torch.device("cuda", 0), torch.device("cuda", 1)])
+    return [TorchBlocks(), NumbaLoops(), TritonKernels(), KeOps(), sharded]
+
+
+def fields(spline: NeuralSpline, blend: BlendedField) -> list[Field]:
+    return [spline, blend, Replicas(blend, [torch.device("cpu")])]
+
+
+def solvers() -> list[Solver]:
+    return [Falkon(1e-7, 20, 1e-5), FalkonLibrary(1e-7, 20, 1e-5)]
+
+
+def monitors() -> list[Monitor]:
+    return [Silent(), PhaseTimer(ProgressBar()), ProgressBar()]
+
+
+def users(points: np.ndarray, normals: np.ndarray, tensor: torch.Tensor) -> None:
+    """What a type checker tells a user of the package."""
+    field = ns.fit_cells(points, normals, ns.Settings(grid_size=64), monitor=Silent())
+    assert_type(field.evaluate(points), np.ndarray)
+    assert_type(field.evaluate(tensor), torch.Tensor)
+    assert_type(field.gradient(tensor), tuple[torch.Tensor, torch.Tensor])
+    result = ns.reconstruct(points, normals)
+    assert_type(result.field, Field)
+    ns.save_mesh("mesh.ply", result)
+    ns.save_mesh("mesh.ply", ns.extract_mesh(field), voxel_size=0.01)
+    assert_type(ns.load("field.npz"), Field)

@@ -1,0 +1,84 @@
+"""The command neural-splines: its four commands are the scripts, and what it says of itself."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+from scripts import ROOT, run, write_cloud
+from shapes import sphere
+from test_packaging import PROJECT
+
+import neural_splines as ns
+from neural_splines.command_line.main import COMMANDS, main
+
+
+@pytest.fixture
+def cloud(tmp_path):
+    return write_cloud(tmp_path / "cloud.ply", sphere(300))
+
+
+def test_the_commands_write_what_the_scripts_write(tmp_path, cloud, capsys):
+    mesh = tmp_path / "fit.py.ply"
+    for command, script, args in (
+        ("fit", "fit.py", [cloud, "auto", 60, 16, "--seed", 0]),
+        ("fit-grid", "fit-grid.py", [cloud, "auto", 60, 16, 2, "--seed", 0]),
+        ("trim", "trim-surface.py", [cloud, mesh, 16, 0.9]),
+    ):
+        ours, theirs = tmp_path / f"{command}.ply", tmp_path / f"{script}.ply"
+        assert run(script, *args, "--out", theirs).code == 0
+        assert main([command, *map(str, args), "--out", str(ours)]) == 0
+        assert str(ours) in capsys.readouterr().out
+        assert ours.read_bytes() == theirs.read_bytes()
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, ""])
+def test_help_says_how(command, capsys):
+    if command:
+        with pytest.raises(SystemExit) as stop:
+            main([command, "--help"])
+        assert stop.value.code == 0
+        assert capsys.readouterr().out.startswith(f"usage: neural-splines {command} ")
+    else:
+        assert main(["--help"]) == main(["-h"]) == 0
+        shown = capsys.readouterr().out
+        for name in COMMANDS:
+            assert re.search(rf"^  {name} ", shown, re.MULTILINE)
+
+
+@pytest.mark.parametrize("args", [[], ["fit-all"], ["--fit"], [""]])
+def test_no_such_command_is_one_line(args, capsys):
+    assert main(args) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert "use one of fit, fit-grid, trim, doctor" in err
+
+
+def test_errors_name_the_command(tmp_path, cloud, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["fit", str(tmp_path / "missing.ply"), "auto", "60", "16", "--out", str(tmp_path / "out.ply")])
+    assert stop.value.code == 2
+    assert re.fullmatch(r"neural-splines fit: error: .*missing\.ply: cannot be read.*\n", capsys.readouterr().err)
+
+
+def python_m(*args):
+    command = [sys.executable, "-m", "neural_splines", *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+
+
+def test_python_m_is_the_command(tmp_path, cloud):
+    version = python_m("--version")
+    assert (version.returncode, version.stdout, version.stderr) == (0, f"neural-splines {ns.__version__}\n", "")
+    out = tmp_path / "mesh.ply"
+    done = python_m("fit", cloud, "auto", 60, 12, "--seed", 0, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert f"-> {out}" in done.stdout
+    wrong = python_m("fit", cloud, "auto", 0, 12)
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+    assert python_m().returncode == 2
+
+
+def test_the_installed_command_is_this_function_and_versions_agree():
+    assert PROJECT["scripts"] == {"neural-splines": "neural_splines.command_line.main:main"}
+    assert PROJECT["version"] == ns.__version__

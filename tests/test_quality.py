@@ -1,0 +1,296 @@
+"""What benchmarks/quality.py stands on: the laws of shapes, clouds, measures and pictures; one small run of it all."""
+
+import json
+import math
+from dataclasses import replace
+
+import cases
+import numpy as np
+import peers
+import pictures
+import pytest
+import quality
+import report
+import truths
+from cases import Case, Cloud
+from comparison import compare, summary
+from measures import measure, topology
+from results import Results
+
+SQUARE = np.array([(0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0)], float), np.array([(0, 1, 2), (0, 2, 3)])
+TORTURED = Case("torus", 2500, noise=0.005, estimated=True, outliers=0.05, holes=3, uneven=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "euler", "pieces", "border"),
+    [
+        *(("sphere", 2, 1, 0), ("torus", 0, 1, 0), ("knot", 0, 1, 0), ("cube", 2, 1, 0), ("bracket", 2, 1, 0)),
+        *(("gear", 0, 1, 0), ("plate", 2, 1, 0), ("thin-shell", 2, 1, 0), ("nested", 4, 2, 0), ("spring", 2, 1, 0)),
+        *(("hemisphere", 1, 1, 600), ("waves", 1, 1, 1596), ("vase", 0, 1, 1000)),
+    ],
+)
+def test_truths_are_what_they_are_named(name, euler, pieces, border):
+    """Their topology; neighbours are turned alike; the volume of a closed one is positive; at most 400,000 faces."""
+    shape = cases.SHAPES[name]()
+    found = topology(shape.vertices, shape.faces)
+    assert (found.euler, found.components, found.boundary_edges) == (euler, pieces, border)
+    assert found.watertight == (border == 0) == Case(name).closed
+    assert len(shape.faces) <= 400_000
+    directed = shape.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
+    assert len(np.unique(directed @ [len(shape.vertices), 1])) == len(directed)
+    corners = shape.vertices[shape.faces].transpose(1, 2, 0)
+    volume = np.einsum("in,in->", corners[0], np.cross(corners[1], corners[2], axis=0)) / 6
+    assert border or volume > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "handles"), [("gyroid", 13), ("lattice", 28), ("scales", 0)])
+def test_truths_with_many_handles(name, handles):
+    shape = cases.SHAPES[name]()
+    found = topology(shape.vertices, shape.faces)
+    assert found.watertight
+    assert (found.components, found.euler) == (1, 2 - 2 * handles)
+    assert len(shape.faces) <= 400_000
+
+
+def test_vertices_of_a_level_set_lie_on_it():
+    shape = truths._level_set(lambda x, y, z: x * x + y * y + 4 * z * z - 1, 1.2, 40)
+    x, y, z = shape.vertices.T
+    assert np.abs(x * x + y * y + 4 * z * z - 1).max() < 1e-6
+
+
+def test_a_mesh_is_at_no_distance_from_itself():
+    shape = truths.torus()
+    found = measure((shape.vertices, shape.faces), (shape.vertices, shape.faces), 3000)
+    assert max(found.accuracy, found.completeness, found.cd) < 1e-7
+    assert found.normal_consistency == pytest.approx(1.0, abs=1e-4)  # a sample on an edge may meet either face
+
+
+def test_distance_of_concentric_spheres():
+    """From the outer one to the inner one and back it is the difference of the radii, over the diagonal 2 sqrt 3."""
+    ball = truths.sphere(5)
+    found = measure((ball.vertices, ball.faces), (1.1 * ball.vertices, ball.faces), 3000)
+    facets = 2e-4  # how far the middle of a facet lies within the sphere
+    assert found.accuracy == pytest.approx(0.1 / 12**0.5, abs=facets)
+    assert found.completeness == pytest.approx(0.1 / 12**0.5, abs=facets)
+    assert found.cd == pytest.approx((found.accuracy + found.completeness) / 2)
+    assert found.normal_consistency > 0.999
+
+
+def test_topology_welds_a_soup_and_counts_borders():
+    vertices, faces = SQUARE
+    soup = vertices[faces].reshape(-1, 3), np.arange(6).reshape(-1, 3)
+    found = topology(*soup)
+    assert (found.vertices, found.components, found.euler, found.boundary_edges) == (4, 1, 1, 4)
+    assert not found.watertight
+    two = np.concatenate([vertices, vertices + 5]), np.concatenate([faces, faces + 4])
+    assert topology(*two).components == 2
+
+
+def test_a_case_is_the_same_every_time_and_its_fingerprint_tells():
+    (cloud, truth), (again, _) = TORTURED.build(), TORTURED.build()
+    assert np.array_equal(cloud.points, again.points)
+    assert np.array_equal(cloud.normals, again.normals)
+    mark = cases.fingerprint(cloud, truth)
+    results = Results(None)
+    results.add("a", mark, {"default": {"cd": 1.0}})
+    assert results.known("a", [x * (1 + 1e-12) for x in mark])
+    one = (np.arange(len(cloud)) == 7)[:, None]
+    for changed in (
+        Cloud(cloud.points + 1e-3 * one, cloud.normals),
+        Cloud(cloud.points, cloud.normals * (1 - 2 * one)),
+    ):
+        assert not results.known("a", cases.fingerprint(changed, truth))
+    assert not results.known("a", cases.fingerprint(cloud.keep(np.arange(len(cloud)) > 0), truth))
+    other, _ = replace(TORTURED, points=2400).build()
+    assert not np.array_equal(cloud.points[:1000], other.points[:1000])  # another name, other numbers
+
+
+def test_there_are_enough_cases_of_every_kind(tmp_path):
+    everything, own = cases.all_cases(tmp_path), cases.all_cases(None)
+    assert len(own) >= 45
+    assert len({case.name for case in everything}) == len(everything)
+    assert {case.name for case in own} < {case.name for case in everything}
+    assert 1 / 4 < np.mean([case.held_out for case in everything]) < 1 / 2
+    for tag in ("clean", "noise", "estimated", "outliers", "holes", "uneven", "sparse", "closed", "open"):
+        marked = [case.held_out for case in everything if tag in case.tags]
+        assert len(marked) >= 3, tag
+        assert len(set(marked)) == 2, f"{tag}: none is held out, or all are"
+    for noise in (0.001, 0.002, 0.005, 0.01):
+        assert len({case.shape for case in own if case.noise == noise and case.estimated}) >= 3
+
+
+def test_clouds_are_spoilt_as_they_say():
+    """Noise has its sigma; normals of planes are exact on a plane; outliers are so many, and in the box; an uneven
+    cloud is twenty times as dense at one end; holes have no points."""
+    plate = truths.box(1.0, 1.0, 1.0)
+    rng = np.random.default_rng(0)
+    flat = Case("cube", 4000, noise=0.002).build()[0]
+    off = np.abs(np.abs(flat.points - 0.5) - 0.5).min(1)  # nearly everywhere the distance from the nearest face
+    assert math.sqrt(np.mean(off**2)) == pytest.approx(0.002 * plate.diagonal, rel=0.1)
+
+    sheet = Cloud(np.c_[rng.random((500, 2)), np.zeros(500)], np.tile([0.0, 0.6, -0.8], (500, 1)))
+    assert np.allclose(cases.plane_normals(sheet), [0, 0, -1])
+
+    spoilt = cases.with_outliers(sheet, 0.1, rng)
+    assert len(spoilt) == 550
+    assert np.abs(spoilt.points[500:, :2] - 0.5).max() <= 0.6
+    assert np.allclose(np.linalg.norm(spoilt.normals, axis=1), 1)
+
+    x = cases.sampled(plate, 40_000, rng, 20.0).points[:, 0]
+    x = x[(x > 0) & (x < 1)]  # the walls along the axis
+    counts = [((low < x) & (x < low + 0.1)).sum() for low in (0.0, 0.9)]
+    assert counts[0] / counts[1] == pytest.approx(20**0.9, rel=0.25)  # between the middles of first and last tenth
+
+    case = Case("torus", 5000, holes=3)
+    holed = case.build()[0]
+    whole = replace(case, holes=0)
+    assert len(holed) < 0.97 * case.points
+    assert not case.complete
+    assert not case.clean
+    assert whole.clean
+    assert len(holed) < len(whole.build()[0])
+
+
+def test_sampled_normals_are_those_of_the_surface():
+    cloud = cases.sampled(truths.torus(1.0, 0.35), 2000, np.random.default_rng(0))
+    ring = cloud.points * [1, 1, 0]
+    ring /= np.linalg.norm(ring, axis=1, keepdims=True)
+    exact = (cloud.points - ring) / 0.35
+    assert np.linalg.norm(cloud.normals - exact, axis=1).max() < 0.03
+    cube = cases.sampled(truths.box(1.0, 1.0, 1.0), 500, np.random.default_rng(0))
+    assert np.allclose(np.abs(cube.normals).max(1), 1)  # not smoothed over its edges
+
+
+def row(cd, normals, **more):
+    return {"cd": cd, "normal_consistency": normals, "components": 1, "watertight": True, "seconds": 1.0, **more}
+
+
+def test_the_best_peer_is_compared_with(tmp_path):
+    """The least cd of all that may be compared: trimmed only where nothing was filled; a stale peer is none."""
+    results, stored = Results(None), Results(None)
+    peer = {f"poisson {depth}": row(depth / 10, 0.9) for depth in peers.DEPTHS}
+    peer |= {"poisson 7 trimmed 0.05": row(0.2, 0.8), "truth": {"components": 1}}
+    stored.add("torus", [1.0], peer)
+    results.add("torus", [1.0], {"default": row(0.3, 0.95), "filled": row(0.3, 0.95)})
+    default, filled = compare(results, stored, {"torus": Case("torus", 20_000)})
+    assert (default.peer, default.ratio) == ("poisson 7 trimmed 0.05", pytest.approx(1.5))
+    assert (filled.peer, filled.ratio) == ("poisson 6", pytest.approx(0.5))
+    assert "cd better in 1 (50%)" in summary([default, filled])[0]
+    assert "1.50 at worst" in summary([default, filled])[1]
+    results.add("torus", [2.0], {"default": row(0.3, 0.95)})
+    assert compare(results, stored, {"torus": Case("torus", 20_000)}) == []
+
+
+def test_a_failed_run_is_lost():
+    results, stored = Results(None), Results(None)
+    peer = {f"poisson {depth}": row(0.1, 0.9) for depth in peers.DEPTHS}
+    stored.add("torus", [1.0], {**peer, "truth": {"components": 1}})
+    results.add("torus", [1.0], {"default": {"error": "no face is left", "seconds": 1.0}})
+    (lost,) = compare(results, stored, {"torus": Case("torus", 20_000)})
+    assert lost.ratio == math.inf
+    assert not lost.better_normals
+    assert "failed: 1 (100%)" in summary([lost])[2]
+
+
+@pytest.fixture
+def one_case(monkeypatch):
+    case = Case("bracket", 1500)
+    for module in (quality, report):
+        monkeypatch.setattr(module, "all_cases", lambda data: [case])
+    return case
+
+
+def test_a_small_run(one_case, tmp_path, capsys):
+    """Ours, and Poisson where open3d is installed; where it is not, the stored rows."""
+    out, peer = tmp_path / "ours.json", tmp_path / "peers.json"
+    if not peers.available():
+        cloud, shape = one_case.build()
+        rows = {f"poisson {depth}": row(1.0, 0.5, accuracy=1.0, completeness=1.0) for depth in peers.DEPTHS}
+        Results(peer).add("bracket", cases.fingerprint(cloud, shape), {**rows, "truth": {"components": 1}})
+    quick = ["--grid", "32", "--samples", "5000", "--settings", "regularization=1e-7"]
+    quality.main([*quick, "--out", str(out), "--peers", str(peer)])
+    shown = capsys.readouterr().out
+    found = json.loads(out.read_text())["bracket"]
+    assert 0 < found["default"]["cd"] < 0.01
+    assert found["default"]["normal_consistency"] > 0.95
+    assert "1 cases: cd better" in shown
+    assert len(json.loads(peer.read_text())["bracket"]) == 6  # fingerprint, truth, four depths
+
+
+def test_tables_take_the_place_between_the_marks(one_case, tmp_path):
+    """A row for each mode, what was won in bold, an error in its row; the text around them stays."""
+    out, peer, document = (tmp_path / name for name in ("ours.json", "peers.json", "quality.md"))
+    results, stored = Results(out), Results(peer)
+    mine = row(2e-4, 0.95, accuracy=1e-4, completeness=3e-4, boundary_edges=7)
+    theirs = row(4e-4, 0.99, accuracy=4e-4, completeness=4e-4)
+    peer_rows = {f"poisson {depth}": theirs for depth in peers.DEPTHS}
+    stored.add("bracket", [1.0], {**peer_rows, "truth": {"components": 1}})
+    results.add("bracket", [1.0], {"default": mine, "filled": {"error": "no face is left", "seconds": 1.0}})
+    document.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    report.main([str(out), "--peers", str(peer), "--document", str(document), "--before", str(out)])
+    text = document.read_text()
+    assert (
+        "| bracket | 2.00 (1.00 / 3.00) | 0.9500 | 1 of 1, 7 | 6 | 4.00 (4.00 / 4.00) | 0.9900 | **0.50** | 0.50 |"
+        in text
+    )
+    assert "| bracket | no face is left |" in text
+    assert "| bracket | **4.00 / 0.9900** | 4.00 / 0.9900 | 4.00 / 0.9900 | 4.00 / 0.9900 |  |" in text
+    assert "old" not in text
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+
+
+@pytest.mark.skipif(not peers.available(), reason="open3d is not installed")
+def test_poisson_is_trimmed_from_the_outside():
+    cloud = cases.sampled(truths.sphere(4), 2000, np.random.default_rng(0))
+    half = cloud.keep(cloud.points[:, 2] > 0)
+    meshes = list(peers.poisson(half.points, half.normals, 5, (0.1, 0.3)))
+    assert [quantile for quantile, *_ in meshes] == [0.0, 0.1, 0.3]
+    sizes = [len(faces) for _, _, faces in meshes]
+    assert sizes[0] > sizes[1] > sizes[2] > 0
+    lowest = [vertices[:, 2].min() for _, vertices, _ in meshes]
+    assert lowest[0] < lowest[2]
+
+
+def test_settings_of_a_run_are_those_that_were_asked_for():
+    options = quality.parse(["--settings", "regularization=1e-6", "--settings", "points_per_cell=400", "--seed", "3"])
+    settings = quality.settings_of(options, filled=True)
+    assert (settings.regularization, settings.seed, settings.grid_size) == (1e-6, 3, 256)
+    assert settings.cells.points_per_cell == 400
+    assert settings.cells.fill_holes
+
+
+def test_words_choose_cases(tmp_path):
+    def chosen(*words):
+        return {case.name for case in quality.chosen_cases(quality.parse([*words, "--data", str(tmp_path)]))}
+
+    assert chosen("--cases", "=torus") == {"torus"}
+    assert {"knot_noise1", "gear_noise1_estimated"} <= chosen("--cases", "noise1")
+    assert "waves" in chosen("--cases", "open")
+    assert not chosen("--split", "tune") & chosen("--split", "held")
+    assert chosen("--split", "tune") | chosen("--split", "held") == chosen()
+
+
+def test_pictures_show_the_nearest_face_and_its_side():
+    """A square over a larger one, which is seen from its back: their areas in pixels, grey and orange, white around."""
+    vertices, faces = SQUARE
+    camera = pictures.Camera.looking((0, 0, 1), (0, 1, 0), (0.5, 0.5, 0), 1.0)
+    both = np.concatenate([vertices + np.array([0, 0, 0.5]), 1.6 * vertices - np.array([0.3, 0.3, 0.5])])
+    picture = pictures.render(both, np.concatenate([faces, faces[:, ::-1] + 4]), camera, 100, borders=False)
+    red, blue = picture[:, :, 0].astype(int), picture[:, :, 2].astype(int)
+    white, orange = (picture == 255).all(2), (red > blue + 30)
+    assert (~white).sum() == 80 * 80
+    assert orange.sum() == 80 * 80 - 50 * 50
+    assert not orange[25:75, 25:75].any()
+    borders = pictures.render(both, np.concatenate([faces, faces[:, ::-1] + 4]), camera, 100)
+    assert (borders[25, 25:75, 0] > borders[25, 25:75, 1] + 50).all()
+
+
+def test_pictures_of_large_triangles_and_of_points():
+    """A triangle of many tiles is drawn without gaps; a cloud is drawn as dots."""
+    vertices, faces = np.array([(-9, -9, 0), (9, -9, 0), (0, 9, 0)], float), np.array([(0, 1, 2)])
+    camera = pictures.Camera.looking((0, 0, 1), (0, 1, 0), (0, 0, 0), 1.0)
+    assert (pictures.render(vertices, faces, camera, 120) < 255).all()
+    dots = pictures.render(np.array([(0.0, 0.0, 0.0)]), np.empty((0, 3), int), camera, 120)
+    assert 1 <= (dots < 255).any(2).sum() <= 9
