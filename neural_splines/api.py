@@ -14,7 +14,7 @@ import torch
 
 from . import pipeline
 from .cells.blending import BlendedField
-from .clouds import OrientedCloud, clean
+from .clouds import OrientedCloud, clean, clean_points
 from .errors import CloudError, SettingsError, warn
 from .field.contract import Field
 from .field.products import resolve
@@ -183,11 +183,16 @@ def load(path: PathLike, *, device: str = AUTO, backend: str = AUTO) -> Field:
 
 
 def load_point_cloud(path: PathLike) -> tuple[Any, Any]:
-    """Points [n, 3] and unit normals [n, 3], numpy float64, of a PLY, OBJ or OFF file, cleaned.
+    """Points [n, 3] and unit normals [n, 3], numpy float64, of a PLY, OBJ or OFF file, cleaned; None for no normals.
 
     Raises CloudError, which names the path, for whatever is no such cloud (docs/input.md has all cases).
     """
-    cloud, cleaning = point_clouds.load_point_cloud(path)
+    scanned = point_clouds.load_scanned_cloud(path)
+    if scanned.normals is None:
+        points, _, cleaning = clean_points(torch.from_numpy(scanned.points), shown(path))
+        _warn(cleaning.notes())
+        return points.numpy(), None
+    cloud, cleaning = point_clouds.oriented(scanned, shown(path))
     _warn(cleaning.notes())
     return cloud.points.numpy(), cloud.normals.numpy()
 

@@ -143,8 +143,11 @@ def test_an_open_bowl_may_be_seen_from_either_side():
         assert contradictions(OrientedCloud(bowl.points, side * bowl.normals), bowl.normals.numpy()) == []
 
 
-def test_reconstruct_estimates_where_there_are_none():
+def test_reconstruct_estimates_where_there_are_none(tmp_path):
     cloud = sphere(800)
+    points, normals = ns.load_point_cloud(bare(tmp_path / "points.ply", cloud.points))
+    assert (points == cloud.points.numpy()).all()
+    assert normals is None
     settings = ns.Settings(grid_size=16, num_nystrom_samples=60, cells=None)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

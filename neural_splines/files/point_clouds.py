@@ -40,12 +40,16 @@ def load_point_cloud(path: PathLike) -> tuple[OrientedCloud, CleaningReport]:
     (ReconstructionWarning) of data that the header does not declare, and of float32 coordinates so
     far from the origin that their steps show.
     """
-    scanned = load_scanned_cloud(path)
+    return oriented(load_scanned_cloud(path), shown(path))
+
+
+def oriented(scanned: ScannedCloud, name: str) -> tuple[OrientedCloud, CleaningReport]:
+    """The cloud with the normals that came with it. `name` opens the message of a CloudError: it has none."""
     if scanned.normals is None:
-        raise CloudError(f"{shown(path)}: {NO_NORMALS}")
-    cloud, report = clean(torch.from_numpy(scanned.points), torch.from_numpy(scanned.normals), shown(path))
+        raise CloudError(f"{name}: {NO_NORMALS}")
+    cloud, report = clean(torch.from_numpy(scanned.points), torch.from_numpy(scanned.normals), name)
     if scanned.single:
-        warn_of_steps(cloud, shown(path))
+        warn_of_steps(cloud, name)
     return cloud, report
 
 
