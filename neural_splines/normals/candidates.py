@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..runtime.threads import parallel
 from .dipoles import dipole_couplings
 from .graph import PointGraph
-from .patches import Pairs, Patches
+from .patches import Pairs, Patches, summed
 from .signs import best_signs
 from .treecode import Treecode
 
@@ -49,13 +50,23 @@ def _proposals(graph: PointGraph, patches: Patches, votes: Votes) -> Iterator[np
     sensors = None if votes.sensors is None else patches.sums((patches.directions * votes.sensors).sum(1))
     dipoles = patches.directions * graph.areas[:, None]
     p, q, continuity = patches.continuity
+    mixes: list[Pairs] = []
     for radius, weight in MIXES:
-        pairs: Pairs = (p, q, weight * continuity)
+        mixes.append((p, q, weight * continuity))
         if radius:
             near = dipole_couplings(graph.tree, graph.points, dipoles, patches.of, radius)
-            pairs = _joined([pairs, near])
-        for vote in VOTES:
-            yield patches.oriented(_signs(patches.count, pairs, vote * field, sensors))
+            a, b, values = _joined([mixes[-1], near])
+            mixes[-1] = summed(a * patches.count + b, values, patches.count)
+    tasks = [(pairs, vote) for pairs in mixes for vote in VOTES]
+    signs: list[np.ndarray] = [np.empty(0)] * len(tasks)
+
+    def solve(begin: int, end: int) -> None:
+        for k in range(begin, end):
+            pairs, vote = tasks[k]
+            signs[k] = _signs(patches.count, pairs, vote * field, sensors)
+
+    parallel(solve, len(tasks))
+    yield from map(patches.oriented, signs)
 
 
 def _signs(count: int, pairs: Pairs, field: np.ndarray, sensors: np.ndarray | None) -> np.ndarray:

@@ -21,11 +21,25 @@ def best_signs(nodes: int, p: np.ndarray, q: np.ndarray, weight: np.ndarray) -> 
     """Signs [nodes], +1 or -1 as float64, for edges (p, q) of weights [e]; pairs may repeat."""
     p, q = p.astype(np.int64), q.astype(np.int64)
     signs = _contract(nodes, p, q, weight.astype(np.float64))
-    ends, others = np.concatenate([p, q]), np.concatenate([q, p])
-    order = np.argsort(ends, kind="stable")
-    starts = np.searchsorted(ends[order], np.arange(nodes + 1))
-    _descend(signs, starts, others[order], np.concatenate([weight, weight])[order].astype(np.float64))
+    _descend(signs, *_adjacency(nodes, p, q, weight.astype(np.float64)))
     return signs
+
+
+@_jit
+def _adjacency(nodes, p, q, weight):
+    """The edges of node k, from both ends: entries starts[k] to starts[k + 1] of the other ends and of the weights."""
+    starts = np.zeros(nodes + 2, np.int64)
+    for e in range(len(p)):
+        starts[p[e] + 2] += 1
+        starts[q[e] + 2] += 1
+    for k in range(nodes):
+        starts[k + 2] += starts[k + 1]
+    others, weights = np.empty(2 * len(p), np.int64), np.empty(2 * len(p))
+    for e in range(len(p)):
+        for here, there in ((p[e], q[e]), (q[e], p[e])):
+            others[starts[here + 1]], weights[starts[here + 1]] = there, weight[e]
+            starts[here + 1] += 1
+    return starts[: nodes + 1], others, weights
 
 
 @_jit
