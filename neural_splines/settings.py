@@ -28,7 +28,6 @@ DEPENDS: Any = None  # the default of a field that depends on others; no Setting
 REGULARIZATION = 1e-7  # adaptive cells choose theirs
 OUTER_LAYER_VARIANCE = 1.0
 ADAPTIVE_VARIANCE = 0.0  # the smoothest kernel of the family: better than 1 on clean and on noisy scans
-FILLED_MIN_COMPONENT = 0.01  # what is closed has no specks
 OUTLIER_MODES = (AUTO, "none")
 MAX_SCALE = 3.0  # beyond it the far corners of the box leave the kernels' polynomials
 MAX_COUNT = 2**31 - 1  # of points, centres and iterations
@@ -143,8 +142,8 @@ class Settings:
     refine_vertices: move vertices onto the exact zero set.
     trim: drop faces farther from the input than so many voxel diagonals; auto: by the local spacing of the points;
         none: keep all. Default none, with adaptive cells auto, unless holes are filled.
-    min_component: drop components smaller than this fraction of the largest; auto: below 1 % of it where few points
-        support them. Default 0, with fill_holes 0.01, with adaptive cells auto.
+    min_component: drop components smaller than this fraction of the largest; auto: those that float, and below 1 % of
+        it those that few points support. Default auto with adaptive cells or fill_holes, else 0.
     """
 
     eps: float | Auto = AUTO
@@ -223,7 +222,7 @@ class Settings:
         self._refuse_smoothing()
         self._default("outer_layer_variance", ADAPTIVE_VARIANCE if adaptive else OUTER_LAYER_VARIANCE)
         self._default("trim", AUTO if adaptive and not filled else "none")
-        self._default("min_component", FILLED_MIN_COMPONENT if filled else AUTO if adaptive else 0.0)
+        self._default("min_component", AUTO if adaptive or filled else 0.0)
         self._default("remove_outliers", AUTO if adaptive else "none")
 
     def _refuse_smoothing(self) -> None:

@@ -79,7 +79,7 @@ def test_zero_keeps_every_component_also_where_holes_are_filled():
     filled = CellSettings(fill_holes=True)
     assert Settings(cells=filled, min_component=0).min_component == 0
     assert Settings(cells=filled, min_component=0.0).min_component == 0.0
-    assert Settings(cells=filled).min_component == 0.01
+    assert Settings(cells=filled).min_component == "auto"
     assert Settings(cells=None).min_component == 0.0
     assert Settings().min_component == "auto"
 

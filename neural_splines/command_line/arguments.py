@@ -14,7 +14,6 @@ from ..settings import (
     BACKENDS,
     DEPENDS,
     DTYPES,
-    FILLED_MIN_COMPONENT,
     KERNELS,
     NORMALS,
     NYSTROM_MODES,
@@ -136,8 +135,8 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
         type=number_or(float, "a number", AUTO),
         default=DEPENDS,
         metavar="FRACTION",
-        help="drop components with fewer faces than this fraction of the largest one's; auto: below 1 %% of it where "
-        f"few points support them (default: 0; with --fill-holes {FILLED_MIN_COMPONENT}; with adaptive cells auto)",
+        help="drop components with fewer faces than this fraction of the largest one's; auto: those that float, and "
+        "below 1 %% of it those that few points support (default: auto with adaptive cells or --fill-holes, else 0)",
     )
 
     output = p.add_argument_group("output")
