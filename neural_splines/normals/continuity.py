@@ -49,10 +49,8 @@ def grow_patches(neighbours: np.ndarray, coupling: np.ndarray, sure: float, most
     count = coupling.shape[1]
     size = np.abs(coupling).ravel()
     edges = np.flatnonzero(size >= sure)
-    unsure = (
-        ((1.0 - size[edges]) * (STEPS / (1.0 - sure))).clip(0, STEPS).astype(np.uint16)
-    )  # NumPy sorts these by radix
-    edges = edges[np.argsort(unsure, kind="stable")]
+    unsure = ((1.0 - size[edges]) * (STEPS / (1.0 - sure))).clip(0, STEPS)
+    edges = edges[np.argsort(unsure.astype(np.uint16), kind="stable")]  # of 16 bits, which NumPy sorts by radix
     return _forest(edges, count, np.ascontiguousarray(neighbours[:, :count]), coupling, most)
 
 
