@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .field.contract import Field
     from .pipeline import Reconstruction
     from .runtime.monitor import Monitor
+    from .runtime.progress import Progress
     from .settings import CellSettings, Settings
     from .surface.mesh import Mesh
 
@@ -58,6 +59,7 @@ _HOMES = {
     "field.contract": ("Field",),
     "pipeline": ("Reconstruction",),
     "runtime.monitor": ("Monitor",),
+    "runtime.progress": ("Progress",),
     "settings": ("CellSettings", "Settings"),
     "surface.mesh": ("Mesh",),
 }
@@ -73,6 +75,7 @@ __all__ = [
     "NotPositiveDefiniteError",
     "OutOfMemoryBudgetError",
     "OutputError",
+    "Progress",
     "Reconstruction",
     "ReconstructionWarning",
     "Settings",

@@ -106,6 +106,8 @@ def extract_mesh(field: Field, settings: Settings | None = None, *, monitor: Mon
     Raises EmptySurfaceError where the zero set crosses no lattice edge.
     """
     chosen = _settings(settings, Settings())
+    if isinstance(chosen.grid_size, str):
+        raise SettingsError("GRID_SIZE auto looks at the points, and a field has none; give a number")
     lattice = Lattice.around(field.box, chosen.scale, chosen.grid_size)
     seeds = field.world_centers()
     return pipeline.extract(field, lattice, seeds, chosen, field.compute, monitor or Silent())[0].numpy()

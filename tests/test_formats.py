@@ -7,8 +7,9 @@ from scripts import run, write_cloud
 from shapes import sphere
 
 from neural_splines.errors import ReconstructionWarning
-from neural_splines.files.meshes import FORMATS, load_mesh, save_mesh
+from neural_splines.files.meshes import load_mesh, save_mesh
 from neural_splines.files.obj_off import read_off
+from neural_splines.settings import MESH_FORMATS as FORMATS
 
 # A tetrahedron of no symmetry, with colours and a scalar at its corners.
 V = np.array([(0, 0, 0), (1, 0.123456789, 0), (0, 1, 0.3), (0.2, 0.1, 1.5)], float)
@@ -70,7 +71,9 @@ def test_scalars_are_where_programs_look_for_them(tmp_path):
     quality = np.array([0.25, 0.5, 0.75, 1.0])
     save_mesh(tmp_path / "mesh.ply", V, N, F, scalars={"quality": quality})
     assert b"property float quality\n" in (tmp_path / "mesh.ply").read_bytes()
-    assert np.array_equal(trimesh.load(tmp_path / "mesh.ply").metadata["_ply_raw"]["vertex"]["data"]["quality"], quality)
+    assert np.array_equal(
+        trimesh.load(tmp_path / "mesh.ply").metadata["_ply_raw"]["vertex"]["data"]["quality"], quality
+    )
     save_mesh(tmp_path / "mesh.glb", V, N, F, scalars={"quality": quality})
     assert np.array_equal(read(tmp_path / "mesh.glb").vertex_attributes["_QUALITY"].ravel(), quality)
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from argparse import Namespace
-
 from .. import pipeline
 from ..clouds import CleaningReport, OrientedCloud
-from ..errors import OutputError, warn
+from ..errors import warn
 from ..files import meshes
 from ..files.arrays import save_arrays, save_grid
-from ..files.atomic import check_writable, shown
 from ..files.point_clouds import load_point_cloud
 from ..pipeline import Reconstruction
 from ..runtime.monitor import PhaseTimer
@@ -18,23 +14,7 @@ from ..settings import Settings
 from ..surface.lattice import Lattice
 from ..surface.mesh import Mesh, face_average_normals
 from ..surface.trimming import trim as trim_mesh
-
-
-def check_outputs(args: Namespace) -> None:
-    """Refuse, before any work, a file that a run could not write or that would replace its input."""
-    check_path(args.out, args.input_point_cloud)
-    extra = [".grid.npy", ".grid.json"] if args.save_grid else []
-    for suffix in [*extra, *([".pts.npz"] if args.save_points else [])]:
-        check_writable(args.out + suffix)
-
-
-def check_path(out: str, *inputs: str) -> None:
-    """Refuse a mesh file of unknown format, one that cannot be written, and one that is an input."""
-    meshes.check_format(out)
-    check_writable(out)
-    for path in inputs:
-        if os.path.exists(out) and os.path.exists(path) and os.path.samefile(out, path):
-            raise OutputError(f"{shown(out)}: is the input, which would be lost; choose another --out")
+from .jobs import Job, Run
 
 
 def load(path: str, monitor: PhaseTimer) -> tuple[OrientedCloud, CleaningReport]:
@@ -50,17 +30,17 @@ def reconstruct(cloud: OrientedCloud, settings: Settings, monitor: PhaseTimer) -
     return pipeline.reconstruct(cloud, settings, monitor)
 
 
-def save(result: Reconstruction, args: Namespace, monitor: PhaseTimer) -> None:
+def save(result: Reconstruction, job: Job, monitor: PhaseTimer) -> None:
     """Write the mesh to `out`; the dense grid to {out}.grid.npy and .json; the constraints to {out}.pts.npz.
 
     The grid's value (i, j, k) lies at origin + (index + 0.5) * voxel_size, in world units as its values.
     """
     monitor.phase("write")
-    lattice, out = result.lattice, args.out
-    if args.save_grid:
+    lattice, out = result.lattice, job.out
+    if job.args.save_grid:
         meaning = {"origin": lattice.origin, "voxel_size": lattice.voxel_size, "shape": list(lattice.shape)}
         save_grid(f"{out}.grid.npy", result.grid, f"{out}.grid.json", meaning)
-    if args.save_points:
+    if job.args.save_points:
         fit = result.fit
         save_arrays(
             f"{out}.pts.npz",
@@ -88,24 +68,38 @@ def load_mesh(path: str) -> Mesh:
 
 def trim(mesh: Mesh, cloud: OrientedCloud, settings: Settings, absolute: bool) -> Mesh:
     """The faces within `settings.trim` of the cloud: in voxel diagonals, or in its units where `absolute`."""
-    lattice = Lattice.around(cloud.box, settings.scale, settings.grid_size)
-    return trim_mesh(mesh, cloud.points, float(settings.trim) * (1.0 if absolute else lattice.voxel_diagonal))
+    if absolute:
+        return trim_mesh(mesh, cloud.points, float(settings.trim))
+    lattice = Lattice.around(cloud.box, settings.scale, int(settings.grid_size))
+    return trim_mesh(mesh, cloud.points, float(settings.trim) * lattice.voxel_diagonal)
 
 
-def summary(result: Reconstruction, cleaning: CleaningReport, args: Namespace, monitor: PhaseTimer) -> str:
+def summary(run: Run) -> str:
     """The lines that a command prints at the end."""
+    result, args = run.result, run.job.args
     lattice, mesh = result.lattice, result.mesh
     nx, ny, nz = lattice.shape
     fitted = f", {len(result.cloud)} after downsampling" if "downsample" in result.seconds else ""
     share = result.evaluations / lattice.size
     lines = [f"seed:     {args.chosen_seed}"] if args.seed is None else []
     lines += [
-        f"points:   {cleaning.summary()}{fitted}",
+        f"points:   {run.cleaning.summary()}{fitted}",
         f"fit:      {result.fit.summary()}, eps {result.eps:.6g} ({result.compute.summary})",
         *([f"choice:   repeat it with {result.fit.options()}"] if result.fit.chosen else []),
         f"lattice:  {nx} x {ny} x {nz}, voxel {lattice.voxel_size:.6g}, {result.evaluations} evaluations "
         f"({share:.1%} of the dense grid)",
-        f"mesh:     {len(mesh.vertices)} vertices, {len(mesh.faces)} faces -> {args.out}",
-        f"seconds:  {monitor.summary()}",
+        f"mesh:     {len(mesh.vertices)} vertices, {len(mesh.faces)} faces -> {run.job.out}",
+        f"seconds:  {run.timer.summary()}",
+        *([f"repeat:   {run.command}"] if args.verbose else []),
     ]
     return "\n".join(lines)
+
+
+def short_summary(run: Run) -> str:
+    """One line, of many runs."""
+    mesh, count = run.result.mesh, len(run.warnings)
+    warned = f", {count} warning{'s' if count > 1 else ''}" if count else ""
+    return (
+        f"{run.job.source}: {run.cleaning.kept} points -> {run.job.out}: {len(mesh.vertices)} vertices, "
+        f"{len(mesh.faces)} faces, {sum(run.timer.seconds.values()):.1f} s{warned}"
+    )

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from ..errors import CloudError, OutputError
+from ..settings import MESH_FORMATS
 from . import obj_off, ply, records, stl
 from .arrays import as_array
 from .atomic import PathLike, atomic, shown
 from .reading import COORDINATES, errors_name, read_bytes, require
 from .writers import WRITERS, Content
 
-FORMATS = tuple(WRITERS)  # that can be written
-CLOUD_FORMATS = (".ply", ".obj", ".off")  # of these, what a cloud without faces can be written in
+CLOUD_FORMATS = (".ply", ".obj", ".off")  # what a cloud without faces can be written in
 
 
 def load_mesh(path: PathLike) -> tuple[Tensor, Tensor]:
@@ -52,7 +52,7 @@ def _read_ply(data: bytes) -> tuple[np.ndarray, np.ndarray]:
     return vertices, records.triangles(columns["face"][corners.name])
 
 
-def check_format(path: PathLike, formats: Sequence[str] = FORMATS) -> None:
+def check_format(path: PathLike, formats: Sequence[str] = MESH_FORMATS) -> None:
     """Raise OutputError where the extension is of no format that can be written; pipes and /dev/stdout have none."""
     suffix = suffix_of(path)
     if suffix not in formats and not (os.path.exists(path) and not os.path.isfile(path)):

@@ -14,7 +14,17 @@ from .atomic import PathLike, shown
 from .reading import COORDINATES, errors_name, read_bytes, require
 
 NORMALS = (("nx", "ny", "nz"), ("normal_x", "normal_y", "normal_z"))
+EXTENSIONS = (".ply", ".obj", ".off")  # what is read of a folder
 COARSE_STEP = 1e-4  # of the cloud's length: coarser float32 coordinates are worth a warning
+
+
+def clouds_in(folder: PathLike) -> list[str]:
+    """The clouds of a folder, by their extensions, in the order of their names."""
+    with errors_name(folder):
+        found = sorted(str(path) for path in Path(folder).iterdir() if path.suffix.lower() in EXTENSIONS)
+        if not found:
+            raise CloudError(f"holds no file that ends in {', '.join(EXTENSIONS)}; give another folder")
+    return found
 
 
 def load_point_cloud(path: PathLike) -> tuple[OrientedCloud, CleaningReport]:

@@ -51,6 +51,7 @@ def write_ply(content: Content, name: str) -> Iterator[Part]:
     """Binary little-endian PLY; vertices float, or double where they need it; normals and scalars float."""
     c, n = content, len(content.vertices)
     position = "<f4" if c.single else "<f8"
+    columns: list[tuple[str, tuple[str, ...], str, np.ndarray]]
     columns = [("float" if c.single else "double", COORDINATES, position, c.vertices)]
     if c.normals is not None:
         columns.append(("float", NORMALS, "<f4", c.normals))
@@ -134,7 +135,9 @@ def _trimesh() -> Any:
     try:
         import trimesh
     except ImportError as error:
-        raise OutputError(f"STL and GLB need trimesh ({first_line(error)}); pip install trimesh, or write PLY") from None
+        raise OutputError(
+            f"STL and GLB need trimesh ({first_line(error)}); pip install trimesh, or write PLY"
+        ) from None
     return trimesh
 
 

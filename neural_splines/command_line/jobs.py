@@ -1,0 +1,109 @@
+"""What a command was asked to make of which inputs: the files that it reads and writes, known before any work."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ..clouds import CleaningReport
+from ..errors import CloudError, OutputError, SettingsError
+from ..files import meshes
+from ..files.atomic import check_writable, shown
+from ..files.point_clouds import clouds_in
+from ..pipeline import Reconstruction
+from ..runtime.monitor import PhaseTimer
+from ..settings import Settings
+from .arguments import DEFAULT_OUT
+from .repeat import command
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One input, and the mesh that is to be made of it."""
+
+    source: str
+    out: str
+    args: Namespace
+
+    def files(self) -> Iterator[str]:
+        """Everything that is written beside the mesh."""
+        if self.args.save_grid:
+            yield from (f"{self.out}.grid.npy", f"{self.out}.grid.json")
+        if self.args.save_points:
+            yield f"{self.out}.pts.npz"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A job that was done: what was read, what became of it, how long it took, and what was warned of."""
+
+    job: Job
+    cleaning: CleaningReport
+    settings: Settings
+    result: Reconstruction
+    timer: PhaseTimer
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def command(self) -> str:
+        """The explicit command that writes the same bytes."""
+        return command(self.job.args.prog, self.job.source, self.job.out, self.settings, self.result)
+
+
+def jobs_of(args: Namespace) -> list[Job]:
+    """The jobs that the arguments mean; refuses, before any work, files that could not be written or would be lost."""
+    given = args.input_point_cloud
+    if args.out_dir is None:
+        for path in given:
+            if os.path.isdir(path):
+                raise CloudError(
+                    f"{shown(path)}: is a directory; give a file in it, or a folder for all with --out-dir"
+                )
+        if len(given) > 1:
+            raise SettingsError(f"{len(given)} inputs and one output; give a folder with --out-dir")
+        if args.format:
+            raise SettingsError("--format is of the meshes in --out-dir; name the file with --out, or drop it")
+        sources = given
+        jobs = [Job(sources[0], args.out or DEFAULT_OUT, args)]
+    else:
+        if args.out:
+            raise SettingsError("--out names one file and --out-dir a folder for all; drop one of them")
+        if not os.path.isdir(args.out_dir):
+            raise OutputError(f"{shown(args.out_dir)}: there is no such folder; create it first")
+        sources = [path for one in given for path in (clouds_in(one) if os.path.isdir(one) else [one])]
+        jobs = [Job(path, _in_folder(path, args), args) for path in sources]
+        _check_distinct(jobs)
+    for job in jobs:
+        check_path(job.out, *sources)
+        for path in job.files():
+            check_writable(path)
+    if args.report:
+        check_writable(args.report)
+    return jobs
+
+
+def check_path(out: str, *inputs: str) -> None:
+    """Refuse a mesh file of unknown format, one that cannot be written, and one that is an input."""
+    meshes.check_format(out)
+    check_writable(out)
+    for path in inputs:
+        if os.path.exists(out) and os.path.exists(path) and os.path.samefile(out, path):
+            raise OutputError(f"{shown(out)}: is the input, which would be lost; choose another --out")
+
+
+def _in_folder(source: str, args: Namespace) -> str:
+    stem = os.path.splitext(os.path.basename(source))[0]
+    return os.path.join(args.out_dir, f"{stem}.{args.format or 'ply'}")
+
+
+def _check_distinct(jobs: list[Job]) -> None:
+    """Refuse two inputs of one name."""
+    first: dict[str, Job] = {}
+    for job in jobs:
+        other = first.setdefault(job.out, job)
+        if other is not job:
+            raise OutputError(
+                f"{shown(other.source)} and {shown(job.source)} would both be written to {shown(job.out)}; rename one"
+            )
