@@ -69,6 +69,7 @@ def test_a_terminal_gets_one_bar():
 def test_a_pipe_gets_a_line_now_and_then(monkeypatch):
     clock, pipe = [0.0], io.StringIO()
     monkeypatch.setattr(progress.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(progress, "LINE_SECONDS", 15.0)
     bar = Progress(pipe, "fit.py: ")
     for name in CELLS:
         bar.phase(name)
