@@ -171,6 +171,18 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
         help="of the meshes in --out-dir (default: ply)",
     )
     output.add_argument(
+        "--preview",
+        default=None,
+        metavar="FILE.png",
+        help="draw the mesh beside the points; {} in the name stands for the mesh's without its extension",
+    )
+    output.add_argument(
+        "--html",
+        default=None,
+        metavar="FILE.html",
+        help="write a page to turn the mesh in, with distances, settings, warnings and times; {} as above",
+    )
+    output.add_argument(
         "--report", default=None, metavar="FILE.json", help="write what was done, chosen and found (docs/report.md)"
     )
     output.add_argument(

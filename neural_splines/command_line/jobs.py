@@ -33,6 +33,19 @@ class Job:
             yield from (f"{self.out}.grid.npy", f"{self.out}.grid.json")
         if self.args.save_points:
             yield f"{self.out}.pts.npz"
+        yield from (path for path in (self.preview, self.page) if path)
+
+    @property
+    def preview(self) -> str | None:
+        return self._named(self.args.preview)
+
+    @property
+    def page(self) -> str | None:
+        return self._named(self.args.html)
+
+    def _named(self, pattern: str | None) -> str | None:
+        """{} stands for the path of the mesh without its extension."""
+        return pattern and pattern.replace("{}", os.path.splitext(self.out)[0])
 
 
 @dataclass(frozen=True)
@@ -75,6 +88,12 @@ def jobs_of(args: Namespace) -> list[Job]:
         sources = [path for one in given for path in (clouds_in(one) if os.path.isdir(one) else [one])]
         jobs = [Job(path, _in_folder(path, args), args) for path in sources]
         _check_distinct(jobs)
+        for name, pattern in (("--preview", args.preview), ("--html", args.html)):
+            if pattern and "{}" not in pattern:
+                raise SettingsError(f"{name} needs a name for each mesh of --out-dir; put {{}} into it for the mesh's")
+    for pattern, suffix in ((args.preview, ".png"), (args.html, ".html"), (args.report, ".json")):
+        if pattern and not pattern.lower().endswith(suffix):
+            raise OutputError(f"{shown(pattern)}: is written as {suffix[1:].upper()}; give it the extension {suffix}")
     for job in jobs:
         check_path(job.out, *sources)
         for path in job.files():

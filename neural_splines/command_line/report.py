@@ -61,7 +61,7 @@ def of(run: Run) -> dict[str, Any]:
         "settings": asdict(run.settings),
         "chosen": chosen(result),
         "solution": solution(result),
-        "residuals": residuals(result.field, result.cloud.points),
+        "residuals": statistics(residuals(result.field, result.cloud.points)),
         "mesh": {
             "vertices": len(result.mesh.vertices),
             "faces": len(result.mesh.faces),
@@ -98,6 +98,7 @@ def solution(result: Reconstruction) -> dict[str, Any]:
             "centres": len(fit.field.centers),
             "iterations": found.cg.iterations,
             "residual": found.cg.relative_residual,
+            "history": found.cg.history,
             "stopped": found.cg.reason,
             "jitter": found.relative_jitter,
         }
@@ -115,18 +116,21 @@ def solution(result: Reconstruction) -> dict[str, Any]:
     }
 
 
-def residuals(field: Field, points: torch.Tensor) -> dict[str, float | int]:
-    """Distances |f| / |grad f| of the fitted points from the surface, world units, to first order."""
+def residuals(field: Field, points: torch.Tensor) -> torch.Tensor:
+    """Distances |f| / |grad f| [k] of points [n, 3] from the surface, world units, where f is defined; in order."""
     value, gradient = field.gradient(points)
     distance = value.abs() / gradient.norm(dim=1)
-    distance = distance[distance.isfinite()]
-    if not len(distance):
+    return distance[distance.isfinite()].sort().values
+
+
+def statistics(ordered: torch.Tensor) -> dict[str, float | int]:
+    """Of values in order."""
+    if not len(ordered):
         return {"count": 0}
-    ordered = distance.sort().values
     median, most = (float(ordered[int(q * (len(ordered) - 1))]) for q in QUANTILES)
     return {
-        "count": len(distance),
-        "mean": float(distance.mean()),
+        "count": len(ordered),
+        "mean": float(ordered.mean()),
         "median": median,
         "percentile_95": most,
         "max": float(ordered[-1]),

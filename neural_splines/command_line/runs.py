@@ -17,7 +17,7 @@ from typing import Any
 from ..runtime.monitor import PhaseTimer
 from ..runtime.progress import Progress
 from ..settings import Settings
-from . import report, steps
+from . import report, show, steps
 from .console import explained, say
 from .jobs import Job, Run, jobs_of
 
@@ -49,7 +49,9 @@ def one(job: Job, settings: Settings, timer: PhaseTimer, prefix: str = "") -> Ru
         cloud, cleaning = steps.load(job.source, timer)
         result = steps.reconstruct(cloud, settings, timer)
         steps.save(result, job, timer)
-    return Run(job, cleaning, settings, result, timer, notes)
+    run = Run(job, cleaning, settings, result, timer, notes)
+    show.save(run)
+    return run
 
 
 def many(

@@ -61,6 +61,11 @@ def _move(moves: list[tuple[str, str, str]]) -> None:
             interrupts.completed(name)
 
 
+def save_bytes(path: PathLike, data: bytes) -> None:
+    with atomic(path) as (stream,):
+        stream.write(data)
+
+
 def check_writable(path: PathLike) -> None:
     """Raise OutputError now if `path` could not be written later."""
     try:
