@@ -15,7 +15,7 @@ LAYERS = [
     {"runtime", "settings", "geometry"},
     {"clouds", "neighbours"},
     {"files", "outliers", "attributes", "pictures"},
-    {"field", "surface"},
+    {"field", "surface", "normals"},
     {"cells"},
     {"pipeline"},
     {"api"},

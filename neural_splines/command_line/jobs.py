@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
+import shlex
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ..clouds import CleaningReport
 from ..errors import CloudError, OutputError, SettingsError
 from ..files import meshes
 from ..files.atomic import check_writable, shown
 from ..files.point_clouds import clouds_in
+from ..normals.orient import Orientation
 from ..pipeline import Reconstruction
 from ..runtime.monitor import PhaseTimer
-from ..settings import Settings
+from ..settings import MESH_FORMATS, Settings
 from .arguments import DEFAULT_OUT
 from .repeat import command
 
@@ -53,7 +54,7 @@ class Run:
     """A job that was done: what was read, what became of it, how long it took, and what was warned of."""
 
     job: Job
-    cleaning: CleaningReport
+    origin: Orientation
     settings: Settings
     result: Reconstruction
     timer: PhaseTimer
@@ -62,7 +63,8 @@ class Run:
     @property
     def command(self) -> str:
         """The explicit command that writes the same bytes."""
-        return command(self.job.args.prog, self.job.source, self.job.out, self.settings, self.result)
+        words = command(self.job.args.prog, self.job.source, self.settings, self.result)
+        return shlex.join([*words, *self.origin.options().split(), "--out", self.job.out])
 
 
 def jobs_of(args: Namespace) -> list[Job]:
@@ -103,9 +105,9 @@ def jobs_of(args: Namespace) -> list[Job]:
     return jobs
 
 
-def check_path(out: str, *inputs: str) -> None:
-    """Refuse a mesh file of unknown format, one that cannot be written, and one that is an input."""
-    meshes.check_format(out)
+def check_path(out: str, *inputs: str, formats: Sequence[str] = MESH_FORMATS) -> None:
+    """Refuse a file of unknown format, one that cannot be written, and one that is an input."""
+    meshes.check_format(out, formats)
     check_writable(out)
     for path in inputs:
         if os.path.exists(out) and os.path.exists(path) and os.path.samefile(out, path):

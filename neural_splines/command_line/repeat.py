@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import fields
 from typing import Any
 
@@ -14,8 +13,8 @@ CHOSEN = ("regularization", "offset_weight", "robust_passes", "gradient_length")
 FLAGS = {"dense": (True, "--dense"), "refine_vertices": (False, "--no-refine-vertices")}
 
 
-def command(prog: str, source: str, out: str, settings: Settings, result: Reconstruction) -> str:
-    """A shell line that writes the same bytes to `out`, on a machine like this one with as many threads."""
+def command(prog: str, source: str, settings: Settings, result: Reconstruction) -> list[str]:
+    """The words of a shell line that makes the same mesh, on a machine like this one with as many threads."""
     compute, cells, fit = result.compute, settings.cells, result.fit
     words = [*prog.split(), source, settings.eps, settings.num_nystrom_samples, max(result.lattice.shape)]
     words += [cells.cells_per_axis] if cells else []
@@ -29,7 +28,7 @@ def command(prog: str, source: str, out: str, settings: Settings, result: Recons
         found = of_cells | found
     options = [word for name, value in found.items() for word in _option(name, value)]
     chosen = fit.options().split() if fit.chosen else []
-    return shlex.join([*map(_word, words), *options, *chosen, "--out", out])
+    return [*map(_word, words), *options, *chosen]
 
 
 def _option(name: str, value: Any) -> list[str]:

@@ -15,6 +15,7 @@ from .. import __version__
 from ..cells.fitting import CellsFit
 from ..field.contract import Field
 from ..files.arrays import save_json
+from ..normals.orient import Orientation
 from ..pipeline import Reconstruction
 from ..surface.mesh import border_edges
 from .doctor import PACKAGES, processor, version
@@ -49,7 +50,7 @@ def of_failure(job: Job, line: str) -> dict[str, Any]:
 
 def of(run: Run) -> dict[str, Any]:
     """Everything worth knowing of a run that wrote its mesh."""
-    result, timer, cleaning = run.result, run.timer, run.cleaning
+    result, timer, origin = run.result, run.timer, run.origin
     box = result.cloud.box
     return {
         "input": run.job.source,
@@ -57,7 +58,8 @@ def of(run: Run) -> dict[str, Any]:
         "error": None,
         "warnings": run.warnings,
         "repeat_command": run.command,
-        "points": {**asdict(cleaning), "fitted": len(result.cloud), "lower": box.lower, "upper": box.upper},
+        "points": {**asdict(origin.cleaning), "fitted": len(result.cloud), "lower": box.lower, "upper": box.upper},
+        "normals": normals(origin),
         "settings": asdict(run.settings),
         "chosen": chosen(result),
         "solution": solution(result),
@@ -71,6 +73,17 @@ def of(run: Run) -> dict[str, Any]:
             {"name": name, "seconds": seconds, "peak_bytes": timer.peaks.get(name)}
             for name, seconds in timer.seconds.items()
         ],
+    }
+
+
+def normals(origin: Orientation) -> dict[str, Any]:
+    """Where they come from, and what is thought of those that were estimated."""
+    found = origin.estimated
+    return {
+        "source": "file" if found is None else "estimated",
+        "confidence": None if found is None else found.confidence.value,
+        "noise_spacings": None if found is None else found.noise,
+        "flipped": origin.settings.flip,
     }
 
 

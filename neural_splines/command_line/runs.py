@@ -16,24 +16,24 @@ from typing import Any
 
 from ..runtime.monitor import PhaseTimer
 from ..runtime.progress import Progress
-from ..settings import Settings
+from ..settings import NormalSettings, Settings
 from . import report, show, steps
 from .console import explained, say
 from .jobs import Job, Run, jobs_of
 
 
-def reconstruct(args: Namespace, settings: Settings, prog: str, monitor: PhaseTimer) -> None:
+def reconstruct(args: Namespace, settings: Settings, sides: NormalSettings, prog: str, monitor: PhaseTimer) -> None:
     """Do every job that the arguments mean, and exit where any of many failed."""
     args.prog = prog
     jobs = jobs_of(args)
     failures: dict[Job, tuple[int, str]] = {}
     if args.out_dir is None:
-        run = one(jobs[0], settings, monitor)
+        run = one(jobs[0], settings, sides, monitor)
         if not args.quiet:
             print(steps.summary(run))
         entries = [report.of(run)] if args.report else []
     else:
-        entries, failures = many(jobs, settings, monitor)
+        entries, failures = many(jobs, settings, sides, monitor)
     if args.report:
         report.save(args.report, entries)
     if failures:
@@ -43,19 +43,19 @@ def reconstruct(args: Namespace, settings: Settings, prog: str, monitor: PhaseTi
         sys.exit(min(code for code, _ in failures.values()))  # a bug, 1, is worse than a refusal, 2
 
 
-def one(job: Job, settings: Settings, timer: PhaseTimer, prefix: str = "") -> Run:
+def one(job: Job, settings: Settings, sides: NormalSettings, timer: PhaseTimer, prefix: str = "") -> Run:
     """A mesh from a file."""
     with noted(prefix) as notes:
-        cloud, cleaning = steps.load(job.source, timer)
-        result = steps.reconstruct(cloud, settings, timer)
+        _, origin = steps.load(job.source, sides, timer)
+        result = steps.reconstruct(origin.cloud, settings, timer)
         steps.save(result, job, timer)
-    run = Run(job, cleaning, settings, result, timer, notes)
+    run = Run(job, origin, settings, result, timer, notes)
     show.save(run)
     return run
 
 
 def many(
-    jobs: list[Job], settings: Settings, monitor: PhaseTimer
+    jobs: list[Job], settings: Settings, sides: NormalSettings, monitor: PhaseTimer
 ) -> tuple[list[dict[str, Any]], dict[Job, tuple[int, str]]]:
     """What is reported of every job, and the exit code and the line of those that failed."""
     entries: list[dict[str, Any]] = []
@@ -65,7 +65,7 @@ def many(
             monitor.inner.start(place, len(jobs))
         timer = PhaseTimer(monitor.inner, measured=monitor.measured)
         try:
-            run = one(job, settings, timer, f"{job.source}: ")
+            run = one(job, settings, sides, timer, f"{job.source}: ")
         except Exception as error:
             timer.phase("")
             line = explained(error)

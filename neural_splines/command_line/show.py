@@ -47,7 +47,8 @@ def facts(run: Run) -> dict[str, dict[str, Any]]:
     seconds = {name: f"{value:.2f}" for name, value in run.timer.seconds.items()}
     return {
         "Result": {
-            "points": run.cleaning.summary(),
+            "points": run.origin.cleaning.summary(),
+            "normals": run.origin.summary(),
             "fit": result.fit.summary(),
             "vertices": len(result.mesh.vertices),
             "faces": len(result.mesh.faces),

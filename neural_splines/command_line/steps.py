@@ -2,28 +2,46 @@
 
 from __future__ import annotations
 
+import torch
+from torch import Tensor
+
 from .. import pipeline
-from ..clouds import CleaningReport, OrientedCloud
+from ..clouds import OrientedCloud, clean_points
 from ..errors import warn
 from ..files import meshes
 from ..files.arrays import save_arrays, save_grid
-from ..files.point_clouds import load_point_cloud
+from ..files.atomic import shown
+from ..files.point_clouds import ScannedCloud, load_scanned_cloud, warn_of_steps
+from ..geometry import Box
+from ..normals.orient import Orientation, orient
 from ..pipeline import Reconstruction
 from ..runtime.monitor import PhaseTimer
-from ..settings import Settings
+from ..settings import NormalSettings, Settings
 from ..surface.lattice import Lattice
 from ..surface.mesh import Mesh, face_average_normals
 from ..surface.trimming import trim as trim_mesh
 from .jobs import Job, Run
 
 
-def load(path: str, monitor: PhaseTimer) -> tuple[OrientedCloud, CleaningReport]:
-    """The cloud of a file, and what cleaning dropped, of which the user is warned."""
+def load(path: str, sides: NormalSettings, monitor: PhaseTimer) -> tuple[ScannedCloud, Orientation]:
+    """What a file says, and its cloud with these normals or with estimated ones, of which the user is warned."""
     monitor.phase("read")
-    cloud, cleaning = load_point_cloud(path)
+    scanned = load_scanned_cloud(path)
+    found = orient(scanned.points, scanned.normals, scanned.viewpoints, sides, shown(path), monitor)
+    if scanned.single:
+        warn_of_steps(found.cloud, shown(path))
+    for line in found.notes:
+        warn(line)
+    return scanned, found
+
+
+def load_points(path: str, monitor: PhaseTimer) -> Tensor:
+    """The points of a file, cleaned, whether they have normals or not."""
+    monitor.phase("read")
+    points, _, cleaning = clean_points(torch.from_numpy(load_scanned_cloud(path).points), shown(path))
     for line in cleaning.notes():
         warn(line)
-    return cloud, cleaning
+    return points
 
 
 def reconstruct(cloud: OrientedCloud, settings: Settings, monitor: PhaseTimer) -> Reconstruction:
@@ -55,6 +73,10 @@ def save(result: Reconstruction, job: Job, monitor: PhaseTimer) -> None:
         warn(line)
 
 
+def save_cloud(path: str, cloud: OrientedCloud) -> None:
+    meshes.save_mesh(path, cloud.points, cloud.normals, None)
+
+
 def save_mesh(path: str, mesh: Mesh, voxel_size: float | None = None) -> None:
     meshes.save_mesh(path, mesh.vertices, mesh.normals, mesh.faces, voxel_size=voxel_size)
 
@@ -66,26 +88,28 @@ def load_mesh(path: str) -> Mesh:
     return Mesh(vertices, face_average_normals(mesh), faces)
 
 
-def trim(mesh: Mesh, cloud: OrientedCloud, settings: Settings, absolute: bool) -> Mesh:
-    """The faces within `settings.trim` of the cloud: in voxel diagonals, or in its units where `absolute`."""
+def trim(mesh: Mesh, points: Tensor, settings: Settings, absolute: bool) -> Mesh:
+    """The faces within `settings.trim` of the points: in voxel diagonals, or in their units where `absolute`."""
     if absolute:
-        return trim_mesh(mesh, cloud.points, float(settings.trim))
-    lattice = Lattice.around(cloud.box, settings.scale, int(settings.grid_size))
-    return trim_mesh(mesh, cloud.points, float(settings.trim) * lattice.voxel_diagonal)
+        return trim_mesh(mesh, points, float(settings.trim))
+    lattice = Lattice.around(Box.around(points), settings.scale, int(settings.grid_size))
+    return trim_mesh(mesh, points, float(settings.trim) * lattice.voxel_diagonal)
 
 
 def summary(run: Run) -> str:
     """The lines that a command prints at the end."""
-    result, args = run.result, run.job.args
+    result, origin, args = run.result, run.origin, run.job.args
     lattice, mesh = result.lattice, result.mesh
     nx, ny, nz = lattice.shape
     fitted = f", {len(result.cloud)} after downsampling" if "downsample" in result.seconds else ""
     share = result.evaluations / lattice.size
     lines = [f"seed:     {args.chosen_seed}"] if args.seed is None else []
+    chosen = f"{result.fit.options()} {origin.options()}".strip()
     lines += [
-        f"points:   {run.cleaning.summary()}{fitted}",
+        f"points:   {origin.cleaning.summary()}{fitted}",
+        f"normals:  {origin.summary()}",
         f"fit:      {result.fit.summary()}, eps {result.eps:.6g} ({result.compute.summary})",
-        *([f"choice:   repeat it with {result.fit.options()}"] if result.fit.chosen else []),
+        *([f"choice:   repeat it with {chosen}"] if result.fit.chosen else []),
         f"lattice:  {nx} x {ny} x {nz}, voxel {lattice.voxel_size:.6g}, {result.evaluations} evaluations "
         f"({share:.1%} of the dense grid)",
         f"mesh:     {len(mesh.vertices)} vertices, {len(mesh.faces)} faces -> {run.job.out}",
@@ -100,6 +124,6 @@ def short_summary(run: Run) -> str:
     mesh, count = run.result.mesh, len(run.warnings)
     warned = f", {count} warning{'s' if count > 1 else ''}" if count else ""
     return (
-        f"{run.job.source}: {run.cleaning.kept} points -> {run.job.out}: {len(mesh.vertices)} vertices, "
+        f"{run.job.source}: {run.origin.cleaning.kept} points -> {run.job.out}: {len(mesh.vertices)} vertices, "
         f"{len(mesh.faces)} faces, {sum(run.timer.seconds.values()):.1f} s{warned}"
     )

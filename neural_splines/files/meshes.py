@@ -18,8 +18,6 @@ from .atomic import PathLike, atomic, shown
 from .reading import COORDINATES, errors_name, read_bytes, require
 from .writers import WRITERS, Content
 
-CLOUD_FORMATS = (".ply", ".obj", ".off")  # what a cloud without faces can be written in
-
 
 def load_mesh(path: PathLike) -> tuple[Tensor, Tensor]:
     """Vertices [v, 3] float64 and faces [f, 3] int64 of a PLY, OBJ or STL mesh; polygons become fans of triangles."""

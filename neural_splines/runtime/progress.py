@@ -10,7 +10,6 @@ from typing import Any, TextIO
 # is their proportions. The second column is of one spline with 5,000 centres.
 SHARES = {
     "read": (0.3, 0.3),
-    "normals": (0.0, 0.0),
     "check": (0.1, 0.1),
     "downsample": (0.1, 0.1),
     "cells": (0.4, 0.0),
