@@ -17,11 +17,13 @@ __version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from .api import (
+        carry,
         estimate_normals,
         extract_mesh,
         fit,
         fit_cells,
         load,
+        load_attributes,
         load_point_cloud,
         reconstruct,
         save_mesh,
@@ -46,11 +48,13 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "api": (
+        "carry",
         "estimate_normals",
         "extract_mesh",
         "fit",
         "fit_cells",
         "load",
+        "load_attributes",
         "load_point_cloud",
         "reconstruct",
         "save_mesh",
@@ -90,11 +94,13 @@ __all__ = [
     "ReconstructionWarning",
     "Settings",
     "SettingsError",
+    "carry",
     "estimate_normals",
     "extract_mesh",
     "fit",
     "fit_cells",
     "load",
+    "load_attributes",
     "load_point_cloud",
     "reconstruct",
     "save_mesh",

@@ -17,7 +17,8 @@ def carry(points: np.ndarray, values: np.ndarray, places: np.ndarray) -> np.ndar
     """Values [q, k] at places [q, 3]: means of those [n, k] at the nearest points [n, 3], with smooth weights.
 
     w_i = (1 - (d_i / R)^2)^2, with R the distance of the 9th nearest point: a point that comes near enough to count
-    begins with the weight 0, so that the result is continuous; it stays within the range of the values.
+    begins with the weight 0, so that the result is continuous; it stays within the range of the values. Those that are
+    not finite do not count; where there are no others, the result is NaN.
     """
     from scipy.spatial import cKDTree
 
@@ -29,7 +30,10 @@ def carry(points: np.ndarray, values: np.ndarray, places: np.ndarray) -> np.ndar
         radius = np.maximum(distance[:, -1:], 1e-300)
         weight = (1.0 - np.minimum(distance / radius, 1.0) ** 2) ** 2
         weight[:, 0] += 1e-9  # where all are equally far
-        result[part] = (weight[:, :, None] * values[index]).sum(1) / weight.sum(1, keepdims=True)
+        found = values[index]
+        there = weight[:, :, None] * np.isfinite(found)
+        with np.errstate(invalid="ignore"):
+            result[part] = (there * np.nan_to_num(found, posinf=0.0, neginf=0.0)).sum(1) / there.sum(1)
     return result
 
 

@@ -20,6 +20,8 @@ SOLVERS = ("builtin", "falkon")
 BACKENDS = ("auto", "torch", "numba", "triton", "keops")
 WEIGHT_TYPES = ("trilinear", "none")
 MESH_FORMATS = (".ply", ".obj", ".stl", ".off", ".glb")  # that can be written
+SCALAR_FORMATS = (".ply", ".glb")  # of these, with further numbers of each vertex
+QUALITIES = ("distance", "density")
 CLOUD_FORMATS = (".ply", ".obj", ".off")  # of these, what a cloud without faces can be written in
 NORMALS = ("auto", "file", "estimate")
 

@@ -73,7 +73,7 @@ def test_warnings_name_their_input(tmp_path, folder):
         (["a.ply", "--out-dir", "../nowhere"], "there is no such folder; create it first"),
         (["a.ply", "--out-dir", "."], "is the input, which would be lost"),
         (["a.ply", "../clouds/a.ply", "--out-dir", "../out"], "would both be written to"),
-        (["../out", "--out-dir", "../out"], "holds no file that ends in .ply, .obj"),
+        (["../out", "--out-dir", "../out"], "holds no cloud (.ply, .obj, "),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_the_work(tmp_path, folder, args, message, monkeypatch):

@@ -21,6 +21,7 @@ from ..settings import (
     NYSTROM_MODES,
     OUTER_LAYER_VARIANCE,
     OUTLIER_MODES,
+    QUALITIES,
     REGULARIZATION,
     SOLVERS,
     WEIGHT_TYPES,
@@ -67,7 +68,7 @@ def add_cloud_arguments(p: argparse.ArgumentParser, centers: str) -> None:
         "input_point_cloud",
         metavar="INPUT_POINT_CLOUD",
         nargs="+",
-        help="file of points with normals; several files or folders with --out-dir",
+        help="file of points; -: standard input; several files or folders with --out-dir",
     )
     p.add_argument(
         "eps",
@@ -161,7 +162,7 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
         "--out",
         default=None,
         metavar="FILE",
-        help=f"mesh to write, {', '.join(MESH_FORMATS)} by its extension (default: {DEFAULT_OUT})",
+        help=f"mesh to write, {', '.join(MESH_FORMATS)} by its extension; -: standard output (default: {DEFAULT_OUT})",
     )
     output.add_argument(
         "--out-dir", default=None, metavar="DIR", help="write the mesh of each input into this folder, under its name"
@@ -170,7 +171,19 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
         "--format",
         choices=[f[1:] for f in MESH_FORMATS],
         default=None,
-        help="of the meshes in --out-dir (default: ply)",
+        help="of the meshes in --out-dir, or of --out - (default: ply)",
+    )
+    output.add_argument(
+        "--attributes",
+        default=None,
+        metavar="NAMES",
+        help="carry these numbers of the points to the mesh, as a,b or all; colours are always carried",
+    )
+    output.add_argument(
+        "--quality",
+        choices=QUALITIES,
+        default=None,
+        help="write for each vertex its distance from the nearest point, or the points per unit of area around it",
     )
     output.add_argument(
         "--preview",

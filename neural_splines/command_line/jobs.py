@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 
 from ..errors import CloudError, OutputError, SettingsError
 from ..files import meshes
-from ..files.atomic import check_writable, shown
+from ..files.atomic import STANDARD, check_writable, shown
 from ..files.point_clouds import clouds_in
+from ..files.scans import ScannedCloud
 from ..normals.orient import Orientation
 from ..pipeline import Reconstruction
 from ..runtime.monitor import PhaseTimer
-from ..settings import MESH_FORMATS, Settings
+from ..settings import MESH_FORMATS, SCALAR_FORMATS, Settings
 from .arguments import DEFAULT_OUT
+from .paint import Paint
 from .repeat import command
 
 
@@ -27,6 +29,16 @@ class Job:
     source: str
     out: str
     args: Namespace
+
+    @property
+    def suffix(self) -> str:
+        """The format of the mesh."""
+        return meshes.suffix_of(self.out) or f".{self.args.format or 'ply'}"
+
+    @property
+    def attributes(self) -> list[str]:
+        """The numbers of the points that are to be carried to the mesh."""
+        return [name.strip() for name in (self.args.attributes or "").split(",") if name.strip()]
 
     def files(self) -> Iterator[str]:
         """Everything that is written beside the mesh."""
@@ -58,13 +70,25 @@ class Run:
     settings: Settings
     result: Reconstruction
     timer: PhaseTimer
+    scanned: ScannedCloud
+    paint: Paint
     warnings: list[str] = field(default_factory=list)
 
     @property
     def command(self) -> str:
         """The explicit command that writes the same bytes."""
         words = command(self.job.args.prog, self.job.source, self.settings, self.result)
-        return shlex.join([*words, *self.origin.options().split(), "--out", self.job.out])
+        args = self.job.args
+        carried = [
+            word
+            for name in ("attributes", "quality")
+            if (value := getattr(args, name))
+            for word in (f"--{name}", value)
+        ]
+        written = ["--out", self.job.out] + (
+            ["--format", args.format] if args.format and self.job.out == STANDARD else []
+        )
+        return shlex.join([*words, *self.origin.options().split(), *carried, *written])
 
 
 def jobs_of(args: Namespace) -> list[Job]:
@@ -78,11 +102,17 @@ def jobs_of(args: Namespace) -> list[Job]:
                 )
         if len(given) > 1:
             raise SettingsError(f"{len(given)} inputs and one output; give a folder with --out-dir")
-        if args.format:
-            raise SettingsError("--format is of the meshes in --out-dir; name the file with --out, or drop it")
+        if args.format and args.out != STANDARD:
+            raise SettingsError(
+                "--format is of the meshes in --out-dir and of --out -; drop it, --out has an extension"
+            )
+        if args.out == STANDARD and (args.save_grid or args.save_points):
+            raise SettingsError("--save-grid and --save-points write beside the mesh; name a file with --out")
         sources = given
         jobs = [Job(sources[0], args.out or DEFAULT_OUT, args)]
     else:
+        if STANDARD in given:
+            raise SettingsError("standard input has no name in a folder; name a file with --out")
         if args.out:
             raise SettingsError("--out names one file and --out-dir a folder for all; drop one of them")
         if not os.path.isdir(args.out_dir):
@@ -97,6 +127,11 @@ def jobs_of(args: Namespace) -> list[Job]:
         if pattern and not pattern.lower().endswith(suffix):
             raise OutputError(f"{shown(pattern)}: is written as {suffix[1:].upper()}; give it the extension {suffix}")
     for job in jobs:
+        for option in ("attributes", "quality"):
+            if getattr(args, option) and job.suffix not in SCALAR_FORMATS:
+                raise SettingsError(
+                    f"--{option}: {job.suffix} files have no numbers of vertices; use {' or '.join(SCALAR_FORMATS)}"
+                )
         check_path(job.out, *sources)
         for path in job.files():
             check_writable(path)

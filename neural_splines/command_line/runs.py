@@ -14,6 +14,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 from typing import Any
 
+from ..files.atomic import STANDARD
 from ..runtime.monitor import PhaseTimer
 from ..runtime.progress import Progress
 from ..settings import NormalSettings, Settings
@@ -30,7 +31,7 @@ def reconstruct(args: Namespace, settings: Settings, sides: NormalSettings, prog
     if args.out_dir is None:
         run = one(jobs[0], settings, sides, monitor)
         if not args.quiet:
-            print(steps.summary(run))
+            print(steps.summary(run), file=sys.stderr if args.out == STANDARD else sys.stdout)
         entries = [report.of(run)] if args.report else []
     else:
         entries, failures = many(jobs, settings, sides, monitor)
@@ -46,10 +47,11 @@ def reconstruct(args: Namespace, settings: Settings, sides: NormalSettings, prog
 def one(job: Job, settings: Settings, sides: NormalSettings, timer: PhaseTimer, prefix: str = "") -> Run:
     """A mesh from a file."""
     with noted(prefix) as notes:
-        _, origin = steps.load(job.source, sides, timer)
+        scanned, origin = steps.load(job.source, sides, timer, job.attributes)
         result = steps.reconstruct(origin.cloud, settings, timer)
-        steps.save(result, job, timer)
-    run = Run(job, origin, settings, result, timer, notes)
+        carried = steps.carry(scanned, origin, result, job, timer)
+        steps.save(result, carried, job, timer)
+    run = Run(job, origin, settings, result, timer, scanned, carried, notes)
     show.save(run)
     return run
 

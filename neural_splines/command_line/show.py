@@ -6,7 +6,9 @@ import os
 from dataclasses import asdict
 from typing import Any
 
-from ..attributes import distances
+import numpy as np
+
+from ..attributes import carry, distances
 from ..cells.fitting import CellsFit
 from ..files.atomic import save_bytes
 from ..pictures.page import Page
@@ -22,8 +24,12 @@ def save(run: Run) -> None:
         return
     timer.phase("pictures")
     mesh, points = run.result.mesh.numpy(), run.result.cloud.points.cpu().numpy()
+    colours = run.paint.colours
+    tints = None if colours is None else _tints(run, points)
     if job.preview:
-        save_bytes(job.preview, preview(points, mesh.vertices, mesh.faces))
+        shades = (None, None) if colours is None or tints is None else (tints / 255.0, colours / 255.0)
+        picture = preview(points, mesh.vertices, mesh.faces, point_colours=shades[0], colours=shades[1])
+        save_bytes(job.preview, picture)
     if job.page:
         page = Page(
             title=f"{os.path.basename(job.source)} \N{RIGHTWARDS ARROW} {os.path.basename(job.out)}",
@@ -33,11 +39,20 @@ def save(run: Run) -> None:
             distances=distances(points, mesh.vertices),
             residuals=residuals(run.result.field, run.result.cloud.points).cpu().numpy(),
             history=[] if isinstance(run.result.fit, CellsFit) else list(run.result.fit.solution.cg.history),
+            colours=colours,
+            point_colours=tints,
             facts=facts(run),
             warnings=run.warnings,
         )
         save_bytes(job.page, page.render().encode())
     timer.phase("")
+
+
+def _tints(run: Run, points: np.ndarray) -> np.ndarray | None:
+    """Colours [n, 3] of the fitted points, which may be fewer than those of the file and lie between them."""
+    scanned = run.scanned
+    finite = np.isfinite(scanned.points).all(1)
+    return None if scanned.colours is None else carry(scanned.points[finite], scanned.colours[finite], points)
 
 
 def facts(run: Run) -> dict[str, dict[str, Any]]:

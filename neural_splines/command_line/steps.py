@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -21,12 +23,15 @@ from ..surface.lattice import Lattice
 from ..surface.mesh import Mesh, face_average_normals
 from ..surface.trimming import trim as trim_mesh
 from .jobs import Job, Run
+from .paint import Paint, paint
 
 
-def load(path: str, sides: NormalSettings, monitor: PhaseTimer) -> tuple[ScannedCloud, Orientation]:
+def load(
+    path: str, sides: NormalSettings, monitor: PhaseTimer, attributes: Sequence[str] = ()
+) -> tuple[ScannedCloud, Orientation]:
     """What a file says, and its cloud with these normals or with estimated ones, of which the user is warned."""
     monitor.phase("read")
-    scanned = load_scanned_cloud(path)
+    scanned = load_scanned_cloud(path, attributes)
     found = orient(scanned.points, scanned.normals, scanned.viewpoints, sides, shown(path), monitor)
     if scanned.single:
         warn_of_steps(found.cloud, shown(path))
@@ -48,7 +53,15 @@ def reconstruct(cloud: OrientedCloud, settings: Settings, monitor: PhaseTimer) -
     return pipeline.reconstruct(cloud, settings, monitor)
 
 
-def save(result: Reconstruction, job: Job, monitor: PhaseTimer) -> None:
+def carry(scanned: ScannedCloud, origin: Orientation, result: Reconstruction, job: Job, monitor: PhaseTimer) -> Paint:
+    """What the mesh carries of the points."""
+    if scanned.colours is None and not scanned.scalars and not job.args.quality:
+        return Paint()
+    monitor.phase("colour")
+    return paint(scanned, origin.cloud, result.mesh, job.args.quality)
+
+
+def save(result: Reconstruction, carried: Paint, job: Job, monitor: PhaseTimer) -> None:
     """Write the mesh to `out`; the dense grid to {out}.grid.npy and .json; the constraints to {out}.pts.npz.
 
     The grid's value (i, j, k) lies at origin + (index + 0.5) * voxel_size, in world units as its values.
@@ -67,7 +80,11 @@ def save(result: Reconstruction, job: Job, monitor: PhaseTimer) -> None:
             nystrom_samples=fit.field.world_centers(),
             eps=result.eps,
         )
-    save_mesh(out, result.mesh, lattice.voxel_size)
+    mesh, scalars = result.mesh, carried.scalars
+    meshes.save_mesh(
+        out, mesh.vertices, mesh.normals, mesh.faces, colours=carried.colours, scalars=scalars,
+        voxel_size=lattice.voxel_size, suffix=job.suffix,
+    )  # fmt: skip
     monitor.phase("")
     for line in result.warnings:
         warn(line)
@@ -77,8 +94,8 @@ def save_cloud(path: str, cloud: OrientedCloud) -> None:
     meshes.save_mesh(path, cloud.points, cloud.normals, None)
 
 
-def save_mesh(path: str, mesh: Mesh, voxel_size: float | None = None) -> None:
-    meshes.save_mesh(path, mesh.vertices, mesh.normals, mesh.faces, voxel_size=voxel_size)
+def save_mesh(path: str, mesh: Mesh) -> None:
+    meshes.save_mesh(path, mesh.vertices, mesh.normals, mesh.faces)
 
 
 def load_mesh(path: str) -> Mesh:
@@ -106,7 +123,7 @@ def summary(run: Run) -> str:
     lines = [f"seed:     {args.chosen_seed}"] if args.seed is None else []
     chosen = f"{result.fit.options()} {origin.options()}".strip()
     lines += [
-        f"points:   {origin.cleaning.summary()}{fitted}",
+        f"points:   {origin.cleaning.summary()}{fitted}{f' ({run.scanned.reading})' if run.scanned.reading else ''}",
         f"normals:  {origin.summary()}",
         f"fit:      {result.fit.summary()}, eps {result.eps:.6g} ({result.compute.summary})",
         *([f"choice:   repeat it with {chosen}"] if result.fit.chosen else []),

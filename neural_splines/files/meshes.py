@@ -14,7 +14,7 @@ from ..errors import CloudError, OutputError
 from ..settings import MESH_FORMATS
 from . import obj_off, ply, records, stl
 from .arrays import as_array
-from .atomic import PathLike, atomic, shown
+from .atomic import STANDARD, PathLike, atomic, shown
 from .reading import COORDINATES, errors_name, read_bytes, require
 from .writers import WRITERS, Content
 
@@ -53,7 +53,7 @@ def _read_ply(data: bytes) -> tuple[np.ndarray, np.ndarray]:
 def check_format(path: PathLike, formats: Sequence[str] = MESH_FORMATS) -> None:
     """Raise OutputError where the extension is of no format that can be written; pipes and /dev/stdout have none."""
     suffix = suffix_of(path)
-    if suffix not in formats and not (os.path.exists(path) and not os.path.isfile(path)):
+    if path != STANDARD and suffix not in formats and not (os.path.exists(path) and not os.path.isfile(path)):
         what = suffix or "files without extension"
         raise OutputError(f"{shown(path)}: cannot write {what}; use {', '.join(formats)}")
 
@@ -67,8 +67,9 @@ def save_mesh(
     colours: Any = None,
     scalars: Mapping[str, Any] | None = None,
     voxel_size: float | None = None,
+    suffix: str | None = None,
 ) -> None:
-    """A mesh in the format of the extension (PLY where there is none): vertices [v, 3], triangles [f, 3].
+    """A mesh as `suffix` says, else the extension (PLY where there is none): vertices [v, 3], triangles [f, 3].
 
     Per vertex where given and where the format has it: unit normals [v, 3], colours [v, 3] in 0..255, scalars [v] by
     name. Vertices are float, but double (in GLB an offset) where rounding to float would move one by more than 0.01
@@ -83,7 +84,7 @@ def save_mesh(
         voxel_size,
     )
     with atomic(path) as (stream,):
-        for part in WRITERS.get(suffix_of(path), WRITERS[".ply"])(content, shown(path)):
+        for part in WRITERS.get(suffix or suffix_of(path), WRITERS[".ply"])(content, shown(path)):
             stream.write(part)
 
 

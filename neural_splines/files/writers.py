@@ -59,8 +59,8 @@ def write_ply(content: Content, name: str) -> Iterator[Part]:
         columns.append(("uchar", COLOURS, "u1", c.colours))
     columns += [("float", (key,), "<f4", values[:, None]) for key, values in c.scalars.items()]
     points = np.empty(n, [(f"{k}", type_, len(names)) for k, (_, names, type_, _) in enumerate(columns)])
-    for k, (*_, values) in enumerate(columns):
-        points[f"{k}"] = values.reshape(n, -1)
+    for k, (_, names, _, values) in enumerate(columns):
+        points[f"{k}"] = values.reshape(n, len(names))
     header = ["ply", "format binary_little_endian 1.0", "comment made by neural-splines", f"element vertex {n}"]
     header += [f"property {type_} {name}" for type_, names, *_ in columns for name in names]
     triangles = np.empty(0 if c.faces is None else len(c.faces), [("count", "u1"), ("corners", "<i4", 3)])

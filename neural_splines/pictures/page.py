@@ -75,7 +75,7 @@ class Page:
         if self.colours is not None:
             data["colour"] = pack(self.colours.astype(np.int64), 1)
         if self.point_colours is not None:
-            data["pointColour"] = pack(self.point_colours[::stride].astype(np.int64), 1)
+            data["pointColour"] = pack(np.round(self.point_colours[::stride]).astype(np.int64), 1)
         return data
 
     def _top(self) -> float:
