@@ -19,6 +19,10 @@ DTYPES = ("float64", "float32")
 SOLVERS = ("builtin", "falkon")
 BACKENDS = ("auto", "torch", "numba", "triton", "keops")
 WEIGHT_TYPES = ("trilinear", "none")
+MESH_FORMATS = (".ply", ".obj", ".stl", ".off", ".glb")  # that can be written
+SCALAR_FORMATS = (".ply", ".glb")  # of these, with further numbers of each vertex
+QUALITIES = ("distance", "density")
+CLOUD_FORMATS = (".ply", ".obj", ".off")  # of these, what a cloud without faces can be written in
 NORMALS = ("auto", "file", "estimate")
 
 Auto = Literal["auto"]
@@ -115,7 +119,8 @@ class Settings:
     eps: finite-difference offset along the normals in world units; auto: half a voxel diagonal.
     num_nystrom_samples: centres of one spline, or of a cell at most; auto: 30 sqrt(constraints), 300 a cell;
         negative: every constraint.
-    grid_size: voxels along the longest side of the scaled bounding box.
+    grid_size: voxels along the longest side of the scaled bounding box; auto: 1.6 for the median spacing of the points,
+        as far as half of the free memory allows.
     scale: diameter of that box over that of the cloud's.
     cells: how space is shared out to many splines; None: one spline, as fit.py.
     regularization: weight of the ridge penalty; auto: chosen by the distance of held-out points. Default 1e-7, with
@@ -148,7 +153,7 @@ class Settings:
 
     eps: float | Auto = AUTO
     num_nystrom_samples: int | Auto = AUTO
-    grid_size: int = 256
+    grid_size: int | Auto = 256
     scale: float = 1.1
     cells: CellSettings | None = field(default_factory=CellSettings)
     regularization: float | Auto = DEPENDS
@@ -178,7 +183,7 @@ class Settings:
         _check_count("NUM_NYSTROM_SAMPLES", self.num_nystrom_samples, -MAX_COUNT, auto=True)
         if self.num_nystrom_samples == 0:
             raise SettingsError("NUM_NYSTROM_SAMPLES must be positive, negative (every tripled point) or auto, got 0")
-        _check_count("GRID_SIZE", self.grid_size, 2, 8192)
+        _check_count("GRID_SIZE", self.grid_size, 2, 8192, auto=True)
         _check("--scale", self.scale, 1.0, MAX_SCALE)
         _check("--regularization", self.regularization, 0.0, auto=True)
         _check("--offset-weight", self.offset_weight, 0.0, strict=True, auto=True)

@@ -14,7 +14,7 @@ LAYERS = [
     {"errors"},
     {"runtime", "settings", "geometry"},
     {"clouds", "neighbours"},
-    {"files", "outliers"},
+    {"files", "outliers", "attributes", "pictures"},
     {"field", "surface", "normals"},
     {"cells"},
     {"pipeline"},

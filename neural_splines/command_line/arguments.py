@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any, NoReturn
 
@@ -15,10 +15,12 @@ from ..settings import (
     DEPENDS,
     DTYPES,
     KERNELS,
+    MESH_FORMATS,
     NORMALS,
     NYSTROM_MODES,
     OUTER_LAYER_VARIANCE,
     OUTLIER_MODES,
+    QUALITIES,
     REGULARIZATION,
     SOLVERS,
     WEIGHT_TYPES,
@@ -26,6 +28,8 @@ from ..settings import (
     NormalSettings,
     Settings,
 )
+
+DEFAULT_OUT = "recon.ply"
 
 
 def number_or(kind: Callable[[str], Any], name: str, *words: str) -> Callable[[str], Any]:
@@ -49,12 +53,22 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 
+def parse(p: Parser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """Positional arguments may stand anywhere between options."""
+    return p.parse_intermixed_args(argv)
+
+
 def parser(prog: str, description: str) -> Parser:
     return Parser(prog=prog, description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
 def add_cloud_arguments(p: argparse.ArgumentParser, centers: str) -> None:
-    p.add_argument("input_point_cloud", metavar="INPUT_POINT_CLOUD", help="PLY, OBJ or OFF file of points")
+    p.add_argument(
+        "input_point_cloud",
+        metavar="INPUT_POINT_CLOUD",
+        nargs="+",
+        help="file of points; -: standard input; several files or folders with --out-dir",
+    )
     p.add_argument(
         "eps",
         metavar="EPS",
@@ -65,7 +79,10 @@ def add_cloud_arguments(p: argparse.ArgumentParser, centers: str) -> None:
         "num_nystrom_samples", metavar="NUM_NYSTROM_SAMPLES", type=number_or(int, "a number", AUTO), help=centers
     )
     p.add_argument(
-        "grid_size", metavar="GRID_SIZE", type=int, help="voxels along the longest side of the scaled bounding box"
+        "grid_size",
+        metavar="GRID_SIZE",
+        type=number_or(int, "a number", AUTO),
+        help="voxels along the longest side of the scaled bounding box; auto: 1.6 for the median spacing of the points",
     )
 
 
@@ -140,7 +157,48 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
     )
 
     output = p.add_argument_group("output")
-    output.add_argument("--out", default="recon.ply", metavar="FILE", help="mesh to write" + shown)
+    output.add_argument(
+        "--out",
+        default=None,
+        metavar="FILE",
+        help=f"mesh to write, {', '.join(MESH_FORMATS)} by its extension; -: standard output (default: {DEFAULT_OUT})",
+    )
+    output.add_argument(
+        "--out-dir", default=None, metavar="DIR", help="write the mesh of each input into this folder, under its name"
+    )
+    output.add_argument(
+        "--format",
+        choices=[f[1:] for f in MESH_FORMATS],
+        default=None,
+        help="of the meshes in --out-dir, or of --out - (default: ply)",
+    )
+    output.add_argument(
+        "--attributes",
+        default=None,
+        metavar="NAMES",
+        help="carry these numbers of the points to the mesh, as a,b or all; colours are always carried",
+    )
+    output.add_argument(
+        "--quality",
+        choices=QUALITIES,
+        default=None,
+        help="write for each vertex its distance from the nearest point, or the points per unit of area around it",
+    )
+    output.add_argument(
+        "--preview",
+        default=None,
+        metavar="FILE.png",
+        help="draw the mesh beside the points; {} in the name stands for the mesh's without its extension",
+    )
+    output.add_argument(
+        "--html",
+        default=None,
+        metavar="FILE.html",
+        help="write a page to turn the mesh in, with distances, settings, warnings and times; {} as above",
+    )
+    output.add_argument(
+        "--report", default=None, metavar="FILE.json", help="write what was done, chosen and found (docs/report.md)"
+    )
     output.add_argument(
         "--save-grid", action="store_true", help="evaluate the dense grid and write {out}.grid.npy, {out}.grid.json"
     )
@@ -150,6 +208,7 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
         help="write {out}.pts.npz: constraints, their values, the Nyström samples, eps",
     )
     add_verbosity(output)
+    output.add_argument("--quiet", action="store_true", help="print nothing but warnings and errors")
 
     where = p.add_argument_group("computation")
     add_device(where)

@@ -11,11 +11,12 @@ import logging
 import sys
 import warnings
 from collections.abc import Iterator
-from typing import Any, TextIO
+from typing import Any
 
 from ..errors import NeuralSplinesError, ReconstructionWarning
 from ..runtime.interrupts import interruptible
 from ..runtime.monitor import PhaseTimer
+from ..runtime.progress import Progress
 
 NO_MEMORY = (
     "out of memory",
@@ -27,46 +28,14 @@ NO_MEMORY = (
 )
 
 
-class ProgressBar:
-    """A monitor that draws the current phase on standard error where that is a terminal; silent when piped."""
-
-    def __init__(self, stream: TextIO | None = None):
-        self.stream = stream or sys.stderr
-        self.enabled = self.stream.isatty()
-        self._name = ""
-        self._bar: Any = None
-
-    def phase(self, name: str) -> None:
-        self._name = name
-        if name:
-            self.progress(0, None)
-        else:
-            self.close()
-
-    def progress(self, done: float, total: float | None, note: str = "") -> None:
-        if not self.enabled:
-            return
-        from tqdm import tqdm
-
-        if self._bar is None or self._bar.desc != self._name + ": ":
-            self.close()
-            self._bar = tqdm(total=total, desc=self._name, file=self.stream, leave=False)
-        self._bar.total = total
-        self._bar.n = done
-        self._bar.set_postfix_str(note, refresh=True)
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
-
-
 @contextlib.contextmanager
-def exit_policy(prog: str, verbose: bool, strict: bool = False) -> Iterator[PhaseTimer]:
+def exit_policy(
+    prog: str, verbose: bool, strict: bool = False, quiet: bool = False, measured: bool = False
+) -> Iterator[PhaseTimer]:
     """Known errors become one line on standard error and exit code 2; warnings become one line each.
 
     With `strict`, a run that warned exits with code 3 after it has written its outputs. The block gets a monitor that
-    times its phases and draws their progress.
+    times its phases, measures their memory where `measured`, and draws their progress unless `quiet`.
     """
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING, format=f"{prog}: %(message)s", stream=sys.stderr, force=True
@@ -80,26 +49,36 @@ def exit_policy(prog: str, verbose: bool, strict: bool = False) -> Iterator[Phas
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
         nonlocal shown
         shown += 1
-        _say(prog, f"warning: {message}")
+        say(prog, f"warning: {message}")
 
     try:
         with interruptible(prog), warnings.catch_warnings():
             warnings.showwarning = show
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", ReconstructionWarning)
-            yield PhaseTimer(ProgressBar())
-    except NeuralSplinesError as error:
-        sys.exit(_fail(prog, str(error)))
-    except (ImportError, OSError) as error:  # a library that is missing or cannot be loaded, a closed pipe
-        sys.exit(_fail(prog, f"{error}; check the installation with python -m neural_splines doctor"))
-    except (MemoryError, RuntimeError) as error:
-        reason = str(error).strip().split("\n")[0]
-        if isinstance(error, RuntimeError) and not any(words in reason.lower() for words in NO_MEMORY):
+            with contextlib.closing(Progress(prefix=f"{prog}: ")) as progress:
+                yield PhaseTimer(None if quiet else progress, measured=measured)
+    except Exception as error:
+        line = explained(error)
+        if line is None:
             raise
-        sys.exit(_fail(prog, f"{_without_location(reason)}; use fewer centres, a smaller grid or --dtype float32"))
+        sys.exit(_fail(prog, line))
     if strict and shown:
-        _say(prog, f"{shown} warning{'s' if shown > 1 else ''} under --strict; the outputs were written")
+        say(prog, f"{shown} warning{'s' if shown > 1 else ''} under --strict; the outputs were written")
         sys.exit(3)
+
+
+def explained(error: Exception) -> str | None:
+    """The line that says what went wrong and what to do; None for a bug."""
+    if isinstance(error, NeuralSplinesError):
+        return str(error)
+    if isinstance(error, (ImportError, OSError)):  # a library that is missing or cannot be loaded, a closed pipe
+        return f"{error}; check the installation with python -m neural_splines doctor"
+    reason = str(error).strip().split("\n")[0]
+    known = isinstance(error, RuntimeError) and any(words in reason.lower() for words in NO_MEMORY)
+    if known or isinstance(error, MemoryError):
+        return f"{_without_location(reason)}; use fewer centres, a smaller grid or --dtype float32"
+    return None
 
 
 def _without_location(reason: str) -> str:
@@ -111,9 +90,9 @@ def _without_location(reason: str) -> str:
 
 
 def _fail(prog: str, message: str) -> int:
-    _say(prog, f"error: {message}")
+    say(prog, f"error: {message}")
     return 2
 
 
-def _say(prog: str, message: str) -> None:
+def say(prog: str, message: str) -> None:
     sys.stderr.write(f"{prog}: {' '.join(message.split())}\n")
