@@ -10,8 +10,8 @@ from .neighbours import Neighbours
 from .runtime.devices import slices
 
 SPARSE, SUPPORT = 2.5, 0.5  # times the median distance to the 6th neighbour; the share of witnesses that must agree
-# Where there are many outliers, some are near the surface: of 1500 around a plate 450 passed, 15 do so now, at the price
-# of some 70 points of the surface.
+# Where there are many outliers, some are near the surface: of 1500 around a gear 450 passed, now 160 do, and some 70
+# points of the surface go.
 MANY, SPARSE_NEAR, SUPPORT_NEAR = 0.002, 1.25, 0.2
 WITNESSES = 12  # nearest points that are asked
 STEEP = 0.5  # of |n.(p - q)| / |p - q|: the sine of 30 degrees, above which p does not lie on q's surface

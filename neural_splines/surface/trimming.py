@@ -64,9 +64,9 @@ def trim_unsupported(mesh: Mesh, points: Tensor, gap: float = GAP_SPACINGS) -> M
 def drop_specks(mesh: Mesh, points: Tensor) -> Mesh:
     """Drop components that no points, or small ones that few points, support; the largest stays.
 
-    A component floats where fewer than half of its vertices are within GAP_SPACINGS of a point. A small one is supported
-    by the points that are nearest to one of its vertices: a small object that was scanned has many, a flake around an
-    outlier few.
+    A component floats where fewer than half of its vertices are within GAP_SPACINGS of a point. A small one is
+    supported by the points that are nearest to one of its vertices: a small object that was scanned has many, a flake
+    around an outlier few.
     """
     if not len(mesh.faces):
         return mesh
