@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, NoReturn
 
+from ..runtime import streams
 from ..settings import (
     ADAPTIVE_VARIANCE,
     AUTO,
@@ -25,6 +27,7 @@ from ..settings import (
     CellSettings,
     Settings,
 )
+from .console import say
 
 
 def number_or(kind: Callable[[str], Any], name: str, *words: str) -> Callable[[str], Any]:
@@ -46,6 +49,12 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        streams.flush()  # --help
+        if message:
+            say(message)
+        sys.exit(status)
 
 
 def parser(prog: str, description: str) -> Parser:

@@ -7,13 +7,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import sys
 import warnings
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from ..errors import NeuralSplinesError, ReconstructionWarning
+from ..errors import NeuralSplinesError, ReconstructionWarning, warn
+from ..runtime import streams
 from ..runtime.interrupts import interruptible
 from ..runtime.monitor import PhaseTimer
 
@@ -73,6 +75,7 @@ def exit_policy(prog: str, verbose: bool, strict: bool = False) -> Iterator[Phas
     )
     logging.getLogger("neural_splines").setLevel(logging.DEBUG if verbose else logging.NOTSET)
     logging.getLogger("numba").setLevel(logging.WARNING)
+    logging.getLogger("neural_splines.cost").setLevel(logging.INFO)  # of what takes minutes
     if sys.stderr.isatty():  # who waits in front of a terminal wants to know for what
         logging.getLogger("neural_splines.compiling").setLevel(logging.INFO)
     shown = 0
@@ -90,8 +93,8 @@ def exit_policy(prog: str, verbose: bool, strict: bool = False) -> Iterator[Phas
             yield PhaseTimer(ProgressBar())
     except NeuralSplinesError as error:
         sys.exit(_fail(prog, str(error)))
-    except (ImportError, OSError) as error:  # a library that is missing or cannot be loaded, a closed pipe
-        sys.exit(_fail(prog, f"{error}; check the installation with python -m neural_splines doctor"))
+    except (ImportError, OSError) as error:  # a library that is missing or cannot be loaded, a system at its limits
+        sys.exit(_fail(prog, f"{_of_the_system(error)}; {_remedy(error)}"))
     except (MemoryError, RuntimeError) as error:
         reason = str(error).strip().split("\n")[0]
         if isinstance(error, RuntimeError) and not any(words in reason.lower() for words in NO_MEMORY):
@@ -100,6 +103,34 @@ def exit_policy(prog: str, verbose: bool, strict: bool = False) -> Iterator[Phas
     if strict and shown:
         _say(prog, f"{shown} warning{'s' if shown > 1 else ''} under --strict; the outputs were written")
         sys.exit(3)
+
+
+def tell(text: str) -> None:
+    """Print what a command found out, when its outputs are complete: that nobody can read it is no failure."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # piped into head
+        streams.discard(1)
+    except OSError as error:
+        streams.discard(1)
+        warn(f"standard output cannot be written ({error.strerror}); the outputs are complete, their summary is lost")
+
+
+def _of_the_system(error: Exception) -> str:
+    """What the system or a loader says, without Python's number of it."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+
+
+def _remedy(error: Exception) -> str:
+    """What to do about an error of the system; about one of a library, look at the installation."""
+    number = getattr(error, "errno", None)
+    if number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        return "make room there, or set TMPDIR, NUMBA_CACHE_DIR and TRITON_CACHE_DIR to another folder"
+    if number in (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM):
+        return "close other programs, or raise the limits that ulimit -a shows"
+    return "check the installation with python -m neural_splines doctor"
 
 
 def _without_location(reason: str) -> str:
@@ -116,4 +147,13 @@ def _fail(prog: str, message: str) -> int:
 
 
 def _say(prog: str, message: str) -> None:
-    sys.stderr.write(f"{prog}: {' '.join(message.split())}\n")
+    say(f"{prog}: {message}")
+
+
+def say(message: str) -> None:
+    """One line on standard error, if anybody can be told."""
+    try:
+        sys.stderr.write(" ".join(message.split()) + "\n")
+        sys.stderr.flush()
+    except OSError:
+        streams.discard(2)

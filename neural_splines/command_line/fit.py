@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from . import arguments
-from .console import exit_policy
+from .console import exit_policy, tell
 
 
 def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
@@ -31,4 +31,4 @@ def main(argv: Sequence[str] | None = None, prog: str = "fit.py") -> None:
         cloud, cleaning = steps.load(args.input_point_cloud, monitor)
         result = steps.reconstruct(cloud, settings, monitor)
         steps.save(result, args, monitor)
-        print(steps.summary(result, cleaning, args, monitor))
+        tell(steps.summary(result, cleaning, args, monitor))
