@@ -34,7 +34,7 @@ def shape_lines(cloud: OrientedCloud) -> list[str]:
     thickness, width, length = square.clamp_min(0.0).sqrt().tolist()
     if width < FLAT * length:
         return [f"the {len(cloud)} points lie on a line, around which the surface is a guess; scan more of it"]
-    if thickness < FLAT * length:
+    if len(cloud) > 3 and thickness < FLAT * length:  # three points always lie in a plane
         lying = float((cloud.normals @ axes[:, 0]).square().mean()) < FLAT_ACROSS
     else:
         lying = len(cloud) >= FEWEST and _lying(cloud)
