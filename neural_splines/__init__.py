@@ -17,6 +17,7 @@ __version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from .api import (
+        estimate_normals,
         extract_mesh,
         fit,
         fit_cells,
@@ -43,7 +44,16 @@ if TYPE_CHECKING:
     from .surface.mesh import Mesh
 
 _HOMES = {
-    "api": ("extract_mesh", "fit", "fit_cells", "load", "load_point_cloud", "reconstruct", "save_mesh"),
+    "api": (
+        "estimate_normals",
+        "extract_mesh",
+        "fit",
+        "fit_cells",
+        "load",
+        "load_point_cloud",
+        "reconstruct",
+        "save_mesh",
+    ),
     "errors": (
         "BackendError",
         "CloudError",
@@ -77,6 +87,7 @@ __all__ = [
     "ReconstructionWarning",
     "Settings",
     "SettingsError",
+    "estimate_normals",
     "extract_mesh",
     "fit",
     "fit_cells",

@@ -14,7 +14,7 @@ import torch
 
 from . import pipeline
 from .cells.blending import BlendedField
-from .clouds import OrientedCloud, clean
+from .clouds import OrientedCloud, clean, clean_points
 from .errors import CloudError, SettingsError, warn
 from .field.contract import Field
 from .field.products import resolve
@@ -22,10 +22,11 @@ from .field.spline import NeuralSpline
 from .files import meshes, point_clouds
 from .files.arrays import load_arrays
 from .files.atomic import PathLike, shown
+from .normals.orient import estimated, orient
 from .pipeline import Reconstruction
 from .runtime.arrays import as_rows
 from .runtime.monitor import Monitor, Silent
-from .settings import AUTO, Settings
+from .settings import AUTO, NormalSettings, Settings
 from .surface.lattice import Lattice
 from .surface.mesh import Mesh
 
@@ -40,7 +41,8 @@ def reconstruct(
     Parameters
     ----------
     points, normals : arrays [n, 3] of numpy or torch, or nested lists; world units. Points that are not finite, have
-        no normal or repeat another one are dropped, with a warning; normals need not have unit length.
+        no normal or repeat another one are dropped, with a warning; normals need not have unit length. None instead of
+        normals: they are estimated, as by `estimate_normals`.
     settings : `Settings()`, the default, is `fit-grid.py CLOUD auto auto 256 auto --seed 0`; with `cells=None` it is
         `fit.py`.
     monitor : is told of phases and progress.
@@ -61,13 +63,66 @@ def reconstruct(
     Source: F. Williams, M. Trager, J. Bruna, D. Zorin, Neural Splines, CVPR 2021.
     """
     chosen = _settings(settings, Settings())
-    cloud, notes = _cloud(points, normals)
+    cloud, notes = _cloud(points, normals, chosen.device)
     result = pipeline.reconstruct(cloud, chosen, monitor)
     _warn(result.warnings)
     _, back = as_rows(points)
     mesh = Mesh(*(back(part) for part in (result.mesh.vertices, result.mesh.normals, result.mesh.faces)))
     grid = None if result.grid is None else back(result.grid)
     return replace(result, mesh=mesh, grid=grid, warnings=[*notes, *result.warnings])
+
+
+def estimate_normals(
+    points: Any,
+    *,
+    sensor_positions: Any = None,
+    viewpoints: Any = None,
+    inside: bool = False,
+    flip: bool = False,
+    device: str = AUTO,
+    monitor: Monitor | None = None,
+) -> Any:
+    """Unit normals [n, 3] of points [n, 3] alone, that point outwards, or to what is known to have seen the surface.
+
+    Directions are least-squares planes of neighbours on one side of the surface; signs those that agree best with the
+    gradient of the winding number that they make, of several that respect continuity.
+
+    Parameters
+    ----------
+    points : array [n, 3] of numpy or torch, or nested lists; at least 4 distinct ones. A point that is not finite gets
+        the normal NaN; points at one place get the same.
+    sensor_positions : [s, 3], places that the surface was seen from; or viewpoints : [n, 3], of each point.
+    inside : the cloud is a room seen from within.
+    flip : turn all normals round at the end.
+    device : auto, cpu, cuda or cuda:1.
+    monitor : is told of phases.
+
+    Returns
+    -------
+    array of the kind that `points` is. A ReconstructionWarning says where signs are uncertain, and what would help.
+
+    Raises
+    ------
+    CloudError : fewer than 4 distinct points. SettingsError : an array of another shape; sensors and inside at once.
+
+    Source: S. Lin, Z. Shi, Y. Liu, Fast and Globally Consistent Normal Orientation based on the Winding Number Normal
+    Consistency, ACM TOG 2024, for the field; docs/normals.md for the rest.
+    """
+    x, back = as_rows(points)
+    sensors = () if sensor_positions is None else as_rows(sensor_positions, "sensor_positions")[0].tolist()
+    views = None if viewpoints is None else as_rows(viewpoints, "viewpoints")[0].double().cpu().numpy()
+    if views is not None and len(views) != len(x):
+        raise CloudError(f"{len(x)} points but {len(views)} viewpoints; give one viewpoint for each point")
+    settings = NormalSettings(
+        source="estimate",
+        sensor_positions=tuple(map(tuple, sensors)),
+        inside=inside,
+        flip=flip,
+        device=device,
+    )
+    normals, notes = estimated(x.double().cpu().numpy(), views, settings, "the cloud", monitor)
+    _warn(notes)
+    return back(torch.from_numpy(normals))
 
 
 def fit(points: Any, normals: Any, settings: Settings | None = None, *, monitor: Monitor | None = None) -> NeuralSpline:
@@ -128,11 +183,16 @@ def load(path: PathLike, *, device: str = AUTO, backend: str = AUTO) -> Field:
 
 
 def load_point_cloud(path: PathLike) -> tuple[Any, Any]:
-    """Points [n, 3] and unit normals [n, 3], numpy float64, of a PLY, OBJ or OFF file, cleaned.
+    """Points [n, 3] and unit normals [n, 3], numpy float64, of a PLY, OBJ or OFF file, cleaned; None for no normals.
 
     Raises CloudError, which names the path, for whatever is no such cloud (docs/input.md has all cases).
     """
-    cloud, cleaning = point_clouds.load_point_cloud(path)
+    scanned = point_clouds.load_scanned_cloud(path)
+    if scanned.normals is None:
+        points, _, cleaning = clean_points(torch.from_numpy(scanned.points), shown(path))
+        _warn(cleaning.notes())
+        return points.numpy(), None
+    cloud, cleaning = point_clouds.oriented(scanned, shown(path))
     _warn(cleaning.notes())
     return cloud.points.numpy(), cloud.normals.numpy()
 
@@ -157,9 +217,13 @@ def _settings(given: Settings | None, default: Settings) -> Settings:
     return given or default
 
 
-def _cloud(points: Any, normals: Any) -> tuple[OrientedCloud, list[str]]:
+def _cloud(points: Any, normals: Any, device: str) -> tuple[OrientedCloud, list[str]]:
     """The cleaned cloud of two arrays, and what was said about it."""
     x, _ = as_rows(points)
+    if normals is None:
+        found = orient(x.double().cpu().numpy(), None, None, NormalSettings(device=device), "the cloud")
+        _warn(found.notes)
+        return found.cloud, found.notes
     n, _ = as_rows(normals, "normals")
     if len(x) != len(n):
         raise CloudError(f"{len(x)} points but {len(n)} normals; give one normal for each point")
@@ -170,7 +234,7 @@ def _cloud(points: Any, normals: Any) -> tuple[OrientedCloud, list[str]]:
 
 
 def _fit(points: Any, normals: Any, settings: Settings, monitor: Monitor | None) -> Any:
-    cloud, _ = _cloud(points, normals)
+    cloud, _ = _cloud(points, normals, settings.device)
     fitted = pipeline.fit(cloud, settings, monitor)
     _warn(fitted.warnings)
     return fitted.field

@@ -25,8 +25,7 @@ SHORTEST_MEAN_NORMAL = 0.25
 OUTLIER_SHARE, OUTLIER_RATIO = 1e-3, 4.0
 HASH_FACTORS = (0x1E3779B97F4A7C15, 0x3F58476D1CE4E5B9, 0x14D049BB133111EB)  # odd, of splitmix64's making
 NO_NORMALS = (
-    "the points have no normals, and the method needs oriented points; compute and orient normals first, e.g. with "
-    "MeshLab, CloudCompare or Open3D"
+    "the points have no normals, and the method needs oriented points; use --normals auto, which estimates them"
 )
 
 
@@ -101,6 +100,21 @@ def clean(points: Tensor, normals: Tensor, name: str) -> tuple[OrientedCloud, Cl
     return cloud, report
 
 
+def clean_points(points: Tensor, name: str) -> tuple[Tensor, Tensor, CleaningReport]:
+    """As `clean` for points [n, 3] that have no normals: the points that are left, and the rows where they were."""
+    points = points.double().cpu()
+    if len(points) == 0:
+        raise CloudError(f"{name}: contains no points; check how it was exported")
+    finite = points.isfinite().all(1)
+    rows = finite.nonzero()[:, 0]
+    distinct = _distinct(points[rows])
+    rows = rows[distinct]
+    kept = points[rows]
+    report = CleaningReport(len(points), int((~finite).sum()), 0, int((~distinct).sum()), len(rows))
+    _check(OrientedCloud(kept, kept), report, name)
+    return kept, rows, report
+
+
 def _rows(mask: Tensor, *arrays: Tensor) -> list[Tensor]:
     """array[mask] of each, without a copy in the usual case."""
     return list(arrays) if mask.all() else [array[mask] for array in arrays]
@@ -156,7 +170,7 @@ def _lexicographic(points: Tensor, rows: Tensor) -> Tensor:
 def _check(cloud: OrientedCloud, report: CleaningReport, name: str) -> None:
     """Raise a CloudError where cleaning left nothing that has a size that float64 can work with."""
     if report.kept == 0:
-        remedy = "compute normals" if report.zero_normals else "check how it was exported"
+        remedy = "use --normals estimate" if report.zero_normals else "check how it was exported"
         raise CloudError(f"{name}: none of its points is usable ({report.summary()}); {remedy}")
     if report.kept == 1:
         what = "its points all coincide" if report.duplicates else "only one usable point"

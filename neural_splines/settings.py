@@ -19,6 +19,7 @@ DTYPES = ("float64", "float32")
 SOLVERS = ("builtin", "falkon")
 BACKENDS = ("auto", "torch", "numba", "triton", "keops")
 WEIGHT_TYPES = ("trilinear", "none")
+NORMALS = ("auto", "file", "estimate")
 
 Auto = Literal["auto"]
 AUTO: Auto = "auto"
@@ -75,6 +76,38 @@ class CellSettings:
     def single(self) -> bool:
         """One cell is one spline."""
         return self.cells_per_axis == 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class NormalSettings:
+    """Where the normals of a cloud come from, and what is known of its sides.
+
+    source: file, those of the file; estimate: from the points alone; auto: the file's where it has them.
+    sensor_positions: places (x, y, z) in world units that the surface was seen from; normals point to the side of them.
+    inside: the cloud is a room seen from within; normals point into it.
+    flip: turn all normals round at the end, estimated or not.
+    device: auto, cpu, cuda or cuda:1.
+    """
+
+    source: str = AUTO
+    sensor_positions: tuple[tuple[float, float, float], ...] = ()
+    inside: bool = False
+    flip: bool = False
+    device: str = AUTO
+
+    def __post_init__(self) -> None:
+        _check_choice("--normals", self.source, NORMALS)
+        _check_flag("--inside", self.inside)
+        _check_flag("--flip-normals", self.flip)
+        _check_choice("--device", self.device, None)
+        for place in self.sensor_positions:
+            if len(place) != 3 or not all(isinstance(value, Real) and math.isfinite(value) for value in place):
+                raise SettingsError(f"--sensor-position must be three finite numbers, got {_shown(place)}")
+        if self.inside and self.sensor_positions:
+            raise SettingsError("--inside guesses what --sensor-position tells; drop one of them")
+        if self.source == "file" and (self.inside or self.sensor_positions):
+            name = "--inside" if self.inside else "--sensor-position"
+            raise SettingsError(f"{name} is for normals that are estimated; use --normals estimate, or drop it")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ LAYERS = [
     {"runtime", "settings", "geometry"},
     {"clouds", "neighbours"},
     {"files", "outliers", "degeneracy"},
-    {"field", "surface"},
+    {"field", "surface", "normals"},
     {"cells", "cost"},
     {"pipeline"},
     {"api"},

@@ -88,7 +88,7 @@ def test_constraints_and_centres_are_those_of_the_cell(problem, batch):
 @pytest.mark.parametrize("smoothing", SMOOTHINGS, ids=str)
 @pytest.mark.parametrize("with_grams", [False, True])
 def test_every_system_is_solved_as_if_it_were_alone(batch, systems, smoothing, with_grams):
-    solution, jitter = batch.solve(smoothing, Grams(batch) if with_grams else None)
+    solution, jitter = batch.solve(smoothing, Grams.of(batch) if with_grams else None)
     assert (jitter <= 1e-12).all()
     for a, (K, gram, y) in zip(solution.numpy(), systems, strict=True):
         expected = K @ solved(K, gram, y, smoothing)
@@ -97,13 +97,12 @@ def test_every_system_is_solved_as_if_it_were_alone(batch, systems, smoothing, w
 
 
 def test_robust_weights_hold_down_an_outlier(problem, batch):
-    """A point moved off the surface by three offsets: the more passes, the less the others follow it."""
+    """A point moved off the surface by three offsets: with passes, the fit follows it less."""
     y = batch.y.clone()
     y[:, 0:3] += 3 * problem.eps * problem.cells.scales[batch.cell][:, None]
     moved = replace(batch, y=y)
-    errors = []
-    for passes in (0, 2):
+    follow = []
+    for passes in (0, 2, 6):
         a, _ = moved.solve(Smoothing(1e-4, 1.0, passes))
-        residual = ((batch.K @ a[:, :, None])[:, :, 0] - batch.y).abs()
-        errors.append(residual[:, 3:].mean())
-    assert errors[1] < 0.7 * errors[0]
+        follow.append(((batch.K @ a[:, :, None])[:, :3, 0] - batch.y[:, :3]).abs().mean())
+    assert follow[2] < follow[1] < 0.8 * follow[0]

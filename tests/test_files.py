@@ -20,6 +20,8 @@ from hypothesis import strategies as st
 from neural_splines.clouds import outlier_warning
 from neural_splines.errors import CloudError, ReconstructionWarning
 from neural_splines.files import arrays, meshes, point_clouds, reading, records
+from neural_splines.normals.orient import orient
+from neural_splines.settings import NormalSettings
 
 CASES = {case.name: case for case in CORPUS}
 
@@ -28,11 +30,13 @@ def load(path) -> tuple[object, str]:
     """The cloud, and all that would be said about it."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        cloud, report = point_clouds.load_point_cloud(path)
+        scanned = point_clouds.load_scanned_cloud(path)
+        found = orient(scanned.points, scanned.normals, scanned.viewpoints, NormalSettings(device="cpu"), str(path))
+        if scanned.single:
+            point_clouds.warn_of_steps(found.cloud, str(path))
     said = [str(w.message) for w in caught if w.category is ReconstructionWarning]
     assert len(said) == len(caught)
-    said += [report.summary()] if report.kept < report.read else []
-    return cloud, "\n".join([*said, outlier_warning(cloud) or ""]).strip()
+    return found.cloud, "\n".join([*said, *found.notes, outlier_warning(found.cloud) or ""]).strip()
 
 
 def mesh(count: int = 1000, generator=None):

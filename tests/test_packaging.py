@@ -79,7 +79,7 @@ def imported(path):
         elif isinstance(node, ast.ImportFrom) and not node.level:
             names.add(node.module.split(".")[0])
     own = {"neural_splines"} | {
-        other.stem for folder in (path.parent, ROOT / "benchmarks") for other in folder.glob("*.py")
+        other.stem for folder in (path.parent, ROOT / "benchmarks", ROOT / "tests") for other in folder.glob("*.py")
     }
     return {name for name in names if name not in sys.stdlib_module_names and name not in own}
 

@@ -117,7 +117,7 @@ class Constraints:
 
 @dataclass(frozen=True)
 class Batch:
-    """Systems of b cells with up to r rows, `width` a point, and m centres; padding has weight and columns zero.
+    """Systems of b cells with up to r rows, `width` a point, and m centres; rows and columns of padding are zero.
 
     K [b, r, m], gram_centers [b, m, m], target y [b, r].
     """
@@ -138,13 +138,17 @@ class Batch:
         centers, columns = constraints.choose_centers(problem, draws[cell.cpu()].to(cell.device))
         K, y = constraints.system(problem, centers)
         gram = problem.compute.products.dense(problem.kernel, centers, centers)
+        width = 4 if problem.gradients else 3
+        rows = constraints.rows // 3 * width
+        unused = torch.arange(K.shape[1], device=cell.device) >= rows[:, None]
+        if bool(unused.any()):
+            K.masked_fill_(unused[:, :, None], 0.0)
         dead = torch.arange(centers.shape[1], device=cell.device) >= columns[:, None]
         if bool(dead.any()):
             K.masked_fill_(dead[:, None, :], 0.0)
             gram.masked_fill_(dead[:, None, :] | dead[:, :, None], 0.0)
             gram.diagonal(dim1=-2, dim2=-1).masked_fill_(dead, 1.0)
-        width = 4 if problem.gradients else 3
-        return cls(cell, constraints.rows // 3 * width, columns, centers, K, gram, y, width)
+        return cls(cell, rows, columns, centers, K, gram, y, width)
 
     def base_weights(self, normal_weight: float) -> Tensor:
         """Row weights [b, r] over the number of rows: 1 for f(x_i) = 0, `normal_weight` for the others of a point."""
@@ -158,9 +162,10 @@ class Batch:
 
         `grams` saves the first product where one batch is solved with many smoothings.
         """
+        grams = grams or Grams.of(self)
         base = weights = self.base_weights(smoothing.normal_weight)
         for remaining in range(smoothing.robust_passes, -1, -1):
-            A = grams.of(smoothing.normal_weight) if grams and weights is base else direct.gram(self.K, weights)
+            A = grams.weighted(smoothing.normal_weight) if weights is base else direct.gram(self.K, weights)
             A += smoothing.regularization * self.gram_centers
             rhs = ((weights * self.y)[:, None, :] @ self.K)[:, 0]
             solution, jitter = direct.solve_spd(A, rhs)
@@ -188,15 +193,21 @@ class Batch:
         return residual.masked_fill(~true, torch.nan).nanmedian(1, keepdim=True).values / 0.6745
 
 
+@dataclass(frozen=True)
 class Grams:
-    """K' W K of a batch for any weight of the rows that know the normals: it is linear in that weight."""
+    """K' W K of a batch for any weight of the rows that know the normals, in which it is linear.
 
-    def __init__(self, batch: Batch):
-        b, width = len(batch.K), batch.width
-        K, weights = batch.K.unflatten(1, (-1, width)), batch.base_weights(1.0).unflatten(1, (-1, width))
-        m = K.shape[3]
-        self._surface = direct.gram(K[:, :, 0], weights[:, :, 0])
-        self._normals = direct.gram(K[:, :, 1:].reshape(b, -1, m), weights[:, :, 1:].reshape(b, -1))
+    surface, normals [b, m, m]: the sums over the rows of either kind, over the number of rows.
+    """
 
-    def of(self, normal_weight: float) -> Tensor:
-        return torch.add(self._surface, self._normals, alpha=normal_weight)
+    surface: Tensor
+    normals: Tensor
+
+    @classmethod
+    def of(cls, batch: Batch) -> Grams:
+        kinds = batch.K.unflatten(1, (-1, batch.width)).unbind(2)
+        share = 1.0 / batch.rows.to(batch.K)[:, None, None]
+        return cls(direct.gram_of_rows(kinds[:1]).mul_(share), direct.gram_of_rows(kinds[1:]).mul_(share))
+
+    def weighted(self, normal_weight: float) -> Tensor:
+        return torch.add(self.surface, self.normals, alpha=normal_weight)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..field import judge
 from ..neighbours import Neighbours
+from ..runtime.devices import spread
 from ..runtime.monitor import Silent
 from .batches import Batch, Grams, Smoothing
 from .blending import BlendedField, Places
@@ -71,14 +72,17 @@ class HeldOut:
 
     def _make(self, problem: FitProblem, cell: Tensor, draws: Tensor) -> None:
         batch = Batch.make(problem, cell, draws)
-        self._batches.append((batch, Grams(batch)))
+        self._batches.append((batch, Grams.of(batch)))
 
     def field(self, smoothing: Smoothing) -> BlendedField:
         """The blend of the cells without the held-out points."""
         store, p = ModelStore(self._problem, Silent()), self._problem
-        for batch, grams in self._batches:
-            solution, jitter = batch.solve(smoothing, grams)
-            store.put(batch, solution.nan_to_num(nan=0.0), jitter, torch.zeros_like(jitter, dtype=torch.int64))
+
+        def solve(device: torch.device, made: tuple[Batch, Grams]) -> None:
+            solution, jitter = made[0].solve(smoothing, made[1])
+            store.put(made[0], solution.nan_to_num(nan=0.0), jitter, torch.zeros_like(jitter, dtype=torch.int64))
+
+        spread(p.compute.devices, solve, self._batches)
         m = store.models("")
         return BlendedField(p.cells, p.kernel, m.centers, m.coefficients, m.offsets, p.compute, p.cloud.box)
 

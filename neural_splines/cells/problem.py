@@ -16,7 +16,7 @@ from ..runtime.devices import halving, moved, spread
 from .members import Members
 from .partition import Cells
 
-CPU_BATCH_BYTES = 48 << 20  # of K_nm: a few cells, so that a batch's matrices stay near the caches
+CPU_BATCH_BYTES = 6 << 20  # of K_nm: so that a batch's matrices stay near the caches, and their memory is used again
 GPU_BATCH_BYTES = 4 << 30
 GPU_SHARE = 12  # of the GPU's memory: a batch takes several times the bytes of its K_nm
 LARGEST_EPS = 0.25  # of a padded cell's side: farther off, the constraints would say nothing about the surface
@@ -58,8 +58,11 @@ class FitProblem:
         for the choice of each cell's centres, the same however the cells are dealt out.
         """
         draws = torch.rand(len(self.cells), self.centers.count, generator=self.generator, dtype=torch.float64)
-        # where every batch draws random numbers, they must do so in order
-        devices = self.compute.devices if self.centers.mode == "blue-noise" else self.compute.devices[:1]
+        if self.centers.mode != "blue-noise":  # every batch draws random numbers, and must do so in order
+            for part in self._parts():
+                halving(lambda half: work(self, half, draws), [part])
+            return
+        devices = self.compute.devices
         problems = {device: self.on(device) if len(devices) > 1 else self for device in devices}
 
         def work_on(device: torch.device, cell: Tensor) -> None:

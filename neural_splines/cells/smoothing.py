@@ -38,10 +38,13 @@ OFFSETS = (  # for kernels with a kink at their centre
     *(Smoothing(x, 0.1, 2) for x in (1e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3)),
 )
 SIZES = (100, 300, 800, 1600, 3200)  # points of a cell at most
-FIRST_SIZES = 2  # that are tried on every cloud; the next where the largest is the best
-FIRST = (0, 3, 6, 9)  # smoothings that are tried at every size; then the neighbours of the best
-SURVIVE, SURVIVORS, AS_GOOD = 1.15, 4, 1.003
-ROBUST_FROM = 1e-7  # the ridge of noisy points, where the best is also tried with robust passes
+FIRST = (0, 3, 6, 9)  # smoothings that are tried at the first size; then the neighbours of the best
+CLOSER = 3  # steps of the ladder: larger cells follow their points as loosely at a closer smoothing
+SURVIVE, SURVIVORS = 1.15, 4
+NOISY = 1e-7  # the least ridge that suits noisy points; there the best is also tried with robust passes
+# Errors as good as the least. Without noise the errors are those of the fit, and small cells are fitted sooner; with it
+# they are mostly those of the points, the fit's own differ by more, and large cells have them more seldom.
+AS_GOOD, AS_GOOD_NOISY = 1.02, 1.005
 PATCHES_SEE = 2.0  # times the points where patches judge: a third as many of their points do
 WINDOW = 5.0  # times the held-out points' distance from a first surface
 PILOT = Smoothing(1e-6, gradient_length=0.2), Smoothing(1e-6, 0.1)
@@ -67,7 +70,7 @@ class Race:
 
     def __init__(self, problem_of: Callable[[int], FitProblem], generator: torch.Generator):
         self._problem_of, self._generator = problem_of, generator
-        self._window = math.nan
+        self._window, self._noisy = math.nan, False
         self._found: dict[tuple[int, Smoothing], judge.Residuals] = {}
 
     def run(self, sizes: Sequence[int], regions: Cells) -> Choice:
@@ -83,36 +86,43 @@ class Race:
         order = torch.randperm(len(regions), generator=generator).to(cloud.points.device)
         shares = (share * PATCHES_SEE if dependent else share for share in (FEW / len(cloud), MANY / len(cloud)))
         few, many = (regions.subset(order[: math.ceil(s * len(regions))].sort().values) for s in shares)
-        for size in sizes[:FIRST_SIZES]:
+        self._climb(sizes[0], smoothings, few)
+        self._noisy = self._leader()[1].regularization >= NOISY
+        for size in sizes[2 if self._noisy else 1 :]:
             self._climb(size, smoothings, few)
-        for size in sizes[FIRST_SIZES:]:
-            errors = self._errors()
-            largest = max(s for s, _ in errors)
-            if min(e for (s, _), e in errors.items() if s == largest) > min(errors.values()):
+            if self._leader()[0] != size:
                 break
-            self._climb(size, smoothings, few)
+        if self._noisy and self._leader()[0] == sizes[0]:
+            for size in sizes[1:2]:
+                self._climb(size, smoothings, few)
         errors = self._errors()
-        if len(many) > len(few):
-            ranked = sorted(errors, key=errors.__getitem__)
-            survivors = [c for c in ranked if errors[c] <= SURVIVE * errors[ranked[0]]][:SURVIVORS]
-            size, smoothing = ranked[0]
-            if smoothing.gradients and smoothing.regularization >= ROBUST_FROM:
-                survivors.append((size, replace(smoothing, robust_passes=2)))
-            if len(survivors) > 1:
-                self._found.clear()
-                for size in sizes:
-                    mine = [smoothing for s, smoothing in survivors if s == size]
-                    if mine:
-                        self._judge(self._trial(size, mine[0], many), size, mine)
-                errors = self._errors()
-        # of what is as good, small cells: they are fitted sooner
-        best = min((c for c in errors if errors[c] <= AS_GOOD * min(errors.values())), key=lambda c: (c[0], errors[c]))
+        size, smoothing = self._leader()
+        rivals = [c for c in errors if c[0] == size and errors[c] <= SURVIVE * errors[size, smoothing]]
+        survivors = [s for _, s in sorted(rivals, key=errors.__getitem__)[:SURVIVORS]]
+        if smoothing.gradients and smoothing.regularization >= NOISY:
+            survivors.append(replace(smoothing, robust_passes=2))
+        if len(many) > len(few) and len(survivors) > 1:
+            self._found.clear()
+            self._judge(self._trial(size, smoothing, many), size, survivors)
+            errors = self._errors()
+        best = self._leader()
         return Choice(*best, errors, judge.percentile(self._found[best].distance), dependent)
+
+    def _leader(self) -> tuple[int, Smoothing]:
+        """The best at the smallest size that is about as good as any, or the largest, where there is noise."""
+        errors = self._errors()
+        enough = (AS_GOOD_NOISY if self._noisy else AS_GOOD) * min(errors.values())
+        size = (max if self._noisy else min)(size for (size, _), e in errors.items() if e <= enough)
+        return min((c for c in errors if c[0] == size), key=errors.__getitem__)
 
     def _climb(self, size: int, smoothings: Sequence[Smoothing], regions: Cells) -> None:
         """Try a few of the smoothings, which run from closely to loosely, and the neighbours of the best of them."""
+        first: Sequence[int] = FIRST
+        if self._found:
+            best = smoothings.index(self._leader()[1])
+            first = (max(0, best - CLOSER), best)
         trial = self._trial(size, smoothings[0], regions)
-        todo = [smoothings[k] for k in FIRST if k < len(smoothings)]
+        todo = [smoothings[k] for k in sorted(set(first)) if k < len(smoothings)]
         while todo:
             self._judge(trial, size, todo)
             mine = {s: e for (at, s), e in self._errors().items() if at == size}

@@ -18,6 +18,7 @@ from ..settings import (
     DTYPES,
     FILLED_MIN_COMPONENT,
     KERNELS,
+    NORMALS,
     NYSTROM_MODES,
     OUTER_LAYER_VARIANCE,
     OUTLIER_MODES,
@@ -25,6 +26,7 @@ from ..settings import (
     SOLVERS,
     WEIGHT_TYPES,
     CellSettings,
+    NormalSettings,
     Settings,
 )
 from .console import say
@@ -62,7 +64,7 @@ def parser(prog: str, description: str) -> Parser:
 
 
 def add_cloud_arguments(p: argparse.ArgumentParser, centers: str) -> None:
-    p.add_argument("input_point_cloud", metavar="INPUT_POINT_CLOUD", help="PLY file of points with normals")
+    p.add_argument("input_point_cloud", metavar="INPUT_POINT_CLOUD", help="PLY, OBJ or OFF file of points")
     p.add_argument(
         "eps",
         metavar="EPS",
@@ -157,19 +159,10 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write {out}.pts.npz: constraints, their values, the Nyström samples, eps",
     )
-    output.add_argument("--verbose", action="store_true", help="log what happens in detail")
-    output.add_argument(
-        "--strict",
-        action="store_true",
-        help="exit with code 3, after writing, if there was any warning, such as a cell without a model",
-    )
+    add_verbosity(output)
 
     where = p.add_argument_group("computation")
-    where.add_argument(
-        "--device",
-        default=d.device,
-        help="cpu; cuda: all GPUs; cuda:0 or cuda:0,cuda:2: these; auto: one GPU, or the CPU" + shown,
-    )
+    add_device(where)
     where.add_argument("--backend", choices=BACKENDS, default=d.backend, help="kernel products" + shown)
     where.add_argument(
         "--solver",
@@ -178,6 +171,23 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
         help="of one spline; falkon: the FalkonML library, installed by requirements/requirements-falkon.txt" + shown,
     )
     where.add_argument("--dtype", choices=DTYPES, default=d.dtype, help="floating-point type of the fit" + shown)
+
+
+def add_verbosity(p: argparse._ActionsContainer) -> None:
+    p.add_argument("--verbose", action="store_true", help="log what happens in detail")
+    p.add_argument(
+        "--strict",
+        action="store_true",
+        help="exit with code 3, after writing, if there was any warning, such as a cell without a model",
+    )
+
+
+def add_device(p: argparse._ActionsContainer) -> None:
+    p.add_argument(
+        "--device",
+        default=Settings.device,
+        help="cpu; cuda: all GPUs; cuda:0 or cuda:0,cuda:2: these; auto: one GPU, or the CPU (default: %(default)s)",
+    )
 
 
 def add_cell_options(p: argparse.ArgumentParser) -> None:
@@ -247,6 +257,43 @@ def add_cell_options(p: argparse.ArgumentParser) -> None:
         metavar="H",
         help="where positive, normals enter as slopes of the function with this weight, in sides of a padded cell, in "
         "the place of constraints off the surface; auto: as --offset-weight, else 0 (default: auto)",
+    )
+
+
+def add_normal_options(p: argparse.ArgumentParser, source: str = NormalSettings.source) -> None:
+    """Where normals come from, and what is known of the sides of the surface."""
+    normals = p.add_argument_group("normals")
+    normals.add_argument(
+        "--normals",
+        choices=NORMALS,
+        default=source,
+        help="file: those of the file; estimate: from the points alone; auto: the file's where it has them, else "
+        "estimated (default: %(default)s)",
+    )
+    normals.add_argument(
+        "--sensor-position",
+        type=float,
+        nargs=3,
+        action="append",
+        default=None,
+        metavar=("X", "Y", "Z"),
+        help="where the surface was seen from, in the units of the cloud: estimated normals point to that side; may be "
+        "given several times",
+    )
+    normals.add_argument(
+        "--inside", action="store_true", help="a room seen from within: estimated normals point into it"
+    )
+    normals.add_argument("--flip-normals", action="store_true", help="turn all normals round, those of the file too")
+
+
+def normal_settings_from(args: argparse.Namespace) -> NormalSettings:
+    places = tuple(tuple(place) for place in args.sensor_position or ())
+    return NormalSettings(
+        source=args.normals,
+        sensor_positions=places,
+        inside=args.inside,
+        flip=args.flip_normals,
+        device=args.device,
     )
 
 

@@ -17,6 +17,7 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
         "auto: about 30 sqrt(constraints)",
     )
     arguments.add_regularization(p, cells=False)
+    arguments.add_normal_options(p)
     arguments.add_shared_options(p)
     return p.parse_args(argv)
 
@@ -25,10 +26,11 @@ def main(argv: Sequence[str] | None = None, prog: str = "fit.py") -> None:
     args = parse_arguments(argv, prog)
     with exit_policy(prog, args.verbose, args.strict) as monitor:
         settings = arguments.settings_from(args, cells=None)
+        sides = arguments.normal_settings_from(args)
         from . import steps  # not before: it imports torch
 
         steps.check_outputs(args)
-        cloud, cleaning = steps.load(args.input_point_cloud, monitor)
+        cloud, origin = steps.load(args.input_point_cloud, sides, monitor)
         result = steps.reconstruct(cloud, settings, monitor)
         steps.save(result, args, monitor)
-        tell(steps.summary(result, cleaning, args, monitor))
+        tell(steps.summary(result, origin, args, monitor))

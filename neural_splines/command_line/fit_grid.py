@@ -15,6 +15,7 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
         p, centers="the most Nystrom centres of a cell; negative: every tripled point; auto: 300"
     )
     arguments.add_cell_options(p)
+    arguments.add_normal_options(p)
     arguments.add_shared_options(p)
     return p.parse_args(argv)
 
@@ -23,10 +24,11 @@ def main(argv: Sequence[str] | None = None, prog: str = "fit-grid.py") -> None:
     args = parse_arguments(argv, prog)
     with exit_policy(prog, args.verbose, args.strict) as monitor:
         settings = arguments.settings_from(args, cells=arguments.cell_settings_from(args))
+        sides = arguments.normal_settings_from(args)
         from . import steps  # not before: it imports torch
 
         steps.check_outputs(args)
-        cloud, cleaning = steps.load(args.input_point_cloud, monitor)
+        cloud, origin = steps.load(args.input_point_cloud, sides, monitor)
         result = steps.reconstruct(cloud, settings, monitor)
         steps.save(result, args, monitor)
-        tell(steps.summary(result, cleaning, args, monitor))
+        tell(steps.summary(result, origin, args, monitor))

@@ -8,6 +8,7 @@ import sys
 COMMANDS = {
     "fit": ("fit", "one neural spline of a cloud (fit.py)"),
     "fit-grid": ("fit_grid", "a blend of many local splines (fit-grid.py)"),
+    "normals": ("normals", "estimate the normals of a cloud and write it with them"),
     "trim": ("trim", "drop the faces of a mesh that are far from its cloud (trim-surface.py)"),
     "doctor": ("doctor", "versions, devices, and which backends work here"),
 }

@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 
+import torch
+from torch import Tensor
+
 from .. import pipeline
-from ..clouds import CleaningReport, OrientedCloud
+from ..clouds import OrientedCloud, clean_points
 from ..errors import OutputError, warn
 from ..files import meshes
 from ..files.arrays import save_arrays, save_grid
 from ..files.atomic import check_writable, shown
-from ..files.point_clouds import load_point_cloud
+from ..files.point_clouds import load_scanned_cloud, warn_of_steps
+from ..geometry import Box
+from ..normals.orient import Orientation, orient
 from ..pipeline import Reconstruction
 from ..runtime.monitor import PhaseTimer
-from ..settings import Settings
+from ..settings import NormalSettings, Settings
 from ..surface.lattice import Lattice
 from ..surface.mesh import Mesh, face_average_normals
 from ..surface.trimming import trim as trim_mesh
@@ -37,13 +42,25 @@ def check_path(out: str, *inputs: str) -> None:
             raise OutputError(f"{shown(out)}: is the input, which would be lost; choose another --out")
 
 
-def load(path: str, monitor: PhaseTimer) -> tuple[OrientedCloud, CleaningReport]:
-    """The cloud of a file, and what cleaning dropped, of which the user is warned."""
+def load(path: str, sides: NormalSettings, monitor: PhaseTimer) -> tuple[OrientedCloud, Orientation]:
+    """The cloud of a file with its normals, or with estimated ones, and what the user is warned of."""
     monitor.phase("read")
-    cloud, cleaning = load_point_cloud(path)
+    scanned = load_scanned_cloud(path)
+    found = orient(scanned.points, scanned.normals, scanned.viewpoints, sides, shown(path), monitor)
+    if scanned.single:
+        warn_of_steps(found.cloud, shown(path))
+    for line in found.notes:
+        warn(line)
+    return found.cloud, found
+
+
+def load_points(path: str, monitor: PhaseTimer) -> Tensor:
+    """The points of a file, cleaned, whether they have normals or not."""
+    monitor.phase("read")
+    points, _, cleaning = clean_points(torch.from_numpy(load_scanned_cloud(path).points), shown(path))
     for line in cleaning.notes():
         warn(line)
-    return cloud, cleaning
+    return points
 
 
 def reconstruct(cloud: OrientedCloud, settings: Settings, monitor: PhaseTimer) -> Reconstruction:
@@ -75,6 +92,10 @@ def save(result: Reconstruction, args: Namespace, monitor: PhaseTimer) -> None:
         warn(line)
 
 
+def save_cloud(path: str, cloud: OrientedCloud) -> None:
+    meshes.save_mesh(path, cloud.points, cloud.normals, None)
+
+
 def save_mesh(path: str, mesh: Mesh, voxel_size: float | None = None) -> None:
     meshes.save_mesh(path, mesh.vertices, mesh.normals, mesh.faces, voxel_size=voxel_size)
 
@@ -86,23 +107,25 @@ def load_mesh(path: str) -> Mesh:
     return Mesh(vertices, face_average_normals(mesh), faces)
 
 
-def trim(mesh: Mesh, cloud: OrientedCloud, settings: Settings, absolute: bool) -> Mesh:
-    """The faces within `settings.trim` of the cloud: in voxel diagonals, or in its units where `absolute`."""
-    lattice = Lattice.around(cloud.box, settings.scale, settings.grid_size)
-    return trim_mesh(mesh, cloud.points, float(settings.trim) * (1.0 if absolute else lattice.voxel_diagonal))
+def trim(mesh: Mesh, points: Tensor, settings: Settings, absolute: bool) -> Mesh:
+    """The faces within `settings.trim` of the points: in voxel diagonals, or in their units where `absolute`."""
+    lattice = Lattice.around(Box.around(points), settings.scale, settings.grid_size)
+    return trim_mesh(mesh, points, float(settings.trim) * (1.0 if absolute else lattice.voxel_diagonal))
 
 
-def summary(result: Reconstruction, cleaning: CleaningReport, args: Namespace, monitor: PhaseTimer) -> str:
+def summary(result: Reconstruction, origin: Orientation, args: Namespace, monitor: PhaseTimer) -> str:
     """The lines that a command prints at the end."""
     lattice, mesh = result.lattice, result.mesh
     nx, ny, nz = lattice.shape
     fitted = f", {len(result.cloud)} after downsampling" if "downsample" in result.seconds else ""
     share = result.evaluations / lattice.size
     lines = [f"seed:     {args.chosen_seed}"] if args.seed is None else []
+    chosen = f"{result.fit.options()} {origin.options()}".strip()
     lines += [
-        f"points:   {cleaning.summary()}{fitted}",
+        f"points:   {origin.cleaning.summary()}{fitted}",
+        f"normals:  {origin.summary()}",
         f"fit:      {result.fit.summary()}, eps {result.eps:.6g} ({result.compute.summary})",
-        *([f"choice:   repeat it with {result.fit.options()}"] if result.fit.chosen else []),
+        *([f"choice:   repeat it with {chosen}"] if result.fit.chosen else []),
         f"lattice:  {nx} x {ny} x {nz}, voxel {lattice.voxel_size:.6g}, {result.evaluations} evaluations "
         f"({share:.1%} of the dense grid)",
         f"mesh:     {len(mesh.vertices)} vertices, {len(mesh.faces)} faces -> {args.out}",

@@ -12,7 +12,7 @@ from .console import exit_policy, tell
 
 def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
     p = arguments.parser(prog, __doc__)
-    p.add_argument("input_point_cloud", metavar="INPUT_POINT_CLOUD", help="PLY file of points with normals")
+    p.add_argument("input_point_cloud", metavar="INPUT_POINT_CLOUD", help="PLY, OBJ or OFF file of points")
     p.add_argument("mesh", metavar="MESH", help="PLY, OBJ or STL file of the mesh to trim")
     p.add_argument("grid_size", metavar="GRID_SIZE", type=int, help="the one that the mesh was made with")
     p.add_argument(
@@ -36,8 +36,8 @@ def main(argv: Sequence[str] | None = None, prog: str = "trim-surface.py") -> No
         from . import steps  # not before: it imports torch
 
         steps.check_path(args.out, args.input_point_cloud, args.mesh)
-        cloud, _ = steps.load(args.input_point_cloud, monitor)
+        points = steps.load_points(args.input_point_cloud, monitor)
         mesh = steps.load_mesh(args.mesh)
-        trimmed = steps.trim(mesh, cloud, settings, args.use_abs_units)
+        trimmed = steps.trim(mesh, points, settings, args.use_abs_units)
         steps.save_mesh(args.out, trimmed)
         tell(f"{len(mesh.faces)} faces, {len(trimmed.faces)} kept -> {args.out}")

@@ -60,12 +60,12 @@ def check_format(path: PathLike) -> None:
 
 
 def save_mesh(path: PathLike, vertices: Any, normals: Any, faces: Any, *, voxel_size: float | None = None) -> None:
-    """Binary little-endian PLY: vertices [v, 3], their unit normals [v, 3], triangles [f, 3].
+    """Binary little-endian PLY: vertices [v, 3], their unit normals [v, 3], triangles [f, 3]; without faces a cloud.
 
     Vertices are float, but double where rounding to float would move one by more than 0.01 voxels,
     or at all if `voxel_size` is not given. Normals are float; None: without. Tensors, arrays or lists.
     """
-    vertices, faces = as_array(vertices), as_array(faces)
+    vertices = as_array(vertices)
     with np.errstate(over="ignore"):
         rounded = vertices.astype("<f4")
     loss = float(np.abs(rounded - vertices).max(initial=0.0))
@@ -73,15 +73,18 @@ def save_mesh(path: PathLike, vertices: Any, normals: Any, faces: Any, *, voxel_
     fields = [("position", "<f4" if small else "<f8", 3)] + ([("normal", "<f4", 3)] if normals is not None else [])
     points = np.empty(len(vertices), fields)
     points["position"] = rounded if small else vertices
-    triangles = np.empty(len(faces), [("count", "u1"), ("corners", "<i4", 3)])
-    triangles["count"], triangles["corners"] = 3, faces
+    triangles = np.empty(0 if faces is None else len(faces), [("count", "u1"), ("corners", "<i4", 3)])
+    if faces is not None:
+        triangles["count"], triangles["corners"] = 3, as_array(faces)
     names = [("float" if small else "double", name) for name in COORDINATES]
     if normals is not None:
         points["normal"] = as_array(normals)
         names += [("float", name) for name in NORMALS]
     header = ["ply", "format binary_little_endian 1.0", "comment made by neural-splines"]
     header += [f"element vertex {len(points)}", *(f"property {type_} {name}" for type_, name in names)]
-    header += [f"element face {len(triangles)}", "property list uchar int vertex_indices", "end_header", ""]
+    if faces is not None:
+        header += [f"element face {len(triangles)}", "property list uchar int vertex_indices"]
+    header += ["end_header", ""]
     with atomic(path) as (stream,):
         stream.write("\n".join(header).encode())
         stream.write(points.data)

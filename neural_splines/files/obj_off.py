@@ -14,15 +14,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..clouds import NO_NORMALS
 from ..errors import CloudError
 from .ply import TRUNCATED, quoted
 
 OFF_KEYWORD = re.compile(rb"(ST)?C?(N?)C?OFF\b(.*)", re.DOTALL)  # texture and colour follow the normal
 
 
-def read_obj(data: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Points and normals [n, 3] of the `v` and `vn` lines.
+def read_obj(data: bytes) -> tuple[np.ndarray, np.ndarray | None]:
+    """Points and normals [n, 3] of the `v` and `vn` lines; None where there are no `vn`.
 
     Normals belong to vertices as the faces say, summed where they differ; without faces, in order.
     """
@@ -38,7 +37,7 @@ def read_obj(data: bytes) -> tuple[np.ndarray, np.ndarray]:
     if not points:
         raise CloudError("no vertices in this OBJ file; export it again")
     if not normals:
-        raise CloudError(NO_NORMALS)
+        return np.array(points), None
     x, n = np.array(points), np.array(normals)
     if not pairs:
         if len(x) != len(n):
@@ -67,25 +66,24 @@ def read_obj_mesh(data: bytes) -> tuple[np.ndarray, np.ndarray]:
     return np.array(vertices).reshape(-1, 3), np.array(faces, np.int64).reshape(-1, 3)
 
 
-def read_off(data: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Points and normals [n, 3] of NOFF text: counts, then a line `x y z nx ny nz ...` for each vertex."""
+def read_off(data: bytes) -> tuple[np.ndarray, np.ndarray | None]:
+    """Points and normals [n, 3] of OFF text: counts, then a line `x y z ...` for each, in NOFF `x y z nx ny nz ...`."""
     text = re.sub(rb"#[^\r\n]*", b"", data).lstrip()
     keyword = OFF_KEYWORD.match(text)
     if keyword is None:
         raise CloudError(
             f"not an OFF file with three coordinates, it starts with {quoted(data[:16])}; export it as PLY"
         )
-    if not keyword[2]:
-        raise CloudError(NO_NORMALS)
+    width = 6 if keyword[2] else 3
     lines = [line.split() for line in keyword[3].splitlines() if line.strip()]
     if not lines or not re.fullmatch(rb"[0-9]{1,18}", lines[0][0]):
         raise CloudError(f"no vertex count where an OFF file has it; {TRUNCATED}")
     count = int(lines[0][0])
     if count > len(lines) - 1:
         raise CloudError(f"the header declares {count} vertices but {len(lines) - 1} lines follow; {TRUNCATED}")
-    rows = [_floats(line, f"vertex {i}", 6) for i, line in enumerate(lines[1 : count + 1], 1)]
-    table = np.array(rows).reshape(count, 6)
-    return table[:, :3], table[:, 3:]
+    rows = [_floats(line, f"vertex {i}", width) for i, line in enumerate(lines[1 : count + 1], 1)]
+    table = np.array(rows).reshape(count, width)
+    return table[:, :3], table[:, 3:] if keyword[2] else None
 
 
 def _floats(values: Sequence[bytes], where: str, count: int = 3) -> list[float]:

@@ -12,11 +12,12 @@ from typing import Any, ClassVar, Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from .threads import Item, Result, share_out
+
 logger = logging.getLogger(__name__)
 
 AT_ONCE = {"cpu": 1 << 17, "cuda": 1 << 20}  # rows worked on at a time: bounds the temporaries, hides the launches
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+Part = TypeVar("Part")
 
 
 class Dataclass(Protocol):
@@ -40,8 +41,12 @@ def slices(count: int, device: torch.device) -> list[slice]:
 
 
 def halving(work: Callable[[Tensor], Result], parts: Iterable[Tensor]) -> list[Result]:
-    """[work(part)] for tensors in turn; one whose work does not fit into a GPU's memory is worked on in halves."""
+    """[work(part)] for tensors: shared out to threads on a CPU, in turn on a GPU, and there, where the work on one does
+    not fit into its memory, in halves.
+    """
     left, results = list(parts)[::-1], []
+    if left and left[0].device.type == "cpu":
+        return share_out(work, left[::-1])
     while left:
         part = left.pop()
         try:
@@ -60,11 +65,13 @@ def halving(work: Callable[[Tensor], Result], parts: Iterable[Tensor]) -> list[R
 def spread(
     devices: Sequence[torch.device], work: Callable[[torch.device, Item], Result], items: Iterable[Item]
 ) -> list[Result]:
-    """work(device, item) for every item, in order; item k on device k modulo their number.
+    """[work(device, item)]: item k on device k modulo their number; on a CPU by several threads.
 
     What the threads leave to do on a device is done when this returns.
     """
     items = list(items)
+    if len(devices) == 1 and devices[0].type == "cpu":
+        return share_out(lambda item: work(devices[0], item), items)
     if len(devices) == 1:
         return [work(devices[0], item) for item in items]
 

@@ -1,16 +1,18 @@
-"""Compiled loops over independent tasks, shared out to threads."""
+"""Independent pieces of work, shared out to threads of our own."""
 
 from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, TypeVar
 
 import torch
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 RUNS = 4  # of tasks, for each thread: enough to balance, few enough not to count
 
 
@@ -28,6 +30,23 @@ def parallel(work: Callable[..., Any], tasks: int, *args: Any) -> None:
     futures = [_pool(threads).submit(work, a, b, *args) for a, b in itertools.pairwise(walls)]
     for future in futures:
         future.result()
+
+
+def share_out(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """[work(item)] by as many threads as torch has, each of which computes alone.
+
+    Threads that join for every operation wait for each other at its end: two of them take as long for the Cholesky
+    factors of a batch as one. And what one thread computes does not depend on how many there are.
+    """
+    threads = torch.get_num_threads()
+    if threads == 1 or len(items) <= 1:
+        return [work(item) for item in items]
+    pool = ThreadPoolExecutor(min(threads, len(items)), "work", partial(torch.set_num_threads, 1))
+    try:
+        return list(pool.map(work, items))
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)  # threads to come look at what was set last, in any of them
 
 
 @lru_cache(maxsize=1)

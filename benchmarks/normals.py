@@ -1,0 +1,233 @@
+"""Signs and directions of estimated normals against the truth, beside other programs.
+
+    python benchmarks/normals.py [--data FOLDER] [--cases bunny knot ...] [--others] [--growth 20000 80000 ...] [--gpu]
+
+Cases are shapes made here, and, with --data, clouds of a folder: those with a mesh as truth are compared with its
+normals at the nearest points, others with those of the file. A row: points; share of signs that are right, up to a
+global flip; mean angle between directions in degrees; seconds, without compiling; confidence.
+--others adds the best of Open3D's consistent tangent planes (10, 15 and 30 neighbours), PyMeshLab's point-cloud normals
+(10 and 30), and a plain minimum spanning tree of 1 - |n . n'| over 10 neighbours, all by share of signs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+from machine import peak_bytes  # noqa: E402
+from shapes import knot, sphere, torus  # noqa: E402
+
+from neural_splines.files.meshes import load_mesh  # noqa: E402
+from neural_splines.files.point_clouds import load_point_cloud  # noqa: E402
+from neural_splines.normals.estimate import Guidance, estimate  # noqa: E402
+
+Case = tuple[np.ndarray, np.ndarray]  # points and true normals [n, 3]
+TRUTHS = {"bunny_oriented_36k": "bunny_gt", "bunny_rangescan_60k": "bunny_gt", "anchor_scan_85k": "anchor_gt"}
+CLOUDS = (*TRUTHS, "room_rgbd_250k", "office_chair_15k")
+
+
+def box(n: int, *sides: float, seed: int = 0) -> Case:
+    rng, lengths = np.random.default_rng(seed), np.array(sides)
+    areas = lengths.prod() / lengths
+    axis = rng.choice(3, n, p=areas / areas.sum())
+    points, normals, rows = (rng.random((n, 3)) - 0.5) * lengths, np.zeros((n, 3)), np.arange(n)
+    normals[rows, axis] = rng.choice([-1.0, 1.0], n)
+    points[rows, axis] = 0.5 * normals[rows, axis] * lengths[axis]
+    return points, normals
+
+
+def shells(n: int) -> Case:
+    """A hollow ball with another ball in it."""
+    parts = [(sphere(n * 6 // 10), 1.0), (sphere(n * 3 // 10, 0.8), -1.0), (sphere(n // 10, 0.4), 1.0)]
+    points = np.concatenate([cloud.points.numpy() for cloud, _ in parts])
+    return points, np.concatenate([side * cloud.normals.numpy() for cloud, side in parts])
+
+
+def sheet(n: int) -> Case:
+    """An open, wavy sheet."""
+    u, v = np.random.default_rng(3).random((2, n))
+    normals = np.stack([-0.6 * np.cos(6 * u) * np.cos(5 * v), 0.5 * np.sin(6 * u) * np.sin(5 * v), 1 + 0 * u], 1)
+    points = np.stack([u, v, 0.1 * np.sin(6 * u) * np.cos(5 * v)], 1)
+    return points, normals / np.linalg.norm(normals, axis=1, keepdims=True)
+
+
+def arrays(cloud) -> Case:
+    return cloud.points.numpy(), cloud.normals.numpy()
+
+
+def cut(case: Case, axis: int) -> Case:
+    """The half above the median along an axis."""
+    kept = case[0][:, axis] > np.median(case[0][:, axis])
+    return case[0][kept], case[1][kept]
+
+
+def noisy(case: Case, sigma: float) -> Case:
+    """sigma: in parts of the diagonal."""
+    points, normals = case
+    diagonal = np.linalg.norm(np.ptp(points, axis=0))
+    return points + sigma * diagonal * np.random.default_rng(1).normal(size=points.shape), normals
+
+
+def sampled(mesh: Path, n: int) -> Case:
+    """Points of a mesh, uniform by area, with the normals of their faces."""
+    from measures import _sample
+
+    vertices, faces = (part.numpy() for part in load_mesh(mesh))
+    return _sample(vertices, faces, n, np.random.default_rng(0))
+
+
+def scan(folder: Path, name: str) -> Case:
+    """A cloud of the folder with the normals of its truth at the nearest points, or its own."""
+    points, normals = arrays(load_point_cloud(folder / f"{name}.ply")[0])
+    if name in TRUTHS:
+        import point_cloud_utils as pcu
+        from measures import _normals
+
+        vertices, faces = (part.numpy() for part in load_mesh(folder / f"{TRUTHS[name]}.ply"))
+        _, face, weights = pcu.closest_points_on_mesh(points, vertices, faces)
+        of_faces, areas = _normals(vertices, faces)
+        smooth = np.zeros_like(vertices)
+        for corner in range(3):
+            np.add.at(smooth, faces[:, corner], of_faces * areas[:, None])
+        normals = (smooth[faces[face]] * weights[..., None]).sum(1)
+        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
+    return points, normals
+
+
+def cases(folder: Path | None) -> dict[str, Callable[[], Case]]:
+    found: dict[str, Callable[[], Case]] = {
+        "knot": lambda: arrays(knot(20000)),
+        "knot, noise .2 %": lambda: noisy(arrays(knot(20000)), 0.002),
+        "knot, noise .5 %": lambda: noisy(arrays(knot(20000)), 0.005),
+        "half a knot": lambda: cut(arrays(knot(40000)), 0),
+        "torus, sparse": lambda: arrays(torus(1500)),
+        "box": lambda: box(10000, 1.0, 1.0, 1.0),
+        "plate, 3 spacings": lambda: box(20000, 1.0, 1.0, 0.03),
+        "plate, 1 spacing": lambda: box(20000, 1.0, 1.0, 0.01),
+        "shells": lambda: shells(20000),
+        "open sheet": lambda: sheet(10000),
+    }
+    for name in CLOUDS if folder else ():
+        found[name] = lambda name=name: scan(folder, name)
+    for mesh in ("bunny_gt", "anchor_gt") if folder else ():
+        path = folder / f"{mesh}.ply"
+        found[f"{mesh} 40k"] = lambda path=path: sampled(path, 40000)
+        found[f"{mesh} 2k"] = lambda path=path: sampled(path, 2000)
+        found[f"{mesh}, noise .5 %"] = lambda path=path: noisy(sampled(path, 40000), 0.005)
+        for axis in range(3):
+            found[f"half {mesh}, axis {axis}"] = lambda path=path, axis=axis: cut(sampled(path, 40000), axis)
+    return found
+
+
+def score(normals: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+    """Share of right signs, up to a global flip, and the mean angle of directions in degrees."""
+    cosine = (normals * truth).sum(1)
+    right = float((cosine > 0.0).mean())
+    return max(right, 1.0 - right), float(np.degrees(np.arccos(np.abs(cosine).clip(0.0, 1.0))).mean())
+
+
+def open3d(points: np.ndarray, k: int) -> np.ndarray:
+    import open3d as o3d
+
+    cloud = o3d.geometry.PointCloud(o3d.utility.Vector3dVector(points))
+    cloud.estimate_normals(o3d.geometry.KDTreeSearchParamKNN(k))
+    cloud.orient_normals_consistent_tangent_plane(k)
+    return np.asarray(cloud.normals)
+
+
+def pymeshlab(points: np.ndarray, k: int) -> np.ndarray:
+    import pymeshlab as ml
+
+    meshes = ml.MeshSet()
+    meshes.add_mesh(ml.Mesh(points))
+    meshes.compute_normal_for_point_clouds(k=k)
+    return meshes.current_mesh().vertex_normal_matrix()
+
+
+def spanning_tree(points: np.ndarray, k: int) -> np.ndarray:
+    """H. Hoppe et al., Surface Reconstruction from Unorganized Points, SIGGRAPH 1992."""
+    import point_cloud_utils as pcu
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
+    from scipy.spatial import cKDTree
+
+    _, normals = pcu.estimate_point_cloud_normals_knn(points, k)
+    near = cKDTree(points).query(points, k + 1)[1][:, 1:]
+    i, j = np.repeat(np.arange(len(points)), k), near.ravel()
+    weight = 1.0 - np.abs((normals[i] * normals[j]).sum(1)) + 1e-6
+    tree = minimum_spanning_tree(coo_matrix((weight, (i, j)), shape=(len(points),) * 2))
+    reached = np.zeros(len(points), bool)
+    for start in range(len(points)):
+        if reached[start]:
+            continue
+        order, parent = breadth_first_order(tree, start, directed=False)
+        reached[order] = True
+        for node in order[1:]:
+            if normals[node] @ normals[parent[node]] < 0.0:
+                normals[node] = -normals[node]
+    return normals
+
+
+OTHERS = {"Open3D": (open3d, (10, 15, 30)), "PyMeshLab": (pymeshlab, (10, 30)), "MST": (spanning_tree, (10,))}
+
+
+def row(name: str, case: Case, others: bool, device: str) -> str:
+    points, truth = case
+    guidance = Guidance()
+    estimate(points[:: max(1, len(points) // 2000)], guidance, device)
+    start, busy = time.perf_counter(), time.process_time()
+    found = estimate(points, guidance, device)
+    seconds, busy = time.perf_counter() - start, time.process_time() - busy
+    right, angle = score(found.normals, truth)
+    cells = [
+        name,
+        f"{len(points)}",
+        f"{right:.4f}",
+        f"{angle:.1f}",
+        f"{seconds:.1f}",
+        f"{busy:.1f}",
+        f"{found.confidence.value:.2f}",
+    ]
+    for method, counts in OTHERS.values() if others else ():
+        cells.append("{:.4f} / {:.1f}".format(*max(score(method(points, k), truth) for k in counts)))
+    return f"| {' | '.join(cells)} |"
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--data", type=Path, default=None)
+    p.add_argument("--cases", nargs="*", default=None, help="names that begin so; all if none is given")
+    p.add_argument("--others", action="store_true")
+    p.add_argument("--growth", type=int, nargs="*", default=None, help="points of a knot, for time and memory")
+    p.add_argument("--gpu", action="store_true")
+    args = p.parse_args()
+    device = "cuda" if args.gpu else "cpu"
+    heads = ["case", "points", "signs", "angle", "seconds", "CPU s", "confidence", *(OTHERS if args.others else ())]
+    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
+    if args.growth is not None:
+        import torch
+
+        for n in args.growth:
+            print(
+                row("knot", arrays(knot(n)), False, device),
+                f"{peak_bytes(torch.device(device)) / 1e9:.2f} GB",
+                flush=True,
+            )
+        return
+    for name, make in cases(args.data).items():
+        if args.cases is None or any(name.startswith(start) for start in args.cases):
+            print(row(name, make(), args.others, device), flush=True)
+
+
+if __name__ == "__main__":
+    main()

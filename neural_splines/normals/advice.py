@@ -1,0 +1,26 @@
+"""What a user should know of estimated normals."""
+
+from __future__ import annotations
+
+from .confidence import SURE_ENOUGH
+from .estimate import Estimate, Guidance
+
+VERY_NOISY = 0.5  # spacings
+
+
+def doubts(found: Estimate, guidance: Guidance) -> list[str]:
+    """A line where signs are uncertain: how many, where, and what helps."""
+    c = found.confidence
+    if c.value >= SURE_ENOUGH or c.where is None:
+        return []
+    low, high = (", ".join(f"{value:.4g}" for value in corner) for corner in c.where)
+    if guidance.sensors is not None or guidance.viewpoints is not None:
+        remedy = "check the result, or add a --sensor-position that sees these"
+    elif guidance.inside:
+        remedy = "check the result, or give a --sensor-position instead of --inside"
+    else:
+        remedy = "an open surface: check the result, or give a --sensor-position, or --inside for a room"
+    return [
+        f"the signs of {c.share:.0%} of the estimated normals are uncertain (confidence {c.value:.2f}), most of them "
+        f"between ({low}) and ({high}); {remedy}"
+    ]

@@ -1,0 +1,93 @@
+"""Signs of patches, several proposals, and the one whose normals agree best with the field that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..runtime.threads import parallel
+from .dipoles import dipole_couplings
+from .graph import PointGraph
+from .patches import Pairs, Patches, summed
+from .signs import best_signs
+from .treecode import Treecode
+
+# Continuity, and dipole couplings within a radius (in spacings) with so much continuity. Longer ranges do harm.
+MIXES = ((0.0, 1.0), (6.0, 1.0), (10.0, 3.0))
+VOTES = (3e-4, 3e-3, 3e-2, 3e-1)  # weights of the field's opinion of a patch
+SENSORS = 0.1  # weight of what sensors say: some see through gaps
+ENERGY_WIDTH = 1.5  # spacings
+
+
+@dataclass(frozen=True)
+class Votes:
+    """For each point what the field says (its normal there, times its area), and what sensors say; [n, 3]."""
+
+    field: np.ndarray
+    sensors: np.ndarray | None = None
+
+
+def choose_signs(graph: PointGraph, sums: Treecode, patches: Patches, votes: Votes) -> np.ndarray:
+    """Normals [n, 3]: the directions of the patches with the signs that score best; also the field's own signs."""
+    by_field = np.where((patches.directions * votes.field).sum(1) < 0.0, -1.0, 1.0)
+    best, highest = by_field[:, None] * patches.directions, -np.inf
+    seen = set()
+    for normals in (best, *_proposals(graph, patches, votes)):
+        key = np.packbits((normals * best).sum(1) > 0.0).tobytes()
+        if key in seen:
+            continue
+        seen.add(key)
+        score = _score(graph, sums, normals, votes)
+        if score > highest:
+            chosen, highest = normals, score
+    return chosen
+
+
+def _proposals(graph: PointGraph, patches: Patches, votes: Votes) -> Iterator[np.ndarray]:
+    field = patches.sums((patches.directions * votes.field).sum(1))
+    sensors = None if votes.sensors is None else patches.sums((patches.directions * votes.sensors).sum(1))
+    dipoles = patches.directions * graph.areas[:, None]
+    p, q, continuity = patches.continuity
+    mixes: list[Pairs] = []
+    for radius, weight in MIXES:
+        mixes.append((p, q, weight * continuity))
+        if radius:
+            near = dipole_couplings(graph.tree, graph.points, dipoles, patches.of, radius)
+            a, b, values = _joined([mixes[-1], near])
+            mixes[-1] = summed(a * patches.count + b, values, patches.count)
+    tasks = [(pairs, vote) for pairs in mixes for vote in VOTES]
+    signs: list[np.ndarray] = [np.empty(0)] * len(tasks)
+
+    def solve(begin: int, end: int) -> None:
+        for k in range(begin, end):
+            pairs, vote = tasks[k]
+            signs[k] = _signs(patches.count, pairs, vote * field, sensors)
+
+    parallel(solve, len(tasks))
+    yield from map(patches.oriented, signs)
+
+
+def _signs(count: int, pairs: Pairs, field: np.ndarray, sensors: np.ndarray | None) -> np.ndarray:
+    """Signs [count] of patches; the field, and the sensors, are one more node each, whose edges are their votes."""
+    nodes, edges = count, [pairs]
+    for votes in [field] if sensors is None else [field, SENSORS * sensors]:
+        edges.append((np.arange(count), np.full(count, nodes), votes))
+        nodes += 1
+    signs = best_signs(nodes, *_joined(edges))
+    return signs[:count] * signs[nodes - 1]  # what was voted last decides on the side
+
+
+def _joined(parts: list[Pairs]) -> Pairs:
+    p, q, weight = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return p, q, weight
+
+
+def _score(graph: PointGraph, sums: Treecode, normals: np.ndarray, votes: Votes) -> float:
+    """How well normals agree with the gradient of the winding number that they make, and with sensors."""
+    dipoles = sums.array(graph.areas[:, None] * normals)
+    energy = float((dipoles * sums.gradient(dipoles, ENERGY_WIDTH)).sum())
+    if votes.sensors is not None:
+        energy += float((normals * votes.sensors).sum())
+    return energy

@@ -1,0 +1,89 @@
+"""Given normals that contradict the geometry: found and named, never changed."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+
+from ..clouds import OrientedCloud
+from ..geometry import morton_order
+from .areas import AREA_RANK, LARGEST_AREA, disc_areas
+
+SAMPLE = 2_000  # points that the test for inward normals looks at
+FEWEST = 100
+PAIRED = 200_000  # points that the test for mixed signs looks at
+RUNS = 2_000
+PAIRS = 3  # neighbours along the Morton curve
+OPPOSITE = 0.02  # share of contradicting pairs that is worth a warning: a hundredth of the normals turned round
+CLOSED, SPREAD = 0.9, 0.3  # this share of the points has a winding number within SPREAD of -1/2,
+MIDDLE = 0.1  # and their median is so near to it
+OFF_UNIT, OFF_SHARE = 0.1, 0.01
+
+
+def contradictions(cloud: OrientedCloud, given: np.ndarray) -> list[str]:
+    """Lines about a cloud with the normals `given` [m, 3] before they were made unit."""
+    remedy = "use --normals estimate to replace them, or check how they were made"
+    lines = []
+    some = given[:: -(-len(given) // PAIRED)]
+    largest = np.abs(some).max(1, keepdims=True)
+    some, largest = (rows[np.isfinite(largest[:, 0]) & (largest[:, 0] > 0.0)] for rows in (some, largest))
+    length = np.linalg.norm(some / largest, axis=1) * largest[:, 0]  # else squares may overflow
+    off = float((np.abs(length - 1.0) > OFF_UNIT).mean()) if len(length) else 0.0
+    if off > OFF_SHARE:
+        lines.append(
+            f"{off:.0%} of the normals are not of unit length (median {np.median(length):.3g}): they were made unit; "
+            "check that they are normals"
+        )
+    share = opposite_share(cloud)
+    if share > OPPOSITE:
+        lines.append(f"the signs of normals are mixed: {share:.0%} of neighbouring ones are opposite; {remedy}")
+    elif inward(cloud):
+        lines.append(
+            "the normals point into a closed shape, which turns it inside out; use --flip-normals, unless it is a room "
+            "seen from within"
+        )
+    return lines
+
+
+def opposite_share(cloud: OrientedCloud) -> float:
+    """Of pairs of points that lie side by side, near along the Morton curve, those whose normals are opposite."""
+    order = morton_order(cloud.box, cloud.points).numpy()
+    if len(order) > PAIRED:  # runs of the curve, from everywhere
+        order = np.concatenate([run[: PAIRED // RUNS] for run in np.array_split(order, RUNS)])
+    x, n = cloud.points.numpy()[order], cloud.normals.numpy()[order]
+    opposite = total = 0
+    for step in range(1, min(PAIRS, len(x) - 1) + 1):
+        ray = x[step:] - x[:-step]
+        distance = np.linalg.norm(ray, axis=1)
+        ray /= np.maximum(distance, 1e-300)[:, None]
+        near = distance <= 2.0 * np.median(distance)
+        here, there = n[:-step], n[step:]
+        beside = near & (np.abs((here * ray).sum(1)) < 0.5) & (np.abs((there * ray).sum(1)) < 0.5)
+        cosine = (here * there).sum(1)
+        sure = beside & (np.abs(cosine) > 0.7)
+        opposite += int((sure & (cosine < 0.0)).sum())
+        total += int(sure.sum())
+    return opposite / total if total >= FEWEST else 0.0
+
+
+def inward(cloud: OrientedCloud) -> bool:
+    """Whether the winding number at the points is near -1/2 nearly everywhere: a closed shape inside out.
+
+    Summed over all pairs of a sample that is even along the Morton curve.
+    """
+    order = morton_order(cloud.box, cloud.points)
+    chosen = order[:: -(-len(order) // SAMPLE)]
+    if len(chosen) < FEWEST:
+        return False
+    x, n = cloud.points[chosen] - cloud.box.center, cloud.normals[chosen]
+    square = torch.cdist(x, x).square_()
+    areas = disc_areas(square.kthvalue(AREA_RANK + 1, 1).values.sqrt())
+    areas = areas.clamp_max(LARGEST_AREA * float(areas.median()))
+    # sum_j a_j n_j . (x_j - x_i) / r^3, with r smoothed by the spacing
+    weight = (square + float(areas.median())).pow_(-1.5)
+    along = (x * n).sum(1)
+    winding = (weight * (along - x @ n.T)) @ areas / (4.0 * math.pi)
+    near = float(((winding + 0.5).abs() < SPREAD).double().mean()) > CLOSED
+    return near and abs(float(winding.median()) + 0.5) < MIDDLE

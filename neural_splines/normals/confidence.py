@@ -1,0 +1,62 @@
+"""How far the signs can be trusted, and where not: two witnesses that fail in different places.
+
+The field of winding numbers knows closed shapes and thin ones, and is wrong where a surface is open; continuity knows
+smooth surfaces, open or not, and is wrong across gaps and creases. A patch is doubted where the field, or the sensors,
+would turn it round, or where it contradicts its neighbours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .candidates import Votes
+from .graph import PointGraph
+from .patches import Patches
+
+SURE_ENOUGH = 0.95
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """agreement: share of the area where the field agrees with the signs. continuity: 1 - share of the couplings
+    between patches that the signs break. doubted [n]: points of patches that either witness doubts. where: world box
+    [2, 3] of the middle nine tenths of the doubted points, None where there are none.
+    """
+
+    agreement: float
+    continuity: float
+    doubted: np.ndarray
+    where: np.ndarray | None
+
+    @property
+    def value(self) -> float:
+        return self.agreement * self.continuity
+
+    @property
+    def share(self) -> float:
+        return float(self.doubted.mean())
+
+
+def judge(graph: PointGraph, patches: Patches, normals: np.ndarray, votes: Votes) -> Confidence:
+    """Of normals [n, 3] that came from those patches and votes."""
+    opinion = (normals * votes.field).sum(1)
+    for_it = opinion * (1.0 if opinion.sum() >= 0.0 else -1.0) > 0.0  # which side the whole shows is asked elsewhere
+    if votes.sensors is not None:
+        seen = (votes.sensors != 0.0).any(1)
+        for_it = np.where(seen, (normals * votes.sensors).sum(1) > 0.0, for_it)
+    agreement = float(graph.areas[for_it].sum() / graph.areas.sum())
+    signs = np.where(patches.sums((patches.directions * normals).sum(1)) < 0.0, -1.0, 1.0)
+    p, q, weight = patches.continuity
+    signed = weight * signs[p] * signs[q]
+    broken, total = np.zeros(patches.count), np.zeros(patches.count)
+    for end in (p, q):
+        np.add.at(broken, end, np.maximum(-signed, 0.0))
+        np.add.at(total, end, np.abs(signed))
+    continuity = 1.0 - float(broken.sum() / max(total.sum(), 1e-300))
+    doubted = ~for_it | (2.0 * broken > total)[patches.of]
+    where = None
+    if doubted.any():
+        where = np.quantile(graph.points[doubted], [0.05, 0.95], axis=0) * graph.spacing + graph.center
+    return Confidence(agreement, continuity, doubted, where)

@@ -1,0 +1,92 @@
+"""How much two nearby directions ask for the same sign, or for opposite ones.
+
+A surface that bends evenly from x to y has, at y, the mirror image of its normal at x: reflected by the plane midway
+between the points, and turned round. For e along y - x the coupling
+
+    c = m . m' - 2 (m . e)(m' . e)
+
+is therefore near 1 along a smooth surface and over a crease of any angle, and near -1 from one side of a thin sheet to
+the other.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..runtime.compiled import compiled
+from ..runtime.threads import parallel
+
+_jit = compiled(nogil=True, error_model="numpy")
+
+
+def couplings(points: np.ndarray, directions: np.ndarray, neighbours: np.ndarray, count: int) -> np.ndarray:
+    """c [n, count] of each point with its `count` nearest in neighbours [n, k]."""
+    out = np.empty((len(points), count), np.float32)
+    parallel(_couplings, len(points), points, directions, neighbours, out)
+    return out
+
+
+@_jit
+def _couplings(begin, end, points, m, neighbours, out):
+    for i in range(begin, end):
+        for k in range(out.shape[1]):
+            j = neighbours[i, k]
+            dx, dy, dz = points[j, 0] - points[i, 0], points[j, 1] - points[i, 1], points[j, 2] - points[i, 2]
+            square = dx * dx + dy * dy + dz * dz
+            here = m[i, 0] * dx + m[i, 1] * dy + m[i, 2] * dz
+            there = m[j, 0] * dx + m[j, 1] * dy + m[j, 2] * dz
+            dot = m[i, 0] * m[j, 0] + m[i, 1] * m[j, 1] + m[i, 2] * m[j, 2]
+            out[i, k] = dot - 2.0 * here * there / square
+
+
+def grow_patches(neighbours: np.ndarray, coupling: np.ndarray, sure: float, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Patches [n], numbered in the order of their first points, and the sign [n] of each point in its patch.
+
+    Kruskal's forest on the edges whose coupling is at least `sure` in absolute value, the surest first, as long as no
+    tree has more than `most` points.
+    """
+    count = coupling.shape[1]
+    size = np.abs(coupling).ravel()
+    edges = np.flatnonzero(size >= sure)
+    edges = edges[np.argsort(-size[edges], kind="stable")]
+    return _forest(edges, count, np.ascontiguousarray(neighbours[:, :count]), coupling, most)
+
+
+@_jit
+def _forest(edges, count, neighbours, coupling, most):
+    n = len(neighbours)
+    parent, sign, size = np.arange(n), np.ones(n, np.int8), np.ones(n, np.int64)
+    for e in edges:
+        i, k = e // count, e % count
+        a, s = _root(parent, sign, i)
+        b, t = _root(parent, sign, neighbours[i, k])
+        if a == b or size[a] + size[b] > most:
+            continue
+        if size[a] < size[b]:
+            a, b = b, a
+        parent[b] = a
+        sign[b] = s * t * (1 if coupling[i, k] > 0.0 else -1)
+        size[a] += size[b]
+    patch, number = np.full(n, -1, np.int64), 0
+    label, signs = np.empty(n, np.int64), np.empty(n, np.int8)
+    for i in range(n):
+        a, signs[i] = _root(parent, sign, i)
+        if patch[a] < 0:
+            patch[a] = number
+            number += 1
+        label[i] = patch[a]
+    return label, signs
+
+
+@_jit
+def _root(parent, sign, i):
+    """The root of i's tree, and i's sign relative to it; the path is halved on the way."""
+    total = 1
+    while parent[i] != i:
+        above = parent[i]
+        if parent[above] != above:
+            sign[i] *= sign[above]
+            parent[i] = parent[above]
+        total *= sign[i]
+        i = parent[i]
+    return i, total

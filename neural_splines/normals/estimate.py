@@ -1,0 +1,121 @@
+"""Normals of a cloud that has none: directions by plane fits, signs by winding numbers and continuity.
+
+1. Neighbours, spacing, noise. 2. Normals N that agree with the winding number that they make. 3. Directions by plane
+fits on one side of N. 4. Patches. 5. Signs of patches, several proposals, the best by its own field. 6. Directions
+again, on the side that won.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..errors import CloudError
+from ..runtime.monitor import Monitor, Silent
+from .candidates import Votes, choose_signs
+from .confidence import Confidence, judge
+from .graph import PointGraph
+from .patches import Patches
+from .planes import fit_planes, noise_of
+from .sensors import sensor_votes, turned_away, viewpoint_votes
+from .treecode import Treecode, as_numpy
+from .winding import consistent_normals, units
+
+FEWEST = 4
+ROUNDS = 16  # of the winding field
+NOISY = 0.09  # spacings
+CLEAN_COUNT, NOISY_COUNT = 14, 44  # neighbours of a plane fit
+NOISY_FITS = 0.08  # spacings: the noise from which on the most are taken
+STEEP = 0.4  # |cos| between a plane fit and the field below which the field is right
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """What a user knows of a cloud. sensors [s, 3]: world positions that it was seen from. viewpoints [n, 3]: of each
+    point. inside: it is a room seen from within. flip: turn everything round at the end.
+    """
+
+    sensors: np.ndarray | None = None
+    viewpoints: np.ndarray | None = None
+    inside: bool = False
+    flip: bool = False
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Unit normals [n, 3] in the order of the points, how sure their signs are, and the noise in spacings."""
+
+    normals: np.ndarray
+    confidence: Confidence
+    noise: float
+    spacing: float
+
+
+def estimate(
+    points: np.ndarray,
+    guidance: Guidance | None = None,
+    device: torch.device | str = "cpu",
+    monitor: Monitor | None = None,
+) -> Estimate:
+    """Of distinct finite points [n, 3], float64, in world units. Raises CloudError for fewer than 4."""
+    guidance, monitor = guidance or Guidance(), monitor or Silent()
+    if len(points) < FEWEST:
+        raise CloudError(f"{len(points)} points are too few to estimate normals; give at least {FEWEST}, or normals")
+    monitor.phase("neighbours")
+    graph = PointGraph.of(points)
+    noise = noise_of(graph)
+    monitor.phase("winding field")
+    sums = Treecode(graph.tree, graph.points, device)
+    first, last = 3.0 + min(noise / NOISY, 1.0), 0.4 + 0.6 * min(noise / NOISY, 1.0)
+    widths = np.linspace(first, last, ROUNDS).tolist()
+    field = as_numpy(consistent_normals(sums, sums.array(graph.areas[:, None]), widths))
+    monitor.phase("directions")
+    count = round(CLEAN_COUNT + (NOISY_COUNT - CLEAN_COUNT) * min(noise / NOISY_FITS, 1.0))
+    directions, _ = fit_planes(graph.points, graph.neighbours, count, field)
+    monitor.phase("signs")
+    patches = Patches.grown(graph, directions, field, noise > NOISY)
+    votes = Votes(field * graph.areas[:, None], _sensors(graph, guidance))
+    chosen = choose_signs(graph, sums, patches, votes)
+    chosen = chosen * _side(graph, chosen, votes, guidance)
+    confidence = judge(graph, patches, chosen, votes)
+    monitor.phase("directions")
+    normals = _refined(graph, sums, chosen, count, noise)
+    if guidance.viewpoints is not None and votes.sensors is not None:
+        normals = np.where(turned_away(normals, votes.sensors)[:, None], -normals, normals)
+    monitor.phase("")
+    normals = graph.in_input_order(normals)
+    return Estimate(-normals if guidance.flip else normals, confidence, noise, graph.spacing)
+
+
+def _sensors(graph: PointGraph, guidance: Guidance) -> np.ndarray | None:
+    if guidance.viewpoints is not None:
+        places = (guidance.viewpoints[graph.order] - graph.center) / graph.spacing
+        return viewpoint_votes(graph.points, graph.areas, places)
+    if guidance.sensors is not None and len(guidance.sensors):
+        places = (np.asarray(guidance.sensors) - graph.center) / graph.spacing
+        return sensor_votes(graph.points, graph.areas, places)
+    return None
+
+
+def _side(graph: PointGraph, normals: np.ndarray, votes: Votes, guidance: Guidance) -> float:
+    """The sign of the whole: what sensors see, else towards the centre of a room, else outwards by the field."""
+    if votes.sensors is not None:
+        total = (normals * votes.sensors).sum()
+    elif guidance.inside:
+        total = -(graph.areas[:, None] * normals * graph.points).sum()
+    else:
+        total = (normals * votes.field).sum()
+    return -1.0 if total < 0.0 else 1.0
+
+
+def _refined(graph: PointGraph, sums: Treecode, normals: np.ndarray, count: int, noise: float) -> np.ndarray:
+    """Plane fits on one side of the field that the normals make, with its sign; the field itself where they differ."""
+    towards, areas = sums.array(normals), sums.array(graph.areas[:, None])
+    for _ in range(2):
+        towards = units(sums.gradient(areas * towards, 1.0 if noise < NOISY else 1.5))
+    field = as_numpy(towards)
+    planes, _ = fit_planes(graph.points, graph.neighbours, count, field)
+    cosine = (planes * field).sum(1, keepdims=True)
+    return units(np.where(np.abs(cosine) < STEEP, field, np.where(cosine < 0.0, -planes, planes)))

@@ -1,0 +1,140 @@
+"""The oriented cloud of points that a file or a caller gave, whatever is known of their normals."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from ..clouds import NO_NORMALS, CleaningReport, OrientedCloud, clean, clean_points
+from ..errors import BackendError, CloudError, SettingsError
+from ..runtime.monitor import Monitor
+from ..settings import AUTO, NormalSettings
+from .checks import contradictions
+
+if TYPE_CHECKING:
+    from .estimate import Estimate
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """A cleaned cloud and where its normals come from: `estimated` is None for those that it came with.
+
+    notes: lines that a user should read.
+    """
+
+    cloud: OrientedCloud
+    cleaning: CleaningReport
+    estimated: Estimate | None
+    settings: NormalSettings
+    notes: list[str] = field(default_factory=list)
+
+    def summary(self) -> str:
+        """One line."""
+        turned = ", turned round" if self.settings.flip else ""
+        if self.estimated is None:
+            return f"as given{turned}"
+        e = self.estimated
+        return f"estimated, confidence {e.confidence.value:.2f}, noise {e.noise:.2g} spacings{turned}"
+
+    def options(self) -> str:
+        """The options of the command line that ask for these normals again; nothing for those of the file."""
+        s, words = self.settings, []
+        if self.estimated is not None:
+            words.append("--normals estimate")
+            for place in s.sensor_positions:  # without exponents: -1e-05 reads as an option
+                words += ["--sensor-position", *(np.format_float_positional(value, trim="0") for value in place)]
+            words += ["--inside"] * s.inside
+        return " ".join([*words, *["--flip-normals"] * s.flip])
+
+
+def orient(
+    points: np.ndarray,
+    normals: np.ndarray | None,
+    viewpoints: np.ndarray | None,
+    settings: NormalSettings,
+    name: str,
+    monitor: Monitor | None = None,
+) -> Orientation:
+    """Clean points [n, 3] and take their normals, or estimate them, as the settings say.
+
+    `name` opens the message of a CloudError: no usable cloud, or no normals where those of the file are asked for.
+    """
+    if settings.source == "file" and normals is None:
+        raise CloudError(f"{name}: {NO_NORMALS}")
+    if normals is not None and settings.source != "estimate":
+        return _given(points, normals, settings, name)
+    kept, rows, cleaning = clean_points(torch.from_numpy(points), name)
+    found, notes = _estimate(kept.numpy(), _rows(viewpoints, rows), settings, name, monitor)
+    cloud = OrientedCloud(kept, torch.from_numpy(found.normals))
+    return Orientation(cloud, cleaning, found, settings, [*cleaning.notes(), *notes])
+
+
+def estimated(
+    points: np.ndarray,
+    viewpoints: np.ndarray | None,
+    settings: NormalSettings,
+    name: str,
+    monitor: Monitor | None = None,
+) -> tuple[np.ndarray, list[str]]:
+    """A normal for every row of points [n, 3]: NaN where they are not finite; and what a user should read."""
+    kept, rows, _ = clean_points(torch.from_numpy(points), name)
+    found, notes = _estimate(kept.numpy(), _rows(viewpoints, rows), settings, name, monitor)
+    normals = np.full(points.shape, np.nan)
+    finite = np.isfinite(points).all(1)
+    if int(finite.sum()) == len(kept):
+        normals[rows.numpy()] = found.normals
+        return normals, notes
+    first = np.unique(points[finite] + 0.0, axis=0, return_inverse=True)[1]  # distinct rows are sorted as below
+    order = np.lexsort(kept.numpy().T[::-1])
+    normals[finite] = found.normals[order][first.reshape(-1)]
+    return normals, notes
+
+
+def _device(asked: str) -> torch.device:
+    """The first of the devices that are meant; auto: a GPU, where there is one that Triton can use."""
+    if asked == AUTO:
+        usable = torch.cuda.is_available() and importlib.util.find_spec("triton") is not None
+        return torch.device("cuda" if usable else "cpu")
+    try:
+        device = torch.device(asked.split(",")[0])
+    except RuntimeError:
+        raise SettingsError(f"--device {asked} is not a device; use auto, cpu, cuda or cuda:0") from None
+    if device.type != "cpu" and (device.index or 0) >= torch.cuda.device_count():
+        raise BackendError(f"--device {asked}: PyTorch finds no such device here; use --device cpu, or auto")
+    return device
+
+
+def _rows(viewpoints: np.ndarray | None, rows: torch.Tensor) -> np.ndarray | None:
+    return None if viewpoints is None else viewpoints[rows.numpy()]
+
+
+def _estimate(
+    points: np.ndarray, viewpoints: np.ndarray | None, settings: NormalSettings, name: str, monitor: Monitor | None
+) -> tuple[Estimate, list[str]]:
+    from .advice import doubts  # not before: what they need takes a second to import
+    from .estimate import Guidance, estimate
+
+    sensors = np.array(settings.sensor_positions, np.float64) if settings.sensor_positions else None
+    guidance = Guidance(sensors, None if settings.sensor_positions else viewpoints, settings.inside, settings.flip)
+    try:
+        found = estimate(points, guidance, _device(settings.device), monitor)
+    except CloudError as error:
+        raise CloudError(f"{name}: {error}") from None
+    return found, doubts(found, guidance)
+
+
+def _given(points: np.ndarray, normals: np.ndarray, settings: NormalSettings, name: str) -> Orientation:
+    if settings.inside or settings.sensor_positions:
+        option = "--inside" if settings.inside else "--sensor-position"
+        note = [f"{option} was not used: the cloud has normals; add --normals estimate to replace them"]
+    else:
+        note = []
+    cloud, cleaning = clean(torch.from_numpy(points), torch.from_numpy(normals), name)
+    if settings.flip:
+        cloud = OrientedCloud(cloud.points, -cloud.normals)
+    lines = [*cleaning.notes(), *note, *contradictions(cloud, normals)]
+    return Orientation(cloud, cleaning, None, settings, lines)

@@ -1,0 +1,63 @@
+"""Sums over all points by a treecode: O(n log n), on the CPU (Numba) or on a GPU (Triton).
+
+With d = x_j - x and r^2 = |d|^2 + width^2, for dipoles p_j (area times normal) and charges q_j:
+
+    winding(x)  = sum_j p_j . d / r^3                      4 pi times the smoothed winding number
+    gradient(x) = sum_j p_j / r^3 - 3 (p_j . d) d / r^5    minus its gradient: along the normals
+    push(x)     = - sum_j q_j d / r^3                      the transpose of the first
+
+The points of a leaf share one walk through the tree; a node of radius R whose centre is D away from that of the leaf,
+of radius L, is taken by its first two moments where R < OPENING (D - L). (J. Barnes, P. Hut, A hierarchical O(N log N)
+force-calculation algorithm, Nature 1986.)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from . import treecode_numba
+from .octree import Octree
+from .treecode_numba import GRADIENT, PUSH, WINDING
+
+OPENING = 0.9
+
+
+class Treecode:
+    """The sums over points [n, 3] of a tree at these points: arrays of numpy on the CPU, of torch on a GPU.
+
+    Of the gradient a point's own share is left out; of the others it is nothing.
+    """
+
+    def __init__(self, tree: Octree, points: np.ndarray, device: torch.device | str = "cpu", opening: float = OPENING):
+        self.device, self.opening = torch.device(device), opening
+        self.points = self.array(points)
+        if self.device.type == "cuda":
+            from .treecode_triton import Walker
+
+            self._walk: Any = Walker(tree, self.points)
+        else:
+            self._walk = treecode_numba.Walker(tree, self.points)
+
+    def array(self, values: np.ndarray) -> Any:
+        """Values where the sums are made."""
+        return values if self.device.type == "cpu" else torch.from_numpy(values).to(self.device)
+
+    def gradient(self, dipoles: Any, width: float) -> Any:
+        """[n, 3] of dipoles [n, 3]."""
+        return self._walk(GRADIENT, dipoles, width**2, self.opening)
+
+    def winding(self, dipoles: Any, width: float) -> Any:
+        """[n] of dipoles [n, 3]."""
+        return self._walk(WINDING, dipoles, width**2, self.opening)[:, 0]
+
+    def push(self, charges: Any, width: float) -> Any:
+        """[n, 3] of charges [n]."""
+        return self._walk(PUSH, charges[:, None] + 0.0 * self.points, width**2, self.opening)
+
+
+def as_numpy(values: Any) -> np.ndarray:
+    """Float64 on the CPU."""
+    return values.astype(np.float64) if isinstance(values, np.ndarray) else values.double().cpu().numpy()
