@@ -42,7 +42,7 @@ def shape_lines(cloud: OrientedCloud) -> list[str]:
         return []
     return [
         "the normals do not stand on the surface that the points lie on, they lie in it or point anywhere: the mesh "
-        "means nothing; compute normals anew"
+        "means nothing; use --normals estimate"
     ]
 
 

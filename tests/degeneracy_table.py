@@ -73,6 +73,7 @@ KINDS: dict[str, Callable[[], Arrays]] = {
 def said(kind: str, script: str, folder: Path) -> tuple[int, str]:
     """Exit code and lines without the name of the script, of a run with 500 centres and a grid of 32."""
     points, normals = KINDS[kind]()
+    normals = normals / np.linalg.norm(normals, axis=1, keepdims=True)
     cloud = OrientedCloud(torch.from_numpy(points.astype(float)), torch.from_numpy(normals.astype(float)))
     path, out = write_cloud(folder / "cloud.ply", cloud), folder / "mesh.ply"
     args = ["auto", min(500, 3 * len(points)), 32, *(["auto"] if script == "fit-grid.py" else [])]
