@@ -50,7 +50,11 @@ class Comparison:
 
 
 def compare(results: Results, stored: Results, cases: dict[str, Case]) -> list[Comparison]:
-    """Of the cases that both files know, by the same arrays. A filled surface is compared with closed Poisson alone."""
+    """Of the cases that both files know, by the same arrays.
+
+    A filled surface is compared with closed Poisson alone, one that is open where points are missing with trimmed
+    Poisson alone, any other with both.
+    """
     found = []
     for name, case in cases.items():
         mine = results.cases.get(name, {})
@@ -59,7 +63,9 @@ def compare(results: Results, stored: Results, cases: dict[str, Case]) -> list[C
         for mode in ("default", "filled"):
             if truth is None or mode not in mine or not all(method in rows for method in closed):
                 continue
-            allowed = {m: row for m, row in rows.items() if "cd" in row and (mode == "default" or m in closed)}
+            wanted = {m for m in rows if m in closed} if mode == "filled" else set(rows)
+            wanted -= set(closed) if mode == "default" and case.holes else set()
+            allowed = {m: rows[m] for m in rows if "cd" in rows[m] and m in wanted}
             peer = min(allowed, key=lambda method, rows=allowed: rows[method]["cd"])
             normals = max(row["normal_consistency"] for row in allowed.values())
             found.append(Comparison(case, mode, mine[mode], peer, rows[peer], normals, truth))

@@ -1,23 +1,27 @@
 """Signs and directions of estimated normals against the truth, beside other programs.
 
-    python benchmarks/normals.py [--data FOLDER] [--cases bunny knot ...] [--others] [--growth 20000 80000 ...] [--gpu]
+    python benchmarks/normals.py [--data FOLDER] [--cases bunny knot ...] [--others] [--device cuda]
+    python benchmarks/normals.py --sizes 40000 1000000 [--device cuda]
 
 Cases are shapes made here, and, with --data, clouds of a folder: those with a mesh as truth are compared with its
 normals at the nearest points, others with those of the file. A row: points; share of signs that are right, up to a
 global flip; mean angle between directions in degrees; seconds, without compiling; confidence.
 --others adds the best of Open3D's consistent tangent planes (10, 15 and 30 neighbours), PyMeshLab's point-cloud normals
 (10 and 30), and a plain minimum spanning tree of 1 - |n . n'| over 10 neighbours, all by share of signs.
+--sizes: time and memory of knots of so many points, each in a process of its own, with the seconds of every phase.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -30,9 +34,11 @@ from shapes import knot, sphere, torus  # noqa: E402
 from neural_splines.files.meshes import load_mesh  # noqa: E402
 from neural_splines.files.point_clouds import load_point_cloud  # noqa: E402
 from neural_splines.normals.estimate import Guidance, estimate  # noqa: E402
+from neural_splines.runtime.monitor import PhaseTimer  # noqa: E402
 
 Case = tuple[np.ndarray, np.ndarray]  # points and true normals [n, 3]
 TRUTHS = {"bunny_oriented_36k": "bunny_gt", "bunny_rangescan_60k": "bunny_gt", "anchor_scan_85k": "anchor_gt"}
+GROWTH = ("points", "signs / angle", "seconds", "a million", "CPU s a million", "GB", "GPU GB", "phases")
 CLOUDS = (*TRUTHS, "room_rgbd_250k", "office_chair_15k")
 
 
@@ -203,30 +209,48 @@ def row(name: str, case: Case, others: bool, device: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def growth(n: int, device: str) -> None:
+    """A row of GROWTH: a knot of n points after one of 2,000 for which everything is compiled."""
+    points, truth = arrays(knot(n))
+    estimate(arrays(knot(2000))[0], Guidance(), device)
+    on_gpu, timer = device.startswith("cuda"), PhaseTimer()
+    before, start, busy = peak_bytes(torch.device("cpu")), time.perf_counter(), time.process_time()
+    found = estimate(points, Guidance(), device, timer)
+    seconds, busy = time.perf_counter() - start, time.process_time() - busy
+    cells = [
+        f"{n}",
+        "{:.4f} / {:.1f}".format(*score(found.normals, truth)),
+        f"{seconds:.1f}",
+        f"{1e6 * seconds / n:.1f}",
+        f"{1e6 * busy / n:.1f}",
+        f"{peak_bytes(torch.device('cpu')) / 1e9:.2f} (before {before / 1e9:.2f})",
+        f"{peak_bytes(torch.device(device)) / 1e9:.2f}" if on_gpu else "",
+        ", ".join(f"{name} {spent:.1f}" for name, spent in timer.seconds.items()),
+    ]
+    print(f"| {' | '.join(cells)} |", flush=True)
+
+
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--data", type=Path, default=None)
     p.add_argument("--cases", nargs="*", default=None, help="names that begin so; all if none is given")
     p.add_argument("--others", action="store_true")
-    p.add_argument("--growth", type=int, nargs="*", default=None, help="points of a knot, for time and memory")
-    p.add_argument("--gpu", action="store_true")
+    p.add_argument("--sizes", type=int, nargs="*", default=None, help="points of a knot, for time and memory")
+    p.add_argument("--device", default="cpu")
     args = p.parse_args()
-    device = "cuda" if args.gpu else "cpu"
+    if args.sizes:
+        print(f"| {' | '.join(GROWTH)} |\n|{'---|' * len(GROWTH)}", flush=True)
+        context = multiprocessing.get_context("spawn")  # a peak of memory is that of a whole process
+        for n in args.sizes:
+            process = context.Process(target=growth, args=(n, args.device))
+            process.start()
+            process.join()
+        return
     heads = ["case", "points", "signs", "angle", "seconds", "CPU s", "confidence", *(OTHERS if args.others else ())]
     print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
-    if args.growth is not None:
-        import torch
-
-        for n in args.growth:
-            print(
-                row("knot", arrays(knot(n)), False, device),
-                f"{peak_bytes(torch.device(device)) / 1e9:.2f} GB",
-                flush=True,
-            )
-        return
     for name, make in cases(args.data).items():
         if args.cases is None or any(name.startswith(start) for start in args.cases):
-            print(row(name, make(), args.others, device), flush=True)
+            print(row(name, make(), args.others, args.device), flush=True)
 
 
 if __name__ == "__main__":

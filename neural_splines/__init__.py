@@ -13,15 +13,17 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 if TYPE_CHECKING:
     from .api import (
+        carry,
         estimate_normals,
         extract_mesh,
         fit,
         fit_cells,
         load,
+        load_attributes,
         load_point_cloud,
         reconstruct,
         save_mesh,
@@ -40,16 +42,19 @@ if TYPE_CHECKING:
     from .field.contract import Field
     from .pipeline import Reconstruction
     from .runtime.monitor import Monitor
+    from .runtime.progress import Progress
     from .settings import CellSettings, Settings
     from .surface.mesh import Mesh
 
 _HOMES = {
     "api": (
+        "carry",
         "estimate_normals",
         "extract_mesh",
         "fit",
         "fit_cells",
         "load",
+        "load_attributes",
         "load_point_cloud",
         "reconstruct",
         "save_mesh",
@@ -68,6 +73,7 @@ _HOMES = {
     "field.contract": ("Field",),
     "pipeline": ("Reconstruction",),
     "runtime.monitor": ("Monitor",),
+    "runtime.progress": ("Progress",),
     "settings": ("CellSettings", "Settings"),
     "surface.mesh": ("Mesh",),
 }
@@ -83,15 +89,18 @@ __all__ = [
     "NotPositiveDefiniteError",
     "OutOfMemoryBudgetError",
     "OutputError",
+    "Progress",
     "Reconstruction",
     "ReconstructionWarning",
     "Settings",
     "SettingsError",
+    "carry",
     "estimate_normals",
     "extract_mesh",
     "fit",
     "fit_cells",
     "load",
+    "load_attributes",
     "load_point_cloud",
     "reconstruct",
     "save_mesh",

@@ -7,12 +7,14 @@ is a ReconstructionWarning.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 
-from . import pipeline
+from . import attributes, pipeline
 from .cells.blending import BlendedField
 from .clouds import OrientedCloud, clean, clean_points
 from .errors import CloudError, SettingsError, warn
@@ -22,6 +24,7 @@ from .field.spline import NeuralSpline
 from .files import meshes, point_clouds
 from .files.arrays import load_arrays
 from .files.atomic import PathLike, shown
+from .files.scans import ALL
 from .normals.orient import estimated, orient
 from .pipeline import Reconstruction
 from .runtime.arrays import as_rows
@@ -161,6 +164,8 @@ def extract_mesh(field: Field, settings: Settings | None = None, *, monitor: Mon
     Raises EmptySurfaceError where the zero set crosses no lattice edge.
     """
     chosen = _settings(settings, Settings())
+    if isinstance(chosen.grid_size, str):
+        raise SettingsError("GRID_SIZE auto looks at the points, and a field has none; give a number")
     lattice = Lattice.around(field.box, chosen.scale, chosen.grid_size)
     seeds = field.world_centers()
     return pipeline.extract(field, lattice, seeds, chosen, field.compute, monitor or Silent())[0].numpy()
@@ -183,7 +188,7 @@ def load(path: PathLike, *, device: str = AUTO, backend: str = AUTO) -> Field:
 
 
 def load_point_cloud(path: PathLike) -> tuple[Any, Any]:
-    """Points [n, 3] and unit normals [n, 3], numpy float64, of a PLY, OBJ or OFF file, cleaned; None for no normals.
+    """Points [n, 3] and unit normals [n, 3], numpy float64, of a file, cleaned; None for no normals.
 
     Raises CloudError, which names the path, for whatever is no such cloud (docs/input.md has all cases).
     """
@@ -197,18 +202,51 @@ def load_point_cloud(path: PathLike) -> tuple[Any, Any]:
     return cloud.points.numpy(), cloud.normals.numpy()
 
 
-def save_mesh(path: PathLike, mesh: Mesh | Reconstruction, *, voxel_size: float | None = None) -> None:
-    """Write a mesh, of numpy or torch, as binary PLY: the whole file or none of it.
+def load_attributes(path: PathLike) -> tuple[Any, Any, dict[str, Any]]:
+    """The points [n, 3] of a file that are finite, their colours [n, 3] in 0..255 or None, and all other numbers [n] by
+    name: what `carry` takes to a mesh.
+    """
+    scanned = point_clouds.load_scanned_cloud(path, (ALL,))
+    rows = np.isfinite(scanned.points).all(1)
+    colours = None if scanned.colours is None else scanned.colours[rows]
+    return scanned.points[rows], colours, {name: values[rows] for name, values in scanned.scalars.items()}
 
-    Vertices are float32 where that moves none by 0.01 of `voxel_size`, else float64; a Reconstruction knows its own
-    voxel size, so that the file is byte for byte the command's. Raises OutputError for an extension other than .ply
-    and for what cannot be written.
+
+def carry(points: Any, values: Any, places: Any) -> Any:
+    """Values [n] or [n, k] at points [n, 3], carried to places [q, 3] such as vertices, in the kind of array they have.
+
+    Means of the nearest points with smooth weights (1 - (d / R)^2)^2, R the distance of the 9th; floating point.
+    """
+    x, _ = as_rows(points)
+    y, back = as_rows(places, "places")
+    v = np.asarray(values.cpu() if isinstance(values, torch.Tensor) else values, np.float64)
+    if len(v) != len(x):
+        raise SettingsError(f"{len(x)} points but {len(v)} values; give one for each point")
+    found = attributes.carry(x.double().cpu().numpy(), v.reshape(len(v), -1), y.double().cpu().numpy())
+    return back(torch.from_numpy(found.reshape(len(found), *v.shape[1:])))
+
+
+def save_mesh(
+    path: PathLike,
+    mesh: Mesh | Reconstruction,
+    *,
+    colours: Any = None,
+    scalars: Mapping[str, Any] | None = None,
+    voxel_size: float | None = None,
+) -> None:
+    """Write a mesh, of numpy or torch, as PLY, OBJ, STL, OFF or GLB by its extension: the whole file or none of it.
+
+    Per vertex, where the format has them: colours [v, 3] in 0..255, scalars [v] by name. Vertices are float32 where
+    that moves none by 0.01 of `voxel_size`, else float64; a Reconstruction knows its own voxel size, so that the file
+    is byte for byte the command's. Raises OutputError for another extension and for what cannot be written.
     """
     if isinstance(mesh, Reconstruction):
         voxel_size = voxel_size or mesh.lattice.voxel_size
         mesh = mesh.mesh
     meshes.check_format(path)
-    meshes.save_mesh(path, mesh.vertices, mesh.normals, mesh.faces, voxel_size=voxel_size)
+    meshes.save_mesh(
+        path, mesh.vertices, mesh.normals, mesh.faces, colours=colours, scalars=scalars, voxel_size=voxel_size
+    )
 
 
 def _settings(given: Settings | None, default: Settings) -> Settings:

@@ -36,11 +36,13 @@ from .surface.marching_cubes import marching_cubes
 from .surface.mesh import Mesh
 from .surface.published import published_marching_cubes, refine_published
 from .surface.refinement import refine
+from .surface.resolution import choose_grid_size
 
 EPS_VOXEL_DIAGONALS = 0.5
 CENTERS_PER_ROOT = 30  # centres for sqrt(constraints): the literature says 10 to 100
 MAX_AUTO_CENTERS = 20_000  # two factors of 20,000 x 20,000 take 6.4 GB
 REFINE_STEPS = 2
+KEPT_SHARE = 0.5  # of the points: where downsampling leaves less, it is said
 
 
 @dataclass(frozen=True)
@@ -98,12 +100,13 @@ def _reconstruct(cloud: OrientedCloud, settings: Settings, compute: Compute, mon
     cloud = moved(cloud, compute.device)
     cloud, line = without_outliers(cloud) if settings.remove_outliers == AUTO else (cloud, None)
     warnings = [line] if line else []
-    lattice = lattice_of(cloud, settings)
+    lattice = lattice_of(cloud, settings, compute)
     if settings.dense:
         check_dense(lattice)
     else:
         check_band(lattice, cloud.points, compute.device)
     fitted = downsample(cloud, lattice, settings, timer)
+    warnings += downsample_lines(len(cloud), len(fitted))
     centers = None if settings.many else choose_count(settings.num_nystrom_samples, 3 * len(fitted))[0]
     cost.check(cost.estimate(lattice, fitted.points, centers, settings, compute), lattice, settings, compute.device)
     eps = choose_eps(lattice, settings)
@@ -128,16 +131,19 @@ def fit(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None = None
     cloud = moved(cloud, compute.device)
     if settings.remove_outliers == AUTO:
         cloud = without_outliers(cloud)[0]
-    lattice = lattice_of(cloud, settings)
+    lattice = lattice_of(cloud, settings, compute)
     fitted = downsample(cloud, lattice, settings, timer)
     result = fit_field(fitted, lattice, choose_eps(lattice, settings), settings, compute, timer)
     timer.phase("")
-    return result
+    return replace(result, warnings=[*downsample_lines(len(cloud), len(fitted)), *result.warnings])
 
 
-def lattice_of(cloud: OrientedCloud, settings: Settings) -> Lattice:
+def lattice_of(cloud: OrientedCloud, settings: Settings, compute: Compute) -> Lattice:
     """The lattice over the scaled box of the cloud."""
-    return Lattice.around(cloud.box, settings.scale, settings.grid_size)
+    size = settings.grid_size
+    if isinstance(size, str):
+        size = choose_grid_size(cloud.points, settings.scale, settings.dense, compute.device)
+    return Lattice.around(cloud.box, settings.scale, size)
 
 
 def choose_eps(lattice: Lattice, settings: Settings) -> float:
@@ -164,6 +170,16 @@ def downsample(cloud: OrientedCloud, lattice: Lattice, settings: Settings, monit
         return cloud
     monitor.phase("downsample")
     return voxel_downsample(cloud, lattice.origin, lattice.voxel_size)
+
+
+def downsample_lines(before: int, after: int) -> list[str]:
+    """What to say where averaging within voxels leaves less than half of the points."""
+    if after >= KEPT_SHARE * before:
+        return []
+    return [
+        f"{before} points were averaged within voxels to {after}; keep all with --voxel-downsample-threshold {before}, "
+        "or more of them with a larger GRID_SIZE"
+    ]
 
 
 def fit_field(

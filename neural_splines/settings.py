@@ -19,6 +19,10 @@ DTYPES = ("float64", "float32")
 SOLVERS = ("builtin", "falkon")
 BACKENDS = ("auto", "torch", "numba", "triton", "keops")
 WEIGHT_TYPES = ("trilinear", "none")
+MESH_FORMATS = (".ply", ".obj", ".stl", ".off", ".glb")  # that can be written
+SCALAR_FORMATS = (".ply", ".glb")  # of these, with further numbers of each vertex
+QUALITIES = ("distance", "density")
+CLOUD_FORMATS = (".ply", ".obj", ".off")  # of these, what a cloud without faces can be written in
 NORMALS = ("auto", "file", "estimate")
 
 Auto = Literal["auto"]
@@ -28,7 +32,6 @@ DEPENDS: Any = None  # the default of a field that depends on others; no Setting
 REGULARIZATION = 1e-7  # adaptive cells choose theirs
 OUTER_LAYER_VARIANCE = 1.0
 ADAPTIVE_VARIANCE = 0.0  # the smoothest kernel of the family: better than 1 on clean and on noisy scans
-FILLED_MIN_COMPONENT = 0.01  # what is closed has no specks
 OUTLIER_MODES = (AUTO, "none")
 MAX_SCALE = 3.0  # beyond it the far corners of the box leave the kernels' polynomials
 MAX_GRID = 8192
@@ -117,7 +120,8 @@ class Settings:
     eps: finite-difference offset along the normals in world units; auto: half a voxel diagonal.
     num_nystrom_samples: centres of one spline, or of a cell at most; auto: 30 sqrt(constraints), 300 a cell;
         negative: every constraint.
-    grid_size: voxels along the longest side of the scaled bounding box.
+    grid_size: voxels along the longest side of the scaled bounding box; auto: 1.6 for the median spacing of the points,
+        as far as half of the free memory allows.
     scale: diameter of that box over that of the cloud's.
     cells: how space is shared out to many splines; None: one spline, as fit.py.
     regularization: weight of the ridge penalty; auto: chosen by the distance of held-out points. Default 1e-7, with
@@ -144,13 +148,13 @@ class Settings:
     refine_vertices: move vertices onto the exact zero set.
     trim: drop faces farther from the input than so many voxel diagonals; auto: by the local spacing of the points;
         none: keep all. Default none, with adaptive cells auto, unless holes are filled.
-    min_component: drop components smaller than this fraction of the largest; auto: below 1 % of it where few points
-        support them. Default 0, with fill_holes 0.01, with adaptive cells auto.
+    min_component: drop components smaller than this fraction of the largest; auto: those that float, and below 1 % of
+        it those that few points support. Default auto with adaptive cells or fill_holes, else 0.
     """
 
     eps: float | Auto = AUTO
     num_nystrom_samples: int | Auto = AUTO
-    grid_size: int = 256
+    grid_size: int | Auto = 256
     scale: float = 1.1
     cells: CellSettings | None = field(default_factory=CellSettings)
     regularization: float | Auto = DEPENDS
@@ -180,7 +184,7 @@ class Settings:
         _check_count("NUM_NYSTROM_SAMPLES", self.num_nystrom_samples, -MAX_COUNT, auto=True)
         if self.num_nystrom_samples == 0:
             raise SettingsError("NUM_NYSTROM_SAMPLES must be positive, negative (every tripled point) or auto, got 0")
-        _check_count("GRID_SIZE", self.grid_size, 2, MAX_GRID)
+        _check_count("GRID_SIZE", self.grid_size, 2, MAX_GRID, auto=True)
         _check("--scale", self.scale, 1.0, MAX_SCALE)
         _check("--regularization", self.regularization, 0.0, auto=True)
         _check("--offset-weight", self.offset_weight, 0.0, strict=True, auto=True)
@@ -224,7 +228,7 @@ class Settings:
         self._refuse_smoothing()
         self._default("outer_layer_variance", ADAPTIVE_VARIANCE if adaptive else OUTER_LAYER_VARIANCE)
         self._default("trim", AUTO if adaptive and not filled else "none")
-        self._default("min_component", FILLED_MIN_COMPONENT if filled else AUTO if adaptive else 0.0)
+        self._default("min_component", AUTO if adaptive or filled else 0.0)
         self._default("remove_outliers", AUTO if adaptive else "none")
 
     def _refuse_smoothing(self) -> None:

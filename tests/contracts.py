@@ -9,7 +9,6 @@ import torch
 
 import neural_splines as ns
 from neural_splines.cells.blending import BlendedField
-from neural_splines.command_line.console import ProgressBar
 from neural_splines.field.contract import Field, Replicas
 from neural_splines.field.products.contract import Products
 from neural_splines.field.products.keops import KeOps
@@ -22,6 +21,7 @@ from neural_splines.field.solvers.falkon import Falkon
 from neural_splines.field.solvers.falkon_library import FalkonLibrary
 from neural_splines.field.spline import NeuralSpline
 from neural_splines.runtime.monitor import Monitor, PhaseTimer, Silent
+from neural_splines.runtime.progress import Progress
 
 
 def products(backend: Products) -> list[Products]:
@@ -38,7 +38,7 @@ def solvers() -> list[Solver]:
 
 
 def monitors() -> list[Monitor]:
-    return [Silent(), PhaseTimer(ProgressBar()), ProgressBar()]
+    return [Silent(), PhaseTimer(Progress()), Progress()]
 
 
 def users(points: np.ndarray, normals: np.ndarray, tensor: torch.Tensor) -> None:

@@ -284,7 +284,15 @@ _OTHER_FORMATS = [
     ("off_huge_count", off(P, N, count=2 * 10**9), "error", "400 lines follow", ".off"),
     ("off_negative_count", off(P, N, count=-5), "error", "no vertex count", ".off"),
     ("stl", bytes(84), "error", "no vertex normals", ".stl"),
-    ("unknown_format", b"0 0 0 0 0 1\n", "error", "convert it to PLY", ".xyz"),
+    ("unknown_format", b"0 0 0 0 0 1\n", "error", "give it the extension of its format", ".docx"),
+    ("words", b"0 0 0 0 0 1\n1 0 0 0 0 one\n", "error", "line 2: 'one' is not a number", ".xyz"),
+    (
+        "pandas",
+        b"x,y,z,nx,ny,nz\n" + b"\n".join(b"%f,%f,%f,%f,%f,%f" % (*p, *n) for p, n in zip(P, N, strict=True)),
+        "mesh",
+        "",
+        ".csv",
+    ),
     ("ply_by_another_name", ply(), "mesh", "", ".dat"),
 ]
 

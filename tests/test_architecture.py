@@ -14,7 +14,7 @@ LAYERS = [
     {"errors"},
     {"runtime", "settings", "geometry"},
     {"clouds", "neighbours"},
-    {"files", "outliers", "degeneracy"},
+    {"files", "outliers", "attributes", "pictures", "degeneracy"},
     {"field", "surface", "normals"},
     {"cells", "cost"},
     {"pipeline"},

@@ -81,4 +81,6 @@ def test_python_m_is_the_command(tmp_path, cloud):
 
 def test_the_installed_command_is_this_function_and_versions_agree():
     assert PROJECT["scripts"] == {"neural-splines": "neural_splines.command_line.main:main"}
-    assert PROJECT["version"] == ns.__version__
+    assert PROJECT["dynamic"] == ["version"]  # of neural_splines/__init__.py
+    for name, line in (("CITATION.cff", f"version: {ns.__version__}"), ("CHANGELOG.md", f"## {ns.__version__}")):
+        assert line in (ROOT / name).read_text(encoding="utf-8").splitlines(), name

@@ -149,7 +149,7 @@ def test_trim_surface_takes_every_format(tmp_path, suffix):
         save_mesh(path, V, None, F)
     else:
         path.write_bytes(obj() if suffix == ".obj" else binary_stl())
-    outcome = run("trim-surface.py", cloud, path, 16, 0.9, "--out", tmp_path / "out.ply", "--use-abs-units")
+    outcome = run("trim-surface.py", cloud, path, 0.9, "--out", tmp_path / "out.ply", "--use-abs-units")
     assert outcome.code == 0, outcome.err
     assert outcome.out.startswith("4 faces, 1 kept")
 

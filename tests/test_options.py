@@ -79,7 +79,7 @@ def test_zero_keeps_every_component_also_where_holes_are_filled():
     filled = CellSettings(fill_holes=True)
     assert Settings(cells=filled, min_component=0).min_component == 0
     assert Settings(cells=filled, min_component=0.0).min_component == 0.0
-    assert Settings(cells=filled).min_component == 0.01
+    assert Settings(cells=filled).min_component == "auto"
     assert Settings(cells=None).min_component == 0.0
     assert Settings().min_component == "auto"
 
@@ -168,3 +168,14 @@ def test_an_extension_that_cannot_be_written_is_refused_with_the_list(tmp_path, 
     args = ["auto", 50, 12, *([2] if script == GRID else [])]
     said = refused(tmp_path, script, cloud, *args, "--out", tmp_path / name)
     assert re.search(r"cannot write (\.\w+|files without extension); use .*\.ply", said)
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ([12, 0.1, "--use-abs-units"], "GRID_SIZE says nothing with --use-abs-units; drop one of them"),
+        ([0.1], "DISTANCE is in voxel diagonals: give GRID_SIZE before it, or --use-abs-units"),
+    ],
+)
+def test_trimming_takes_a_grid_size_where_it_says_something(tmp_path, cloud, args, message):
+    assert message in refused(tmp_path, "trim-surface.py", cloud, cloud, *args)

@@ -214,7 +214,7 @@ def test_every_package_folder_is_installed():
     assert all((folder / "__init__.py").exists() for folder in folders)
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     assert settings["packages"]["find"] == {"include": ["neural_splines*"]}
-    assert settings["package-data"] == {"neural_splines": ["py.typed"]}
+    assert settings["package-data"] == {"neural_splines": ["py.typed", "pictures/viewer.html"]}
 
 
 def test_example_lies_on_the_surface_that_its_script_defines():
@@ -262,3 +262,16 @@ def test_doctor_into_a_closed_pipe_is_silent():
         process.stdout.close()
         assert process.stderr.read() == ""
     assert process.returncode == 0
+
+
+def test_the_conda_recipe_agrees():
+    text = (ROOT / "conda" / "meta.yaml").read_text(encoding="utf-8")
+    version = re.search(r'__version__ = "(.*)"', (ROOT / "neural_splines" / "__init__.py").read_text())[1]
+    assert f'set version = "{version}"' in text
+    lines = re.findall(r"^    - (\S+ [<>=]\S+)$", text[text.index("  run:") :], re.MULTILINE)
+    found = {canonicalize_name(r.name): str(r.specifier) for r in map(Requirement, lines)}
+    found["torch"] = found.pop("pytorch")
+    assert found.pop("python") == PROJECT["requires-python"]
+    wanted = {canonicalize_name(r.name): str(r.specifier) for r in runtime()}
+    wanted.pop("point-cloud-utils")
+    assert found == wanted

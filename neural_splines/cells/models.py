@@ -23,7 +23,8 @@ class CellModels:
     """Centres [k, 3] (model space of their cell) and coefficients [k] of all cells; cell c owns offsets[c:c + 2].
 
     failed: (cell, reason) of those that could not be solved; they have no centres. retried: how many
-    needed more regularization than asked for. largest_jitter: relative, over all cells.
+    needed more regularization than asked for. jitters [c]: relative, NaN of those that failed. attempts [c]: how often
+    the regularization was raised.
     """
 
     centers: Tensor
@@ -31,7 +32,12 @@ class CellModels:
     offsets: Tensor
     failed: list[tuple[int, str]]
     retried: int
-    largest_jitter: float
+    jitters: Tensor
+    attempts: Tensor
+
+    @property
+    def largest_jitter(self) -> float:
+        return float(self.jitters.nan_to_num(nan=0.0).max()) if len(self.jitters) else 0.0
 
 
 def fit_cells(problem: FitProblem, smoothing: Smoothing, monitor: Monitor) -> CellModels:
@@ -94,5 +100,4 @@ class ModelStore:
     def models(self, failure: str) -> CellModels:
         failed = [(int(c), failure) for c in self.jitters.isnan().nonzero()[:, 0]]
         retried = int(((self.attempts > 0) & ~self.jitters.isnan()).sum())
-        largest = float(self.jitters.nan_to_num(nan=0.0).max()) if self.total else 0.0
-        return CellModels(self.centers, self.coefficients, self.offsets, failed, retried, largest)
+        return CellModels(self.centers, self.coefficients, self.offsets, failed, retried, self.jitters, self.attempts)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any, NoReturn
 
@@ -16,12 +15,13 @@ from ..settings import (
     BACKENDS,
     DEPENDS,
     DTYPES,
-    FILLED_MIN_COMPONENT,
     KERNELS,
+    MESH_FORMATS,
     NORMALS,
     NYSTROM_MODES,
     OUTER_LAYER_VARIANCE,
     OUTLIER_MODES,
+    QUALITIES,
     REGULARIZATION,
     SOLVERS,
     WEIGHT_TYPES,
@@ -30,6 +30,8 @@ from ..settings import (
     Settings,
 )
 from .console import say
+
+DEFAULT_OUT = "recon.ply"
 
 
 def number_or(kind: Callable[[str], Any], name: str, *words: str) -> Callable[[str], Any]:
@@ -50,13 +52,17 @@ class Parser(argparse.ArgumentParser):
     """One line and exit code 2 for a wrong argument, like every other error."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+        say(self.prog, f"error: {message} (see {self.prog} --help)")
+        self.exit(2)
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         streams.flush()  # --help
-        if message:
-            say(message)
-        sys.exit(status)
+        super().exit(status, message)
+
+
+def parse(p: Parser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """Positional arguments may stand anywhere between options."""
+    return p.parse_intermixed_args(argv)
 
 
 def parser(prog: str, description: str) -> Parser:
@@ -64,7 +70,12 @@ def parser(prog: str, description: str) -> Parser:
 
 
 def add_cloud_arguments(p: argparse.ArgumentParser, centers: str) -> None:
-    p.add_argument("input_point_cloud", metavar="INPUT_POINT_CLOUD", help="PLY, OBJ or OFF file of points")
+    p.add_argument(
+        "input_point_cloud",
+        metavar="INPUT_POINT_CLOUD",
+        nargs="+",
+        help="file of points; -: standard input; several files or folders with --out-dir",
+    )
     p.add_argument(
         "eps",
         metavar="EPS",
@@ -75,7 +86,10 @@ def add_cloud_arguments(p: argparse.ArgumentParser, centers: str) -> None:
         "num_nystrom_samples", metavar="NUM_NYSTROM_SAMPLES", type=number_or(int, "a number", AUTO), help=centers
     )
     p.add_argument(
-        "grid_size", metavar="GRID_SIZE", type=int, help="voxels along the longest side of the scaled bounding box"
+        "grid_size",
+        metavar="GRID_SIZE",
+        type=number_or(int, "a number", AUTO),
+        help="voxels along the longest side of the scaled bounding box; auto: 1.6 for the median spacing of the points",
     )
 
 
@@ -145,12 +159,53 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
         type=number_or(float, "a number", AUTO),
         default=DEPENDS,
         metavar="FRACTION",
-        help="drop components with fewer faces than this fraction of the largest one's; auto: below 1 %% of it where "
-        f"few points support them (default: 0; with --fill-holes {FILLED_MIN_COMPONENT}; with adaptive cells auto)",
+        help="drop components with fewer faces than this fraction of the largest one's; auto: those that float, and "
+        "below 1 %% of it those that few points support (default: auto with adaptive cells or --fill-holes, else 0)",
     )
 
     output = p.add_argument_group("output")
-    output.add_argument("--out", default="recon.ply", metavar="FILE", help="mesh to write" + shown)
+    output.add_argument(
+        "--out",
+        default=None,
+        metavar="FILE",
+        help=f"mesh to write, {', '.join(MESH_FORMATS)} by its extension; -: standard output (default: {DEFAULT_OUT})",
+    )
+    output.add_argument(
+        "--out-dir", default=None, metavar="DIR", help="write the mesh of each input into this folder, under its name"
+    )
+    output.add_argument(
+        "--format",
+        choices=[f[1:] for f in MESH_FORMATS],
+        default=None,
+        help="of the meshes in --out-dir, or of --out - (default: ply)",
+    )
+    output.add_argument(
+        "--attributes",
+        default=None,
+        metavar="NAMES",
+        help="carry these numbers of the points to the mesh, as a,b or all; colours are always carried",
+    )
+    output.add_argument(
+        "--quality",
+        choices=QUALITIES,
+        default=None,
+        help="write for each vertex its distance from the nearest point, or the points per unit of area around it",
+    )
+    output.add_argument(
+        "--preview",
+        default=None,
+        metavar="FILE.png",
+        help="draw the mesh beside the points; {} in the name stands for the mesh's without its extension",
+    )
+    output.add_argument(
+        "--html",
+        default=None,
+        metavar="FILE.html",
+        help="write a page to turn the mesh in, with distances, settings, warnings and times; {} as above",
+    )
+    output.add_argument(
+        "--report", default=None, metavar="FILE.json", help="write what was done, chosen and found (docs/report.md)"
+    )
     output.add_argument(
         "--save-grid", action="store_true", help="evaluate the dense grid and write {out}.grid.npy, {out}.grid.json"
     )
@@ -160,6 +215,7 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
         help="write {out}.pts.npz: constraints, their values, the Nyström samples, eps",
     )
     add_verbosity(output)
+    output.add_argument("--quiet", action="store_true", help="print nothing but warnings and errors")
 
     where = p.add_argument_group("computation")
     add_device(where)

@@ -18,6 +18,7 @@ from ..errors import NeuralSplinesError, ReconstructionWarning, warn
 from ..runtime import streams
 from ..runtime.interrupts import interruptible
 from ..runtime.monitor import PhaseTimer
+from ..runtime.progress import Progress
 
 NO_MEMORY = (
     "out of memory",
@@ -29,46 +30,14 @@ NO_MEMORY = (
 )
 
 
-class ProgressBar:
-    """A monitor that draws the current phase on standard error where that is a terminal; silent when piped."""
-
-    def __init__(self, stream: TextIO | None = None):
-        self.stream = stream or sys.stderr
-        self.enabled = self.stream.isatty()
-        self._name = ""
-        self._bar: Any = None
-
-    def phase(self, name: str) -> None:
-        self._name = name
-        if name:
-            self.progress(0, None)
-        else:
-            self.close()
-
-    def progress(self, done: float, total: float | None, note: str = "") -> None:
-        if not self.enabled:
-            return
-        from tqdm import tqdm
-
-        if self._bar is None or self._bar.desc != self._name + ": ":
-            self.close()
-            self._bar = tqdm(total=total, desc=self._name, file=self.stream, leave=False)
-        self._bar.total = total
-        self._bar.n = done
-        self._bar.set_postfix_str(note, refresh=True)
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
-
-
 @contextlib.contextmanager
-def exit_policy(prog: str, verbose: bool, strict: bool = False) -> Iterator[PhaseTimer]:
+def exit_policy(
+    prog: str, verbose: bool, strict: bool = False, quiet: bool = False, measured: bool = False
+) -> Iterator[PhaseTimer]:
     """Known errors become one line on standard error and exit code 2; warnings become one line each.
 
     With `strict`, a run that warned exits with code 3 after it has written its outputs. The block gets a monitor that
-    times its phases and draws their progress.
+    times its phases, measures their memory where `measured`, and draws their progress unless `quiet`.
     """
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING, format=f"{prog}: %(message)s", stream=sys.stderr, force=True
@@ -83,37 +52,50 @@ def exit_policy(prog: str, verbose: bool, strict: bool = False) -> Iterator[Phas
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
         nonlocal shown
         shown += 1
-        _say(prog, f"warning: {message}")
+        say(prog, f"warning: {message}")
 
     try:
         with interruptible(prog), warnings.catch_warnings():
             warnings.showwarning = show
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", ReconstructionWarning)
-            yield PhaseTimer(ProgressBar())
-    except NeuralSplinesError as error:
-        sys.exit(_fail(prog, str(error)))
-    except (ImportError, OSError) as error:  # a library that is missing or cannot be loaded, a system at its limits
-        sys.exit(_fail(prog, f"{_of_the_system(error)}; {_remedy(error)}"))
-    except (MemoryError, RuntimeError) as error:
-        reason = str(error).strip().split("\n")[0]
-        if isinstance(error, RuntimeError) and not any(words in reason.lower() for words in NO_MEMORY):
+            with contextlib.closing(Progress(prefix=f"{prog}: ")) as progress:
+                yield PhaseTimer(None if quiet else progress, measured=measured)
+    except Exception as error:
+        line = explained(error)
+        if line is None:
             raise
-        sys.exit(_fail(prog, f"{_without_location(reason)}; use fewer centres, a smaller grid or --dtype float32"))
+        sys.exit(_fail(prog, line))
     if strict and shown:
-        _say(prog, f"{shown} warning{'s' if shown > 1 else ''} under --strict; the outputs were written")
+        say(prog, f"{shown} warning{'s' if shown > 1 else ''} under --strict; the outputs were written")
         sys.exit(3)
 
 
-def tell(text: str) -> None:
+def tell(text: str, stream: TextIO) -> None:
     """Print what a command found out, when its outputs are complete: that nobody can read it is no failure."""
+    number = 2 if stream is sys.stderr else 1
     try:
-        print(text, flush=True)
+        print(text, file=stream, flush=True)
     except BrokenPipeError:  # piped into head
-        streams.discard(1)
+        streams.discard(number)
     except OSError as error:
-        streams.discard(1)
+        streams.discard(number)
         warn(f"standard output cannot be written ({error.strerror}); the outputs are complete, their summary is lost")
+
+
+def explained(error: Exception) -> str | None:
+    """The line that says what went wrong and what to do; None for a bug."""
+    if isinstance(error, NeuralSplinesError):
+        return str(error)
+    if isinstance(
+        error, (ImportError, OSError)
+    ):  # a library that is missing or cannot be loaded, a system at its limits
+        return f"{_of_the_system(error)}; {_remedy(error)}"
+    reason = str(error).strip().split("\n")[0]
+    known = isinstance(error, RuntimeError) and any(words in reason.lower() for words in NO_MEMORY)
+    if known or isinstance(error, MemoryError):
+        return f"{_without_location(reason)}; use fewer centres, a smaller grid or --dtype float32"
+    return None
 
 
 def _of_the_system(error: Exception) -> str:
@@ -142,18 +124,14 @@ def _without_location(reason: str) -> str:
 
 
 def _fail(prog: str, message: str) -> int:
-    _say(prog, f"error: {message}")
+    say(prog, f"error: {message}")
     return 2
 
 
-def _say(prog: str, message: str) -> None:
-    say(f"{prog}: {message}")
-
-
-def say(message: str) -> None:
+def say(prog: str, message: str) -> None:
     """One line on standard error, if anybody can be told."""
     try:
-        sys.stderr.write(" ".join(message.split()) + "\n")
+        sys.stderr.write(f"{prog}: {' '.join(message.split())}\n")
         sys.stderr.flush()
     except OSError:
         streams.discard(2)

@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from . import arguments
-from .console import exit_policy, tell
+from .console import exit_policy
 
 
 def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
@@ -19,18 +19,14 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
     arguments.add_regularization(p, cells=False)
     arguments.add_normal_options(p)
     arguments.add_shared_options(p)
-    return p.parse_args(argv)
+    return arguments.parse(p, argv)
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "fit.py") -> None:
     args = parse_arguments(argv, prog)
-    with exit_policy(prog, args.verbose, args.strict) as monitor:
+    with exit_policy(prog, args.verbose, args.strict, args.quiet, args.report is not None) as monitor:
         settings = arguments.settings_from(args, cells=None)
         sides = arguments.normal_settings_from(args)
-        from . import steps  # not before: it imports torch
+        from . import runs  # not before: it imports torch
 
-        steps.check_outputs(args)
-        cloud, origin = steps.load(args.input_point_cloud, sides, monitor)
-        result = steps.reconstruct(cloud, settings, monitor)
-        steps.save(result, args, monitor)
-        tell(steps.summary(result, origin, args, monitor))
+        runs.reconstruct(args, settings, sides, prog, monitor)

@@ -51,6 +51,6 @@ def _main(argv: list[str], prog: str) -> int:
         from .console import say
 
         said = f"no command {argv[0]!r}" if argv else "no command given"
-        say(f"neural-splines: error: {said}; use one of {', '.join(COMMANDS)} (see --help)")
+        say("neural-splines", f"error: {said}; use one of {', '.join(COMMANDS)} (see --help)")
         return 2
     return importlib.import_module(f".{COMMANDS[argv[0]][0]}", __package__).main(argv[1:], prog) or 0

@@ -1,10 +1,12 @@
-"""Estimate the normals of a point cloud and write it, cleaned and oriented, as PLY."""
+"""Estimate the normals of a point cloud and write it, cleaned and oriented."""
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from collections.abc import Sequence
 
+from ..settings import CLOUD_FORMATS
 from . import arguments
 from .console import exit_policy, tell
 
@@ -12,7 +14,7 @@ from .console import exit_policy, tell
 def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
     p = arguments.parser(prog, __doc__)
     p.add_argument("input_point_cloud", metavar="INPUT_POINT_CLOUD", help="PLY, OBJ or OFF file of points")
-    p.add_argument("out", metavar="OUT", help="PLY file to write: x y z nx ny nz")
+    p.add_argument("out", metavar="OUT", help="file to write, .ply, .obj or .off: points with normals")
     arguments.add_normal_options(p, source="estimate")
     arguments.add_device(p)
     arguments.add_verbosity(p)
@@ -23,12 +25,12 @@ def main(argv: Sequence[str] | None = None, prog: str = "neural-splines normals"
     args = parse_arguments(argv, prog)
     with exit_policy(prog, args.verbose, args.strict) as monitor:
         sides = arguments.normal_settings_from(args)
-        from . import steps  # not before: it imports torch
+        from . import jobs, steps  # not before: they import torch
 
-        steps.check_path(args.out, args.input_point_cloud)
-        cloud, origin = steps.load(args.input_point_cloud, sides, monitor)
+        jobs.check_path(args.out, args.input_point_cloud, formats=CLOUD_FORMATS)
+        _, origin = steps.load(args.input_point_cloud, sides, monitor)
         monitor.phase("write")
-        steps.save_cloud(args.out, cloud)
+        steps.save_cloud(args.out, origin.cloud)
         monitor.phase("")
         lines = [f"points:   {origin.cleaning.summary()}", f"normals:  {origin.summary()} -> {args.out}"]
-        tell("\n".join([*lines, f"seconds:  {monitor.summary()}"]))
+        tell("\n".join([*lines, f"seconds:  {monitor.summary()}"]), sys.stdout)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from argparse import Namespace
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from .. import pipeline
 from ..clouds import OrientedCloud, clean_points
-from ..errors import OutputError, warn
+from ..errors import warn
 from ..files import meshes
 from ..files.arrays import save_arrays, save_grid
-from ..files.atomic import check_writable, shown
-from ..files.point_clouds import load_scanned_cloud, warn_of_steps
+from ..files.atomic import shown
+from ..files.point_clouds import ScannedCloud, load_scanned_cloud, warn_of_steps
 from ..geometry import Box
 from ..normals.orient import Orientation, orient
 from ..pipeline import Reconstruction
@@ -23,35 +22,22 @@ from ..settings import NormalSettings, Settings
 from ..surface.lattice import Lattice
 from ..surface.mesh import Mesh, face_average_normals
 from ..surface.trimming import trim as trim_mesh
+from .jobs import Job, Run
+from .paint import Paint, paint
 
 
-def check_outputs(args: Namespace) -> None:
-    """Refuse, before any work, a file that a run could not write or that would replace its input."""
-    check_path(args.out, args.input_point_cloud)
-    extra = [".grid.npy", ".grid.json"] if args.save_grid else []
-    for suffix in [*extra, *([".pts.npz"] if args.save_points else [])]:
-        check_writable(args.out + suffix)
-
-
-def check_path(out: str, *inputs: str) -> None:
-    """Refuse a mesh file of unknown format, one that cannot be written, and one that is an input."""
-    meshes.check_format(out)
-    check_writable(out)
-    for path in inputs:
-        if os.path.exists(out) and os.path.exists(path) and os.path.samefile(out, path):
-            raise OutputError(f"{shown(out)}: is the input, which would be lost; choose another --out")
-
-
-def load(path: str, sides: NormalSettings, monitor: PhaseTimer) -> tuple[OrientedCloud, Orientation]:
-    """The cloud of a file with its normals, or with estimated ones, and what the user is warned of."""
+def load(
+    path: str, sides: NormalSettings, monitor: PhaseTimer, attributes: Sequence[str] = ()
+) -> tuple[ScannedCloud, Orientation]:
+    """What a file says, and its cloud with these normals or with estimated ones, of which the user is warned."""
     monitor.phase("read")
-    scanned = load_scanned_cloud(path)
+    scanned = load_scanned_cloud(path, attributes)
     found = orient(scanned.points, scanned.normals, scanned.viewpoints, sides, shown(path), monitor)
     if scanned.single:
         warn_of_steps(found.cloud, shown(path))
     for line in found.notes:
         warn(line)
-    return found.cloud, found
+    return scanned, found
 
 
 def load_points(path: str, monitor: PhaseTimer) -> Tensor:
@@ -67,17 +53,25 @@ def reconstruct(cloud: OrientedCloud, settings: Settings, monitor: PhaseTimer) -
     return pipeline.reconstruct(cloud, settings, monitor)
 
 
-def save(result: Reconstruction, args: Namespace, monitor: PhaseTimer) -> None:
+def carry(scanned: ScannedCloud, origin: Orientation, result: Reconstruction, job: Job, monitor: PhaseTimer) -> Paint:
+    """What the mesh carries of the points."""
+    if scanned.colours is None and not scanned.scalars and not job.args.quality:
+        return Paint()
+    monitor.phase("colour")
+    return paint(scanned, origin.cloud, result.mesh, job.args.quality)
+
+
+def save(result: Reconstruction, carried: Paint, job: Job, monitor: PhaseTimer) -> None:
     """Write the mesh to `out`; the dense grid to {out}.grid.npy and .json; the constraints to {out}.pts.npz.
 
     The grid's value (i, j, k) lies at origin + (index + 0.5) * voxel_size, in world units as its values.
     """
     monitor.phase("write")
-    lattice, out = result.lattice, args.out
-    if args.save_grid:
+    lattice, out = result.lattice, job.out
+    if job.args.save_grid:
         meaning = {"origin": lattice.origin, "voxel_size": lattice.voxel_size, "shape": list(lattice.shape)}
         save_grid(f"{out}.grid.npy", result.grid, f"{out}.grid.json", meaning)
-    if args.save_points:
+    if job.args.save_points:
         fit = result.fit
         save_arrays(
             f"{out}.pts.npz",
@@ -86,7 +80,11 @@ def save(result: Reconstruction, args: Namespace, monitor: PhaseTimer) -> None:
             nystrom_samples=fit.field.world_centers(),
             eps=result.eps,
         )
-    save_mesh(out, result.mesh, lattice.voxel_size)
+    mesh, scalars = result.mesh, carried.scalars
+    meshes.save_mesh(
+        out, mesh.vertices, mesh.normals, mesh.faces, colours=carried.colours, scalars=scalars,
+        voxel_size=lattice.voxel_size, suffix=job.suffix,
+    )  # fmt: skip
     monitor.phase("")
     for line in result.warnings:
         warn(line)
@@ -96,8 +94,8 @@ def save_cloud(path: str, cloud: OrientedCloud) -> None:
     meshes.save_mesh(path, cloud.points, cloud.normals, None)
 
 
-def save_mesh(path: str, mesh: Mesh, voxel_size: float | None = None) -> None:
-    meshes.save_mesh(path, mesh.vertices, mesh.normals, mesh.faces, voxel_size=voxel_size)
+def save_mesh(path: str, mesh: Mesh) -> None:
+    meshes.save_mesh(path, mesh.vertices, mesh.normals, mesh.faces)
 
 
 def load_mesh(path: str) -> Mesh:
@@ -109,12 +107,15 @@ def load_mesh(path: str) -> Mesh:
 
 def trim(mesh: Mesh, points: Tensor, settings: Settings, absolute: bool) -> Mesh:
     """The faces within `settings.trim` of the points: in voxel diagonals, or in their units where `absolute`."""
-    lattice = Lattice.around(Box.around(points), settings.scale, settings.grid_size)
-    return trim_mesh(mesh, points, float(settings.trim) * (1.0 if absolute else lattice.voxel_diagonal))
+    if absolute:
+        return trim_mesh(mesh, points, float(settings.trim))
+    lattice = Lattice.around(Box.around(points), settings.scale, int(settings.grid_size))
+    return trim_mesh(mesh, points, float(settings.trim) * lattice.voxel_diagonal)
 
 
-def summary(result: Reconstruction, origin: Orientation, args: Namespace, monitor: PhaseTimer) -> str:
+def summary(run: Run) -> str:
     """The lines that a command prints at the end."""
+    result, origin, args = run.result, run.origin, run.job.args
     lattice, mesh = result.lattice, result.mesh
     nx, ny, nz = lattice.shape
     fitted = f", {len(result.cloud)} after downsampling" if "downsample" in result.seconds else ""
@@ -122,13 +123,24 @@ def summary(result: Reconstruction, origin: Orientation, args: Namespace, monito
     lines = [f"seed:     {args.chosen_seed}"] if args.seed is None else []
     chosen = f"{result.fit.options()} {origin.options()}".strip()
     lines += [
-        f"points:   {origin.cleaning.summary()}{fitted}",
+        f"points:   {origin.cleaning.summary()}{fitted}{f' ({run.scanned.reading})' if run.scanned.reading else ''}",
         f"normals:  {origin.summary()}",
         f"fit:      {result.fit.summary()}, eps {result.eps:.6g} ({result.compute.summary})",
         *([f"choice:   repeat it with {chosen}"] if result.fit.chosen else []),
         f"lattice:  {nx} x {ny} x {nz}, voxel {lattice.voxel_size:.6g}, {result.evaluations} evaluations "
         f"({share:.1%} of the dense grid)",
-        f"mesh:     {len(mesh.vertices)} vertices, {len(mesh.faces)} faces -> {args.out}",
-        f"seconds:  {monitor.summary()}",
+        f"mesh:     {len(mesh.vertices)} vertices, {len(mesh.faces)} faces -> {run.job.out}",
+        f"seconds:  {run.timer.summary()}",
+        *([f"repeat:   {run.command}"] if args.verbose else []),
     ]
     return "\n".join(lines)
+
+
+def short_summary(run: Run) -> str:
+    """One line, of many runs."""
+    mesh, count = run.result.mesh, len(run.warnings)
+    warned = f", {count} warning{'s' if count > 1 else ''}" if count else ""
+    return (
+        f"{run.job.source}: {run.origin.cleaning.kept} points -> {run.job.out}: {len(mesh.vertices)} vertices, "
+        f"{len(mesh.faces)} faces, {sum(run.timer.seconds.values()):.1f} s{warned}"
+    )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from collections.abc import Sequence
 
+from ..errors import SettingsError
 from ..settings import Settings
 from . import arguments
 from .console import exit_policy, tell
@@ -14,7 +16,14 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
     p = arguments.parser(prog, __doc__)
     p.add_argument("input_point_cloud", metavar="INPUT_POINT_CLOUD", help="PLY, OBJ or OFF file of points")
     p.add_argument("mesh", metavar="MESH", help="PLY, OBJ or STL file of the mesh to trim")
-    p.add_argument("grid_size", metavar="GRID_SIZE", type=int, help="the one that the mesh was made with")
+    p.add_argument(
+        "grid_size",
+        metavar="GRID_SIZE",
+        nargs="?",
+        type=int,
+        default=None,
+        help="the one that the mesh was made with; none with absolute units",
+    )
     p.add_argument(
         "distance", metavar="DISTANCE", type=float, help="drop faces farther from the input, in voxel diagonals"
     )
@@ -26,18 +35,29 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
         help="the one that the mesh was made with (default: %(default)s)",
     )
     p.add_argument("--use-abs-units", action="store_true", help="DISTANCE is in the units of the cloud")
-    return p.parse_args(argv)
+    return arguments.parse(p, argv)
+
+
+def trim_settings_from(args: Namespace) -> Settings:
+    """The settings that matter to trimming."""
+    if args.use_abs_units and args.grid_size is not None:
+        raise SettingsError("GRID_SIZE says nothing with --use-abs-units; drop one of them")
+    if args.use_abs_units:
+        return Settings(scale=args.scale, trim=args.distance)
+    if args.grid_size is None:
+        raise SettingsError("DISTANCE is in voxel diagonals: give GRID_SIZE before it, or --use-abs-units")
+    return Settings(grid_size=args.grid_size, scale=args.scale, trim=args.distance)
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "trim-surface.py") -> None:
     args = parse_arguments(argv, prog)
     with exit_policy(prog, verbose=False) as monitor:
-        settings = Settings(grid_size=args.grid_size, scale=args.scale, trim=args.distance)
-        from . import steps  # not before: it imports torch
+        settings = trim_settings_from(args)
+        from . import jobs, steps  # not before: it imports torch
 
-        steps.check_path(args.out, args.input_point_cloud, args.mesh)
+        jobs.check_path(args.out, args.input_point_cloud, args.mesh)
         points = steps.load_points(args.input_point_cloud, monitor)
         mesh = steps.load_mesh(args.mesh)
         trimmed = steps.trim(mesh, points, settings, args.use_abs_units)
         steps.save_mesh(args.out, trimmed)
-        tell(f"{len(mesh.faces)} faces, {len(trimmed.faces)} kept -> {args.out}")
+        tell(f"{len(mesh.faces)} faces, {len(trimmed.faces)} kept -> {args.out}", sys.stdout)

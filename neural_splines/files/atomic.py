@@ -12,6 +12,7 @@ from typing import BinaryIO
 from ..errors import OutputError
 from ..runtime import interrupts
 
+STANDARD = "-"  # input or output
 PathLike = str | os.PathLike[str]
 
 
@@ -19,7 +20,7 @@ PathLike = str | os.PathLike[str]
 def atomic(*paths: PathLike) -> Iterator[list[BinaryIO]]:
     """Streams whose bytes appear at their paths when the block ends: at all or none, and never if it is left early.
 
-    Links are followed; what is no regular file (/dev/stdout, a pipe) is written to directly.
+    Links are followed; what is no regular file (/dev/stdout, a pipe, `-` for standard output) is written to directly.
     """
     path = paths[0]
     try:
@@ -27,6 +28,9 @@ def atomic(*paths: PathLike) -> Iterator[list[BinaryIO]]:
             streams: list[BinaryIO] = []
             moves: list[tuple[str, str, str]] = []
             for path in paths:
+                if path == STANDARD:
+                    streams.append(stack.enter_context(os.fdopen(os.dup(1), "wb")))
+                    continue
                 target = _target(path)
                 if _exists(target) and not os.path.isfile(target):
                     streams.append(stack.enter_context(open(target, "wb")))
@@ -61,8 +65,15 @@ def _move(moves: list[tuple[str, str, str]]) -> None:
             interrupts.completed(name)
 
 
+def save_bytes(path: PathLike, data: bytes) -> None:
+    with atomic(path) as (stream,):
+        stream.write(data)
+
+
 def check_writable(path: PathLike) -> None:
     """Raise OutputError now if `path` could not be written later."""
+    if path == STANDARD:
+        return
     try:
         target = _target(path)
         folder, exists = os.path.dirname(target), _exists(target)

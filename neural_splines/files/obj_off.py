@@ -17,38 +17,41 @@ import numpy as np
 from ..errors import CloudError
 from .ply import TRUNCATED, quoted
 
-OFF_KEYWORD = re.compile(rb"(ST)?C?(N?)C?OFF\b(.*)", re.DOTALL)  # texture and colour follow the normal
+OFF_KEYWORD = re.compile(rb"(ST)?(C?)(N?)(C?)OFF\b(.*)", re.DOTALL)  # texture and colour follow the normal
 
 
-def read_obj(data: bytes) -> tuple[np.ndarray, np.ndarray | None]:
-    """Points and normals [n, 3] of the `v` and `vn` lines; None where there are no `vn`.
+def read_obj(data: bytes) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    """Points and normals [n, 3] of the `v` and `vn` lines, None where there are no `vn`; colours `v x y z r g b`.
 
     Normals belong to vertices as the faces say, summed where they differ; without faces, in order.
     """
-    points, normals, pairs = [], [], []
+    points, normals, pairs, colours = [], [], [], []
     for number, line in enumerate(data.splitlines(), 1):
         match line.split():
             case [b"v", *values]:
                 points.append(_floats(values, f"line {number}"))
+                if len(values) >= 6:
+                    colours.append(_floats(values[3:6], f"line {number}"))
             case [b"vn", *values]:
                 normals.append(_floats(values, f"line {number}"))
             case [b"f", *corners]:
                 pairs += [_corner(c, len(points), len(normals), number) for c in corners if c.count(b"/") == 2]
     if not points:
         raise CloudError("no vertices in this OBJ file; export it again")
+    tints = np.array(colours) if len(colours) == len(points) else None
     if not normals:
-        return np.array(points), None
+        return np.array(points), None, tints
     x, n = np.array(points), np.array(normals)
     if not pairs:
         if len(x) != len(n):
             raise CloudError(f"{len(x)} vertices but {len(n)} normals; export one normal for each vertex")
-        return x, n
+        return x, n, tints
     vertex, normal = np.unique(np.array(pairs), axis=0).T
     if min(vertex.min(), normal.min()) < 0 or vertex.max() >= len(x) or normal.max() >= len(n):
         raise CloudError(f"faces refer to vertices or normals that are not there; {TRUNCATED}")
     summed = np.zeros_like(x)
     np.add.at(summed, vertex, n[normal])
-    return x, summed
+    return x, summed, tints
 
 
 def read_obj_mesh(data: bytes) -> tuple[np.ndarray, np.ndarray]:
@@ -66,16 +69,19 @@ def read_obj_mesh(data: bytes) -> tuple[np.ndarray, np.ndarray]:
     return np.array(vertices).reshape(-1, 3), np.array(faces, np.int64).reshape(-1, 3)
 
 
-def read_off(data: bytes) -> tuple[np.ndarray, np.ndarray | None]:
-    """Points and normals [n, 3] of OFF text: counts, then a line `x y z ...` for each, in NOFF `x y z nx ny nz ...`."""
+def read_off(data: bytes) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    """Points, normals and colours [n, 3] of OFF text: counts, then a line `x y z` for each, with `nx ny nz` in NOFF and
+    `r g b` in COFF.
+    """
     text = re.sub(rb"#[^\r\n]*", b"", data).lstrip()
     keyword = OFF_KEYWORD.match(text)
     if keyword is None:
         raise CloudError(
             f"not an OFF file with three coordinates, it starts with {quoted(data[:16])}; export it as PLY"
         )
-    width = 6 if keyword[2] else 3
-    lines = [line.split() for line in keyword[3].splitlines() if line.strip()]
+    place = 6 if keyword[3] else 3
+    width = place + (3 if keyword[2] or keyword[4] else 0)
+    lines = [line.split() for line in keyword[5].splitlines() if line.strip()]
     if not lines or not re.fullmatch(rb"[0-9]{1,18}", lines[0][0]):
         raise CloudError(f"no vertex count where an OFF file has it; {TRUNCATED}")
     count = int(lines[0][0])
@@ -83,7 +89,7 @@ def read_off(data: bytes) -> tuple[np.ndarray, np.ndarray | None]:
         raise CloudError(f"the header declares {count} vertices but {len(lines) - 1} lines follow; {TRUNCATED}")
     rows = [_floats(line, f"vertex {i}", width) for i, line in enumerate(lines[1 : count + 1], 1)]
     table = np.array(rows).reshape(count, width)
-    return table[:, :3], table[:, 3:] if keyword[2] else None
+    return table[:, :3], table[:, 3:6] if keyword[3] else None, table[:, place:] if width > place else None
 
 
 def _floats(values: Sequence[bytes], where: str, count: int = 3) -> list[float]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,30 +11,26 @@ import torch
 
 from ..clouds import NO_NORMALS, CleaningReport, OrientedCloud, clean
 from ..errors import CloudError, warn
-from . import obj_off, ply, records
-from .atomic import PathLike, shown
+from . import numpy_clouds, obj_off, ply, records, scans, surveys, text_tables
+from .atomic import STANDARD, PathLike, shown
 from .reading import COORDINATES, errors_name, read_bytes, require
+from .scans import ScannedCloud
 
-NORMALS = (("nx", "ny", "nz"), ("normal_x", "normal_y", "normal_z"))
-VIEWPOINTS = (("vx", "vy", "vz"), ("viewpoint_x", "viewpoint_y", "viewpoint_z"))
 COARSE_STEP = 1e-4  # of the cloud's length: coarser float32 coordinates are worth a warning
 
 
-@dataclass(frozen=True)
-class ScannedCloud:
-    """What a file says of its points, as it says it: arrays [n, 3] of float64.
-
-    normals, viewpoints: None where it has none. single: coordinates are float32.
-    """
-
-    points: np.ndarray
-    normals: np.ndarray | None
-    viewpoints: np.ndarray | None = None
-    single: bool = False
+def clouds_in(folder: PathLike) -> list[str]:
+    """The clouds of a folder, by their extensions, in the order of their names."""
+    with errors_name(folder):
+        paths = sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in EXTENSIONS)
+        found = [str(path) for path in paths if not path.name.endswith(OUTPUTS)]
+        if not found:
+            raise CloudError(f"holds no cloud ({', '.join(EXTENSIONS)}); give another folder")
+    return found
 
 
 def load_point_cloud(path: PathLike) -> tuple[OrientedCloud, CleaningReport]:
-    """The cleaned oriented cloud of a PLY, OBJ or OFF file, and what cleaning dropped.
+    """The cleaned oriented cloud of a file, and what cleaning dropped.
 
     PLY: text or binary of either byte order, any scalar types and order of properties, normals as
     nx ny nz or normal_x normal_y normal_z. Coordinates are float64 from here on. Warns
@@ -53,45 +50,90 @@ def oriented(scanned: ScannedCloud, name: str) -> tuple[OrientedCloud, CleaningR
     return cloud, report
 
 
-def load_scanned_cloud(path: PathLike) -> ScannedCloud:
-    """The points of a PLY, OBJ or OFF file as they are, with normals and viewpoints where it has them.
+def load_scanned_cloud(path: PathLike, attributes: Sequence[str] = ()) -> ScannedCloud:
+    """The points of a file as they are, with normals, viewpoints, colours and the wanted attributes where it has them.
 
-    Viewpoints are PLY properties vx vy vz or viewpoint_x ...: where each point was seen from.
+    The format is that of the extension, or of the first bytes where there is none that is known; `-`: standard input.
+    attributes: names of further numbers of every point, or ("all",).
     """
     with errors_name(path):
-        return _parse_cloud(read_bytes(path), Path(path).suffix.lower(), shown(path))
+        suffix = Path(path).suffix.lower()
+        if suffix == ".e57" and os.path.isfile(path):
+            return surveys.read_e57(path, attributes)
+        return _parse(read_bytes(path), suffix, shown(path), attributes)
 
 
-def _parse_cloud(data: bytes, suffix: str, name: str) -> ScannedCloud:
-    if suffix == ".ply" or ply.is_ply(data):
-        return _parse_ply(data, name)
-    if suffix == ".obj":
-        return ScannedCloud(*obj_off.read_obj(data))
-    if suffix == ".off":
-        return ScannedCloud(*obj_off.read_off(data))
+def _parse(data: bytes, suffix: str, name: str, wanted: Sequence[str]) -> ScannedCloud:
+    if ply.is_ply(data) or suffix == ".ply":
+        return _parse_ply(data, name, wanted)
     if suffix == ".stl":
         raise CloudError("STL files have no vertex normals; sample the mesh with normals and export it as PLY")
-    raise CloudError("not a PLY, OBJ or OFF file; convert it to PLY, e.g. with MeshLab or CloudCompare")
+    reader = READERS.get(suffix) or next(
+        (READERS[kind] for kind, first in MAGIC.items() if data.startswith(first)), None
+    )
+    if reader is None and name == STANDARD:
+        reader = text_tables.read_text
+    if reader is None:
+        raise CloudError(f"is of no format that is read; give it the extension of its format ({', '.join(EXTENSIONS)})")
+    return reader(data, wanted)
 
 
-def _parse_ply(data: bytes, name: str) -> ScannedCloud:
+def _parse_ply(data: bytes, name: str, wanted: Sequence[str]) -> ScannedCloud:
     header = ply.parse_header(data)
     vertex = header.find("vertex")
     require(vertex, COORDINATES)
-    groups: list[tuple[str, ...]] = [COORDINATES]
-    for choices in (NORMALS, VIEWPOINTS):
-        found: tuple[str, ...] = next((names for names in choices if all(vertex.find(n) for n in names)), ())
-        require(vertex, found)
-        groups.append(found)
-    columns, left_over = records.read(data, header, {"vertex": [name for names in groups for name in names]})
-    points = records.block(columns["vertex"], COORDINATES)
-    normals, viewpoints = (records.block(columns["vertex"], names) if names else None for names in groups[1:])
+    numbers = [p.name for p in vertex.properties if p.count_type is None]
+    groups = [COORDINATES, *(scans.group(numbers, kind) for kind in (scans.NORMALS, scans.VIEWPOINTS, scans.COLOURS))]
+    for names in groups:
+        require(vertex, names)
+    used = [name for names in groups for name in names]
+    further = scans.chosen_scalars((name for name in numbers if name not in used), wanted)
+    columns, left_over = records.read(data, header, {"vertex": [*used, *further]})
+    found = columns["vertex"]
+    points, normals, viewpoints = (records.block(found, names) if names else None for names in groups[:3])
+    assert points is not None
     if left_over and not header.ascii and b"\r\n" in data[: header.size]:
         raise CloudError("its bytes were changed when it was transferred as text; transfer it as binary")
     if left_over:
         warn(f"{name}: ignored {left_over} bytes after the {len(points)} points that the header declares; check it")
     x = vertex.find("x")
-    return ScannedCloud(points, normals, viewpoints, not header.ascii and x is not None and x.type.str[1:] == "f4")
+    single = not header.ascii and x is not None and x.type.str[1:] == "f4"
+    colours = scans.bytes_of_colours(np.stack([found[name] for name in groups[3]], axis=1)) if groups[3] else None
+    scalars = {name: records.block(found, (name,))[:, 0] for name in further}
+    return ScannedCloud(points, normals, viewpoints, single, colours, scalars)
+
+
+def _read_obj(data: bytes, wanted: Sequence[str]) -> ScannedCloud:
+    scans.chosen_scalars((), wanted)
+    points, normals, colours = obj_off.read_obj(data)
+    return ScannedCloud(points, normals, colours=None if colours is None else scans.bytes_of_colours(colours))
+
+
+def _read_pcd(data: bytes, wanted: Sequence[str]) -> ScannedCloud:
+    from . import pcd  # not before: Numba takes a second to import
+
+    return pcd.read_pcd(data, wanted)
+
+
+def _read_off(data: bytes, wanted: Sequence[str]) -> ScannedCloud:
+    scans.chosen_scalars((), wanted)
+    points, normals, colours = obj_off.read_off(data)
+    return ScannedCloud(points, normals, colours=None if colours is None else scans.bytes_of_colours(colours))
+
+
+READERS: dict[str, Callable[[bytes, Sequence[str]], ScannedCloud]] = {
+    ".obj": _read_obj,
+    ".off": _read_off,
+    **dict.fromkeys((".xyz", ".xyzn", ".xyzrgb", ".pts", ".csv", ".txt", ".asc"), text_tables.read_text),
+    ".npy": numpy_clouds.read_npy,
+    ".npz": numpy_clouds.read_npz,
+    ".pcd": _read_pcd,
+    ".las": surveys.read_las,
+    ".laz": surveys.read_las,
+}
+EXTENSIONS = (".ply", *READERS, ".e57")  # what is read, also of a folder
+OUTPUTS = (".pts.npz", ".grid.npy")  # of --save-points and --save-grid, which are no inputs
+MAGIC = {".npy": b"\x93NUMPY", ".npz": b"PK\x03\x04", ".pcd": b"# .PCD", ".las": b"LASF"}  # where no name tells
 
 
 def warn_of_steps(cloud: OrientedCloud, name: str) -> None:

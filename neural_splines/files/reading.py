@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import sys
 from collections.abc import Iterator
 
 from ..errors import CloudError
 from . import ply
-from .atomic import PathLike, shown
+from .atomic import STANDARD, PathLike, shown
 
 COORDINATES = ("x", "y", "z")
 
@@ -29,7 +30,12 @@ def errors_name(path: PathLike) -> Iterator[None]:
 
 
 def read_bytes(path: PathLike) -> bytes:
-    """All bytes of a regular file that is not empty."""
+    """All bytes of a regular file that is not empty, or of standard input."""
+    if path == STANDARD:
+        data = sys.stdin.buffer.read()
+        if not data:
+            raise CloudError("standard input is empty; pipe a cloud into it")
+        return data
     mode = os.stat(path).st_mode
     if stat.S_ISDIR(mode):
         raise CloudError("is a directory; give a file in it")

@@ -17,6 +17,7 @@ from ..runtime.compiled import compiled
 from ..runtime.threads import parallel
 
 _jit = compiled(nogil=True, error_model="numpy")
+STEPS = 65535  # of couplings between sure and 1
 
 
 def couplings(points: np.ndarray, directions: np.ndarray, neighbours: np.ndarray, count: int) -> np.ndarray:
@@ -48,7 +49,8 @@ def grow_patches(neighbours: np.ndarray, coupling: np.ndarray, sure: float, most
     count = coupling.shape[1]
     size = np.abs(coupling).ravel()
     edges = np.flatnonzero(size >= sure)
-    edges = edges[np.argsort(-size[edges], kind="stable")]
+    unsure = ((1.0 - size[edges]) * (STEPS / (1.0 - sure))).clip(0, STEPS)
+    edges = edges[np.argsort(unsure.astype(np.uint16), kind="stable")]  # of 16 bits, which NumPy sorts by radix
     return _forest(edges, count, np.ascontiguousarray(neighbours[:, :count]), coupling, most)
 
 

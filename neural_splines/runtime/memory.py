@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import sys
 from typing import NoReturn
 
 import torch
@@ -29,6 +30,24 @@ def release() -> None:
     """Give freed memory back to the system: glibc keeps what was allocated in pieces of less than 32 MB."""
     with contextlib.suppress(AttributeError, OSError, TypeError):  # other systems have no such function
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def peak() -> int:
+    """The most bytes that this process has held in memory since `forget_peak`; 0 where the system does not say."""
+    with contextlib.suppress(OSError, StopIteration):
+        return 1024 * int(next(line for line in _text("/proc/self/status").splitlines() if "VmHWM" in line).split()[1])
+    with contextlib.suppress(ImportError):
+        import resource
+
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most if sys.platform == "darwin" else 1024 * most
+    return 0
+
+
+def forget_peak() -> None:
+    """Begin anew for `peak`; only Linux can, elsewhere it is that of the whole process."""
+    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as file:
+        file.write("5")
 
 
 def _system() -> int | None:

@@ -34,13 +34,16 @@ class PhaseTimer:
     """Times phases in the order they are entered and passes everything on to another monitor.
 
     synchronize: called before the clock is read, to wait for a device that works on its own.
-    seconds: of each phase that has ended.
+    seconds: of each phase that has ended. peaks: of its memory in bytes, where `measured`.
     """
 
-    def __init__(self, inner: Monitor | None = None, synchronize: Callable[[], None] = lambda: None):
+    def __init__(
+        self, inner: Monitor | None = None, synchronize: Callable[[], None] = lambda: None, measured: bool = False
+    ):
         self.inner: Monitor = inner or Silent()
-        self.synchronize = synchronize
+        self.synchronize, self.measured = synchronize, measured
         self.seconds: dict[str, float] = {}
+        self.peaks: dict[str, int] = {}
         self._name, self._since = "", time.perf_counter()
 
     def phase(self, name: str) -> None:
@@ -49,6 +52,11 @@ class PhaseTimer:
         if self._name:
             self.seconds[self._name] = self.seconds.get(self._name, 0.0) + now - self._since
             logger.info("%s: %.2f s", self._name, now - self._since)
+            if self.measured:
+                from . import memory  # not before: it imports torch
+
+                self.peaks[self._name] = max(self.peaks.get(self._name, 0), memory.peak())
+                memory.forget_peak()
         self._name, self._since = name, now
         self.inner.phase(name)
 

@@ -28,14 +28,18 @@ def check_dense(lattice: Lattice) -> None:
         )  # fmt: skip
 
 
-def check_band(lattice: Lattice, points: Tensor, device: torch.device) -> None:
-    """Refuse a lattice on which the surface near points [n, 3] passes more cubes than can fit."""
+def band_bytes(lattice: Lattice, points: Tensor) -> int:
+    """What the cubes take that the surface near points [n, 3] passes, at least."""
     stride = max(lattice.shape) / BAND_CELLS
     coarse = Grid((BAND_CELLS + 2,) * 3)  # rounding may lead one beyond either end
     cells = (lattice.coordinates(points) / stride).floor().long().clamp(-1, BAND_CELLS) + 1
     occupied = int((torch.bincount(coarse.ids(cells), minlength=coarse.size) > 0).sum())
-    needed = int(CUBE_BYTES * CUBES_PER_SQUARE * occupied * stride**2)
-    free = memory.available(device)
+    return int(CUBE_BYTES * CUBES_PER_SQUARE * occupied * stride**2)
+
+
+def check_band(lattice: Lattice, points: Tensor, device: torch.device) -> None:
+    """Refuse a lattice on which the surface near points [n, 3] passes more cubes than can fit."""
+    needed, free = band_bytes(lattice, points), memory.available(device)
     if free is not None and needed > free:
         size = max(lattice.shape)
         most = int(size * math.sqrt(max(0, free) / needed))

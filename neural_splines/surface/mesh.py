@@ -53,3 +53,10 @@ def keep_faces(mesh: Mesh, mask: Tensor) -> Mesh:
     used[faces.reshape(-1)] = True
     place = used.cumsum(0) - 1
     return Mesh(mesh.vertices[used], mesh.normals[used], place[faces])
+
+
+def border_edges(mesh: Mesh) -> int:
+    """How many edges have one face: 0 of a closed surface."""
+    pairs = mesh.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2).sort(1).values
+    counts = torch.unique(pairs[:, 0] * len(mesh.vertices) + pairs[:, 1], return_counts=True)[1]
+    return int((counts == 1).sum())

@@ -62,23 +62,27 @@ def trim_unsupported(mesh: Mesh, points: Tensor, gap: float = GAP_SPACINGS) -> M
 
 
 def drop_specks(mesh: Mesh, points: Tensor) -> Mesh:
-    """Drop small components that few points support: both in faces, beside the largest, and in points.
+    """Drop components that no points, or small ones that few points, support; the largest stays.
 
-    A component is supported by the points that are nearest to one of its vertices: a small object that was scanned
-    has many, a flake around an outlier few.
+    A component floats where fewer than half of its vertices are within GAP_SPACINGS of a point. A small one is
+    supported by the points that are nearest to one of its vertices: a small object that was scanned has many, a flake
+    around an outlier few.
     """
     if not len(mesh.faces):
         return mesh
     label = _labels(mesh)
     faces = torch.bincount(label[mesh.faces[:, 0]], minlength=int(label.max()) + 1)
-    small = faces < SPECK_SHARE * float(faces.max())
-    if not bool((small & (faces > 0)).any()):
+    vertex = (label != faces.argmax()).nonzero()[:, 0]
+    if not len(vertex):
         return mesh
-    vertex = small[label].nonzero()[:, 0]
-    nearest = Neighbours(points).query(mesh.vertices[vertex])[1]
+    cloud = Neighbours(points)
+    distance, nearest = cloud.query(mesh.vertices[vertex])
     pairs = torch.unique(label[vertex] * len(points) + nearest)
     support = torch.bincount(pairs // len(points), minlength=len(faces))
-    return keep_faces(mesh, ~(small & (support < SPECK_POINTS))[label[mesh.faces[:, 0]]])
+    near = distance <= GAP_SPACINGS * cloud.spacing(points)[nearest]
+    floating = torch.bincount(label[vertex], 1.0 - 2.0 * near.double(), minlength=len(faces)) > 0.0
+    small = faces < SPECK_SHARE * float(faces.max())
+    return keep_faces(mesh, ~(floating | small & (support < SPECK_POINTS))[label[mesh.faces[:, 0]]])
 
 
 def drop_small_components(mesh: Mesh, fraction: float) -> Mesh:

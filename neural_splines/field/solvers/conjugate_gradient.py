@@ -16,13 +16,15 @@ class CGResult:
     """An outcome is data: not converging is no exception.
 
     relative_residual: |b - A x| / |b|, recomputed from its definition, not carried by the recurrence.
-    reason: "converged", "iteration limit", or "breakdown" (the operator is not positive to rounding).
+    reason: "converged", "iteration limit", or "breakdown" (the operator is not positive to rounding). history: the
+    recurrence's relative residual after each iteration, where the solver tells it.
     """
 
     solution: Tensor
     iterations: int
     relative_residual: float
     reason: str
+    history: tuple[float, ...] = ()
 
     @property
     def converged(self) -> bool:
@@ -48,7 +50,7 @@ def conjugate_gradient(
     norm_b = rho**0.5
     if norm_b == 0.0:
         return CGResult(x, 0, 0.0, "converged")
-    iterations, reason = 0, "iteration limit"
+    iterations, reason, history = 0, "iteration limit", []
     while iterations < max_iterations:
         Ap = apply(p)
         curvature = float(p @ Ap)
@@ -60,11 +62,12 @@ def conjugate_gradient(
         r -= alpha * Ap
         rho, rho_old = float(r @ r), rho
         iterations += 1
+        history.append(rho**0.5 / norm_b)
         if monitor:
-            monitor.progress(iterations, max_iterations, f"residual {rho**0.5 / norm_b:.1e}")
+            monitor.progress(iterations, max_iterations, f"residual {history[-1]:.1e}")
         if rho**0.5 <= tolerance * norm_b:
             reason = "converged"
             break
         p = r + (rho / rho_old) * p
     residual = float((b - apply(x)).norm()) / norm_b
-    return CGResult(x, iterations, residual, reason)
+    return CGResult(x, iterations, residual, reason, tuple(history))

@@ -1,0 +1,48 @@
+"""Values at points, such as colours, carried to other places; how far those are from points, and how dense they lie."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+
+from .neighbours import SPACING_RANK, Neighbours
+
+NEAREST = 9  # points of which the farthest sets the radius and the others count
+AT_ONCE = 1 << 18  # places
+
+
+def carry(points: np.ndarray, values: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Values [q, k] at places [q, 3]: means of those [n, k] at the nearest points [n, 3], with smooth weights.
+
+    w_i = (1 - (d_i / R)^2)^2, with R the distance of the 9th nearest point: a point that comes near enough to count
+    begins with the weight 0, so that the result is continuous; it stays within the range of the values. Those that are
+    not finite do not count; where there are no others, the result is NaN.
+    """
+    from scipy.spatial import cKDTree
+
+    tree, count = cKDTree(points), min(NEAREST, len(points))
+    result = np.empty((len(places), values.shape[1]))
+    for start in range(0, len(places), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        distance, index = tree.query(places[part], k=list(range(1, count + 1)), workers=-1)
+        radius = np.maximum(distance[:, -1:], 1e-300)
+        weight = (1.0 - np.minimum(distance / radius, 1.0) ** 2) ** 2
+        weight[:, 0] += 1e-9  # where all are equally far
+        found = values[index]
+        there = weight[:, :, None] * np.isfinite(found)
+        with np.errstate(invalid="ignore"):
+            result[part] = (there * np.nan_to_num(found, posinf=0.0, neginf=0.0)).sum(1) / there.sum(1)
+    return result
+
+
+def distances(points: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Of places [q, 3] from the nearest of points [n, 3]."""
+    return Neighbours(torch.from_numpy(points)).query(torch.from_numpy(places))[0].numpy()
+
+
+def densities(points: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Points per unit of area near places [q, 3]: 6 within the distance to the 6th nearest, on a disc."""
+    radius = Neighbours(torch.from_numpy(points)).query(torch.from_numpy(places), SPACING_RANK)[0].numpy()
+    return min(SPACING_RANK, len(points)) / (math.pi * np.maximum(radius, 1e-150) ** 2)

@@ -1,0 +1,48 @@
+"""The explicit command of a run: what was chosen by the data, by the machine or by chance is written out in it."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from ..pipeline import Reconstruction
+from ..settings import AUTO, CellSettings, Settings
+
+POSITIONAL = ("eps", "num_nystrom_samples", "grid_size", "cells")
+CHOSEN = ("regularization", "offset_weight", "robust_passes", "gradient_length")  # by the data, together
+FLAGS = {"dense": (True, "--dense"), "refine_vertices": (False, "--no-refine-vertices")}
+
+
+def command(prog: str, source: str, settings: Settings, result: Reconstruction) -> list[str]:
+    """The words of a shell line that makes the same mesh, on a machine like this one with as many threads."""
+    compute, cells, fit = result.compute, settings.cells, result.fit
+    words = [*prog.split(), source, settings.eps, settings.num_nystrom_samples, max(result.lattice.shape)]
+    words += [cells.cells_per_axis] if cells else []
+    skipped = {*POSITIONAL, *(CHOSEN if fit.chosen else ())}
+    found = {f.name: getattr(settings, f.name) for f in fields(Settings) if f.name not in skipped}
+    found |= {"device": ",".join(map(str, compute.devices)), "backend": compute.backend.name}
+    if cells:
+        of_cells = {f.name: getattr(cells, f.name) for f in fields(CellSettings) if f.name != "cells_per_axis"}
+        if fit.chosen:
+            del of_cells["points_per_cell"]
+        found = of_cells | found
+    options = [word for name, value in found.items() for word in _option(name, value)]
+    chosen = fit.options().split() if fit.chosen else []
+    return [*map(_word, words), *options, *chosen]
+
+
+def _option(name: str, value: Any) -> list[str]:
+    """The words that ask for one setting; none for a flag that is not set and for what nothing was said of."""
+    if name in FLAGS:
+        when, word = FLAGS[name]
+        return [word] if value is when else []
+    option = "--" + name.replace("_", "-")
+    if name == "fill_holes":
+        return [] if value is False else [option] if value is True else [option, _word(value)]
+    if value == AUTO and name in (*CHOSEN, "points_per_cell"):
+        return []
+    return [option, _word(value)]
+
+
+def _word(value: Any) -> str:
+    return repr(value) if isinstance(value, float) else str(value)

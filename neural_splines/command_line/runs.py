@@ -1,0 +1,103 @@
+"""The story of both scripts: load, reconstruct, save, print, for one input or for many.
+
+Of many, one that fails does not stop the others: failures are repeated at the end, and the exit code is that of the
+worst.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import traceback
+import warnings
+from argparse import Namespace
+from collections.abc import Iterator
+from typing import Any
+
+from ..files.atomic import STANDARD
+from ..runtime.monitor import PhaseTimer
+from ..runtime.progress import Progress
+from ..settings import NormalSettings, Settings
+from . import report, show, steps
+from .console import explained, say, tell
+from .jobs import Job, Run, jobs_of
+
+
+def reconstruct(args: Namespace, settings: Settings, sides: NormalSettings, prog: str, monitor: PhaseTimer) -> None:
+    """Do every job that the arguments mean, and exit where any of many failed."""
+    args.prog = prog
+    jobs = jobs_of(args)
+    failures: dict[Job, tuple[int, str]] = {}
+    if args.out_dir is None:
+        run = one(jobs[0], settings, sides, monitor)
+        if not args.quiet:
+            tell(steps.summary(run), sys.stderr if args.out == STANDARD else sys.stdout)
+        entries = [report.of(run)] if args.report else []
+    else:
+        entries, failures = many(jobs, settings, sides, monitor)
+    if args.report:
+        report.save(args.report, entries)
+    if failures:
+        say(prog, f"{len(failures)} of {len(jobs)} inputs failed:")
+        for job, (_, line) in failures.items():
+            say(prog, f"error: {line if job.source in line else f'{job.source}: {line}'}")
+        sys.exit(min(code for code, _ in failures.values()))  # a bug, 1, is worse than a refusal, 2
+
+
+def one(job: Job, settings: Settings, sides: NormalSettings, timer: PhaseTimer, prefix: str = "") -> Run:
+    """A mesh from a file."""
+    with noted(prefix) as notes:
+        scanned, origin = steps.load(job.source, sides, timer, job.attributes)
+        result = steps.reconstruct(origin.cloud, settings, timer)
+        carried = steps.carry(scanned, origin, result, job, timer)
+        steps.save(result, carried, job, timer)
+    run = Run(job, origin, settings, result, timer, scanned, carried, notes)
+    show.save(run)
+    return run
+
+
+def many(
+    jobs: list[Job], settings: Settings, sides: NormalSettings, monitor: PhaseTimer
+) -> tuple[list[dict[str, Any]], dict[Job, tuple[int, str]]]:
+    """What is reported of every job, and the exit code and the line of those that failed."""
+    entries: list[dict[str, Any]] = []
+    failures: dict[Job, tuple[int, str]] = {}
+    for place, job in enumerate(jobs):
+        if isinstance(monitor.inner, Progress):
+            monitor.inner.start(place, len(jobs))
+        timer = PhaseTimer(monitor.inner, measured=monitor.measured)
+        try:
+            run = one(job, settings, sides, timer, f"{job.source}: ")
+        except Exception as error:
+            timer.phase("")
+            line = explained(error)
+            if line is None:
+                traceback.print_exc()
+            failures[job] = (
+                1 if line is None else 2,
+                line or f"a bug, {type(error).__name__}: {error}; please report it",
+            )
+            entries.append(report.of_failure(job, failures[job][1]))
+            continue
+        if not job.args.quiet:
+            tell(steps.short_summary(run), sys.stdout)
+        if job.args.report:
+            entries.append(report.of(run))
+    return entries, failures
+
+
+@contextlib.contextmanager
+def noted(prefix: str) -> Iterator[list[str]]:
+    """The warnings of a block, which are shown as they come, behind a prefix."""
+    notes: list[str] = []
+    show = warnings.showwarning
+
+    def note(message: Warning | str, *rest: Any, **others: Any) -> None:
+        notes.append(str(message))
+        show(str(message) if str(message).startswith(prefix) else f"{prefix}{message}", *rest, **others)
+
+    warnings.showwarning = note
+    try:
+        yield notes
+    finally:
+        warnings.showwarning = show

@@ -1,0 +1,153 @@
+"""Points from PCD, the Point Cloud Library's format: text, binary, and compressed.
+
+Our own, because Open3D, which reads it, is a wheel of 400 MB, and the small packages either lack compressed files or
+trust the header.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ..errors import CloudError
+from ..runtime.compiled import compiled
+from .ply import TRUNCATED, quoted
+from .scans import ScannedCloud, from_columns
+
+HEADER_LIMIT = 1 << 16
+TYPES = {"F": "f", "I": "i", "U": "u"}
+STILL = (0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)  # the viewpoint of those that tell none
+
+
+def is_pcd(data: bytes) -> bool:
+    return data[:256].lstrip().upper().startswith((b"# .PCD", b"VERSION"))
+
+
+def read_pcd(data: bytes, wanted: Sequence[str] = ()) -> ScannedCloud:
+    """The cloud of a PCD file; a packed `rgb` becomes colours, and where VIEWPOINT says one, all points have it."""
+    header, start = _header(data)
+    names, sizes = header.get("FIELDS", []), header.get("SIZE", [])
+    types, counts = header.get("TYPE", []), header.get("COUNT") or ["1"] * len(names)
+    try:
+        fields = [
+            (name, np.dtype(f"<{TYPES[t]}{s}"), int(c))
+            for name, t, s, c in zip(names, types, sizes, counts, strict=True)
+        ]
+        points = int(header["POINTS"][0]) if "POINTS" in header else int(header["WIDTH"][0]) * int(header["HEIGHT"][0])
+        kind = header["DATA"][0].lower()
+        view = tuple(map(float, header.get("VIEWPOINT", STILL)))
+    except (KeyError, ValueError, IndexError, TypeError):
+        raise CloudError("its PCD header is not understood; export the file again") from None
+    record = np.dtype([(f"{k}", type_, (count,)) for k, (_, type_, count) in enumerate(fields)])
+    if kind == "ascii":
+        blocks = _ascii(data[start:], fields, points)
+    elif kind == "binary":
+        blocks = _binary(data[start:], record, points)
+    elif kind == "binary_compressed":
+        blocks = _compressed(data[start:], fields, points)
+    else:
+        raise CloudError(f"its PCD data are {quoted(kind)}; export it as ascii, binary or binary_compressed")
+    columns: dict[str, np.ndarray] = {}
+    for (name, _, count), block in zip(fields, blocks, strict=True):
+        if name.lower() in ("rgb", "rgba") and block.dtype.itemsize == 4:
+            packed = np.ascontiguousarray(block[:, 0]).view(np.uint32)
+            columns |= {c: (packed >> s & 255).astype(np.uint8) for c, s in (("red", 16), ("green", 8), ("blue", 0))}
+        elif name != "_" and count == 1:
+            columns[name] = block[:, 0]
+    cloud = from_columns(columns, wanted)
+    if len(view) == 7 and view != STILL and cloud.viewpoints is None:
+        cloud = replace(cloud, viewpoints=np.tile(np.array(view[:3]), (len(cloud.points), 1)))
+    return cloud
+
+
+def _header(data: bytes) -> tuple[dict[str, list[str]], int]:
+    """The words behind each key, and where the data begin."""
+    header: dict[str, list[str]] = {}
+    position = 0
+    while "DATA" not in header:
+        end = data.find(b"\n", position, HEADER_LIMIT)
+        if end < 0:
+            raise CloudError(f"its PCD header has no line DATA; {TRUNCATED}")
+        words = data[position:end].decode("latin-1").split("#")[0].split()
+        if words:
+            header[words[0].upper()] = words[1:]
+        position = end + 1
+    return header, position
+
+
+def _ascii(data: bytes, fields: list[tuple[str, np.dtype, int]], points: int) -> list[np.ndarray]:
+    width = sum(count for *_, count in fields)
+    try:
+        table = np.loadtxt(io.BytesIO(data), ndmin=2, max_rows=points)
+    except ValueError as error:
+        raise CloudError(f"its lines do not have {width} numbers each ({error}); {TRUNCATED}") from None
+    if table.shape != (points, width):
+        raise CloudError(
+            f"the header declares {points} points of {width} numbers but {table.shape} follow; {TRUNCATED}"
+        )
+    ends = np.cumsum([count for *_, count in fields])[:-1]
+    parts = np.split(table, ends, axis=1)
+    return [part.astype(type_) for (_, type_, _), part in zip(fields, parts, strict=True)]
+
+
+def _binary(data: bytes, record: np.dtype, points: int) -> list[np.ndarray]:
+    if points * record.itemsize > len(data):
+        raise CloudError(f"the header declares {points} points but {len(data) // record.itemsize} follow; {TRUNCATED}")
+    rows = np.frombuffer(data, record, points)
+    return [rows[name] for name in record.names or ()]
+
+
+def _compressed(data: bytes, fields: list[tuple[str, np.dtype, int]], points: int) -> list[np.ndarray]:
+    """Field after field, deflated by LZF as one piece."""
+    if len(data) < 8:
+        raise CloudError(f"its compressed data are missing; {TRUNCATED}")
+    packed, size = struct.unpack_from("<II", data)
+    if packed > len(data) - 8 or size != points * sum(t.itemsize * c for _, t, c in fields):
+        raise CloudError(f"its compressed data do not have the size that the header declares; {TRUNCATED}")
+    out = np.empty(size, np.uint8)
+    if not _lzf(np.frombuffer(data, np.uint8, packed, 8), out):
+        raise CloudError(f"its compressed data are broken; {TRUNCATED}")
+    blocks, start = [], 0
+    for _, type_, count in fields:
+        end = start + points * type_.itemsize * count
+        blocks.append(out[start:end].view(type_).reshape(points, count))
+        start = end
+    return blocks
+
+
+@compiled()
+def _lzf(source: np.ndarray, out: np.ndarray) -> bool:
+    """Marc Lehmann's LZF: runs of literals, and copies from up to 8 kB before; False where the data are broken."""
+    i, o = 0, 0
+    while i < len(source):
+        control = int(source[i])
+        i += 1
+        if control < 32:
+            count = control + 1
+            if i + count > len(source) or o + count > len(out):
+                return False
+            for k in range(count):
+                out[o + k] = source[i + k]
+            i += count
+        else:
+            count = control >> 5
+            if count == 7:
+                if i >= len(source):
+                    return False
+                count += int(source[i])
+                i += 1
+            if i >= len(source):
+                return False
+            start = o - ((control & 31) << 8) - int(source[i]) - 1
+            i += 1
+            count += 2
+            if start < 0 or o + count > len(out):
+                return False
+            for k in range(count):
+                out[o + k] = out[start + k]
+        o += count
+    return o == len(out)

@@ -1,0 +1,126 @@
+"""What a file says of its points: positions, normals, where they were seen from, colours, and other numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..errors import CloudError
+
+COORDINATES = ("x", "y", "z")
+NORMALS = (("nx", "ny", "nz"), ("normal_x", "normal_y", "normal_z"), ("normalx", "normaly", "normalz"))
+VIEWPOINTS = (("vx", "vy", "vz"), ("viewpoint_x", "viewpoint_y", "viewpoint_z"))
+COLOURS = (("red", "green", "blue"), ("r", "g", "b"), ("diffuse_red", "diffuse_green", "diffuse_blue"))
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class ScannedCloud:
+    """The points of a file as it has them: arrays [n, 3] of float64, in the units of the file.
+
+    normals, viewpoints: None where it has none. single: coordinates are float32. colours [n, 3] uint8. scalars [n]: the
+    other numbers that were asked for, by name. reading: how columns were read whose meaning the file does not say.
+    """
+
+    points: np.ndarray
+    normals: np.ndarray | None
+    viewpoints: np.ndarray | None = None
+    single: bool = False
+    colours: np.ndarray | None = None
+    scalars: Mapping[str, np.ndarray] = field(default_factory=dict)
+    reading: str = ""
+
+
+def group(names: Iterable[str], choices: Sequence[tuple[str, str, str]]) -> tuple[str, ...]:
+    """The first three names of which all are there; names are compared without regard to case."""
+    there = {name.lower(): name for name in names}
+    return next((tuple(there[n] for n in choice) for choice in choices if all(n in there for n in choice)), ())
+
+
+def chosen_scalars(names: Iterable[str], wanted: Sequence[str]) -> list[str]:
+    """Those of the further columns that are wanted; CloudError says what there is where one is missing."""
+    names = list(names)
+    known = {name.lower(): name for name in names}
+    if list(wanted) == [ALL]:
+        return names
+    missing = [name for name in wanted if name.lower() not in known]
+    if missing:
+        there = ", ".join(names) or "none"
+        raise CloudError(f"has no attribute {missing[0]!r} (attributes: {there}); choose others with --attributes")
+    return [known[name.lower()] for name in wanted]
+
+
+def from_columns(columns: Mapping[str, np.ndarray], wanted: Sequence[str] = (), reading: str = "") -> ScannedCloud:
+    """A cloud of named columns [n]; CloudError where there is no x, y or z."""
+    xyz = group(columns, (COORDINATES,))
+    if not xyz:
+        there = ", ".join(list(columns)[:12]) or "none"
+        raise CloudError(f"has no columns x, y and z (columns: {there}); export it with coordinates")
+    groups = [group(columns, choices) for choices in (NORMALS, VIEWPOINTS, COLOURS)]
+    used = {*xyz, *(name for names in groups for name in names)}
+    normals, viewpoints, colours = (_block(columns, names) for names in groups)
+    return ScannedCloud(
+        points=np.stack([columns[name].astype(np.float64) for name in xyz], axis=1),
+        normals=None if normals is None else normals.astype(np.float64),
+        viewpoints=None if viewpoints is None else viewpoints.astype(np.float64),
+        single=all(columns[name].dtype == np.float32 for name in xyz),
+        colours=None if colours is None else bytes_of_colours(colours),
+        scalars={
+            name: columns[name].astype(np.float64)
+            for name in chosen_scalars((n for n in columns if n not in used), wanted)
+        },
+        reading=reading,
+    )
+
+
+def _block(columns: Mapping[str, np.ndarray], names: tuple[str, ...]) -> np.ndarray | None:
+    return np.stack([columns[name] for name in names], axis=1) if names else None
+
+
+def bytes_of_colours(colours: np.ndarray) -> np.ndarray:
+    """Colours [n, 3] in 0..255: of 16 bits where any is above 255, of fractions where all are at most 1."""
+    if colours.dtype == np.uint8:
+        return colours
+    values = np.nan_to_num(colours.astype(np.float64))
+    most = values.max(initial=0.0)
+    if most > 255:
+        values = values / 257.0
+    elif most <= 1.0 and colours.dtype.kind == "f":
+        values = 255.0 * values
+    return np.clip(np.round(values), 0, 255).astype(np.uint8)
+
+
+def from_table(table: np.ndarray, wanted: Sequence[str] = ()) -> ScannedCloud:
+    """A cloud of columns [n, 3 or more] without names, by how they look; `reading` says what they were taken for."""
+    names = guess(table)
+    return from_columns(dict(zip(names, table.T, strict=True)), wanted, f"columns read as {' '.join(names)}")
+
+
+def guess(table: np.ndarray) -> list[str]:
+    """Names for columns: x y z, then colours where three are whole numbers in 0..255 of which some exceed 1, or normals
+    where they are not; one number before them is an intensity, others are columns by number.
+    """
+    count = table.shape[1]
+    if count < 3:
+        raise CloudError(f"has {count} columns, and a point needs three; export it with x, y and z")
+    names, place = ["x", "y", "z"], 3
+    while place < count:
+        three = table[:, place : place + 3]
+        if three.shape[1] == 3 and "red" not in names and _colours(three):
+            names += ["red", "green", "blue"]
+        elif three.shape[1] == 3 and "nx" not in names and not _colours(table[:, place + 1 : place + 4]):
+            names += ["nx", "ny", "nz"]
+        else:
+            names.append("intensity" if place == 3 else f"column_{place + 1}")
+        place = len(names)
+    return names
+
+
+def _colours(three: np.ndarray) -> bool:
+    """Whether columns [n, 3] look like colours."""
+    if three.shape[1] < 3 or not len(three):
+        return False
+    whole = np.isfinite(three).all() and (three == np.round(three)).all()
+    return bool(whole and three.min() >= 0 and 1 < three.max() <= 255)

@@ -1,0 +1,172 @@
+"""Triangle meshes to bytes, a function a format.
+
+OBJ and OFF text is our own: trimesh (5.2) writes a fixed number of decimals, which loses a small mesh, and neither
+normals nor colours of OFF. PLY is our own to choose between float and double. STL and GLB are trimesh's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..errors import OutputError, first_line, warn
+from .reading import COORDINATES
+
+NORMALS, COLOURS = ("nx", "ny", "nz"), ("red", "green", "blue")
+MAX_LOSS = 0.01  # voxels that rounding to float32 may move a vertex
+ROWS = 100_000  # of text at a time
+Part = bytes | memoryview
+
+
+@dataclass(frozen=True)
+class Content:
+    """What is to be written: vertices [v, 3] float64, and per vertex what there is; faces [f, 3], None for a cloud.
+
+    normals [v, 3]; colours [v, 3] uint8; scalars [v] by name. voxel_size: a vertex may move by 0.01 of it.
+    """
+
+    vertices: np.ndarray
+    normals: np.ndarray | None
+    faces: np.ndarray | None
+    colours: np.ndarray | None = None
+    scalars: Mapping[str, np.ndarray] = field(default_factory=dict)
+    voxel_size: float | None = None
+
+    def loss(self, origin: np.ndarray | float = 0.0) -> float:
+        """How far rounding to float32 moves a vertex at most, with coordinates from an origin."""
+        local = self.vertices - origin
+        with np.errstate(over="ignore"):
+            return float(np.abs(local.astype(np.float32) - local).max(initial=0.0))
+
+    @property
+    def single(self) -> bool:
+        """Whether float32 is good enough for its vertices."""
+        return self.loss() <= MAX_LOSS * (self.voxel_size or 0.0)
+
+
+def write_ply(content: Content, name: str) -> Iterator[Part]:
+    """Binary little-endian PLY; vertices float, or double where they need it; normals and scalars float."""
+    c, n = content, len(content.vertices)
+    position = "<f4" if c.single else "<f8"
+    columns: list[tuple[str, tuple[str, ...], str, np.ndarray]]
+    columns = [("float" if c.single else "double", COORDINATES, position, c.vertices)]
+    if c.normals is not None:
+        columns.append(("float", NORMALS, "<f4", c.normals))
+    if c.colours is not None:
+        columns.append(("uchar", COLOURS, "u1", c.colours))
+    columns += [("float", (key,), "<f4", values[:, None]) for key, values in c.scalars.items()]
+    points = np.empty(n, [(f"{k}", type_, len(names)) for k, (_, names, type_, _) in enumerate(columns)])
+    for k, (_, names, _, values) in enumerate(columns):
+        points[f"{k}"] = values.reshape(n, len(names))
+    header = ["ply", "format binary_little_endian 1.0", "comment made by neural-splines", f"element vertex {n}"]
+    header += [f"property {type_} {name}" for type_, names, *_ in columns for name in names]
+    triangles = np.empty(0 if c.faces is None else len(c.faces), [("count", "u1"), ("corners", "<i4", 3)])
+    if c.faces is not None:
+        triangles["count"], triangles["corners"] = 3, c.faces
+        header += [f"element face {len(triangles)}", "property list uchar int vertex_indices"]
+    yield "\n".join([*header, "end_header", ""]).encode()
+    yield points.data
+    yield triangles.data
+
+
+def write_obj(content: Content, name: str) -> Iterator[Part]:
+    """Text: `v x y z`, followed by `r g b` in [0, 1] where there are colours; `vn`; `f a//a b//b c//c`."""
+    c = content
+    yield b"# made by neural-splines\n"
+    rows, form = _positions(c)
+    if c.colours is not None:
+        rows, form = np.hstack([rows, c.colours / 255.0]), f"{form} %.4g %.4g %.4g"
+    yield from _lines(f"v {form}\n", rows)
+    if c.normals is not None:
+        yield from _lines("vn %.7g %.7g %.7g\n", c.normals)
+    if c.faces is not None:
+        corners = c.faces + 1
+        pairs = np.repeat(corners, 2, axis=1)
+        yield from _lines("f %d %d %d\n", corners) if c.normals is None else _lines("f %d//%d %d//%d %d//%d\n", pairs)
+
+
+def write_off(content: Content, name: str) -> Iterator[Part]:
+    """Text: OFF, NOFF, COFF or CNOFF; `x y z nx ny nz r g b a` with colours in 0..255, then `3 a b c`."""
+    c = content
+    letters = ("C" if c.colours is not None else "") + ("N" if c.normals is not None else "")
+    yield f"{letters}OFF\n{len(c.vertices)} {0 if c.faces is None else len(c.faces)} 0\n".encode()
+    rows, form = _positions(c)
+    if c.normals is not None:
+        rows, form = np.hstack([rows, c.normals]), f"{form} %.7g %.7g %.7g"
+    if c.colours is not None:
+        opaque = np.full((len(rows), 1), 255.0)
+        rows, form = np.hstack([rows, c.colours, opaque]), f"{form} %d %d %d %d"
+    yield from _lines(f"{form}\n", rows)
+    if c.faces is not None:
+        yield from _lines("3 %d %d %d\n", c.faces)
+
+
+def write_stl(content: Content, name: str) -> Iterator[Part]:
+    """Binary STL: float32 corners and face normals, nothing else; warns where float32 shows."""
+    loss = content.loss()
+    if content.voxel_size and loss > MAX_LOSS * content.voxel_size:
+        warn(
+            f"{name}: STL has only float32, which moves vertices by up to {loss:.3g}, {loss / content.voxel_size:.2g} "
+            "voxels; use PLY, OBJ, OFF or GLB, or subtract an offset from the cloud"
+        )
+    yield _mesh(content, 0.0).export(file_type="stl")
+
+
+def write_glb(content: Content, name: str) -> Iterator[Part]:
+    """Binary glTF: float32 around the centre of the mesh, which is the node's translation, in double.
+
+    Scalars are the attributes `_NAME`. Axes are those of the cloud, where viewers take y as upwards.
+    """
+    trimesh, origin = _trimesh(), np.zeros(3)
+    if not content.single and len(content.vertices):
+        origin = 0.5 * (content.vertices.min(0) + content.vertices.max(0))
+    mesh = _mesh(content, origin)
+    for key, values in content.scalars.items():
+        mesh.vertex_attributes[f"_{key.upper()}"] = values.astype(np.float32)
+    scene = trimesh.Scene()
+    scene.add_geometry(mesh, geom_name="mesh", transform=trimesh.transformations.translation_matrix(origin))
+    yield scene.export(file_type="glb", include_normals=content.normals is not None)
+
+
+def _trimesh() -> Any:
+    try:
+        import trimesh
+    except ImportError as error:
+        raise OutputError(
+            f"STL and GLB need trimesh ({first_line(error)}); pip install trimesh, or write PLY"
+        ) from None
+    return trimesh
+
+
+def _mesh(content: Content, origin: np.ndarray | float) -> Any:
+    trimesh = _trimesh()
+    mesh = trimesh.Trimesh(
+        content.vertices - origin, content.faces, vertex_normals=content.normals, process=False, validate=False
+    )
+    if content.colours is not None:
+        mesh.visual = trimesh.visual.ColorVisuals(mesh, vertex_colors=content.colours)
+    return mesh
+
+
+def _positions(content: Content) -> tuple[np.ndarray, str]:
+    """Coordinates as they are written, and a format that reads back the same."""
+    return content.vertices, " ".join(3 * ["%.9g" if content.single else "%.17g"])
+
+
+def _lines(form: str, rows: np.ndarray) -> Iterator[bytes]:
+    """One line of text for each row."""
+    for start in range(0, len(rows), ROWS):
+        part = rows[start : start + ROWS]
+        yield ((form * len(part)) % tuple(part.reshape(-1).tolist())).encode()
+
+
+WRITERS: dict[str, Callable[[Content, str], Iterator[Part]]] = {
+    ".ply": write_ply,
+    ".obj": write_obj,
+    ".stl": write_stl,
+    ".off": write_off,
+    ".glb": write_glb,
+}

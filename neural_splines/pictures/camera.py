@@ -1,0 +1,76 @@
+"""An orthographic camera, and from where a shape is worth a look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+SAMPLE = 4000  # points by which a view is judged
+PIXELS = 40  # of the picture's side that they are counted in
+FLAT = 0.6  # a cloud whose z extent is below this part of the others stands on z, as maps do; others on y
+ELEVATIONS, AZIMUTHS = (0.35, 0.8), np.arange(0.0, 2 * np.pi, np.pi / 8) + 0.3  # radians
+
+
+@dataclass(frozen=True)
+class Camera:
+    """axes: rows right, up, towards the eye [3, 3]; a point x is seen at (axes (x - centre)) / radius, in [-1, 1]^2."""
+
+    axes: np.ndarray
+    centre: np.ndarray
+    radius: float
+
+    @classmethod
+    def looking(cls, view: np.ndarray, up: np.ndarray, centre: np.ndarray, radius: float) -> Camera:
+        """From the direction `view`, with `up` upwards."""
+        view = np.asarray(view, float) / np.linalg.norm(view)
+        right = np.cross(up, view)
+        right /= np.linalg.norm(right)
+        return cls(np.stack([right, np.cross(view, right), view]), np.asarray(centre, float), radius)
+
+    def pixels(self, points: np.ndarray, size: int) -> np.ndarray:
+        """Columns, rows and nearness [n, 3] in pixels; the pixel (i, j) covers [i, i + 1) x [j, j + 1)."""
+        seen = (points - self.centre) @ self.axes.T / self.radius
+        return np.stack([seen[:, 0] + 1, 1 - seen[:, 1], seen[:, 2]], 1) * (size / 2)
+
+
+def upwards(points: np.ndarray) -> np.ndarray:
+    """The axis that looks like up: z of flat clouds, such as terrain and rooms; else y, as in most models."""
+    x, y, z = np.ptp(points, axis=0)
+    return np.array([0.0, 0.0, 1.0]) if z < FLAT * min(x, y) else np.array([0.0, 1.0, 0.0])
+
+
+def good_views(points: np.ndarray, count: int = 2) -> list[Camera]:
+    """Cameras obliquely from above that see much of points [n, 3], far from each other.
+
+    A view is as good as the part of its picture that the points cover, and as it is turned away from those before it.
+    """
+    points = np.asarray(points, float)
+    low, high = points.min(0), points.max(0)
+    centre, up = 0.5 * (low + high), upwards(points)
+    few = points[:: max(1, len(points) // SAMPLE)]
+    front = np.roll(up, 1)  # z -> x, y -> z
+    side = np.cross(up, front)
+    radius = 0.52 * max(float(np.linalg.norm(high - low)), 1e-300)
+    views = [np.cos(e) * (np.cos(a) * front + np.sin(a) * side) + np.sin(e) * up for a in AZIMUTHS for e in ELEVATIONS]
+    cameras = [Camera.looking(view, up, centre, radius) for view in views]
+    covered = np.array([_covered(camera, few) for camera in cameras])
+    chosen: list[int] = []
+    for _ in range(count):
+        turned = [min((1.0 - view @ views[c] for c in chosen), default=1.0) for view in views]
+        chosen.append(int(np.argmax(covered * np.minimum(turned, 1.0))))
+    return [_fitted(cameras[c], points) for c in chosen]
+
+
+def _covered(camera: Camera, points: np.ndarray) -> float:
+    at = np.clip(camera.pixels(points, PIXELS)[:, :2].astype(int), 0, PIXELS - 1)
+    return float(len(np.unique(at[:, 0] * PIXELS + at[:, 1])))
+
+
+def _fitted(camera: Camera, points: np.ndarray) -> Camera:
+    """The same view, moved and scaled so that the points fill it."""
+    seen = (points - camera.centre) @ camera.axes.T
+    low, high = seen.min(0), seen.max(0)
+    middle = 0.5 * (low + high) * (1, 1, 0)
+    radius = 0.53 * max(float((high - low)[:2].max()), 1e-300)
+    return Camera(camera.axes, camera.centre + middle @ camera.axes, radius)

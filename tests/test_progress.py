@@ -1,0 +1,97 @@
+"""One bar for a run: it never runs back, ends at the end, says how long it takes, and is silent where it should be."""
+
+import io
+import re
+import sys
+import types
+
+import pytest
+
+from neural_splines.runtime import progress
+from neural_splines.runtime.monitor import PhaseTimer
+from neural_splines.runtime.progress import SHARES, Progress
+
+CELLS = ["read", "check", "cells", "smoothing", "fit", "sample", "mesh", "trim", "", "write", ""]
+SPLINE = ["read", "check", "nystrom", "preconditioner", "conjugate gradients", "sample", "mesh", "", "write", ""]
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("phases", [CELLS, SPLINE, ["read", "unheard of", "mesh", ""]])
+def test_a_bar_only_moves_forward(phases):
+    bar, seen = Progress(io.StringIO()), [0.0]
+    for name in phases:
+        bar.phase(name)
+        for step in range(5):
+            bar.progress(step, 4)
+            seen.append(bar.fraction)
+    assert seen == sorted(seen)
+    assert seen[-1] <= 1.0
+    assert seen[-1] > 0.9
+
+
+def test_shares_are_those_of_the_column():
+    """Phases of the other way to fit take none of the bar."""
+    bar = Progress(io.StringIO())
+    for name in ("read", "nystrom"):
+        bar.phase(name)
+    bar.progress(1, 1)
+    shares = {name: share[1] for name, share in SHARES.items()}
+    done = shares["read"] + shares["check"] + shares["downsample"] + shares["nystrom"]
+    assert bar.fraction == pytest.approx(done / sum(shares.values()))
+
+
+def test_many_runs_share_one_bar():
+    bar = Progress(io.StringIO())
+    for place in range(4):
+        bar.start(place, 4)
+        assert bar.fraction == place / 4
+        bar.phase("write")
+        bar.progress(1, 1)
+        assert bar.fraction == pytest.approx((place + 1) / 4)
+
+
+def test_a_terminal_gets_one_bar():
+    terminal = Terminal()
+    bar = PhaseTimer(Progress(terminal))
+    for name in CELLS:
+        bar.phase(name)
+        bar.progress(1, 2, "a note")
+    drawn = terminal.getvalue()
+    assert "%|" in drawn
+    assert "smoothing" in drawn
+    assert "\n" not in drawn
+
+
+def test_a_pipe_gets_a_line_now_and_then(monkeypatch):
+    clock, pipe = [0.0], io.StringIO()
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(progress, "LINE_SECONDS", 15.0)
+    bar = Progress(pipe, "fit.py: ")
+    for name in CELLS:
+        bar.phase(name)
+        for step in range(10 if name else 0):
+            clock[0] += 1.0
+            bar.progress(step, 10)
+    lines = pipe.getvalue().splitlines()
+    assert 5 <= len(lines) <= 6  # 90 seconds, a line every 15
+    assert all(re.fullmatch(r"fit.py: \w+: \d+% after \d+ s(, about \d+ s left)?", line) for line in lines)
+
+
+def test_a_short_run_into_a_pipe_is_silent():
+    pipe = io.StringIO()
+    bar = Progress(pipe)
+    for name in CELLS:
+        bar.phase(name)
+        bar.progress(1, 2)
+    assert pipe.getvalue() == ""
+
+
+def test_notebooks_are_recognized(monkeypatch):
+    assert not progress._notebook()
+    shell = types.SimpleNamespace(config={"IPKernelApp": {}})
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
+    assert progress._notebook()

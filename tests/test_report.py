@@ -1,0 +1,79 @@
+"""--report: what docs/report.schema.json says; --verbose: the command that writes the same bytes."""
+
+import json
+import shlex
+
+import jsonschema
+import pytest
+from scripts import ROOT, run, write_cloud
+from shapes import edges, sphere, torus
+
+from neural_splines.files.meshes import load_mesh
+
+SCHEMA = json.loads((ROOT / "docs" / "report.schema.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def cloud(tmp_path):
+    return write_cloud(tmp_path / "a cloud.ply", torus(600))
+
+
+RUNS = {
+    "one spline": ("fit.py", ["auto", 200, 20]),
+    "one spline, regularization chosen": ("fit.py", [0.05, 200, 20, "--regularization", "auto"]),
+    "uniform cells": ("fit-grid.py", ["auto", 60, 20, 2, "--robust-passes", 1]),
+    "adaptive cells": ("fit-grid.py", ["auto", 60, "auto", "auto"]),
+    "holes filled": ("fit-grid.py", ["auto", 60, 20, "auto", "--regularization", 1e-6, "--fill-holes", 3]),
+    "dense": ("fit-grid.py", ["auto", 60, 20, 1, "--dense", "--no-refine-vertices", "--trim", 2]),
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_repeat_command_writes_the_same_bytes(tmp_path, cloud, name):
+    """It names what was chosen, and needs nothing that was drawn by chance; the report is what its schema says."""
+    script, args = RUNS[name]
+    out, report = tmp_path / "mesh.ply", tmp_path / "report.json"
+    first = run(script, cloud, *args, "--out", out, "--report", report, "--verbose")
+    assert first.code == 0, first.err
+    found = json.loads(report.read_text())
+    jsonschema.validate(found, SCHEMA)
+    (entry,) = found["runs"]
+    assert f"repeat:   {entry['repeat_command']}\n" in first.out
+    words = shlex.split(entry["repeat_command"])
+    assert words[0] == script
+    bytes_ = out.read_bytes()
+    out.unlink()
+    again = run(*words)
+    assert again.code == 0, again.err
+    assert out.read_bytes() == bytes_
+
+
+def test_the_report_agrees_with_the_run(tmp_path, cloud):
+    out, report = tmp_path / "mesh.ply", tmp_path / "report.json"
+    assert run("fit-grid.py", cloud, "auto", 60, 20, 2, "--seed", 5, "--out", out, "--report", report).code == 0
+    found = json.loads(report.read_text())["runs"][0]
+    header = out.read_bytes().split(b"end_header")[0].decode()
+    assert f"element vertex {found['mesh']['vertices']}\n" in header
+    assert f"element face {found['mesh']['faces']}\n" in header
+    assert found["mesh"]["border_edges"] == int((edges(load_mesh(out)[1])[1] == 1).sum())
+    assert found["points"]["read"] == found["points"]["fitted"] == 600
+    assert (found["settings"]["seed"], found["settings"]["cells"]["cells_per_axis"]) == (5, 2)
+    cells = found["solution"]["cells"]
+    assert len(cells["center"]) == len(cells["error"]) == 8
+    assert sum(cells["centres"]) == found["solution"]["centres"]
+    assert max(found["chosen"]["grid"]) == 20
+    # a torus with tubes of radius 0.4: no point is farther from its own surface than a voxel
+    assert found["residuals"]["count"] == 600
+    assert 0 < found["residuals"]["median"] <= found["residuals"]["max"] < found["chosen"]["voxel_size"]
+    phases = {phase["name"]: phase for phase in found["phases"]}
+    assert {"read", "cells", "fit", "sample", "mesh", "write"} <= set(phases)
+    assert all(phase["seconds"] > 0 and phase["peak_bytes"] > 10**7 for phase in phases.values())
+
+
+def test_warnings_are_reported(tmp_path):
+    cloud, report = write_cloud(tmp_path / "cloud.ply", sphere(100)), tmp_path / "report.json"
+    args = ["auto", 10**6, 12, "--seed", 0, "--out", tmp_path / "mesh.ply", "--report", report]
+    outcome = run("fit.py", cloud, *args)
+    (line,) = json.loads(report.read_text())["runs"][0]["warnings"]
+    assert "all are used" in line
+    assert line in outcome.err
