@@ -19,6 +19,7 @@ from .field.products import Compute
 from .neighbours import SPACING_RANK, Neighbours
 from .runtime import memory
 from .settings import Settings
+from .surface.dense import Evaluate
 from .surface.lattice import Grid, Lattice
 
 logger = logging.getLogger("neural_splines.cost")  # commands show it
@@ -30,6 +31,7 @@ SAMPLE = 2000  # points whose spacing is looked at
 # For each cube, measured with one thread on spheres, tori and scans: bytes at least, evaluations of the field (and
 # of its slopes, which take three times as long), and seconds beside them.
 CUBE_BYTES, CUBE_EVALUATIONS, CUBE_SECONDS = 300, 10.0, {"cpu": 8e-6, "cuda": 2e-7}
+EVALUATION_BYTES = CUBE_BYTES // 4  # of the 3.8 values that a cube takes without its slopes
 CENTERS_AT_A_POINT = 500  # of the cells that overlap there
 POINT_SECONDS = {"cpu": 6e-4, "cuda": 2e-5}  # to fit cells
 PROBE = 1024, 512  # rows and columns of a product that is timed
@@ -77,6 +79,27 @@ def check(cost: Cost, lattice: Lattice, settings: Settings, device: torch.device
         )  # fmt: skip
     if cost.seconds > WORTH_SAYING:
         logger.info("this will take %s, most of it for a GRID_SIZE of %d", cost, size)
+
+
+class Metered:
+    """The evaluations of a field on a lattice, which end with a refusal where their cubes no longer fit.
+
+    A surface is as large as its points suggest, unless it goes on where there are none.
+    """
+
+    def __init__(self, evaluate: Evaluate, lattice: Lattice, device: torch.device):
+        self._evaluate, self._size, self._device = evaluate, max(lattice.shape), device
+        self._free, self._count = memory.available(device), 0
+
+    def __call__(self, points: Tensor) -> Tensor:
+        self._count += len(points)
+        needed = EVALUATION_BYTES * self._count
+        if self._free is not None and needed > self._free:
+            memory.refuse(
+                f"the surface on a grid of {self._size} voxels, which goes on where there are no points,", needed,
+                self._free, self._device, f"use a GRID_SIZE of at most {self._size // 2}, or check the points",
+            )  # fmt: skip
+        return self._evaluate(points)
 
 
 def squares(lattice: Lattice, points: Tensor) -> float:

@@ -238,7 +238,8 @@ def extract(
         _check_faces(mesh)
         on_device = field.on(compute.device)
         return refine_published(mesh, crossings, on_edge, on_device.gradient, steps), lattice.size, grid
-    cubes = sample_band(field.evaluate, lattice, seeds.to(compute.device), monitor, compute.devices)
+    evaluate = cost.Metered(field.evaluate, lattice, compute.device)
+    cubes = sample_band(evaluate, lattice, seeds.to(compute.device), monitor, compute.devices)
     monitor.phase("mesh")
     memory.release()
     mesh, crossings = marching_cubes(cubes)

@@ -106,6 +106,17 @@ def check(cloud: OrientedCloud, settings: Settings) -> None:
     cost.check(cost.estimate(lattice, cloud.points, 500, settings, CPU), lattice, settings, CPU.device)
 
 
+def test_a_surface_that_goes_on_is_refused_before_memory_ends(monkeypatch):
+    monkeypatch.setattr(memory, "available", lambda device: 10**6)
+    lattice = Lattice.around(sphere(100).box, 1.1, 1000)
+    metered = cost.Metered(lambda points: points[:, 0], lattice, CPU.device)
+    points, most = torch.zeros(1000, 3), 10**6 // cost.EVALUATION_BYTES
+    for _ in range(most // 1000):
+        assert len(metered(points)) == 1000
+    with pytest.raises(OutOfMemoryBudgetError, match="goes on where there are no points, takes .*at most 500"):
+        metered(points)
+
+
 def test_short_runs_say_nothing(tmp_path):
     path = write_cloud(tmp_path / "cloud.ply", sphere(400))
     assert run("fit.py", path, "auto", 100, 32, "--seed", 0, "--out", tmp_path / "mesh.ply").err == ""
