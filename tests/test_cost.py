@@ -113,7 +113,7 @@ def test_a_surface_that_goes_on_is_refused_before_memory_ends(monkeypatch):
     points, most = torch.zeros(1000, 3), 10**6 // cost.EVALUATION_BYTES
     for _ in range(most // 1000):
         assert len(metered(points)) == 1000
-    with pytest.raises(OutOfMemoryBudgetError, match="goes on where there are no points, takes .*at most 500"):
+    with pytest.raises(OutOfMemoryBudgetError, match=r"goes on where there are no points, takes .*at most 500"):
         metered(points)
 
 
