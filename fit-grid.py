@@ -5,6 +5,13 @@ The story is in neural_splines/command_line/fit_grid.py: load, reconstruct, save
 `neural-splines fit-grid`.
 """
 
+import os
+import sys
+
+folder = os.path.dirname(os.path.realpath(__file__))
+if folder not in sys.path:  # python -I and PYTHONSAFEPATH keep it off
+    sys.path.insert(0, folder)
+
 from neural_splines.runtime import interrupts
 
 if __name__ == "__main__":

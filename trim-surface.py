@@ -5,6 +5,13 @@ The story is in neural_splines/command_line/trim.py: load, trim, save, print. Th
 `neural-splines trim`.
 """
 
+import os
+import sys
+
+folder = os.path.dirname(os.path.realpath(__file__))
+if folder not in sys.path:  # python -I and PYTHONSAFEPATH keep it off
+    sys.path.insert(0, folder)
+
 from neural_splines.runtime import interrupts
 
 if __name__ == "__main__":

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from . import cost
 from .cells.fitting import BlendPlan, CellsFit, fit_blend
 from .clouds import OrientedCloud, outlier_warning, voxel_downsample
+from .degeneracy import check_eps, cluster_line, eps_line, shape_lines
 from .errors import CloudError, EmptySurfaceError
 from .field.contract import Field, Replicas
 from .field.fitting import Centers, SplineFit, SplinePlan, fit_spline
@@ -97,7 +99,7 @@ def _reconstruct(cloud: OrientedCloud, settings: Settings, compute: Compute, mon
     timer.phase("check")
     cloud = moved(cloud, compute.device)
     cloud, line = without_outliers(cloud) if settings.remove_outliers == AUTO else (cloud, None)
-    warnings = [line for line in [line, outlier_warning(cloud)] if line]
+    warnings = [line] if line else []
     lattice = lattice_of(cloud, settings, compute)
     if settings.dense:
         check_dense(lattice)
@@ -105,12 +107,18 @@ def _reconstruct(cloud: OrientedCloud, settings: Settings, compute: Compute, mon
         check_band(lattice, cloud.points, compute.device)
     fitted = downsample(cloud, lattice, settings, timer)
     warnings += downsample_lines(len(cloud), len(fitted))
+    centers = None if settings.many else choose_count(settings.num_nystrom_samples, 3 * len(fitted))[0]
+    cost.check(cost.estimate(lattice, fitted.points, centers, settings, compute), lattice, settings, compute.device)
     eps = choose_eps(lattice, settings)
+    warnings += (doubts := doubts_about(cloud, fitted, lattice, eps, settings))
 
     fit = fit_field(fitted, lattice, eps, settings, compute, timer)
     warnings += fit.warnings
-    mesh, evaluations, grid = extract(fit.field, lattice, fitted.points, settings, compute, timer)
-    mesh = trimmed(mesh, cloud, lattice, settings, timer)
+    try:
+        mesh, evaluations, grid = extract(fit.field, lattice, fitted.points, settings, compute, timer)
+        mesh = trimmed(mesh, cloud, lattice, settings, timer)
+    except EmptySurfaceError as error:
+        raise EmptySurfaceError(f"no surface is left: {doubts[0]}" if doubts else str(error)) from None
     warnings += far_warnings(mesh, fitted, settings)
     timer.phase("")
     return Reconstruction(mesh, fit, lattice, fitted, eps, compute, grid, evaluations, timer.seconds, warnings)
@@ -140,7 +148,20 @@ def lattice_of(cloud: OrientedCloud, settings: Settings, compute: Compute) -> La
 
 def choose_eps(lattice: Lattice, settings: Settings) -> float:
     """The finite-difference offset in world units."""
-    return EPS_VOXEL_DIAGONALS * lattice.voxel_diagonal if settings.eps == AUTO else settings.eps
+    if settings.eps == AUTO:
+        return EPS_VOXEL_DIAGONALS * lattice.voxel_diagonal
+    check_eps(settings.eps, lattice.box.diagonal)
+    return settings.eps
+
+
+def doubts_about(
+    cloud: OrientedCloud, fitted: OrientedCloud, lattice: Lattice, eps: float, settings: Settings
+) -> list[str]:
+    """What keeps a cloud from being a surface on this lattice, before any work and whatever comes of it."""
+    lines = [outlier_warning(cloud) or cluster_line(cloud, lattice.voxel_size), *shape_lines(fitted)]
+    if settings.eps != AUTO and not (settings.many and settings.regularization == AUTO):  # that looks for other normals
+        lines.append(eps_line(eps, EPS_VOXEL_DIAGONALS * lattice.voxel_diagonal, fitted))
+    return [line for line in lines if line]
 
 
 def downsample(cloud: OrientedCloud, lattice: Lattice, settings: Settings, monitor: Monitor) -> OrientedCloud:
@@ -217,7 +238,8 @@ def extract(
         _check_faces(mesh)
         on_device = field.on(compute.device)
         return refine_published(mesh, crossings, on_edge, on_device.gradient, steps), lattice.size, grid
-    cubes = sample_band(field.evaluate, lattice, seeds.to(compute.device), monitor, compute.devices)
+    evaluate = cost.Metered(field.evaluate, lattice, compute.device)
+    cubes = sample_band(evaluate, lattice, seeds.to(compute.device), monitor, compute.devices)
     monitor.phase("mesh")
     memory.release()
     mesh, crossings = marching_cubes(cubes)

@@ -34,6 +34,7 @@ OUTER_LAYER_VARIANCE = 1.0
 ADAPTIVE_VARIANCE = 0.0  # the smoothest kernel of the family: better than 1 on clean and on noisy scans
 OUTLIER_MODES = (AUTO, "none")
 MAX_SCALE = 3.0  # beyond it the far corners of the box leave the kernels' polynomials
+MAX_GRID = 8192
 MAX_COUNT = 2**31 - 1  # of points, centres and iterations
 
 
@@ -183,7 +184,7 @@ class Settings:
         _check_count("NUM_NYSTROM_SAMPLES", self.num_nystrom_samples, -MAX_COUNT, auto=True)
         if self.num_nystrom_samples == 0:
             raise SettingsError("NUM_NYSTROM_SAMPLES must be positive, negative (every tripled point) or auto, got 0")
-        _check_count("GRID_SIZE", self.grid_size, 2, 8192, auto=True)
+        _check_count("GRID_SIZE", self.grid_size, 2, MAX_GRID, auto=True)
         _check("--scale", self.scale, 1.0, MAX_SCALE)
         _check("--regularization", self.regularization, 0.0, auto=True)
         _check("--offset-weight", self.offset_weight, 0.0, strict=True, auto=True)

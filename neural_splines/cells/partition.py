@@ -20,6 +20,7 @@ REACH_WEIGHT = 1e-6
 # because what ends in the air is trimmed there.
 REACH_SPACINGS, ADAPTIVE_REACH_SPACINGS = 1.5, 3.0
 MAX_REACH = 1.0  # of the cell's side
+NO_CELL = "no cell holds enough points; lower --min-pts-per-cell"
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,8 @@ class Cells:
 
     def containing(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """All pairs (point, cell) of points [n, 3] strictly within reach, ordered by point, then cell."""
+        if not len(self):
+            return (none := torch.empty(0, dtype=torch.int64, device=points.device)), none
         origin, side, shape, starts, members = self._buckets
         index = ((points - origin) / side).floor().long()
         inside = ((index >= 0) & (index < shape)).all(1)
@@ -202,6 +205,8 @@ def adaptive_cells(
             break
         open_points = torch.repeat_interleave(~leaf, counts)
     lower, size = torch.cat(lowers), torch.cat(sizes)
+    if not len(lower):
+        raise CloudError(NO_CELL)
     padding = 0.5 * overlap * size
     for _ in range(PADDING_HALVINGS):
         counts = torch.bincount(
@@ -213,7 +218,7 @@ def adaptive_cells(
 
 def _with_margins(lower: Tensor, upper: Tensor, padding: Tensor, points: Tensor, blend: bool, spacings: float) -> Cells:
     if not len(lower):
-        raise CloudError("no cell holds enough points; lower --min-pts-per-cell")
+        raise CloudError(NO_CELL)
     ramp = padding if blend else torch.zeros_like(padding)
     reach = (spacings * _spacing(lower, upper, points)).minimum(MAX_REACH * (upper - lower).amax(1))
     reach = reach.maximum(padding)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any, NoReturn
 
+from ..runtime import streams
 from ..settings import (
     ADAPTIVE_VARIANCE,
     AUTO,
@@ -26,6 +27,7 @@ from ..settings import (
     NormalSettings,
     Settings,
 )
+from .console import say
 from .outputs import add_output_options
 
 
@@ -47,7 +49,12 @@ class Parser(argparse.ArgumentParser):
     """One line and exit code 2 for a wrong argument, like every other error."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+        say(self.prog, f"error: {message} (see {self.prog} --help)")
+        self.exit(2)
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        streams.flush()  # --help
+        super().exit(status, message)
 
 
 def parse(p: Parser, argv: Sequence[str] | None) -> argparse.Namespace:

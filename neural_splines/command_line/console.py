@@ -7,13 +7,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import sys
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TextIO
 
-from ..errors import NeuralSplinesError, ReconstructionWarning
+from ..errors import NeuralSplinesError, ReconstructionWarning, warn
+from ..runtime import streams
 from ..runtime.interrupts import interruptible
 from ..runtime.monitor import PhaseTimer
 from ..runtime.progress import Progress
@@ -42,6 +44,7 @@ def exit_policy(
     )
     logging.getLogger("neural_splines").setLevel(logging.DEBUG if verbose else logging.NOTSET)
     logging.getLogger("numba").setLevel(logging.WARNING)
+    logging.getLogger("neural_splines.cost").setLevel(logging.INFO)  # of what takes minutes
     if sys.stderr.isatty():  # who waits in front of a terminal wants to know for what
         logging.getLogger("neural_splines.compiling").setLevel(logging.INFO)
     shown = 0
@@ -68,17 +71,48 @@ def exit_policy(
         sys.exit(3)
 
 
+def tell(text: str, stream: TextIO) -> None:
+    """Print what a command found out, when its outputs are complete: that nobody can read it is no failure."""
+    number = 2 if stream is sys.stderr else 1
+    try:
+        print(text, file=stream, flush=True)
+    except BrokenPipeError:  # piped into head
+        streams.discard(number)
+    except OSError as error:
+        streams.discard(number)
+        warn(f"standard output cannot be written ({error.strerror}); the outputs are complete, their summary is lost")
+
+
 def explained(error: Exception) -> str | None:
     """The line that says what went wrong and what to do; None for a bug."""
     if isinstance(error, NeuralSplinesError):
         return str(error)
-    if isinstance(error, (ImportError, OSError)):  # a library that is missing or cannot be loaded, a closed pipe
-        return f"{error}; check the installation with python -m neural_splines doctor"
+    if isinstance(
+        error, (ImportError, OSError)
+    ):  # a library that is missing or cannot be loaded, a system at its limits
+        return f"{_of_the_system(error)}; {_remedy(error)}"
     reason = str(error).strip().split("\n")[0]
     known = isinstance(error, RuntimeError) and any(words in reason.lower() for words in NO_MEMORY)
     if known or isinstance(error, MemoryError):
         return f"{_without_location(reason)}; use fewer centres, a smaller grid or --dtype float32"
     return None
+
+
+def _of_the_system(error: Exception) -> str:
+    """What the system or a loader says, without Python's number of it."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+
+
+def _remedy(error: Exception) -> str:
+    """What to do about an error of the system; about one of a library, look at the installation."""
+    number = getattr(error, "errno", None)
+    if number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        return "make room there, or set TMPDIR, NUMBA_CACHE_DIR and TRITON_CACHE_DIR to another folder"
+    if number in (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM):
+        return "close other programs, or raise the limits that ulimit -a shows"
+    return "check the installation with python -m neural_splines doctor"
 
 
 def _without_location(reason: str) -> str:
@@ -95,4 +129,9 @@ def _fail(prog: str, message: str) -> int:
 
 
 def say(prog: str, message: str) -> None:
-    sys.stderr.write(f"{prog}: {' '.join(message.split())}\n")
+    """One line on standard error, if anybody can be told."""
+    try:
+        sys.stderr.write(f"{prog}: {' '.join(message.split())}\n")
+        sys.stderr.flush()
+    except OSError:
+        streams.discard(2)

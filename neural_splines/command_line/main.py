@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 
 COMMANDS = {
@@ -22,9 +21,23 @@ neural-splines COMMAND --help says more; --version prints the version.
 
 
 def main(argv: list[str] | None = None) -> int:
-    from ..runtime import interrupts
+    from ..runtime import interrupts, streams
 
+    streams.ensure()
     argv = sys.argv[1:] if argv is None else argv
+    prog = f"neural-splines {argv[0]}" if argv and argv[0] in COMMANDS else "neural-splines"
+    undo = interrupts.install(prog)  # before what takes time to import
+    try:
+        return _main(argv, prog)
+    except BrokenPipeError:  # piped into head
+        streams.discard(1)
+        return 0
+    finally:
+        streams.flush()
+        undo()
+
+
+def _main(argv: list[str], prog: str) -> int:
     usage = USAGE.format("\n".join(f"  {name:<10} {what}" for name, (_, what) in COMMANDS.items()))
     if argv[:1] == ["--version"]:
         from .. import __version__
@@ -35,15 +48,9 @@ def main(argv: list[str] | None = None) -> int:
         print(usage, end="")
         return 0
     if not argv or argv[0] not in COMMANDS:
+        from .console import say
+
         said = f"no command {argv[0]!r}" if argv else "no command given"
-        sys.stderr.write(f"neural-splines: error: {said}; use one of {', '.join(COMMANDS)} (see --help)\n")
+        say("neural-splines", f"error: {said}; use one of {', '.join(COMMANDS)} (see --help)")
         return 2
-    prog = f"neural-splines {argv[0]}"
-    undo = interrupts.install(prog)  # before what takes time to import
-    try:
-        return importlib.import_module(f".{COMMANDS[argv[0]][0]}", __package__).main(argv[1:], prog) or 0
-    except BrokenPipeError:  # piped into head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    finally:
-        undo()
+    return importlib.import_module(f".{COMMANDS[argv[0]][0]}", __package__).main(argv[1:], prog) or 0

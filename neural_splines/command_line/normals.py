@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from collections.abc import Sequence
 
 from ..settings import CLOUD_FORMATS
 from . import arguments, outputs
-from .console import exit_policy
+from .console import exit_policy, tell
 
 
 def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
@@ -31,6 +32,5 @@ def main(argv: Sequence[str] | None = None, prog: str = "neural-splines normals"
         monitor.phase("write")
         steps.save_cloud(args.out, origin.cloud)
         monitor.phase("")
-        print(f"points:   {origin.cleaning.summary()}")
-        print(f"normals:  {origin.summary()} -> {args.out}")
-        print(f"seconds:  {monitor.summary()}")
+        lines = [f"points:   {origin.cleaning.summary()}", f"normals:  {origin.summary()} -> {args.out}"]
+        tell("\n".join([*lines, f"seconds:  {monitor.summary()}"]), sys.stdout)

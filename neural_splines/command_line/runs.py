@@ -19,7 +19,7 @@ from ..runtime.monitor import PhaseTimer
 from ..runtime.progress import Progress
 from ..settings import NormalSettings, Settings
 from . import steps
-from .console import explained, say
+from .console import explained, say, tell
 from .jobs import Job, Run, jobs_of
 
 
@@ -31,7 +31,7 @@ def reconstruct(args: Namespace, settings: Settings, sides: NormalSettings, prog
     if args.out_dir is None:
         run = one(jobs[0], settings, sides, monitor)
         if not args.quiet:
-            print(steps.summary(run), file=sys.stderr if args.out == STANDARD else sys.stdout)
+            tell(steps.summary(run), sys.stderr if args.out == STANDARD else sys.stdout)
         entries = [_entry(run)] if args.report else []
     else:
         entries, failures = many(jobs, settings, sides, monitor)
@@ -85,7 +85,7 @@ def many(
             entries.append({"input": job.source, "output": job.out, "error": failures[job][1]})
             continue
         if not job.args.quiet:
-            print(steps.short_summary(run), flush=True)
+            tell(steps.short_summary(run), sys.stdout)
         if job.args.report:
             entries.append(_entry(run))
     return entries, failures

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from collections.abc import Sequence
 
 from ..errors import SettingsError
 from ..settings import Settings
 from . import arguments
-from .console import exit_policy
+from .console import exit_policy, tell
 
 
 def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
@@ -59,4 +60,4 @@ def main(argv: Sequence[str] | None = None, prog: str = "trim-surface.py") -> No
         mesh = steps.load_mesh(args.mesh)
         trimmed = steps.trim(mesh, points, settings, args.use_abs_units)
         steps.save_mesh(args.out, trimmed)
-        print(f"{len(mesh.faces)} faces, {len(trimmed.faces)} kept -> {args.out}")
+        tell(f"{len(mesh.faces)} faces, {len(trimmed.faces)} kept -> {args.out}", sys.stdout)

@@ -7,12 +7,13 @@ with the same spacing.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from ..runtime.compiled import compiled
 
 BUCKET = 64  # points: small enough to skip most, large enough that their boxes are few
 
 
-@njit(cache=True, nogil=True)  # so that an interrupt is dealt with at once
+@compiled(nogil=True)  # so that an interrupt is dealt with at once
 def sample(points, count, first):
     """Indices [count] of points [n, 3], which should lie along a space-filling curve; ties take the lowest."""
     n = len(points)

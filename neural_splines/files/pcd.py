@@ -11,10 +11,10 @@ import struct
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numba
 import numpy as np
 
 from ..errors import CloudError
+from ..runtime.compiled import compiled
 from .ply import TRUNCATED, quoted
 from .scans import ScannedCloud, from_columns
 
@@ -121,7 +121,7 @@ def _compressed(data: bytes, fields: list[tuple[str, np.dtype, int]], points: in
     return blocks
 
 
-@numba.njit(cache=True)
+@compiled()
 def _lzf(source: np.ndarray, out: np.ndarray) -> bool:
     """Marc Lehmann's LZF: runs of literals, and copies from up to 8 kB before; False where the data are broken."""
     i, o = 0, 0

@@ -12,11 +12,11 @@ the other.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ..runtime.compiled import compiled
 from ..runtime.threads import parallel
 
-_jit = njit(nogil=True, cache=True, error_model="numpy")
+_jit = compiled(nogil=True, error_model="numpy")
 STEPS = 65535  # of couplings between sure and 1
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from ..runtime.compiled import compiled
 from ..runtime.threads import parallel
 from .octree import Octree
 from .patches import Pairs, summed
 
-_jit = njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"})
+_jit = compiled(nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"})
 
 
 def dipole_couplings(tree: Octree, points: np.ndarray, dipoles: np.ndarray, patch: np.ndarray, radius: float) -> Pairs:

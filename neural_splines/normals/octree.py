@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from ..geometry import MORTON_BITS
+from ..runtime.compiled import compiled
 
 LEAF = 32  # points
 
@@ -53,7 +53,7 @@ class Octree:
         return np.concatenate([self.centers, self.radius[:, None]], 1)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _nodes(codes, leaf, first, last, skip):
     """Fill in the nodes, depth first, as far as there is room; how many there are."""
     room = len(first)
@@ -86,7 +86,7 @@ def _nodes(codes, leaf, first, last, skip):
     return count
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _first_of(codes, a, b, least):
     """The first of the ascending codes[a:b] that is not below the least, which codes[b - 1] is not."""
     while a < b:
@@ -98,7 +98,7 @@ def _first_of(codes, a, b, least):
     return a
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _spheres(points, first, last):
     """Centres and half diagonals of the boxes of the nodes' points; a parent's box is that of its children."""
     count = len(first)
@@ -123,7 +123,7 @@ def _spheres(points, first, last):
     return 0.5 * (low + high), 0.5 * np.sqrt(side[:, 0] ** 2 + side[:, 1] ** 2 + side[:, 2] ** 2)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _sibling(child, first, last):
     """The next node after a node's children, which begins where the node ends."""
     k = child + 1

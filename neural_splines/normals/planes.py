@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from ..runtime.compiled import compiled
 from ..runtime.threads import parallel
 from .graph import PointGraph
 
-_jit = njit(nogil=True, cache=True, error_model="numpy")
+_jit = compiled(nogil=True, error_model="numpy")
 CALM = 1.5
 
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 import heapq
 
 import numpy as np
-from numba import njit
 
-_jit = njit(nogil=True, cache=True, error_model="numpy")
+from ..runtime.compiled import compiled
+
+_jit = compiled(nogil=True, error_model="numpy")
 SWEEPS = 50
 
 

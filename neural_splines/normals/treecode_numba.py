@@ -8,14 +8,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from ..runtime.compiled import compiled
 from ..runtime.threads import parallel
 from .octree import Octree
 
 GATHERED = 512  # sources, or nodes, at a time: they stay in the first-level cache
 GRADIENT, WINDING, PUSH = 0, 1, 2
-_jit = njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"})
+_jit = compiled(nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"})
 
 
 class Walker:

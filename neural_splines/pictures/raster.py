@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
+from ..runtime.compiled import compiled
 
-@numba.njit(cache=True, nogil=True)
+
+@compiled(nogil=True)
 def fill_triangles(
     at: np.ndarray, faces: np.ndarray, front: np.ndarray, back: np.ndarray, depth: np.ndarray, image: np.ndarray
 ) -> None:
@@ -46,7 +47,7 @@ def fill_triangles(
                         image[y, x, k] = (1.0 - v - w) * colours[a, k] + v * colours[b, k] + w * colours[c, k]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def fill_discs(
     at: np.ndarray, colours: np.ndarray, radius: float, lift: float, depth: np.ndarray, image: np.ndarray
 ) -> None:

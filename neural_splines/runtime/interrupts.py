@@ -16,6 +16,8 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 
+from . import streams
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 undivided = threading.RLock()  # held for a few system calls that an interrupt waits for
@@ -58,8 +60,10 @@ def install(prog: str) -> Callable[[], None]:
     """From now on SIGINT and SIGTERM end the process with one line and exit code 130 or 143, until what is returned
     is called.
 
-    Only in the main thread, where Python allows it, and not for signals that the caller ignores (nohup).
+    Only in the main thread, where Python allows it, and not for signals that the caller ignores (nohup). The line needs
+    a standard error: streams that are closed are opened.
     """
+    streams.ensure()
     caught = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     if threading.current_thread() is not threading.main_thread() or not caught:
         return lambda: None

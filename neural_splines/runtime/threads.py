@@ -36,10 +36,11 @@ def share_out(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Res
     """[work(item)] by as many threads as torch has, each of which computes alone.
 
     Threads that join for every operation wait for each other at its end: two of them take as long for the Cholesky
-    factors of a batch as one. And what one thread computes does not depend on how many there are.
+    factors of a batch as one. And what one thread computes does not depend on how many there are, so that a single
+    item has one thread too: the same bits on every machine.
     """
     threads = torch.get_num_threads()
-    if threads == 1 or len(items) <= 1:
+    if threads == 1 or not items:
         return [work(item) for item in items]
     pool = ThreadPoolExecutor(min(threads, len(items)), "work", partial(torch.set_num_threads, 1))
     try:

@@ -7,7 +7,6 @@ Sums run in a fixed order: the result does not depend on the number of threads.
 
 from __future__ import annotations
 
-import logging
 import math
 from dataclasses import dataclass
 from glob import glob
@@ -15,23 +14,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from numba.extending import overload
 from torch import Tensor
 
 from ...geometry import lift
+from ...runtime.compiled import compiled, logger
 from ...runtime.threads import parallel
 from ..kernels import Kernel
 from .contract import Products, Segments
-
-compiling = logging.getLogger("neural_splines.compiling")  # commands show it on terminals
 
 ROWS = 64  # rows a task: enough to amortise scheduling, few enough to balance
 CHUNKS = 64  # partial sums of `normal`, added in order
 
 # Sums may be reordered and contracted into FMAs; NaN and infinity keep their meaning. Loops over a range of tasks,
 # which `parallel` deals out to threads of ours: Numba's own parallel loops take three times as long to compile.
-_jit = njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+_jit = compiled(nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,7 @@ class NumbaLoops(Products):
 def _run(loop: Any, tasks: int, *args: Any) -> None:
     """The loop over all tasks; says so where it must be compiled first, which takes a second or two."""
     if not loop.signatures and not glob(f"{loop.stats.cache_path}/*.{loop.py_func.__name__}-*.nbi"):
-        compiling.info("compiling %s for this machine, once: the next run finds it", loop.py_func.__name__.strip("_"))
+        logger.info("compiling %s for this machine, once: the next run finds it", loop.py_func.__name__.strip("_"))
     parallel(loop, tasks, *args)
 
 

@@ -1,0 +1,150 @@
+"""Streams that are closed or full, folders that are full, and Python without a path: what a command then says."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from scripts import ROOT, write_cloud
+from shapes import sphere
+
+SCRIPTS = {"fit.py": [], "fit-grid.py": [2]}
+full = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory):
+    return write_cloud(tmp_path_factory.mktemp("cloud") / "cloud.ply", sphere(200))
+
+
+def shell(redirection: str, *command, **environment) -> subprocess.CompletedProcess:
+    """The command in a shell, its streams redirected; standard output holds its exit code, as a last line."""
+    words = " ".join(f"'{word}'" for word in [sys.executable, *command])
+    return subprocess.run(
+        ["bash", "-c", f"exec 3>&1; {words} {redirection}; echo rc ${{PIPESTATUS[0]}} >&3"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "", **environment},
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+
+
+def code(result: subprocess.CompletedProcess) -> int:
+    return int(result.stdout.split("rc ")[-1])
+
+
+def arguments(script: str, cloud, out) -> list:
+    return [ROOT / script, cloud, "auto", 50, 12, *SCRIPTS[script], "--seed", 0, "--device", "cpu", "--out", out]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize(
+    ("redirection", "said"),
+    [
+        ("| true", ""),
+        (">&-", ""),
+        ("2>&-", ""),
+        ("<&- >&- 2>&-", ""),
+        pytest.param("2>/dev/full", "", marks=full),
+        pytest.param(">/dev/full", "standard output cannot be written (No space left on device)", marks=full),
+    ],
+)
+def test_a_stream_that_is_gone_costs_what_would_be_read_there(script, redirection, said, cloud, tmp_path):
+    out = tmp_path / "mesh.ply"
+    result = shell(redirection, *arguments(script, cloud, out))
+    assert code(result) == 0, result.stderr
+    assert said in result.stderr
+    assert result.stderr.count("\n") == bool(said)
+    assert out.read_bytes().startswith(b"ply\n")  # not what a library said into the descriptor of a closed stream
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("redirection", ["2>&-", pytest.param("2>/dev/full", marks=full), "<&- >&- 2>&-"])
+@pytest.mark.parametrize("wrong", ["x", "0"])
+def test_wrong_arguments_are_exit_code_2_where_nobody_can_be_told(redirection, wrong, cloud, tmp_path):
+    result = shell(redirection, ROOT / "fit.py", cloud, "auto", wrong, 12, "--out", tmp_path / "mesh.ply")
+    assert (code(result), result.stderr) == (2, "")
+    result = shell(redirection, "-m", "neural_splines", "fit", cloud, "auto", wrong, 12)
+    assert (code(result), result.stderr) == (2, "")
+    result = shell(redirection, "-m", "neural_splines", "no-such-command")
+    assert (code(result), result.stderr) == (2, "")
+
+
+@pytest.mark.parametrize("redirection", ["| true", ">&-", pytest.param(">/dev/full", marks=full)])
+def test_help_that_nobody_reads_is_no_failure(redirection):
+    for command in ([ROOT / "fit.py"], [ROOT / "trim-surface.py"], ["-m", "neural_splines"]):
+        result = shell(redirection, *command, "--help")
+        assert (code(result), result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("script", ["fit.py", "fit-grid.py", "trim-surface.py"])
+@pytest.mark.parametrize(("option", "variable"), [("-I", "X"), ("-P", "X"), ("-B", "PYTHONSAFEPATH")])
+def test_scripts_find_their_own_folder(script, option, variable, tmp_path):
+    """-I and PYTHONSAFEPATH leave the folder of a script out of the path; a link to a script has another folder."""
+    if option == "-P" and sys.version_info < (3, 11):
+        pytest.skip("new in Python 3.11")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    (tmp_path / script).symlink_to(ROOT / script)
+    for path in (ROOT / script, tmp_path / script):
+        result = subprocess.run(
+            [sys.executable, option, path, "--help"],
+            env={**environment, variable: "1"}, cwd=tmp_path, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert result.returncode == 0, result.stderr
+        assert "INPUT_POINT_CLOUD" in result.stdout
+
+
+CACHES = {
+    "full": "import numba.core.caching as c, errno, os\n"
+    "def fail(*_): raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))\n"
+    "c.IndexDataCacheFile._save_data = fail",
+    "nowhere": "import numba.core.caching as c\nc.FunctionCache._impl_class._locator_classes = []",
+}
+
+
+@pytest.mark.parametrize("trouble", [*CACHES, "garbled"])
+def test_a_cache_of_compiled_loops_that_cannot_be_used_costs_time_alone(trouble, cloud, tmp_path):
+    """One line says so, and the mesh is the same."""
+    site, cache, out = tmp_path / "site", tmp_path / "cache", tmp_path / "mesh.ply"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(CACHES.get(trouble, ""))
+    environment = {**os.environ, "PYTHONPATH": f"{site}:{ROOT}", "NUMBA_CACHE_DIR": str(cache)}
+
+    def run() -> subprocess.CompletedProcess:
+        command = [sys.executable, *map(str, arguments("fit.py", cloud, out))]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+
+    if trouble == "garbled":
+        assert run().returncode == 0
+        first = out.read_bytes()
+        indices = list(cache.rglob("*.nbi"))
+        assert indices
+        for path in indices:
+            path.write_bytes(path.read_bytes()[:50])
+    result = run()
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith("fit.py: the cache of compiled loops cannot be used (")
+    assert "set NUMBA_CACHE_DIR" in result.stderr
+    if trouble == "garbled":
+        assert out.read_bytes() == first
+
+
+def test_errors_of_the_system_have_their_own_remedy(capsys):
+    """Not the installation's, which is fine."""
+    import errno
+
+    from neural_splines.command_line.console import exit_policy
+
+    for number, remedy in (
+        (errno.ENOSPC, "make room there, or set TMPDIR"),
+        (errno.EMFILE, "raise the limits"),
+        (None, "check the installation with python -m neural_splines doctor"),
+    ):
+        error = OSError(number, os.strerror(number), "/some/file") if number else OSError("libx.so: cannot open")
+        with pytest.raises(SystemExit) as stop, exit_policy("x", verbose=False):
+            raise error
+        assert stop.value.code == 2
+        said = capsys.readouterr().err
+        assert remedy in said
+        assert said.count("\n") == 1
