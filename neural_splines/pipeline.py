@@ -108,6 +108,8 @@ def _reconstruct(cloud: OrientedCloud, settings: Settings, compute: Compute, mon
     fitted = downsample(cloud, lattice, settings, timer)
     warnings += downsample_lines(len(cloud), len(fitted))
     centers = None if settings.many else choose_count(settings.num_nystrom_samples, 3 * len(fitted))[0]
+    if centers:
+        check_spline(centers, 3 * len(fitted), compute)
     cost.check(cost.estimate(lattice, fitted.points, centers, settings, compute), lattice, settings, compute.device)
     eps = choose_eps(lattice, settings)
     warnings += (doubts := doubts_about(cloud, fitted, lattice, eps, settings))

@@ -33,6 +33,11 @@ def code(result: subprocess.CompletedProcess) -> int:
     return int(result.stdout.split("rc ")[-1])
 
 
+def lines(said: str) -> list[str]:
+    """But for those about progress, which slow machines need."""
+    return [line for line in said.splitlines() if " after " not in line]
+
+
 def arguments(script: str, cloud, out) -> list:
     return [ROOT / script, cloud, "auto", 50, 12, *SCRIPTS[script], "--seed", 0, "--device", "cpu", "--out", out]
 
@@ -54,7 +59,7 @@ def test_a_stream_that_is_gone_costs_what_would_be_read_there(script, redirectio
     result = shell(redirection, *arguments(script, cloud, out))
     assert code(result) == 0, result.stderr
     assert said in result.stderr
-    assert result.stderr.count("\n") == bool(said)
+    assert len(lines(result.stderr)) == bool(said)
     assert out.read_bytes().startswith(b"ply\n")  # not what a library said into the descriptor of a closed stream
     assert len(list(tmp_path.iterdir())) == 1
 
@@ -123,8 +128,8 @@ def test_a_cache_of_compiled_loops_that_cannot_be_used_costs_time_alone(trouble,
             path.write_bytes(path.read_bytes()[:50])
     result = run()
     assert result.returncode == 0, result.stderr
-    assert result.stderr.count("\n") == 1
-    assert result.stderr.startswith("fit.py: the cache of compiled loops cannot be used (")
+    (line,) = lines(result.stderr)
+    assert line.startswith("fit.py: the cache of compiled loops cannot be used (")
     assert "set NUMBA_CACHE_DIR" in result.stderr
     if trouble == "garbled":
         assert out.read_bytes() == first

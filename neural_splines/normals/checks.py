@@ -13,6 +13,7 @@ from .areas import AREA_RANK, LARGEST_AREA, disc_areas
 
 SAMPLE = 2_000  # points that the test for inward normals looks at
 FEWEST = 100
+ROWS = 256  # of distances to all at a time: half a megabyte
 PAIRED = 200_000  # points that the test for mixed signs looks at
 RUNS = 2_000
 PAIRS = 3  # neighbours along the Morton curve
@@ -78,12 +79,15 @@ def inward(cloud: OrientedCloud) -> bool:
     if len(chosen) < FEWEST:
         return False
     x, n = cloud.points[chosen] - cloud.box.center, cloud.normals[chosen]
-    square = torch.cdist(x, x).square_()
-    areas = disc_areas(square.kthvalue(AREA_RANK + 1, 1).values.sqrt())
+    spacing = torch.cat([torch.cdist(part, x).kthvalue(AREA_RANK + 1, 1).values for part in x.split(ROWS)])
+    areas = disc_areas(spacing)
     areas = areas.clamp_max(LARGEST_AREA * float(areas.median()))
-    # sum_j a_j n_j . (x_j - x_i) / r^3, with r smoothed by the spacing
-    weight = (square + float(areas.median())).pow_(-1.5)
     along = (x * n).sum(1)
-    winding = (weight * (along - x @ n.T)) @ areas / (4.0 * math.pi)
+    # sum_j a_j n_j . (x_j - x_i) / r^3, with r smoothed by the spacing
+    smooth = float(areas.median())
+    parts = [
+        ((torch.cdist(part, x).square_() + smooth).pow_(-1.5) * (along - part @ n.T)) @ areas for part in x.split(ROWS)
+    ]
+    winding = torch.cat(parts) / (4.0 * math.pi)
     near = float(((winding + 0.5).abs() < SPREAD).double().mean()) > CLOSED
     return near and abs(float(winding.median()) + 0.5) < MIDDLE
