@@ -163,7 +163,9 @@ extra, sys.argv = int(sys.argv[1]), sys.argv[2:]
 if extra < 0:  # before PyTorch
     resource.setrlimit(resource.RLIMIT_AS, (-extra, -extra))
 else:
-    import numba, scipy.spatial, torch
+    import numba, numpy, scipy.spatial, torch
+    numpy.ones((300, 300)) @ numpy.ones((300, 300))  # OpenBLAS takes its buffers now, or ends the process itself
+    numpy.linalg.eigh(numpy.ones((300, 300)))
     from neural_splines.runtime import memory
     from neural_splines import pipeline
     now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
