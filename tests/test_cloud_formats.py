@@ -204,6 +204,24 @@ def test_las_keeps_offsets_colours_and_attributes(tmp_path, suffix):
     assert found.normals is None
 
 
+@pytest.mark.parametrize(
+    ("suffix", "offset", "value"),
+    [(".las", 100, 2**32 - 1), (".las", 107, 2**31), (".laz", 107, 2**31), (".las", 96, 2**31)],
+)
+def test_las_counts_are_not_trusted(tmp_path, suffix, offset, value):
+    """Records that laspy would look for, points that its decompressor would die of: one line, at once."""
+    laspy = pytest.importorskip("laspy")
+    las = laspy.LasData(laspy.LasHeader(point_format=2, version="1.2"))
+    las.x, las.y, las.z = P.T
+    path = tmp_path / f"a{suffix}"
+    las.write(str(path))
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<I", data, offset, value)
+    path.write_bytes(data)
+    with pytest.raises(CloudError, match="the file is truncated"):
+        load_scanned_cloud(path)
+
+
 def test_las_with_normals_and_without_colours(tmp_path):
     laspy = pytest.importorskip("laspy")
     las = laspy.LasData(laspy.LasHeader(point_format=2, version="1.2"))

@@ -78,9 +78,8 @@ def imported(path):
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:
             names.add(node.module.split(".")[0])
-    own = {"neural_splines"} | {
-        other.stem for folder in (path.parent, ROOT / "benchmarks", ROOT / "tests") for other in folder.glob("*.py")
-    }
+    folders = (path.parent, ROOT / "benchmarks", ROOT / "tests", ROOT / "examples")
+    own = {"neural_splines"} | {other.stem for folder in folders for other in folder.glob("*.py")}
     return {name for name in names if name not in sys.stdlib_module_names and name not in own}
 
 

@@ -16,12 +16,10 @@ from ..settings import (
     DEPENDS,
     DTYPES,
     KERNELS,
-    MESH_FORMATS,
     NORMALS,
     NYSTROM_MODES,
     OUTER_LAYER_VARIANCE,
     OUTLIER_MODES,
-    QUALITIES,
     REGULARIZATION,
     SOLVERS,
     WEIGHT_TYPES,
@@ -30,8 +28,7 @@ from ..settings import (
     Settings,
 )
 from .console import say
-
-DEFAULT_OUT = "recon.ply"
+from .outputs import add_output_options
 
 
 def number_or(kind: Callable[[str], Any], name: str, *words: str) -> Callable[[str], Any]:
@@ -163,59 +160,7 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
         "below 1 %% of it those that few points support (default: auto with adaptive cells or --fill-holes, else 0)",
     )
 
-    output = p.add_argument_group("output")
-    output.add_argument(
-        "--out",
-        default=None,
-        metavar="FILE",
-        help=f"mesh to write, {', '.join(MESH_FORMATS)} by its extension; -: standard output (default: {DEFAULT_OUT})",
-    )
-    output.add_argument(
-        "--out-dir", default=None, metavar="DIR", help="write the mesh of each input into this folder, under its name"
-    )
-    output.add_argument(
-        "--format",
-        choices=[f[1:] for f in MESH_FORMATS],
-        default=None,
-        help="of the meshes in --out-dir, or of --out - (default: ply)",
-    )
-    output.add_argument(
-        "--attributes",
-        default=None,
-        metavar="NAMES",
-        help="carry these numbers of the points to the mesh, as a,b or all; colours are always carried",
-    )
-    output.add_argument(
-        "--quality",
-        choices=QUALITIES,
-        default=None,
-        help="write for each vertex its distance from the nearest point, or the points per unit of area around it",
-    )
-    output.add_argument(
-        "--preview",
-        default=None,
-        metavar="FILE.png",
-        help="draw the mesh beside the points; {} in the name stands for the mesh's without its extension",
-    )
-    output.add_argument(
-        "--html",
-        default=None,
-        metavar="FILE.html",
-        help="write a page to turn the mesh in, with distances, settings, warnings and times; {} as above",
-    )
-    output.add_argument(
-        "--report", default=None, metavar="FILE.json", help="write what was done, chosen and found (docs/report.md)"
-    )
-    output.add_argument(
-        "--save-grid", action="store_true", help="evaluate the dense grid and write {out}.grid.npy, {out}.grid.json"
-    )
-    output.add_argument(
-        "--save-points",
-        action="store_true",
-        help="write {out}.pts.npz: constraints, their values, the Nyström samples, eps",
-    )
-    add_verbosity(output)
-    output.add_argument("--quiet", action="store_true", help="print nothing but warnings and errors")
+    add_output_options(p)
 
     where = p.add_argument_group("computation")
     add_device(where)
@@ -227,15 +172,6 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
         help="of one spline; falkon: the FalkonML library, installed by requirements/requirements-falkon.txt" + shown,
     )
     where.add_argument("--dtype", choices=DTYPES, default=d.dtype, help="floating-point type of the fit" + shown)
-
-
-def add_verbosity(p: argparse._ActionsContainer) -> None:
-    p.add_argument("--verbose", action="store_true", help="log what happens in detail")
-    p.add_argument(
-        "--strict",
-        action="store_true",
-        help="exit with code 3, after writing, if there was any warning, such as a cell without a model",
-    )
 
 
 def add_device(p: argparse._ActionsContainer) -> None:

@@ -17,7 +17,7 @@ from ..normals.orient import Orientation
 from ..pipeline import Reconstruction
 from ..runtime.monitor import PhaseTimer
 from ..settings import MESH_FORMATS, SCALAR_FORMATS, Settings
-from .arguments import DEFAULT_OUT
+from .outputs import DEFAULT_OUT
 from .paint import Paint
 from .repeat import command
 

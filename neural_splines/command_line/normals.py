@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from ..settings import CLOUD_FORMATS
-from . import arguments
+from . import arguments, outputs
 from .console import exit_policy, tell
 
 
@@ -17,7 +17,7 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
     p.add_argument("out", metavar="OUT", help="file to write, .ply, .obj or .off: points with normals")
     arguments.add_normal_options(p, source="estimate")
     arguments.add_device(p)
-    arguments.add_verbosity(p)
+    outputs.add_verbosity(p)
     return p.parse_args(argv)
 
 

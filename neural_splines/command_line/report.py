@@ -19,7 +19,7 @@ from ..normals.orient import Orientation
 from ..pipeline import Reconstruction
 from ..surface.mesh import border_edges
 from .doctor import PACKAGES, processor, version
-from .jobs import Job, Run
+from .jobs import Run
 
 SCHEMA = 1
 QUANTILES = (0.5, 0.95)
@@ -42,10 +42,6 @@ def save(path: str, entries: list[dict[str, Any]]) -> None:
         "runs": entries,
     }
     save_json(path, report)
-
-
-def of_failure(job: Job, line: str) -> dict[str, Any]:
-    return {"input": job.source, "output": job.out, "error": line}
 
 
 def of(run: Run) -> dict[str, Any]:

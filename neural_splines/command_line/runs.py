@@ -18,7 +18,7 @@ from ..files.atomic import STANDARD
 from ..runtime.monitor import PhaseTimer
 from ..runtime.progress import Progress
 from ..settings import NormalSettings, Settings
-from . import report, show, steps
+from . import steps
 from .console import explained, say, tell
 from .jobs import Job, Run, jobs_of
 
@@ -32,10 +32,12 @@ def reconstruct(args: Namespace, settings: Settings, sides: NormalSettings, prog
         run = one(jobs[0], settings, sides, monitor)
         if not args.quiet:
             tell(steps.summary(run), sys.stderr if args.out == STANDARD else sys.stdout)
-        entries = [report.of(run)] if args.report else []
+        entries = [_entry(run)] if args.report else []
     else:
         entries, failures = many(jobs, settings, sides, monitor)
     if args.report:
+        from . import report
+
         report.save(args.report, entries)
     if failures:
         say(prog, f"{len(failures)} of {len(jobs)} inputs failed:")
@@ -52,7 +54,10 @@ def one(job: Job, settings: Settings, sides: NormalSettings, timer: PhaseTimer, 
         carried = steps.carry(scanned, origin, result, job, timer)
         steps.save(result, carried, job, timer)
     run = Run(job, origin, settings, result, timer, scanned, carried, notes)
-    show.save(run)
+    if job.preview or job.page:
+        from . import show  # not before: Numba takes memory and a second
+
+        show.save(run)
     return run
 
 
@@ -77,13 +82,19 @@ def many(
                 1 if line is None else 2,
                 line or f"a bug, {type(error).__name__}: {error}; please report it",
             )
-            entries.append(report.of_failure(job, failures[job][1]))
+            entries.append({"input": job.source, "output": job.out, "error": failures[job][1]})
             continue
         if not job.args.quiet:
             tell(steps.short_summary(run), sys.stdout)
         if job.args.report:
-            entries.append(report.of(run))
+            entries.append(_entry(run))
     return entries, failures
+
+
+def _entry(run: Run) -> dict[str, Any]:
+    from . import report  # not before: only few ask for one
+
+    return report.of(run)
 
 
 @contextlib.contextmanager

@@ -20,8 +20,6 @@ from .report import chosen, residuals
 def save(run: Run) -> None:
     """Write the picture and the page that were asked for."""
     job, timer = run.job, run.timer
-    if not (job.preview or job.page):
-        return
     timer.phase("pictures")
     mesh, points = run.result.mesh.numpy(), run.result.cloud.points.cpu().numpy()
     colours = run.paint.colours

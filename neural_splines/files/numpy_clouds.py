@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
+import struct
+import tokenize
+import warnings
 import zipfile
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +18,9 @@ from .scans import ScannedCloud, from_columns, from_table
 
 POINTS = ("points", "positions", "xyz", "vertices", "pos")
 PARTS = {"normals": "nx ny nz", "colors": "red green blue", "colours": "red green blue", "viewpoints": "vx vy vz"}
-BROKEN = (ValueError, EOFError, KeyError, OSError, zipfile.BadZipFile)
+# what NumPy and the parsers that it uses raise for broken headers and archives
+BROKEN: tuple[type[Exception], ...] = (ValueError, EOFError, KeyError, OSError, RuntimeError, SyntaxError)
+BROKEN += (struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error)
 
 
 def read_npy(data: bytes, wanted: Sequence[str] = ()) -> ScannedCloud:
@@ -59,6 +65,8 @@ def read_npz(data: bytes, wanted: Sequence[str] = ()) -> ScannedCloud:
 
 def _load(data: bytes) -> Any:
     try:
-        return np.load(io.BytesIO(data), allow_pickle=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of headers that Python 2 wrote
+            return np.load(io.BytesIO(data), allow_pickle=False)
     except BROKEN as error:
         raise CloudError("is not a file of NumPy arrays that can be read without pickle; save it again") from error

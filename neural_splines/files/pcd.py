@@ -34,15 +34,17 @@ def read_pcd(data: bytes, wanted: Sequence[str] = ()) -> ScannedCloud:
     types, counts = header.get("TYPE", []), header.get("COUNT") or ["1"] * len(names)
     try:
         fields = [
-            (name, np.dtype(f"<{TYPES[t]}{s}"), int(c))
+            (name, np.dtype(f"<{TYPES[t]}{int(s)}"), int(c))
             for name, t, s, c in zip(names, types, sizes, counts, strict=True)
         ]
         points = int(header["POINTS"][0]) if "POINTS" in header else int(header["WIDTH"][0]) * int(header["HEIGHT"][0])
         kind = header["DATA"][0].lower()
         view = tuple(map(float, header.get("VIEWPOINT", STILL)))
-    except (KeyError, ValueError, IndexError, TypeError):
+        record = np.dtype([(f"{k}", type_, (count,)) for k, (_, type_, count) in enumerate(fields)])
+        if points < 0 or not fields:
+            raise ValueError
+    except (KeyError, ValueError, IndexError, TypeError, OverflowError):
         raise CloudError("its PCD header is not understood; export the file again") from None
-    record = np.dtype([(f"{k}", type_, (count,)) for k, (_, type_, count) in enumerate(fields)])
     if kind == "ascii":
         blocks = _ascii(data[start:], fields, points)
     elif kind == "binary":

@@ -52,6 +52,7 @@ def chosen_scalars(names: Iterable[str], wanted: Sequence[str]) -> list[str]:
     return [known[name.lower()] for name in wanted]
 
 
+@np.errstate(invalid="ignore", over="ignore")  # signalling NaNs
 def from_columns(columns: Mapping[str, np.ndarray], wanted: Sequence[str] = (), reading: str = "") -> ScannedCloud:
     """A cloud of named columns [n]; CloudError where there is no x, y or z."""
     xyz = group(columns, (COORDINATES,))

@@ -8,7 +8,8 @@ import numpy as np
 
 SAMPLE = 4000  # points by which a view is judged
 PIXELS = 40  # of the picture's side that they are counted in
-FLAT = 0.6  # a cloud whose z extent is below this part of the others stands on z, as maps do; others on y
+FLAT = 0.6  # a cloud whose z extent is below this part of the others stands on z
+FAR = 100.0  # and one that is so many times farther from the origin than it is long, as maps are; others on y
 ELEVATIONS, AZIMUTHS = (0.35, 0.8), np.arange(0.0, 2 * np.pi, np.pi / 8) + 0.3  # radians
 
 
@@ -35,9 +36,10 @@ class Camera:
 
 
 def upwards(points: np.ndarray) -> np.ndarray:
-    """The axis that looks like up: z of flat clouds, such as terrain and rooms; else y, as in most models."""
+    """The axis that looks like up: z of flat clouds, such as terrain and rooms, and of maps; else y, as in models."""
     x, y, z = np.ptp(points, axis=0)
-    return np.array([0.0, 0.0, 1.0]) if z < FLAT * min(x, y) else np.array([0.0, 1.0, 0.0])
+    mapped = np.abs(points[0]).max() > FAR * max(x, y, z)
+    return np.array([0.0, 0.0, 1.0]) if mapped or z < FLAT * min(x, y) else np.array([0.0, 1.0, 0.0])
 
 
 def good_views(points: np.ndarray, count: int = 2) -> list[Camera]:

@@ -44,9 +44,14 @@ def halving(work: Callable[[Tensor], Result], parts: Iterable[Tensor]) -> list[R
     """[work(part)] for tensors: shared out to threads on a CPU, in turn on a GPU, and there, where the work on one does
     not fit into its memory, in halves.
     """
-    left, results = list(parts)[::-1], []
-    if left and left[0].device.type == "cpu":
-        return share_out(work, left[::-1])
+    parts = list(parts)
+    if parts and parts[0].device.type == "cpu":
+        return [one for found in share_out(lambda part: _in_turn(work, [part]), parts) for one in found]
+    return _in_turn(work, parts)
+
+
+def _in_turn(work: Callable[[Tensor], Result], parts: list[Tensor]) -> list[Result]:
+    left, results = parts[::-1], []
     while left:
         part = left.pop()
         try:

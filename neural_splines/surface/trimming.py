@@ -11,7 +11,11 @@ from .components import components
 from .mesh import Mesh, keep_faces
 
 OPEN_SPACINGS = 0.75  # the mesh of an open surface ends about so many spacings beyond the last points
-GAP_SPACINGS = 1.9  # a gap whose middle is at most so many spacings from a point is carried across
+GAP_SPACINGS = 1.5  # a gap whose middle is at most so many spacings from a point is carried across
+# So is a small one, of at most so many squared spacings and so deep, as random samples have them: on 12 clean shapes
+# none was deeper than 1.9 and larger than 7; the holes of the bunny's base are 2.0 to 4.9 deep, 50 to 125 in area.
+SMALL_GAP_SPACINGS, SMALL_GAP_AREA = 3.0, 12.0
+NEAR_SPACINGS = 2.0  # of a point: no part of a surface that floats
 SPECK_SHARE, SPECK_POINTS = 0.01, 64  # of the largest component's faces, and points near by: less of both is a speck
 
 
@@ -25,13 +29,14 @@ def trim_unsupported(mesh: Mesh, points: Tensor, gap: float = GAP_SPACINGS) -> M
     """Cut an open surface back to its data, but leave small gaps in the data closed.
 
     Vertices farther from the nearest point than OPEN_SPACINGS times the cloud's spacing there form
-    regions. A region is a gap, and kept, if its farthest vertex is within `gap` mean spacings and
-    it touches the rest of the surface but not the mesh's border; else the surface runs out of the data
+    regions. A region is a gap, and kept, if its farthest vertex is within `gap` mean spacings, or it is small,
+    and if it touches the rest of the surface but not the mesh's border; else the surface runs out of the data
     there, or floats away from them, and is cut along that distance.
     """
     cloud = Neighbours(points)
     spacing = cloud.spacing(points).clamp_min(1e-300)
-    distance, nearest = cloud.query(mesh.vertices, within=gap * float(spacing.max()))  # farther is too far
+    too_far = max(gap, SMALL_GAP_SPACINGS) * float(spacing.max())
+    distance, nearest = cloud.query(mesh.vertices, within=too_far)
     spacing = spacing[nearest]
     level = distance - OPEN_SPACINGS * spacing
     far = level > 0.0
@@ -39,7 +44,8 @@ def trim_unsupported(mesh: Mesh, points: Tensor, gap: float = GAP_SPACINGS) -> M
         return mesh
 
     # All that matters is seen by the faces at far vertices.
-    edges, count = _edges(mesh.faces[far[mesh.faces].any(1)])
+    faces = mesh.faces[far[mesh.faces].any(1)]
+    edges, count = _edges(faces)
     border = torch.zeros_like(far)
     border[edges[count == 1].reshape(-1)] = True
     place = far.cumsum(0) - 1  # of a far vertex among these
@@ -52,19 +58,22 @@ def trim_unsupported(mesh: Mesh, points: Tensor, gap: float = GAP_SPACINGS) -> M
     # one point's spacing says little; a region's mean tells a sparse sample from the end of the data
     order = label.argsort(stable=True)  # sums in a fixed order
     mean_spacing = torch.segment_reduce(spacing[far][order], "sum", lengths=size, unsafe=True) / size
-    lost = torch.zeros_like(size, dtype=torch.bool)
-    lost[label[border[far] | (distance[far] > gap * mean_spacing[label])]] = True
+    small = _areas(mesh, faces)[far][order]
+    small = torch.segment_reduce(small, "sum", lengths=size, unsafe=True) <= SMALL_GAP_AREA * mean_spacing**2
+    deep = torch.where(small, max(gap, SMALL_GAP_SPACINGS), gap) * mean_spacing
+    lost = torch.zeros_like(small)
+    lost[label[border[far] | (distance[far] > deep[label])]] = True
     attached = torch.zeros_like(lost)
     attached[label[touching[far]]] = True
     drop = torch.zeros_like(far)
     drop[far] = (lost | ~attached)[label]
-    return clip(mesh, drop, level.clamp_max(gap * float(spacing.max())))
+    return clip(mesh, drop, level.clamp_max(too_far))
 
 
 def drop_specks(mesh: Mesh, points: Tensor) -> Mesh:
     """Drop components that no points, or small ones that few points, support; the largest stays.
 
-    A component floats where fewer than half of its vertices are within GAP_SPACINGS of a point. A small one is
+    A component floats where fewer than half of its vertices are within NEAR_SPACINGS of a point. A small one is
     supported by the points that are nearest to one of its vertices: a small object that was scanned has many, a flake
     around an outlier few.
     """
@@ -79,7 +88,7 @@ def drop_specks(mesh: Mesh, points: Tensor) -> Mesh:
     distance, nearest = cloud.query(mesh.vertices[vertex])
     pairs = torch.unique(label[vertex] * len(points) + nearest)
     support = torch.bincount(pairs // len(points), minlength=len(faces))
-    near = distance <= GAP_SPACINGS * cloud.spacing(points)[nearest]
+    near = distance <= NEAR_SPACINGS * cloud.spacing(points)[nearest]
     floating = torch.bincount(label[vertex], 1.0 - 2.0 * near.double(), minlength=len(faces)) > 0.0
     small = faces < SPECK_SHARE * float(faces.max())
     return keep_faces(mesh, ~(floating | small & (support < SPECK_POINTS))[label[mesh.faces[:, 0]]])
@@ -105,3 +114,12 @@ def _edges(faces: Tensor) -> tuple[Tensor, Tensor]:
     n = int(faces.max()) + 1
     keys, count = torch.unique(pairs[:, 0] * n + pairs[:, 1], return_counts=True)
     return torch.stack([keys // n, keys % n], 1), count
+
+
+def _areas(mesh: Mesh, faces: Tensor) -> Tensor:
+    """The share [v] of every vertex in the area of these faces [f, 3], which come in a fixed order."""
+    a, b, c = mesh.vertices[faces].unbind(1)
+    third = torch.linalg.cross(b - a, c - a).norm(dim=1) / 6.0
+    order = faces.reshape(-1).argsort(stable=True)
+    lengths = torch.bincount(faces.reshape(-1), minlength=len(mesh.vertices))
+    return torch.segment_reduce(third.repeat_interleave(3)[order], "sum", lengths=lengths, unsafe=True)

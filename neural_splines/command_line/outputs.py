@@ -1,0 +1,74 @@
+"""Arguments that say what is written, and what is told while it is made."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..settings import MESH_FORMATS, QUALITIES
+
+DEFAULT_OUT = "recon.ply"
+
+
+def add_output_options(p: argparse.ArgumentParser) -> None:
+    output = p.add_argument_group("output")
+    output.add_argument(
+        "--out",
+        default=None,
+        metavar="FILE",
+        help=f"mesh to write, {', '.join(MESH_FORMATS)} by its extension; -: standard output (default: {DEFAULT_OUT})",
+    )
+    output.add_argument(
+        "--out-dir", default=None, metavar="DIR", help="write the mesh of each input into this folder, under its name"
+    )
+    output.add_argument(
+        "--format",
+        choices=[f[1:] for f in MESH_FORMATS],
+        default=None,
+        help="of the meshes in --out-dir, or of --out - (default: ply)",
+    )
+    output.add_argument(
+        "--attributes",
+        default=None,
+        metavar="NAMES",
+        help="carry these numbers of the points to the mesh, as a,b or all; colours are always carried",
+    )
+    output.add_argument(
+        "--quality",
+        choices=QUALITIES,
+        default=None,
+        help="write for each vertex its distance from the nearest point, or the points per unit of area around it",
+    )
+    output.add_argument(
+        "--preview",
+        default=None,
+        metavar="FILE.png",
+        help="draw the mesh beside the points; {} in the name stands for the mesh's without its extension",
+    )
+    output.add_argument(
+        "--html",
+        default=None,
+        metavar="FILE.html",
+        help="write a page to turn the mesh in, with distances, settings, warnings and times; {} as above",
+    )
+    output.add_argument(
+        "--report", default=None, metavar="FILE.json", help="write what was done, chosen and found (docs/report.md)"
+    )
+    output.add_argument(
+        "--save-grid", action="store_true", help="evaluate the dense grid and write {out}.grid.npy, {out}.grid.json"
+    )
+    output.add_argument(
+        "--save-points",
+        action="store_true",
+        help="write {out}.pts.npz: constraints, their values, the Nyström samples, eps",
+    )
+    add_verbosity(output)
+    output.add_argument("--quiet", action="store_true", help="print nothing but warnings and errors")
+
+
+def add_verbosity(p: argparse._ActionsContainer) -> None:
+    p.add_argument("--verbose", action="store_true", help="log what happens in detail")
+    p.add_argument(
+        "--strict",
+        action="store_true",
+        help="exit with code 3, after writing, if there was any warning, such as a cell without a model",
+    )
