@@ -171,7 +171,7 @@ else:
     now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (now + extra, now + extra))
     if extra % 2:  # what the system says of the limit is not known
-        memory._address_space = lambda: None
+        memory.address_space = lambda: None
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
@@ -179,9 +179,11 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="the address space is read from Linux' /proc")
 @pytest.mark.parametrize(
     ("extra", "message"),
-    [(-GB // 2, ""), (100 * 10**6, r"takes .* GB, and .* GB are free on cpu; use"), (100 * 10**6 + 1, "memory"),
+    [(-GB // 2, "the libraries take about .* GB of address space, and ulimit -v leaves .*; raise that limit"),
+     (-11 * GB // 10, "the libraries take about .* GB of address space, and ulimit -v leaves .*; raise that limit"),
+     (100 * 10**6, r"takes .* GB, and .* GB are free on cpu; use"), (100 * 10**6 + 1, "memory"),
      (50 * GB, None)],
-    ids=["PyTorch does not load", "refused", "runs out", "enough"],
+    ids=["PyTorch does not load", "OpenBLAS spins", "refused", "runs out", "enough"],
 )  # fmt: skip
 def test_a_limit_on_the_address_space_is_one_line(extra, message, tmp_path):
     """Two factors of 3000 centres take 144 MB."""

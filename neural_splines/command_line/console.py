@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from ..errors import NeuralSplinesError, ReconstructionWarning, warn
-from ..runtime import streams
+from ..runtime import limits, streams
 from ..runtime.interrupts import interruptible
 from ..runtime.monitor import PhaseTimer
 from ..runtime.progress import Progress
@@ -59,6 +59,7 @@ def exit_policy(
             warnings.showwarning = show
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", ReconstructionWarning)
+            limits.check_libraries()
             with contextlib.closing(Progress(prefix=f"{prog}: ")) as progress:
                 yield PhaseTimer(None if quiet else progress, measured=measured)
     except Exception as error:

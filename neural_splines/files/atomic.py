@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import secrets
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from ..errors import OutputError
 from ..runtime import interrupts
 
 STANDARD = "-"  # input or output
+logger = logging.getLogger(__name__)
 PathLike = str | os.PathLike[str]
 
 
@@ -20,7 +22,8 @@ PathLike = str | os.PathLike[str]
 def atomic(*paths: PathLike) -> Iterator[list[BinaryIO]]:
     """Streams whose bytes appear at their paths when the block ends: at all or none, and never if it is left early.
 
-    Links are followed; what is no regular file (/dev/stdout, a pipe, `-` for standard output) is written to directly.
+    Links are followed, which is said; what is no regular file (/dev/stdout, a pipe, `-` for standard output) is written
+    to directly.
     """
     path = paths[0]
     try:
@@ -35,6 +38,8 @@ def atomic(*paths: PathLike) -> Iterator[list[BinaryIO]]:
                 if _exists(target) and not os.path.isfile(target):
                     streams.append(stack.enter_context(open(target, "wb")))
                     continue
+                if os.path.islink(path):
+                    logger.warning("%s is a link: %s is written", shown(path), shown(target))
                 temporary = os.path.join(os.path.dirname(target), f".neural-splines-{secrets.token_hex(8)}.tmp")
                 stack.enter_context(interrupts.temporary(temporary))
                 with interrupts.undivided:

@@ -14,6 +14,7 @@ from typing import NoReturn
 import torch
 
 from ..errors import OutOfMemoryBudgetError
+from .limits import address_space
 
 CPU = torch.device("cpu")
 
@@ -23,7 +24,7 @@ def available(device: torch.device) -> int | None:
     if device.type == "cuda":
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + cached
-    return min((free for free in (_system(), _group(), _address_space()) if free is not None), default=None)
+    return min((free for free in (_system(), _group(), address_space()) if free is not None), default=None)
 
 
 def release() -> None:
@@ -65,17 +66,6 @@ def _group() -> int | None:
         limit, used = (int(_text(f"/sys/fs/cgroup/memory.{name}")) for name in ("max", "current"))
         cache = dict(line.split() for line in _text("/sys/fs/cgroup/memory.stat").splitlines())
         return limit - used + int(cache.get("inactive_file", 0))
-    return None
-
-
-def _address_space() -> int | None:
-    """What `ulimit -v` leaves."""
-    with contextlib.suppress(ImportError, OSError, ValueError):
-        import resource
-
-        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-        if limit != resource.RLIM_INFINITY:
-            return limit - int(_text("/proc/self/statm").split()[0]) * resource.getpagesize()
     return None
 
 
