@@ -131,13 +131,13 @@ def fit(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None = None
     compute = resolve(settings.device, settings.backend, getattr(torch, settings.dtype))
     timer = PhaseTimer(monitor, compute.synchronize)
     cloud = moved(cloud, compute.device)
-    if settings.remove_outliers == AUTO:
-        cloud = without_outliers(cloud)[0]
+    cloud, line = without_outliers(cloud) if settings.remove_outliers == AUTO else (cloud, None)
     lattice = lattice_of(cloud, settings, compute)
     fitted = downsample(cloud, lattice, settings, timer)
     result = fit_field(fitted, lattice, choose_eps(lattice, settings), settings, compute, timer)
     timer.phase("")
-    return replace(result, warnings=[*downsample_lines(len(cloud), len(fitted)), *result.warnings])
+    said = [line] if line else []
+    return replace(result, warnings=[*said, *downsample_lines(len(cloud), len(fitted)), *result.warnings])
 
 
 def lattice_of(cloud: OrientedCloud, settings: Settings, compute: Compute) -> Lattice:

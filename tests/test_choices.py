@@ -1,25 +1,21 @@
 """What is chosen by the data: the judge of a smoothing, the race, outliers, borders, specks."""
 
-import math
 from dataclasses import replace
 
 import pytest
 import torch
-from shapes import edges, euler_number, hemisphere, is_watertight, knot, sphere, torus
+from shapes import is_watertight, sphere, torus
 
 from neural_splines import pipeline
 from neural_splines.cells.batches import Smoothing
 from neural_splines.cells.dependence import follows_noise
 from neural_splines.cells.held_out import LeftOut
+from neural_splines.cells.smoothing import Race
 from neural_splines.clouds import OrientedCloud
 from neural_splines.field import judge
 from neural_splines.geometry import Box
-from neural_splines.outliers import outliers, without_outliers
 from neural_splines.settings import CellSettings, Settings
-from neural_splines.surface.clipping import clip
 from neural_splines.surface.lattice import Lattice
-from neural_splines.surface.mesh import Mesh
-from neural_splines.surface.trimming import drop_specks
 
 
 def generator(seed=0):
@@ -140,87 +136,6 @@ def test_one_spline_chooses_more_regularization_for_noise():
     assert levels[0.05] > 10 * levels[0.0]
 
 
-def with_outliers(cloud: OrientedCloud, count: int) -> OrientedCloud:
-    g = generator(11)
-    low, high = cloud.points.amin(0), cloud.points.amax(0)
-    points = low + (high - low) * (1.4 * torch.rand(count, 3, generator=g, dtype=torch.float64) - 0.2)
-    normals = torch.nn.functional.normalize(torch.randn(count, 3, generator=g, dtype=torch.float64))
-    return OrientedCloud(torch.cat([cloud.points, points]), torch.cat([cloud.normals, normals]))
-
-
-def test_scattered_points_are_outliers_and_those_of_surfaces_are_not():
-    shape = knot(6000)
-    spoilt = with_outliers(shape, 120)
-    kept, line = without_outliers(spoilt)
-    far = torch.cdist(spoilt.points[6000:], shape.points).amin(1) > 0.4  # four spacings
-    mask = torch.isin(spoilt.points[:, 0], kept.points[:, 0])
-    assert mask[:6000].all()
-    assert not mask[6000:][far].any()
-    assert f"{6120 - len(kept)} of 6120 points were left out as outliers" in line
-    assert "--remove-outliers none" in line
-
-
-@pytest.mark.parametrize(
-    "cloud", [sphere(3000), hemisphere(2000), noisy(torus(4000), 0.05)], ids=["clean", "open", "noisy"]
-)
-def test_no_point_of_a_surface_is_an_outlier(cloud):
-    assert without_outliers(cloud) == (cloud, None)
-
-
-def test_a_part_that_was_sampled_sparsely_is_no_outlier():
-    """Twenty times fewer points on one half."""
-    cloud = sphere(8000)
-    keep = (cloud.points[:, 0] < 0) | (torch.arange(8000) % 20 == 0)
-    assert not outliers(OrientedCloud(cloud.points[keep], cloud.normals[keep])).any()
-
-
-def square(n=20) -> Mesh:
-    """A flat square of 2 n^2 triangles over [0, 1]^2."""
-    i = torch.arange(n + 1, dtype=torch.float64) / n
-    x = torch.cat([torch.cartesian_prod(i, i), torch.zeros((n + 1) ** 2, 1, dtype=torch.float64)], 1)
-    corner = (torch.arange(n)[:, None] * (n + 1) + torch.arange(n)).reshape(-1)
-    a, b, c, d = corner, corner + n + 1, corner + n + 2, corner + 1
-    normals = torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64).expand_as(x)
-    return Mesh(x, normals, torch.cat([torch.stack([a, b, c], 1), torch.stack([a, c, d], 1)]))
-
-
-def test_a_clipped_mesh_ends_on_the_level():
-    """A disc cut out of a square: its border lies on the circle, its area is right, and no crack opened."""
-    mesh = square()
-    level = 0.3 - (mesh.vertices[:, :2] - 0.5).norm(dim=1)
-    found = clip(mesh, level > 0, level)
-    pairs, count = edges(found.faces)
-    rim = found.vertices[pairs[count == 1].reshape(-1)]
-    inner = rim[(rim[:, :2] - 0.5).abs().amax(1) < 0.49]
-    assert len(inner) > 20
-    assert (inner[:, :2] - 0.5).norm(dim=1).sub(0.3).abs().max() < 2e-3
-    a, b, c = (found.vertices[found.faces[:, k]] for k in range(3))
-    cross = torch.linalg.cross(b - a, c - a)
-    assert cross[:, 2].min() > -1e-15  # none is turned over
-    assert abs(0.5 * float(cross[:, 2].sum()) - (1 - math.pi * 0.09)) < 2e-3
-    assert euler_number(found.faces) == 0  # a ring
-    assert count.max() == 2
-
-
-def test_specks_go_by_support_and_small_objects_stay():
-    """Of two small pieces beside a large one, that with many points stays."""
-    large, small, speck = square(140), square(12), square(12)
-    small = replace(small, vertices=0.05 * small.vertices + torch.tensor([2.0, 0, 0]))
-    speck = replace(speck, vertices=0.05 * speck.vertices + torch.tensor([0, 2.0, 0]))
-    n = [len(m.vertices) for m in (large, small)]
-    faces = torch.cat([large.faces, small.faces + n[0], speck.faces + sum(n)])
-    parts = [torch.cat([getattr(m, name) for m in (large, small, speck)]) for name in ("vertices", "normals")]
-    dense = torch.rand(400, 2, generator=generator(), dtype=torch.float64)
-    points = torch.cat(
-        [torch.rand(3000, 2, generator=generator(1), dtype=torch.float64), 0.05 * dense + torch.tensor([2.0, 0])]
-    )
-    points = torch.cat([points, torch.tensor([[0.02, 2.02]], dtype=torch.float64)])
-    found = drop_specks(Mesh(*parts, faces), torch.cat([points, torch.zeros(len(points), 1)], 1).double())
-    assert len(found.faces) == len(large.faces) + len(small.faces)
-    assert found.vertices[:, 1].max() <= 1.0
-    assert found.vertices[:, 0].max() > 1.5
-
-
 @pytest.mark.parametrize("thickness", [0.0, 0.002, 0.02])
 def test_thin_clouds_keep_a_margin(thickness):
     """A plate of a few voxels is not cut off by the lattice."""
@@ -263,3 +178,16 @@ def test_a_smoothing_says_what_it_is():
     assert "gradient length 0.2" in str(Smoothing(1e-7, gradient_length=0.2))
     assert "offset weight 0.3" in str(Smoothing(1e-7, 0.3))
     assert Smoothing(1e-7, gradient_length=0.2).normal_weight == pytest.approx(0.04)
+
+
+@pytest.mark.parametrize(("noise", "size"), [(False, 100), (True, 800)])
+def test_of_sizes_about_as_good_noise_decides(noise, size):
+    """Small cells are fitted sooner; large ones hold more points to average over."""
+    smoothing, angle = Smoothing(1e-7), torch.zeros(50, dtype=torch.float64)
+    race = Race(lambda size: None, generator())
+    race._noisy = noise
+    for points, error in ((100, 1.002), (800, 1.001), (1600, 1.5)):
+        race._found[points, smoothing] = judge.Residuals(torch.full_like(angle, error), angle)
+    assert race._leader() == (size, smoothing)
+    race._found[1600, smoothing] = judge.Residuals(torch.full_like(angle, 0.5), angle)
+    assert race._leader() == (1600, smoothing)

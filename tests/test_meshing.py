@@ -17,7 +17,6 @@ from neural_splines.surface.lattice import Lattice
 from neural_splines.surface.marching_cubes import marching_cubes
 from neural_splines.surface.mesh import face_average_normals
 from neural_splines.surface.refinement import refine
-from neural_splines.surface.trimming import drop_small_components, trim, trim_unsupported
 
 CPU = torch.device("cpu")
 
@@ -197,56 +196,6 @@ def test_sphere_volume_error_shrinks_with_the_grid():
         mesh = refine(mesh, crossings, gradient_of(sphere_field), 2)
         errors.append(1 - volume(mesh.vertices, mesh.faces) / exact)
     assert 0 < errors[1] < errors[0] / 3
-
-
-def test_trim_keeps_what_is_near():
-    lattice = Lattice.covering(unit_box(), 48)
-    mesh, _ = marching_cubes(crossing_cubes(sample_dense(sphere_field, lattice, CPU, Silent()), lattice))
-    pole = torch.tensor([[0.0, 0.0, 0.37]], dtype=torch.float64)
-    cap = trim(mesh, pole, 0.2)
-    assert 0 < len(cap.faces) < len(mesh.faces)
-    assert (cap.vertices - pole).norm(dim=1).max() <= 0.2
-    assert cap.faces.max() == len(cap.vertices) - 1  # no vertex without a face
-
-
-def test_unsupported_parts_go_and_small_gaps_stay():
-    """A sphere sampled but for a small gap at one pole and nothing below the equator's south."""
-    lattice = Lattice.covering(unit_box(), 64)
-    mesh, _ = marching_cubes(crossing_cubes(sample_dense(sphere_field, lattice, CPU, Silent()), lattice))
-    i = torch.arange(4000, dtype=torch.float64) + 0.5
-    z, phi = 1 - 2 * i / 4000, math.pi * (1 + 5**0.5) * i
-    points = 0.37 * torch.stack([(1 - z * z).sqrt() * phi.cos(), (1 - z * z).sqrt() * phi.sin(), z], 1)
-    spacing = 0.37 * math.sqrt(4 * math.pi / 4000)
-    kept = points[(points[:, 2] > -0.1) & (points[:, :2].norm(dim=1) + 10 * (points[:, 2] < 0) > 2 * spacing)]
-    found = trim_unsupported(mesh, kept)
-    assert found.vertices[:, 2].min() < -0.1  # ends beyond the last points, but not by much
-    assert found.vertices[:, 2].min() > -0.1 - 3 * spacing
-    assert found.vertices[:, 2].max() > 0.36  # the gap at the pole is closed
-    pairs, count = edges(found.faces)
-    assert (found.vertices[pairs[count == 1].reshape(-1)][:, 2] < 0).all()  # one border, in the south
-
-
-def test_a_speck_close_to_the_data_goes():
-    """It lies within the length of a gap, but touches nothing."""
-    lattice = Lattice.covering(unit_box(), 64)
-    speck, _ = marching_cubes(
-        crossing_cubes(sample_dense(lambda x: sphere_field(x - 0.001, 0.04), lattice, CPU, Silent()), lattice)
-    )
-    step = torch.arange(-0.5, 0.55, 0.1, dtype=torch.float64)
-    plane = torch.cartesian_prod(step, step, torch.tensor([-0.16], dtype=torch.float64))  # 1.41 * 0.1: their spacing
-    assert len(speck.faces) > 0
-    assert len(trim_unsupported(speck, plane).faces) == 0
-
-
-def test_small_components_are_dropped():
-    def two_spheres(points):
-        return torch.minimum(sphere_field(points - 0.2, 0.2), sphere_field(points + 0.25, 0.08))
-
-    lattice = Lattice.covering(unit_box(), 48)
-    mesh, _ = marching_cubes(crossing_cubes(sample_dense(two_spheres, lattice, CPU, Silent()), lattice))
-    assert euler_number(mesh.faces) == 4
-    assert euler_number(drop_small_components(mesh, 0.5).faces) == 2
-    assert len(drop_small_components(mesh, 0.01).faces) == len(mesh.faces)
 
 
 def test_the_mesh_does_not_depend_on_what_is_taken_at_a_time(monkeypatch):

@@ -1,0 +1,67 @@
+"""Points that belong to no surface."""
+
+import pytest
+import torch
+from shapes import hemisphere, knot, sphere, torus
+from test_choices import generator, noisy
+
+from neural_splines import pipeline
+from neural_splines.clouds import OrientedCloud
+from neural_splines.outliers import outliers, without_outliers
+from neural_splines.settings import Settings
+
+
+def with_outliers(cloud: OrientedCloud, count: int) -> OrientedCloud:
+    g = generator(11)
+    low, high = cloud.points.amin(0), cloud.points.amax(0)
+    points = low + (high - low) * (1.4 * torch.rand(count, 3, generator=g, dtype=torch.float64) - 0.2)
+    normals = torch.nn.functional.normalize(torch.randn(count, 3, generator=g, dtype=torch.float64))
+    return OrientedCloud(torch.cat([cloud.points, points]), torch.cat([cloud.normals, normals]))
+
+
+def test_scattered_points_are_outliers_and_those_of_surfaces_are_not():
+    shape = knot(6000)
+    spoilt = with_outliers(shape, 120)
+    kept, line = without_outliers(spoilt)
+    far = torch.cdist(spoilt.points[6000:], shape.points).amin(1) > 0.4  # four spacings
+    mask = torch.isin(spoilt.points[:, 0], kept.points[:, 0])
+    assert mask[:6000].all()
+    assert not mask[6000:][far].any()
+    assert f"{6120 - len(kept)} of 6120 points were left out as outliers" in line
+    assert "--remove-outliers none" in line
+
+
+@pytest.mark.parametrize(
+    "cloud", [sphere(3000), hemisphere(2000), noisy(torus(4000), 0.05)], ids=["clean", "open", "noisy"]
+)
+def test_no_point_of_a_surface_is_an_outlier(cloud):
+    assert without_outliers(cloud) == (cloud, None)
+
+
+def test_a_part_that_was_sampled_sparsely_is_no_outlier():
+    """Twenty times fewer points on one half."""
+    cloud = sphere(8000)
+    keep = (cloud.points[:, 0] < 0) | (torch.arange(8000) % 20 == 0)
+    assert not outliers(OrientedCloud(cloud.points[keep], cloud.normals[keep])).any()
+
+
+def test_outliers_near_the_surface_go_where_there_are_many():
+    """Of those within two to four spacings, nearly all; a look for sparse points alone leaves most."""
+    shape = sphere(6000)
+    n = 300
+    direction = torch.nn.functional.normalize(torch.randn(n, 3, generator=generator(5), dtype=torch.float64), dim=1)
+    height = 0.1 + 0.08 * torch.rand(n, 1, generator=generator(6), dtype=torch.float64)  # the spacing is 0.046
+    near = OrientedCloud(direction * (1 + height), -direction)
+    far = with_outliers(shape, 120)
+    spoilt = OrientedCloud(torch.cat([far.points, near.points]), torch.cat([far.normals, near.normals]))
+    kept, _ = without_outliers(spoilt)
+    radius = kept.points.norm(dim=1)
+    assert int(((radius > 1.09) & (radius < 1.19)).sum()) < 0.1 * n
+    assert int((radius - 1).abs().lt(1e-9).sum()) > 0.99 * 6000
+
+
+def test_no_outlier_goes_without_a_word():
+    """Also where a field is fitted and no mesh is made."""
+    spoilt = with_outliers(sphere(800), 40)
+    settings = Settings(grid_size=16, device="cpu", regularization=1e-6)
+    assert any("left out as outliers" in line for line in pipeline.fit(spoilt, settings).warnings)
