@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, Literal
 
 from .errors import SettingsError
+from .ranges import AUTO, MAX_COUNT, Auto, check_choice, check_count, check_flag, check_number, shown
 
 KERNELS = ("neural-spline", "spherical-laplace", "linear-angle")
 NYSTROM_MODES = ("random", "blue-noise", "k-means")
@@ -25,8 +26,6 @@ QUALITIES = ("distance", "density")
 CLOUD_FORMATS = (".ply", ".obj", ".off")  # of these, what a cloud without faces can be written in
 NORMALS = ("auto", "file", "estimate")
 
-Auto = Literal["auto"]
-AUTO: Auto = "auto"
 DEPENDS: Any = None  # the default of a field that depends on others; no Settings keeps it
 
 REGULARIZATION = 1e-7  # adaptive cells choose theirs
@@ -35,7 +34,6 @@ ADAPTIVE_VARIANCE = 0.0  # the smoothest kernel of the family: better than 1 on 
 OUTLIER_MODES = (AUTO, "none")
 MAX_SCALE = 3.0  # beyond it the far corners of the box leave the kernels' polynomials
 MAX_GRID = 8192
-MAX_COUNT = 2**31 - 1  # of points, centres and iterations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,13 +57,13 @@ class CellSettings:
     fill_holes: bool | float = False
 
     def __post_init__(self) -> None:
-        _check_count("CELLS_PER_AXIS", self.cells_per_axis, 1, 1024, auto=True)
-        _check("--overlap", self.overlap, 0.0, 1.0)
-        _check_choice("--weight-type", self.weight_type, WEIGHT_TYPES)
-        _check_count("--min-pts-per-cell", self.min_pts_per_cell, 0)
-        _check_count("--points-per-cell", self.points_per_cell, 8, auto=True)
+        check_count("CELLS_PER_AXIS", self.cells_per_axis, 1, 1024, auto=True)
+        check_number("--overlap", self.overlap, 0.0, 1.0)
+        check_choice("--weight-type", self.weight_type, WEIGHT_TYPES)
+        check_count("--min-pts-per-cell", self.min_pts_per_cell, 0)
+        check_count("--points-per-cell", self.points_per_cell, 8, auto=True)
         if not isinstance(self.fill_holes, bool):
-            _check("--fill-holes", self.fill_holes, 0.0, strict=True)
+            check_number("--fill-holes", self.fill_holes, 0.0, strict=True)
         if not self.adaptive and self.points_per_cell != AUTO:
             raise SettingsError("--points-per-cell is a size of adaptive cells; use CELLS_PER_AXIS auto, or drop it")
         if self.single and self.fill_holes:
@@ -99,13 +97,13 @@ class NormalSettings:
     device: str = AUTO
 
     def __post_init__(self) -> None:
-        _check_choice("--normals", self.source, NORMALS)
-        _check_flag("--inside", self.inside)
-        _check_flag("--flip-normals", self.flip)
-        _check_choice("--device", self.device, None)
+        check_choice("--normals", self.source, NORMALS)
+        check_flag("--inside", self.inside)
+        check_flag("--flip-normals", self.flip)
+        check_choice("--device", self.device, None)
         for place in self.sensor_positions:
             if len(place) != 3 or not all(isinstance(value, Real) and math.isfinite(value) for value in place):
-                raise SettingsError(f"--sensor-position must be three finite numbers, got {_shown(place)}")
+                raise SettingsError(f"--sensor-position must be three finite numbers, got {shown(place)}")
         if self.inside and self.sensor_positions:
             raise SettingsError("--inside guesses what --sensor-position tells; drop one of them")
         if self.source == "file" and (self.inside or self.sensor_positions):
@@ -180,34 +178,34 @@ class Settings:
 
     def __post_init__(self) -> None:
         self._resolve()
-        _check("EPS", self.eps, 0.0, strict=True, auto=True)
-        _check_count("NUM_NYSTROM_SAMPLES", self.num_nystrom_samples, -MAX_COUNT, auto=True)
+        check_number("EPS", self.eps, 0.0, strict=True, auto=True)
+        check_count("NUM_NYSTROM_SAMPLES", self.num_nystrom_samples, -MAX_COUNT, auto=True)
         if self.num_nystrom_samples == 0:
             raise SettingsError("NUM_NYSTROM_SAMPLES must be positive, negative (every tripled point) or auto, got 0")
-        _check_count("GRID_SIZE", self.grid_size, 2, MAX_GRID, auto=True)
-        _check("--scale", self.scale, 1.0, MAX_SCALE)
-        _check("--regularization", self.regularization, 0.0, auto=True)
-        _check("--offset-weight", self.offset_weight, 0.0, strict=True, auto=True)
-        _check_count("--robust-passes", self.robust_passes, 0, 10, auto=True)
-        _check("--gradient-length", self.gradient_length, 0.0, auto=True)
+        check_count("GRID_SIZE", self.grid_size, 2, MAX_GRID, auto=True)
+        check_number("--scale", self.scale, 1.0, MAX_SCALE)
+        check_number("--regularization", self.regularization, 0.0, auto=True)
+        check_number("--offset-weight", self.offset_weight, 0.0, strict=True, auto=True)
+        check_count("--robust-passes", self.robust_passes, 0, 10, auto=True)
+        check_number("--gradient-length", self.gradient_length, 0.0, auto=True)
         self._refuse_gradients()
-        _check_choice("--nystrom-mode", self.nystrom_mode, NYSTROM_MODES)
-        _check_count("--voxel-downsample-threshold", self.voxel_downsample_threshold, 1)
-        _check_choice("--kernel", self.kernel, KERNELS)
-        _check("--outer-layer-variance", self.outer_layer_variance, 0.0)
-        _check_count("--seed", self.seed, 0, 2**63 - 1)
-        _check_count("--cg-max-iters", self.cg_max_iters, 1)
-        _check("--cg-stop-thresh", self.cg_stop_thresh, 0.0)
-        _check_choice("--solver", self.solver, SOLVERS)
-        _check_choice("--dtype", self.dtype, DTYPES)
-        _check_choice("--device", self.device, None)
-        _check_choice("--backend", self.backend, BACKENDS)
-        _check_flag("--dense", self.dense)
-        _check_flag("--no-refine-vertices", self.refine_vertices)
+        check_choice("--nystrom-mode", self.nystrom_mode, NYSTROM_MODES)
+        check_count("--voxel-downsample-threshold", self.voxel_downsample_threshold, 1)
+        check_choice("--kernel", self.kernel, KERNELS)
+        check_number("--outer-layer-variance", self.outer_layer_variance, 0.0)
+        check_count("--seed", self.seed, 0, 2**63 - 1)
+        check_count("--cg-max-iters", self.cg_max_iters, 1)
+        check_number("--cg-stop-thresh", self.cg_stop_thresh, 0.0)
+        check_choice("--solver", self.solver, SOLVERS)
+        check_choice("--dtype", self.dtype, DTYPES)
+        check_choice("--device", self.device, None)
+        check_choice("--backend", self.backend, BACKENDS)
+        check_flag("--dense", self.dense)
+        check_flag("--no-refine-vertices", self.refine_vertices)
         if self.trim != "none":
-            _check("--trim", self.trim, 0.0, strict=True, auto=True, words=" or none")
-        _check("--min-component", self.min_component, 0.0, 1.0, auto=True)
-        _check_choice("--remove-outliers", self.remove_outliers, OUTLIER_MODES)
+            check_number("--trim", self.trim, 0.0, strict=True, auto=True, words=" or none")
+        check_number("--min-component", self.min_component, 0.0, 1.0, auto=True)
+        check_choice("--remove-outliers", self.remove_outliers, OUTLIER_MODES)
         if self.solver != "builtin" and self.many:
             raise SettingsError(
                 f"--solver {self.solver} fits one spline, and cells are solved directly; use fit.py or CELLS_PER_AXIS 1"
@@ -258,50 +256,3 @@ class Settings:
     def _default(self, name: str, value: object) -> None:
         if getattr(self, name) is DEPENDS:
             object.__setattr__(self, name, value)
-
-
-def _check(
-    name: str,
-    value: Any,
-    low: float,
-    high: float = math.inf,
-    *,
-    strict: bool = False,
-    auto: bool = False,
-    words: str = "",
-) -> None:
-    """A real number in [low, high], or in (low, high] where `strict`; or the word auto where that is allowed."""
-    if auto and isinstance(value, str) and value == AUTO:
-        return
-    number = isinstance(value, Real) and not isinstance(value, bool)
-    good = number and (low < value if strict else low <= value) and value <= high and math.isfinite(value)
-    if not good:
-        span = f"{'greater than' if strict else 'at least'} {low:g}"
-        span += f", at most {high:g}" if high < math.inf else ""
-        span += f", or auto{words}" if auto else ""
-        raise SettingsError(f"{name} must be {span}, got {_shown(value)}")
-
-
-def _check_count(name: str, value: Any, low: int, high: int = MAX_COUNT, *, auto: bool = False) -> None:
-    """A whole number in [low, high], or the word auto where that is allowed."""
-    if auto and isinstance(value, str) and value == AUTO:
-        return
-    if not isinstance(value, Integral) or isinstance(value, bool) or not low <= int(value) <= high:
-        raise SettingsError(
-            f"{name} must be a whole number of at least {low}, at most {high}{', or auto' if auto else ''}, "
-            f"got {_shown(value)}"
-        )
-
-
-def _check_choice(name: str, value: Any, choices: tuple[str, ...] | None) -> None:
-    if not isinstance(value, str) or (choices and value not in choices):
-        raise SettingsError(f"{name} must be {'one of ' + ', '.join(choices) if choices else 'text'}, got {value!r}")
-
-
-def _check_flag(name: str, value: Any) -> None:
-    if not isinstance(value, bool):
-        raise SettingsError(f"{name} must be true or false, got {value!r}")
-
-
-def _shown(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else repr(value)[:40]

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from input_table import PAGE
-from scripts import run, write_cloud
+from scripts import run, with_table, write_cloud
 from shapes import sphere
 
 from neural_splines.clouds import OrientedCloud
@@ -98,8 +98,7 @@ def table() -> str:
 
 def page(text: str) -> str:
     """The page with a new table."""
-    before, rest = text.split(START)
-    return f"{before}{START}\n\n{table()}\n\n{END}{rest.split(END)[1]}"
+    return with_table(text, START, END, table())
 
 
 if __name__ == "__main__":

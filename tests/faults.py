@@ -22,7 +22,7 @@ from typing import Any
 from unittest import mock
 
 import torch
-from scripts import ROOT, Outcome, run, write_cloud
+from scripts import ROOT, Outcome, run, with_table, working_in, write_cloud
 from shapes import torus
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -171,7 +171,7 @@ def attempt(kind: str, script: str, failing: int | None) -> tuple[int, str | Non
     """A run whose call number `failing` fails: how many there were, and what it did that none may do."""
     patch, error = FAULTS[kind]
     counter = Counter(failing, error)
-    with tempfile.TemporaryDirectory() as name, _working_in(name):
+    with tempfile.TemporaryDirectory() as name, working_in(name):
         folder = Path(name)
         cloud = write_cloud(folder / "cloud.ply", torus(300)).read_bytes()
         (folder / "mesh.ply").write_bytes(OLD)
@@ -216,16 +216,6 @@ def in_a_child(script: str, args: list) -> Outcome:
     return Outcome(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), "", said.decode())
 
 
-@contextlib.contextmanager
-def _working_in(path: str) -> Iterator[None]:
-    before = os.getcwd()
-    os.chdir(path)
-    try:
-        yield
-    finally:
-        os.chdir(before)
-
-
 def table() -> str:
     rows = ["| what fails | `fit.py`: tried, held | `fit-grid.py`: tried, held |", "|---|---|---|"]
     for kind in FAULTS:
@@ -246,5 +236,4 @@ def table() -> str:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    before, rest = PAGE.read_text().split(START)
-    PAGE.write_text(f"{before}{START}\n\n{table()}\n\n{END}{rest.split(END)[1]}")
+    PAGE.write_text(with_table(PAGE.read_text(), START, END, table()))

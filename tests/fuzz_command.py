@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
-from scripts import run, write_cloud
+from scripts import run, working_in, write_cloud
 from shapes import sphere, torus
 
 from neural_splines.clouds import OrientedCloud
@@ -137,7 +137,7 @@ class TooLong(BaseException):
 
 def broken(script: str, cloud: str, words: list[str], outcomes: Counter[int] | None = None) -> str | None:
     """What a run did that none may do, or None. It works in a folder of its own, and alone."""
-    with tempfile.TemporaryDirectory() as name, _working_in(name):
+    with tempfile.TemporaryDirectory() as name, working_in(name):
         folder = Path(name)
         before = write_cloud(folder / "cloud.ply", CLOUDS[cloud]).read_bytes()
         try:
@@ -165,16 +165,6 @@ def broken(script: str, cloud: str, words: list[str], outcomes: Counter[int] | N
         }
         failed = [what for what, held in checks.items() if not held]
         return f"{', '.join(failed)}: {left} {outcome.err[-500:]}" if failed else None
-
-
-@contextlib.contextmanager
-def _working_in(path):
-    before = os.getcwd()
-    os.chdir(path)
-    try:
-        yield
-    finally:
-        os.chdir(before)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from corpus import CORPUS, Case
-from scripts import ROOT, run
+from scripts import ROOT, run, with_table
 
 PAGE = ROOT / "docs" / "input.md"
 START, END = "<!-- table: tests/input_table.py -->", "<!-- end of table -->"
@@ -46,8 +46,7 @@ def table() -> str:
 
 def page(text: str) -> str:
     """The page with a new table."""
-    before, rest = text.split(START)
-    return f"{before}{START}\n\n{table()}\n\n{END}{rest.split(END)[1]}"
+    return with_table(text, START, END, table())
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ import contextlib
 import importlib.util
 import io
 import math
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,3 +43,20 @@ def run(script: str, *args) -> Outcome:
 def write_cloud(path, cloud: OrientedCloud) -> Path:
     save_mesh(path, cloud.points, cloud.normals, np.empty((0, 3), int))
     return Path(path)
+
+
+@contextlib.contextmanager
+def working_in(path: str) -> Iterator[None]:
+    """In that folder; contextlib.chdir of Python 3.11."""
+    before = os.getcwd()
+    os.chdir(path)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def with_table(page: str, start: str, end: str, table: str) -> str:
+    """The page with a new table between its two marks."""
+    before, rest = page.split(start)
+    return f"{before}{start}\n\n{table}\n\n{end}{rest.split(end)[1]}"

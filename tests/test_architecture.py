@@ -12,6 +12,7 @@ PACKAGE = ROOT / "neural_splines"
 # each other.
 LAYERS = [
     {"errors"},
+    {"ranges"},
     {"runtime", "settings", "geometry"},
     {"clouds", "neighbours"},
     {"files", "outliers", "attributes", "pictures", "degeneracy"},

@@ -209,6 +209,25 @@ def test_batching_does_not_change_the_models(monkeypatch):
     assert (field.evaluate(cloud.points) - alone.evaluate(cloud.points)).abs().max() < 1e-7
 
 
+def test_random_centres_do_not_depend_on_threads(monkeypatch):
+    """They are drawn batch by batch, in order."""
+    cloud = sphere(3000)
+    cells = cells_of(cloud, "adaptive")
+    members, centers = Members.of(cells, cloud.points), Centers(40, "random")
+    monkeypatch.setattr("neural_splines.cells.problem.CPU_BATCH_BYTES", 1)
+    found, before = [], torch.get_num_threads()
+    try:
+        for threads in (1, 4):
+            torch.set_num_threads(threads)
+            draws = torch.Generator().manual_seed(0)
+            problem = FitProblem(cloud, cells, members, KERNEL, CPU, 0.02, centers, draws)
+            found.append(fit_cells(problem, Smoothing(1e-6), Silent()))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(found[0].centers, found[1].centers)
+    assert torch.equal(found[0].coefficients, found[1].coefficients)
+
+
 def test_a_cell_that_cannot_be_solved_is_reported_and_the_others_live(monkeypatch):
     cloud = sphere(1500)
     cells = cells_of(cloud, "adaptive")

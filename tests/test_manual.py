@@ -75,10 +75,10 @@ def test_every_command_is_one_that_the_scripts_take(page, words):
     module = importlib.import_module(f"neural_splines.command_line.{COMMANDS[words[0]]}")
     args = module.parse_arguments(words[1:], words[0])
     if words[0] != "trim-surface.py":
-        from neural_splines.command_line import arguments
+        from neural_splines.command_line import arguments, normal_arguments
 
         arguments.settings_from(args, arguments.cell_settings_from(args) if words[0] == "fit-grid.py" else None)
-        arguments.normal_settings_from(args)
+        normal_arguments.normal_settings_from(args)
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "CHANGELOG.md", *PAGES], ids=lambda page: page.name)

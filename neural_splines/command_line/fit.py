@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 
-from . import arguments
+from . import arguments, normal_arguments
 from .console import exit_policy
 
 
@@ -17,7 +17,7 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
         "auto: about 30 sqrt(constraints)",
     )
     arguments.add_regularization(p, cells=False)
-    arguments.add_normal_options(p)
+    normal_arguments.add_normal_options(p)
     arguments.add_shared_options(p)
     return arguments.parse(p, argv)
 
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "fit.py") -> None:
     args = parse_arguments(argv, prog)
     with exit_policy(prog, args.verbose, args.strict, args.quiet, args.report is not None) as monitor:
         settings = arguments.settings_from(args, cells=None)
-        sides = arguments.normal_settings_from(args)
+        sides = normal_arguments.normal_settings_from(args)
         from . import runs  # not before: it imports torch
 
         runs.reconstruct(args, settings, sides, prog, monitor)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 
-from . import arguments
+from . import arguments, normal_arguments
 from .console import exit_policy
 
 
@@ -15,7 +15,7 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
         p, centers="the most Nystrom centres of a cell; negative: every tripled point; auto: 300"
     )
     arguments.add_cell_options(p)
-    arguments.add_normal_options(p)
+    normal_arguments.add_normal_options(p)
     arguments.add_shared_options(p)
     return arguments.parse(p, argv)
 
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "fit-grid.py") -> None:
     args = parse_arguments(argv, prog)
     with exit_policy(prog, args.verbose, args.strict, args.quiet, args.report is not None) as monitor:
         settings = arguments.settings_from(args, cells=arguments.cell_settings_from(args))
-        sides = arguments.normal_settings_from(args)
+        sides = normal_arguments.normal_settings_from(args)
         from . import runs  # not before: it imports torch
 
         runs.reconstruct(args, settings, sides, prog, monitor)

@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from ..settings import CLOUD_FORMATS
-from . import arguments, outputs
+from . import arguments, normal_arguments, outputs
 from .console import exit_policy, tell
 
 
@@ -15,7 +15,7 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
     p = arguments.parser(prog, __doc__)
     p.add_argument("input_point_cloud", metavar="INPUT_POINT_CLOUD", help="PLY, OBJ or OFF file of points")
     p.add_argument("out", metavar="OUT", help="file to write, .ply, .obj or .off: points with normals")
-    arguments.add_normal_options(p, source="estimate")
+    normal_arguments.add_normal_options(p, source="estimate")
     arguments.add_device(p)
     outputs.add_verbosity(p)
     return p.parse_args(argv)
@@ -24,7 +24,7 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
 def main(argv: Sequence[str] | None = None, prog: str = "neural-splines normals") -> None:
     args = parse_arguments(argv, prog)
     with exit_policy(prog, args.verbose, args.strict) as monitor:
-        sides = arguments.normal_settings_from(args)
+        sides = normal_arguments.normal_settings_from(args)
         from . import jobs, steps  # not before: they import torch
 
         jobs.check_path(args.out, args.input_point_cloud, formats=CLOUD_FORMATS)

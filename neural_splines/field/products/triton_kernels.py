@@ -200,18 +200,23 @@ def gradient_kernel(
     tl.store(partial + 3 * n, slopes * (g2 - radial * u2), inside)
 
 
+@triton.jit
+def _block(columns, n, m, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+    """Of a program that writes a block of matrices: the problem, its first row, its columns, whether these exist, where
+    they are. A thread owns columns, so that neighbours in memory are written together.
+    """
+    blocks = tl.cdiv(n, ROWS)
+    problem = tl.program_id(0).to(tl.int64) // blocks
+    j = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
+    return problem, (tl.program_id(0) % blocks) * ROWS, j, j < m, columns + 5 * (problem * m + j)
+
+
 @triton.jit(do_not_specialize=["n", "m"])
 def dense_kernel(
     rows, columns, out, n, m,
     A: tl.constexpr, B: tl.constexpr, SHIFT: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    # Here a thread owns columns, so that neighbours in memory are written together.
-    blocks = tl.cdiv(n, ROWS)
-    problem = tl.program_id(0).to(tl.int64) // blocks
-    first = (tl.program_id(0) % blocks) * ROWS
-    j = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
-    inside = j < m
-    column = columns + 5 * (problem * m + j)
+    problem, first, j, inside, column = _block(columns, n, m, ROWS, COLUMNS)
     v0, v1, v2, v3 = _load4(column, inside)
     scale = tl.load(column + 4, inside, other=0.0)
     for i in range(first, tl.minimum(first + ROWS, n)):
@@ -229,12 +234,7 @@ def dense_gradient_kernel(
     HOMOGENEITY: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     # The formula of `gradient_kernel`, written out as by `dense_kernel`: values, then slopes.
-    blocks = tl.cdiv(n, ROWS)
-    problem = tl.program_id(0).to(tl.int64) // blocks
-    first = (tl.program_id(0) % blocks) * ROWS
-    j = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
-    inside = j < m
-    column = columns + 5 * (problem * m + j)
+    problem, first, j, inside, column = _block(columns, n, m, ROWS, COLUMNS)
     v0, v1, v2, v3 = _load4(column, inside)
     scale = tl.load(column + 4, inside, other=0.0)
     for i in range(first, tl.minimum(first + ROWS, n)):

@@ -1,0 +1,44 @@
+"""Arguments that say where normals come from, and the settings that they mean."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..settings import NORMALS, NormalSettings
+
+
+def add_normal_options(p: argparse.ArgumentParser, source: str = NormalSettings.source) -> None:
+    """Where normals come from, and what is known of the sides of the surface."""
+    normals = p.add_argument_group("normals")
+    normals.add_argument(
+        "--normals",
+        choices=NORMALS,
+        default=source,
+        help="file: those of the file; estimate: from the points alone; auto: the file's where it has them, else "
+        "estimated (default: %(default)s)",
+    )
+    normals.add_argument(
+        "--sensor-position",
+        type=float,
+        nargs=3,
+        action="append",
+        default=None,
+        metavar=("X", "Y", "Z"),
+        help="where the surface was seen from, in the units of the cloud: estimated normals point to that side; may be "
+        "given several times",
+    )
+    normals.add_argument(
+        "--inside", action="store_true", help="a room seen from within: estimated normals point into it"
+    )
+    normals.add_argument("--flip-normals", action="store_true", help="turn all normals round, those of the file too")
+
+
+def normal_settings_from(args: argparse.Namespace) -> NormalSettings:
+    places = tuple(tuple(place) for place in args.sensor_position or ())
+    return NormalSettings(
+        source=args.normals,
+        sensor_positions=places,
+        inside=args.inside,
+        flip=args.flip_normals,
+        device=args.device,
+    )
