@@ -157,52 +157,6 @@ def test_the_estimate_of_a_spline_is_an_upper_bound(m, generator):
     assert 0.3 * budget.spline_bytes(m, m, torch.float64) < live.peak <= budget.spline_bytes(m, m, torch.float64)
 
 
-LIMITED = """
-import resource, runpy, sys
-extra, sys.argv = int(sys.argv[1]), sys.argv[2:]
-if extra < 0:  # before PyTorch
-    resource.setrlimit(resource.RLIMIT_AS, (-extra, -extra))
-else:
-    import numba, numpy, scipy.spatial, torch
-    numpy.ones((300, 300)) @ numpy.ones((300, 300))  # OpenBLAS takes its buffers now, or ends the process itself
-    numpy.linalg.eigh(numpy.ones((300, 300)))
-    from neural_splines.runtime import memory
-    from neural_splines import pipeline
-    now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (now + extra, now + extra))
-    if extra % 2:  # what the system says of the limit is not known
-        memory.address_space = lambda: None
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
-
-
-@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="the address space is read from Linux' /proc")
-@pytest.mark.parametrize(
-    ("extra", "message"),
-    [(-GB // 2, "the libraries take about .* GB of address space, and ulimit -v leaves .*; raise that limit"),
-     (-11 * GB // 10, "the libraries take about .* GB of address space, and ulimit -v leaves .*; raise that limit"),
-     (100 * 10**6, r"takes .* GB, and .* GB are free on cpu; use"), (100 * 10**6 + 1, "memory"),
-     (50 * GB, None)],
-    ids=["PyTorch does not load", "OpenBLAS spins", "refused", "runs out", "enough"],
-)  # fmt: skip
-def test_a_limit_on_the_address_space_is_one_line(extra, message, tmp_path):
-    """Two factors of 3000 centres take 144 MB."""
-    cloud, out = write_cloud(tmp_path / "cloud.ply", torus(3000)), tmp_path / "mesh.ply"
-    args = [ROOT / "fit.py", cloud, "auto", 3000, 16, "--seed", 0, "--out", out, "--device", "cpu"]
-    result = subprocess.run(
-        [sys.executable, "-c", LIMITED, *map(str, [extra, *args])],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "2"},  # it reserves memory for every thread
-        capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
-    assert "Traceback" not in result.stderr
-    assert out.exists() == (message is None)
-    if message is None:
-        assert result.returncode == 0, result.stderr
-        return
-    assert result.returncode == 2, result.stderr
-    assert re.fullmatch(rf"fit.py: error: .*{message}.*\n", result.stderr)
-
-
 @pytest.mark.parametrize(
     "error",
     [
