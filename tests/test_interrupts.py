@@ -47,7 +47,7 @@ def caught(process: subprocess.Popen) -> None:
 
 
 def complaints(stderr: str) -> list[str]:
-    """The lines of standard error but for progress and the announcement of long work: when those come, the clock says."""
+    """The lines of standard error without progress and announcements, which come when the clock says."""
     return [line for line in stderr.splitlines() if not re.search(" after |this will take about ", line)]
 
 
