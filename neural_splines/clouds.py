@@ -12,6 +12,7 @@ from torch import Tensor
 from .errors import CloudError, SettingsError
 from .geometry import Box
 from .runtime.devices import slices
+from .runtime.threads import share_out
 
 SHORTEST_NORMAL = 1e-5
 UNIT_ERROR = 1e-15  # of a length that was made 1: what is clean already keeps its bits
@@ -24,6 +25,7 @@ LARGEST_OFFSET = 1e11
 SHORTEST_MEAN_NORMAL = 0.25
 OUTLIER_SHARE, OUTLIER_RATIO = 1e-3, 4.0
 HASH_FACTORS = (0x1E3779B97F4A7C15, 0x3F58476D1CE4E5B9, 0x14D049BB133111EB)  # odd, of splitmix64's making
+LAST_BITS = (1 << 24) - 1
 NO_NORMALS = (
     "the points have no normals, and the method needs oriented points; use --normals auto, which estimates them"
 )
@@ -83,8 +85,11 @@ def clean(points: Tensor, normals: Tensor, name: str) -> tuple[OrientedCloud, Cl
         raise CloudError(f"{name}: contains no points; check how it was exported")
 
     units, finite, oriented = torch.empty_like(normals), *torch.empty(2, read, dtype=torch.bool)
-    for chunk in slices(read, points.device):  # what is made of a chunk stays in the cache
+
+    def look(chunk: slice) -> None:  # what is made of a chunk stays in the cache
         units[chunk], finite[chunk], oriented[chunk] = _unit_normals(points[chunk], normals[chunk])
+
+    share_out(look, slices(read, points.device))
     points, units = _rows(finite & oriented, points, units)
 
     distinct = _distinct(points)
@@ -136,15 +141,21 @@ def _distinct(points: Tensor) -> Tensor:
     A hash of every row is sorted, by values alone, which is several times faster than to sort rows; only rows whose
     hash occurs more than once are compared.
     """
-    keys = torch.empty(len(points), dtype=torch.int64)
-    for chunk in slices(len(points), points.device):
-        keys[chunk] = _hashes(points[chunk])
-    ordered = np.sort(keys.numpy())
+    keys = np.empty(len(points), np.int64)
+
+    def hash_rows(chunk: slice) -> None:
+        keys[chunk] = _hashes(points[chunk]).numpy()
+
+    share_out(hash_rows, slices(len(points), points.device))
+    ordered = np.sort(keys)
     repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
     distinct = torch.ones(len(points), dtype=torch.bool)
     if len(repeated):
-        rows = torch.isin(keys, torch.from_numpy(repeated)).nonzero()[:, 0]
-        rows = _lexicographic(points, rows)
+        marked = np.zeros(LAST_BITS + 1, bool)  # most rows are told apart by a look at a table
+        marked[repeated & LAST_BITS] = True
+        found = marked[keys & LAST_BITS].nonzero()[0]
+        found = found[np.isin(keys[found], repeated)]
+        rows = _lexicographic(points, torch.from_numpy(found))
         same = (points[rows[1:]] == points[rows[:-1]]).all(1)
         distinct[rows[1:][same]] = False
     return distinct

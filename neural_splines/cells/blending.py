@@ -19,8 +19,7 @@ from ..geometry import Box
 from ..runtime.arrays import Array, as_rows
 from ..runtime.devices import halving, moved, pieces
 from .partition import Cells
-
-NEGLIGIBLE = 1e-4  # shares of a blend below this are left out: they move the surface by less than rounding shows
+from .places import Places, sum_by
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ class BlendedField:
         places = Places.of(self.cells, points)
         value, slope = self.models(places, with_gradient)
         n, point, cell, weight = places.count, places.point, places.cell, places.weight
-        total, blended = _sum_by(point, weight, n), _sum_by(point, weight * value, n)
+        total, blended = sum_by(point, weight, n), sum_by(point, weight * value, n)
         if self.background is not None:
             far, far_slope = (
                 self.background.gradient(points) if with_gradient else (self.background.evaluate(points), 0)
@@ -131,11 +130,11 @@ class BlendedField:
         field = blended / total  # 0 / 0 = NaN where no cell is
         if not with_gradient:
             return field, None
-        weight_slope = self.cells.weight_slopes(points[point], cell)
-        blended_slope = _sum_by(point, weight[:, None] * slope + value[:, None] * weight_slope, n)
+        weight_slope = self.cells.weight_slopes(points, point, cell)
+        blended_slope = sum_by(point, weight[:, None] * slope + value[:, None] * weight_slope, n)
         if self.background is not None:
             blended_slope = blended_slope + self.background_weight * far_slope
-        return field, (blended_slope - field[:, None] * _sum_by(point, weight_slope, n)) / total[:, None]
+        return field, (blended_slope - field[:, None] * sum_by(point, weight_slope, n)) / total[:, None]
 
     def models(self, places: Places, with_gradient: bool) -> tuple[Tensor, Any]:
         """World values [k] and slopes [k, 3] of the cells' own splines at k pairs of a point and a cell."""
@@ -145,50 +144,17 @@ class BlendedField:
         product = self.compute.products.gradient if with_gradient else self.compute.products.apply
         found: Any = product(self.kernel, x, self.centers, self.coefficients, Segments(places.rows, self.offsets))
         value, slope = found if with_gradient else (found, found)
-        back = torch.empty_like(order)
-        back[order] = torch.arange(len(order), device=order.device)
-        value = (value.double() / scale)[back]
-        return value, slope.double()[back] if with_gradient else None
+        return _put(order, value.double() / scale), _put(order, slope.double()) if with_gradient else None
 
     def at(self, places: Places) -> Tensor:
         """Values at points whose places are known, without a background."""
         value, _ = self.models(places, False)
-        total = _sum_by(places.point, places.weight, places.count)
-        return _sum_by(places.point, places.weight * value, places.count) / total
+        total = sum_by(places.point, places.weight, places.count)
+        return sum_by(places.point, places.weight * value, places.count) / total
 
 
-@dataclass(frozen=True)
-class Places:
-    """The cells that speak at each of `count` points: pairs (point, cell) [k] with weights, ordered by point.
-
-    order [k]: the pairs by cell, in which x [k, 3], their positions in their cell's model space, stand; cell c has
-    rows[c]:rows[c + 1] of these.
-    """
-
-    count: int
-    point: Tensor
-    cell: Tensor
-    weight: Tensor
-    order: Tensor
-    x: Tensor
-    rows: Tensor
-
-    @classmethod
-    def of(cls, cells: Cells, points: Tensor) -> Places:
-        n = len(points)
-        point, cell = cells.containing(points)
-        weight = cells.weights(points[point], cell)
-        keep = weight > NEGLIGIBLE * _sum_by(point, weight, n)[point]
-        point, cell, weight = point[keep], cell[keep], weight[keep]
-        order = cell.argsort(stable=True)
-        c = cell[order]
-        x = (points[point[order]] - cells.centers[c]) * cells.scales[c][:, None]
-        rows = torch.zeros(len(cells) + 1, dtype=torch.int64, device=c.device)
-        rows[1:] = torch.bincount(c, minlength=len(cells)).cumsum(0)
-        return cls(n, point, cell, weight, order, x, rows)
-
-
-def _sum_by(group: Tensor, values: Tensor, n: int) -> Tensor:
-    """Sums [n, ...] of values whose groups [k] are sorted; in order, so that GPUs give the same bits each time."""
-    lengths = torch.bincount(group, minlength=n)
-    return torch.segment_reduce(values, "sum", lengths=lengths, axis=0, unsafe=True)
+def _put(order: Tensor, values: Tensor) -> Tensor:
+    """values[k] at place order[k]."""
+    out = torch.empty_like(values)
+    out[order] = values
+    return out

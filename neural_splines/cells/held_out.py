@@ -12,10 +12,11 @@ from ..neighbours import Neighbours
 from ..runtime.devices import spread
 from ..runtime.monitor import Silent
 from .batches import Batch, Grams, Smoothing
-from .blending import BlendedField, Places
+from .blending import BlendedField
 from .members import Members
 from .models import ModelStore
 from .partition import Cells
+from .places import Places
 from .problem import FitProblem
 
 MARGIN = 0.08  # of a region's side, where cells around it would speak too: they need not be fitted

@@ -53,11 +53,11 @@ class Cells:
     def outer_upper(self) -> Tensor:
         return self.upper + self.reach[:, None]
 
-    @property
+    @cached_property
     def centers(self) -> Tensor:
         return 0.5 * (self.lower + self.upper)
 
-    @property
+    @cached_property
     def scales(self) -> Tensor:
         """World to model: the longest side of the padded box becomes 1, less where the reach needs it.
 
@@ -91,8 +91,24 @@ class Cells:
 
     def containing(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """All pairs (point, cell) of points [n, 3] strictly within reach, ordered by point, then cell."""
+        return self._within(points, self.outer_lower, self.outer_upper)
+
+    def members(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """The pairs (point, cell) of points within the padding: what each cell is fitted to."""
+        padding = self.padding[:, None]
+        return self._within(points, self.lower - padding, self.upper + padding)
+
+    def _within(self, points: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+        """As `containing`, of boxes that lie within reach."""
         if not len(self):
             return (none := torch.empty(0, dtype=torch.int64, device=points.device)), none
+        if points.device.type == "cpu":
+            from . import lookup_numba  # not before: Numba takes half a second to import
+
+            return lookup_numba.pairs(points, lower, upper, self._buckets)
+        return self._within_by_tensors(points, lower, upper)
+
+    def _within_by_tensors(self, points: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
         origin, side, shape, starts, members = self._buckets
         index = ((points - origin) / side).floor().long()
         inside = ((index >= 0) & (index < shape)).all(1)
@@ -101,13 +117,7 @@ class Cells:
         point = torch.repeat_interleave(torch.arange(len(points), device=points.device), counts)
         cell = members[starts[bucket[point]] + ranks(counts)]
         x = points[point]
-        keep = ((x > self.outer_lower[cell]) & (x < self.outer_upper[cell])).all(1)
-        return point[keep], cell[keep]
-
-    def members(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """The pairs (point, cell) of points within the padding: what each cell is fitted to."""
-        point, cell = self.containing(points)
-        keep = self._depth(points[point], cell, self.padding)[0].amin(1) > 0.0
+        keep = ((x > lower[cell]) & (x < upper[cell])).all(1)
         return point[keep], cell[keep]
 
     def holding(self, points: Tensor) -> Tensor:
@@ -136,8 +146,20 @@ class Cells:
         """Unnormalised weights [k] of the cells [k] at points [k, 3] within their reach."""
         return self._bump(points, cell, self.ramp)[0] + REACH_WEIGHT * self._bump(points, cell, self.reach)[0]
 
-    def weight_slopes(self, points: Tensor, cell: Tensor) -> Tensor:
-        """Their gradients [k, 3]."""
+    @property
+    def margins(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What weights are made of."""
+        return self.lower, self.upper, self.ramp, self.reach
+
+    def weight_slopes(self, points: Tensor, point: Tensor, cell: Tensor) -> Tensor:
+        """Gradients [k, 3] of the weights at the pairs (point, cell) [k] of points [n, 3]."""
+        if points.device.type == "cpu":
+            from . import lookup_numba
+
+            return lookup_numba.weight_slopes(points, (point, cell), self.margins, REACH_WEIGHT)
+        return self._weight_slopes_by_tensors(points[point], cell)
+
+    def _weight_slopes_by_tensors(self, points: Tensor, cell: Tensor) -> Tensor:
         near, far = (self._bump(points, cell, margin, slopes=True)[1] for margin in (self.ramp, self.reach))
         return near + REACH_WEIGHT * far
 
