@@ -1,0 +1,153 @@
+"""The cells' lookups, compiled for the CPU: each point walks the list of its bucket once.
+
+As `partition.Cells` and `places.Places` say them in tensors, which serve on a GPU: the same pairs in the same order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..runtime.compiled import compiled
+
+_jit = compiled(nogil=True, error_model="numpy", fastmath={"contract"})
+
+
+def pairs(points: Tensor, lower: Tensor, upper: Tensor, buckets: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+    """All pairs (point, box) of points [n, 3] strictly within boxes [c, 3], ordered by point, then box."""
+    x, low, high, origin, shape, starts, members = _arrays(points, lower, upper, *buckets[:1], *buckets[2:])
+    bucket = np.empty(len(x), np.int64)
+    listed = _count(x, origin, float(buckets[1]), shape, starts, bucket)
+    point, cell = np.empty(listed, np.int64), np.empty(listed, np.int64)
+    found = _pairs(x, low, high, starts, members, bucket, point, cell)
+    return torch.from_numpy(point[:found].copy()), torch.from_numpy(cell[:found].copy())
+
+
+def place(
+    points: Tensor, pairs: tuple[Tensor, Tensor], margins: tuple[Tensor, ...], space: tuple[Tensor, Tensor],
+    reach_weight: float, negligible: float,
+) -> tuple[Tensor, ...]:  # fmt: skip
+    """point, cell, weight, order, x and rows of Places. margins: of weights; space: centres and scales of the cells."""
+    x, point, cell, *bounds = _arrays(points, *pairs, *margins)
+    weight, rows = np.empty(len(point)), np.zeros(len(bounds[0]) + 1, np.int64)
+    kept = _weigh(x, point, cell, *bounds, reach_weight, negligible, weight, rows)
+    found = (np.empty(kept, np.int64), np.empty(kept, np.int64), np.empty(kept), np.empty(kept, np.int64))
+    model = np.empty((kept, 3))
+    _sort(x, point, cell, weight, *_arrays(*space), rows[:-1].copy(), *found, model)
+    return tuple(torch.from_numpy(array) for array in (*found, model, rows))
+
+
+def weight_slopes(
+    points: Tensor, pairs: tuple[Tensor, Tensor], margins: tuple[Tensor, ...], reach_weight: float
+) -> Tensor:
+    """The gradients [k, 3] of the weights of the pairs [k]."""
+    return torch.from_numpy(_weight_slopes(*_arrays(points, *pairs, *margins), reach_weight))
+
+
+def _arrays(*tensors: Tensor) -> list[Any]:
+    return [tensor.contiguous().numpy() for tensor in tensors]
+
+
+@_jit
+def _count(points, origin, side, shape, starts, bucket):
+    """The bucket [n] of every point, -1 outside of all, and how many boxes they list together."""
+    total = 0
+    for i in range(points.shape[0]):
+        a = (points[i, 0] - origin[0]) / side
+        b = (points[i, 1] - origin[1]) / side
+        c = (points[i, 2] - origin[2]) / side
+        bucket[i] = -1
+        if a >= 0 and b >= 0 and c >= 0 and a < shape[0] and b < shape[1] and c < shape[2]:
+            bucket[i] = (int(a) * shape[1] + int(b)) * shape[2] + int(c)
+            total += starts[bucket[i] + 1] - starts[bucket[i]]
+    return total
+
+
+@_jit
+def _pairs(points, lower, upper, starts, members, bucket, point, cell):
+    k = 0
+    for i in range(points.shape[0]):
+        if bucket[i] < 0:
+            continue
+        x, y, z = points[i, 0], points[i, 1], points[i, 2]
+        for j in range(starts[bucket[i]], starts[bucket[i] + 1]):
+            m = members[j]
+            if (
+                x > lower[m, 0] and y > lower[m, 1] and z > lower[m, 2]
+                and x < upper[m, 0] and y < upper[m, 1] and z < upper[m, 2]
+            ):  # fmt: skip
+                point[k], cell[k] = i, m
+                k += 1
+    return k
+
+
+@_jit
+def _step(x, lower, upper, margin):
+    """smoothstep(depth / (2 margin)) along one axis, and its slope."""
+    below, above = x - (lower - margin), (upper + margin) - x
+    width = 2.0 * max(margin, 1e-300)
+    t = min(max(min(below, above) / width, 0.0), 1.0)
+    slope = 6.0 * t * (1.0 - t) / width
+    return t * t * (3.0 - 2.0 * t), slope if below <= above else -slope
+
+
+@_jit
+def _bump(points, i, c, lower, upper, margin):
+    u, du = _step(points[i, 0], lower[c, 0], upper[c, 0], margin[c])
+    v, dv = _step(points[i, 1], lower[c, 1], upper[c, 1], margin[c])
+    w, dw = _step(points[i, 2], lower[c, 2], upper[c, 2], margin[c])
+    return u * v * w, du * (v * w), dv * (u * w), dw * (u * v)
+
+
+@_jit
+def _weight_slopes(points, point, cell, lower, upper, ramp, reach, reach_weight):
+    out = np.empty((len(point), 3))
+    for k in range(len(point)):
+        near = _bump(points, point[k], cell[k], lower, upper, ramp)
+        far = _bump(points, point[k], cell[k], lower, upper, reach)
+        for axis in range(3):
+            out[k, axis] = near[axis + 1] + reach_weight * far[axis + 1]
+    return out
+
+
+@_jit
+def _weigh(points, point, cell, lower, upper, ramp, reach, reach_weight, negligible, weight, rows):
+    """Weights of the pairs, 0 where they do not count, and how many of each cell do."""
+    first, kept, pairs = 0, 0, point.shape[0]
+    while first < pairs:  # the pairs of a point follow each other
+        last, total = first, 0.0
+        while last < pairs and point[last] == point[first]:
+            near = _bump(points, point[last], cell[last], lower, upper, ramp)[0]
+            weight[last] = near + reach_weight * _bump(points, point[last], cell[last], lower, upper, reach)[0]
+            total += weight[last]
+            last += 1
+        for k in range(first, last):
+            if weight[k] > negligible * total:
+                rows[cell[k] + 1] += 1
+                kept += 1
+            else:
+                weight[k] = 0.0
+        first = last
+    for c in range(lower.shape[0]):
+        rows[c + 1] += rows[c]
+    return kept
+
+
+@_jit
+def _sort(points, point, cell, weight, centers, scales, free, point_out, cell_out, weight_out, order, x):
+    """What counts, by point; and its order by cell, and positions in model space in that order."""
+    kept = 0
+    for k in range(point.shape[0]):
+        if weight[k] > 0.0:
+            c, i = cell[k], point[k]
+            point_out[kept], cell_out[kept], weight_out[kept] = i, c, weight[k]
+            at = free[c]
+            free[c] += 1
+            order[at] = kept
+            x[at, 0] = (points[i, 0] - centers[c, 0]) * scales[c]
+            x[at, 1] = (points[i, 1] - centers[c, 1]) * scales[c]
+            x[at, 2] = (points[i, 2] - centers[c, 2]) * scales[c]
+            kept += 1
