@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..runtime.devices import pieces
 from .cubes import CORNERS
 from .dense import Evaluate
 from .lattice import Grid, Lattice
+
+EVALUATED_AT_ONCE = 1 << 20  # points: enough for many threads
 
 
 class Level:
@@ -37,7 +38,7 @@ class Level:
         """Evaluate the field at those of the points [p], sorted and distinct, where it is not known yet."""
         missing = ids[~member(ids, self.ids)]
         if len(missing):
-            index = map(self.grid.indices, pieces(missing))
+            index = map(self.grid.indices, missing.split(EVALUATED_AT_ONCE))
             self.add(missing, torch.cat([self.evaluate(self.lattice.positions(i * self.stride)) for i in index]))
             self.evaluations += len(missing)
 
