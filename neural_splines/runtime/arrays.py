@@ -14,6 +14,16 @@ from ..errors import SettingsError
 Array = TypeVar("Array", Tensor, np.ndarray)
 
 
+def distinct(ids: Tensor) -> Tensor:
+    """The distinct integers of a tensor, sorted. On a CPU NumPy sorts in a quarter of the time of torch.unique."""
+    if ids.device.type != "cpu":
+        return torch.unique(ids)
+    ordered = np.sort(ids.numpy(), axis=None)
+    fresh = np.ones(len(ordered), bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=fresh[1:])
+    return torch.from_numpy(ordered[fresh])
+
+
 def as_rows(points: Any, name: str = "points") -> tuple[Tensor, Callable[[Tensor], Any]]:
     """An array [n, 3] as a tensor, and the function that gives a result the form in which the array came.
 

@@ -16,7 +16,7 @@ from .threads import Item, Result, share_out
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = {"cpu": 1 << 17, "cuda": 1 << 20}  # rows worked on at a time: bounds the temporaries, hides the launches
+AT_ONCE = {"cpu": 1 << 15, "cuda": 1 << 20}  # rows worked on at a time: bounds the temporaries, hides the launches
 Part = TypeVar("Part")
 
 

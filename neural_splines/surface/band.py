@@ -13,7 +13,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ..runtime.devices import pieces, spread
+from ..runtime.arrays import distinct
+from ..runtime.devices import halving, pieces, spread
 from ..runtime.monitor import Monitor, Silent
 from .cubes import CORNERS, EDGES, FACES, Cubes, corner_points, is_crossing
 from .dense import Evaluate
@@ -97,7 +98,7 @@ class _Slab:
             finer = Level(level.evaluate, level.lattice, level.stride // 2, points.device)
             halved = _halved if level.stride > 2 else _seeds
             occupied = level.cells_of(points)
-            cells = torch.unique(torch.cat([halved(level, finer, part, occupied) for part in pieces(cells)]))
+            cells = distinct(torch.cat([halved(level, finer, part, occupied) for part in pieces(cells)]))
             self._count(level)
             level = finer
         self.level = level
@@ -106,7 +107,7 @@ class _Slab:
 
     def enter(self, cubes: Tensor) -> Tensor:
         """Follow the surface from those of some cubes that lie inside and are new; returns as `descend`."""
-        cubes = torch.unique(self._inside(self.level, cubes)[0])
+        cubes = distinct(self._inside(self.level, cubes)[0])
         return self._follow(cubes[~member(cubes, self.visited)])
 
     def result(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -163,7 +164,7 @@ def _seeds(level: Level, finer: Level, cells: Tensor, occupied: Tensor) -> Tenso
     exists = (start + along <= finer.last + 1).all(1)
     start, along, low = start[exists], along[exists], inside[cell, ends[edge, 0]][exists]
     middle = finer.grid.ids(start + along)
-    finer.sample(torch.unique(middle))
+    finer.sample(distinct(middle))
     start += along * ((finer.at(middle) < 0) == low)[:, None]  # the upper half
     for corner in offsets:  # twice the same where the corner lies along the edge
         found.append(finer.cubes(start - corner * (1 - along)))
@@ -172,19 +173,20 @@ def _seeds(level: Level, finer: Level, cells: Tensor, occupied: Tensor) -> Tenso
 
 def _crossing(level: Level, fresh: Tensor) -> tuple[Tensor, Tensor]:
     """Those of some cubes that the surface passes, and the cubes that it enters from them, sorted."""
-    found, entered = [], []
     outwards = torch.cat([-torch.eye(3), torch.eye(3)]).reshape(2, 3, 3).transpose(0, 1).reshape(6, 3).long()
     outwards = outwards.to(fresh.device)
-    for cubes in pieces(fresh):
+
+    def look(cubes: Tensor) -> tuple[Tensor, Tensor]:
         corners = level.corners(cubes)
         crossing = is_crossing(corners)
         cubes, inside = cubes[crossing], corners[crossing] < 0
-        found.append(cubes)
         index = level.grid.indices(cubes)
         faces = inside[:, torch.tensor(FACES, device=inside.device)]
         cube, face = (faces.any(2) & ~faces.all(2)).nonzero(as_tuple=True)
-        entered.append(level.cubes(index[cube] + outwards[face]))
-    return torch.cat(found), torch.unique(torch.cat(entered))
+        return cubes, distinct(level.cubes(index[cube] + outwards[face]))
+
+    found, entered = zip(*halving(look, pieces(fresh)), strict=True)
+    return torch.cat(found), distinct(torch.cat(entered))
 
 
 def _may_cross(corners: Tensor) -> Tensor:

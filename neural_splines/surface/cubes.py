@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..runtime.devices import moved, pieces
+from ..runtime.arrays import distinct
+from ..runtime.devices import halving, moved, pieces
 from .lattice import Grid, Lattice
 
 # Corner c of a cube is at offset (c & 1, c >> 1 & 1, c >> 2 & 1).
@@ -49,5 +50,5 @@ def is_crossing(corners: Tensor) -> Tensor:
 def corner_points(grid: Grid, ids: Tensor) -> Tensor:
     """The distinct ids of the corners of cubes [c], sorted."""
     offsets = grid.ids(CORNERS.to(ids.device))
-    parts = [torch.unique(chunk[:, None] + offsets) for chunk in pieces(ids)]
-    return parts[0] if len(parts) == 1 else torch.unique(torch.cat(parts))
+    parts = halving(lambda chunk: distinct(chunk[:, None] + offsets), pieces(ids))
+    return parts[0] if len(parts) == 1 else distinct(torch.cat(parts))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..runtime.arrays import distinct
 from .cubes import CORNERS
 from .dense import Evaluate
 from .lattice import Grid, Lattice
@@ -32,7 +33,7 @@ class Level:
     def cells_of(self, points: Tensor) -> Tensor:
         """The cells with any of the points [n, 3], sorted."""
         index = (self.lattice.coordinates(points) / self.stride).floor().long()
-        return torch.unique(self.grid.ids(index.clamp_min(0).minimum(self.last)))
+        return distinct(self.grid.ids(index.clamp_min(0).minimum(self.last)))
 
     def sample(self, ids: Tensor) -> None:
         """Evaluate the field at those of the points [p], sorted and distinct, where it is not known yet."""

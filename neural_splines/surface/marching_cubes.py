@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..runtime.devices import pieces, slices
+from ..runtime.arrays import distinct
+from ..runtime.devices import halving, pieces, slices
 from .case_table import padded_table
 from .cubes import CORNERS, EDGES, Cubes
 from .lattice import Lattice
@@ -46,10 +47,9 @@ def marching_cubes(cubes: Cubes) -> tuple[Mesh, Crossings]:
     the mesh does not depend on how many cubes are taken at a time.
     """
     lattice = cubes.lattice
-    corners = torch.cat([_triangle_edges(cubes, ids) for ids in pieces(cubes.ids)])
-    edges = torch.unique(torch.cat([torch.unique(part) for part in pieces(corners)]))
-    for part in pieces(corners):
-        part.copy_(torch.searchsorted(edges, part))
+    corners = torch.cat(halving(lambda ids: _triangle_edges(cubes, ids), pieces(cubes.ids)))
+    edges = distinct(torch.cat(halving(distinct, pieces(corners))))
+    halving(lambda part: part.copy_(torch.searchsorted(edges, part)), pieces(corners))
     step = lattice.ids(torch.eye(3, dtype=torch.int64, device=edges.device))
     crossings = Crossings(lattice, edges, cubes.values_at(edges // 3), cubes.values_at(edges // 3 + step[edges % 3]))
     vertices = torch.empty(len(edges), 3, dtype=torch.float64, device=edges.device)
