@@ -17,6 +17,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -27,7 +28,9 @@ from shapes import torus
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from neural_splines.command_line import show
 from neural_splines.files import atomic, reading
+from neural_splines.pictures.preview import preview
 from neural_splines.runtime.monitor import PhaseTimer
 
 PAGE = ROOT / "docs" / "robustness.md"
@@ -35,6 +38,7 @@ START, END = "<!-- table: tests/faults.py -->", "<!-- end of table -->"
 LARGE = 1 << 16  # bytes of an allocation that counts; the run is small, and its largest take a few MB
 MOST = 60  # runs of a kind
 OLD = b"an older output"
+SMALL = partial(preview, size=48)  # pixels of the picture, which else takes longest
 SCRIPTS = {"fit.py": ["auto", 300, 16], "fit-grid.py": ["auto", "auto", 16, "auto"]}
 OUTPUTS = ["--save-grid", "--save-points", "--report", "run.json", "--preview", "view.png", "--html", "view.html"]
 NAMES = {"mesh.ply", "mesh.ply.grid.npy", "mesh.ply.grid.json", "mesh.ply.pts.npz", "run.json", "view.png", "view.html"}
@@ -177,7 +181,7 @@ def attempt(kind: str, script: str, failing: int | None) -> tuple[int, str | Non
         (folder / "mesh.ply").write_bytes(OLD)
         args = ["cloud.ply", *SCRIPTS[script], *OUTPUTS, "--seed", 0, "--device", "cpu", "--out", "mesh.ply"]
         try:
-            with patch(counter):
+            with patch(counter), mock.patch.object(show, "preview", SMALL):
                 outcome = in_a_child(script, args) if error is interrupt and failing is not None else run(script, *args)
         except BaseException as uncaught:
             return counter.calls, f"{type(uncaught).__name__}: {uncaught}"

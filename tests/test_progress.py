@@ -1,6 +1,8 @@
 """One bar for a run: it never runs back, ends at the end, says how long it takes, and is silent where it should be."""
 
+import errno
 import io
+import os
 import re
 import sys
 import types
@@ -95,3 +97,20 @@ def test_notebooks_are_recognized(monkeypatch):
     shell = types.SimpleNamespace(config={"IPKernelApp": {}})
     monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
     assert progress._notebook()
+
+
+@pytest.mark.parametrize("kind", [io.StringIO, Terminal])
+def test_a_stream_that_nobody_reads_ends_no_run(kind, monkeypatch):
+    """A full device, found by a run that took longer than the first line waits for."""
+
+    class Full(kind):
+        def write(self, text):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    bar = Progress(Full())
+    for name in CELLS:
+        bar.phase(name)
+        bar.progress(1, 2)
+    bar.close()
+    assert bar.fraction > 0.9

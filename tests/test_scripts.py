@@ -59,9 +59,9 @@ def test_float32_is_close_to_float64(reconstruct, script):
 @pytest.mark.parametrize("overlap", [0.1, 0.5])
 def test_cells_leave_no_crack(reconstruct, cells, overlap):
     """Closed shapes: watertight, with the right Euler number, whatever the cells."""
-    args = ["auto", "auto", 40, cells, "--overlap", overlap]
+    args = ["auto", "auto", 28, cells, "--overlap", overlap]
     args += ["--points-per-cell", 80] if cells == "auto" else []
-    for shape, euler in ((torus(2000), 0), (knot(5000), 0), (sphere(1500), 2)):
+    for shape, euler in ((torus(1500), 0), (knot(2500), 0), (sphere(700), 2)):
         _, vertices, faces = reconstruct(shape, "fit-grid.py", *args)
         assert is_watertight(faces)
         assert euler_number(faces) == euler
@@ -191,9 +191,9 @@ def test_trim_surface_does_what_trim_does(tmp_path):
 
 def test_holes_are_filled_on_request(reconstruct):
     """A sphere without its southern cap is open, or closed on request; the closed half does not move."""
-    whole = sphere(3000)
+    whole = sphere(1500)
     cloud = replace(whole, **{name: getattr(whole, name)[whole.points[:, 2] > -0.6] for name in ("points", "normals")})
-    args = ["auto", "auto", 40, "auto", "--scale", 2.2]
+    args = ["auto", "auto", 28, "auto", "--scale", 2.2]
     _, _, faces = reconstruct(cloud, "fit-grid.py", *args)
     assert not is_watertight(faces)
     outcome, vertices, faces = reconstruct(cloud, "fit-grid.py", *args, "--fill-holes")
