@@ -8,6 +8,7 @@ import sys
 import types
 
 import pytest
+import tqdm.auto
 
 from neural_splines.runtime import progress
 from neural_splines.runtime.monitor import PhaseTimer
@@ -114,3 +115,21 @@ def test_a_stream_that_nobody_reads_ends_no_run(kind, monkeypatch):
         bar.progress(1, 2)
     bar.close()
     assert bar.fraction > 0.9
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_a_bar_is_full_where_a_run_ends_and_not_where_it_fails(complete, monkeypatch):
+    """In a notebook one that is not full turns red, and stays."""
+    left = []
+
+    class Bar(tqdm.tqdm):
+        def close(self):
+            if not self.disable:
+                left.append(self.total - self.n)
+            super().close()
+
+    monkeypatch.setattr(tqdm.auto, "tqdm", Bar)
+    bar = Progress(Terminal())
+    bar.phase("mesh")
+    bar.phase("") if complete else bar.close()
+    assert (left[0] == pytest.approx(0.0)) == complete

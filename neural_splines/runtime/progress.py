@@ -59,7 +59,7 @@ class Progress:
     def phase(self, name: str) -> None:
         self._name = name
         if not name:
-            self.close()
+            self.close(complete=True)
             return
         if name in ONE_SPLINE:
             self._column = 1
@@ -80,9 +80,11 @@ class Progress:
         except OSError:  # a full device, a pipe or a terminal that is gone: no reason to end a run
             self._lost = True
 
-    def close(self) -> None:
+    def close(self, complete: bool = False) -> None:
+        """Take the bar away. One that is not complete stays in a notebook, red."""
         if self._bar is not None:
             with contextlib.suppress(OSError):
+                self._bar.update(self._bar.total - self._bar.n if complete else 0.0)
                 self._bar.close()
             self._bar = None
 
