@@ -30,7 +30,7 @@ COARSE = (4, 8, 16, 32)  # along the longest side, to see where points are
 SAMPLE = 2000  # points whose spacing is looked at
 # For each cube, measured with one thread on spheres, tori and scans: bytes at least, evaluations of the field (and
 # of its slopes, which take three times as long), and seconds beside them.
-CUBE_BYTES, CUBE_EVALUATIONS, CUBE_SECONDS = 300, 10.0, {"cpu": 8e-6, "cuda": 2e-7}
+CUBE_BYTES, CUBE_EVALUATIONS, CUBE_SECONDS = 300, 10.0, {"cpu": 2e-5, "cuda": 2e-7}
 EVALUATION_BYTES = CUBE_BYTES // 4  # of the 3.8 values that a cube takes without its slopes
 FAR_POINTS, FAR_CENTERS = 20_000, 2000  # of the spline that closes holes
 CENTERS_AT_A_POINT = 500  # of the cells that overlap there
