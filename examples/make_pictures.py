@@ -9,9 +9,6 @@ pumpkin with one option changed from left to right. The gallery's come from mesh
 from __future__ import annotations
 
 import argparse
-import os
-import re
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -44,31 +41,16 @@ def load(path: Path):
     return np.array(mesh.vertices), np.array(mesh.faces), colours
 
 
-def blocks(page: str, language: str) -> list[str]:
-    """The code blocks of a page."""
-    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "docs" / page).read_text(encoding="utf-8"), re.DOTALL)
-
-
-def run_page(page: str, folder: Path) -> None:
-    """Run every bash and Python block of a page, in order, in a folder where the repository's files seem to lie."""
-    for name in ("fit.py", "fit-grid.py", "trim-surface.py", "neural_splines", "examples"):
-        if not (folder / name).exists():
-            (folder / name).symlink_to(ROOT / name)
-    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-    for language, block in re.findall(r"```(bash|python)\n(.*?)```", text, re.DOTALL):
-        command = ["bash", "-euo", "pipefail", "-c", block] if language == "bash" else [sys.executable, "-c", block]
-        path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
-        subprocess.run(command, cwd=folder, check=True, env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)})
-
-
 def tutorial() -> None:
+    from run_page import run_page
+
     from neural_splines.files.point_clouds import load_scanned_cloud
     from neural_splines.pictures.camera import Camera, good_views
     from neural_splines.pictures.shading import draw_mesh, draw_points
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        run_page("tutorial.md", folder)
+        run_page(ROOT / "docs" / "tutorial.md", folder)
         scan = load_scanned_cloud(folder / "scan.las")
         vertices, faces, colours = load(folder / "scan.glb")
         closed = load(folder / "closed.ply")

@@ -168,7 +168,8 @@ def extract_mesh(field: Field, settings: Settings | None = None, *, monitor: Mon
         raise SettingsError("GRID_SIZE auto looks at the points, and a field has none; give a number")
     lattice = Lattice.around(field.box, chosen.scale, chosen.grid_size)
     seeds = field.world_centers()
-    return pipeline.extract(field, lattice, seeds, chosen, field.compute, monitor or Silent())[0].numpy()
+    rest = seeds, chosen, field.compute, monitor or Silent()
+    return pipeline.extract(field, pipeline.with_room(field, lattice, *rest), *rest)[0].numpy()
 
 
 def load(path: PathLike, *, device: str = AUTO, backend: str = AUTO) -> Field:

@@ -18,7 +18,7 @@ from .field.kernels import make_kernel
 from .field.products import Compute
 from .neighbours import SPACING_RANK, Neighbours
 from .runtime import memory
-from .settings import Settings
+from .settings import AUTO, Settings
 from .surface.dense import Evaluate
 from .surface.lattice import Grid, Lattice
 
@@ -30,10 +30,13 @@ COARSE = (4, 8, 16, 32)  # along the longest side, to see where points are
 SAMPLE = 2000  # points whose spacing is looked at
 # For each cube, measured with one thread on spheres, tori and scans: bytes at least, evaluations of the field (and
 # of its slopes, which take three times as long), and seconds beside them.
-CUBE_BYTES, CUBE_EVALUATIONS, CUBE_SECONDS = 300, 10.0, {"cpu": 8e-6, "cuda": 2e-7}
+CUBE_BYTES, CUBE_EVALUATIONS, CUBE_SECONDS = 300, 10.0, {"cpu": 2e-5, "cuda": 2e-7}
 EVALUATION_BYTES = CUBE_BYTES // 4  # of the 3.8 values that a cube takes without its slopes
+FAR_POINTS, FAR_CENTERS = 20_000, 2000  # of the spline that closes holes
 CENTERS_AT_A_POINT = 500  # of the cells that overlap there
-POINT_SECONDS = {"cpu": 6e-4, "cuda": 2e-5}  # to fit cells
+POINT_SECONDS = {"cpu": 1e-4, "cuda": 2e-5}  # to fit cells
+# To choose how much they smooth, for each point of those that are looked at; a GPU's are in what it takes to fit.
+CHOICE_SECONDS, LOOKED_AT = {"cpu": 6e-4, "cuda": 0.0}, 12_000
 PROBE = 1024, 512  # rows and columns of a product that is timed
 WORTH_A_PROBE, NOMINAL = 1e9, 1e8  # kernel values; in a second
 WORTH_SAYING = 60.0  # seconds
@@ -64,6 +67,10 @@ def estimate(lattice: Lattice, points: Tensor, centers: int | None, settings: Se
         pairs += 3.0 * len(points) * centers * (settings.cg_max_iters + 2)
     else:
         seconds += POINT_SECONDS[device] * len(points)
+        if settings.regularization == AUTO:
+            seconds += CHOICE_SECONDS[device] * min(len(points), LOOKED_AT)
+        if settings.cells and settings.cells.fill_holes:
+            pairs += 3.0 * min(len(points), FAR_POINTS) * FAR_CENTERS * (settings.cg_max_iters + 2)
     rate = _pairs_per_second(compute) * len(compute.devices) if pairs > WORTH_A_PROBE else NOMINAL
     return Cost(cubes, bytes_, seconds + pairs / rate)
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from . import cost
+from .cells.blending import BlendedField
 from .cells.fitting import BlendPlan, CellsFit, fit_blend
 from .clouds import OrientedCloud, outlier_warning, voxel_downsample
 from .degeneracy import check_eps, cluster_line, eps_line, shape_lines
@@ -37,6 +38,7 @@ from .surface.mesh import Mesh
 from .surface.published import published_marching_cubes, refine_published
 from .surface.refinement import refine
 from .surface.resolution import choose_grid_size
+from .surface.room import cut_off_lines, room_for
 
 EPS_VOXEL_DIAGONALS = 0.5
 CENTERS_PER_ROOT = 30  # centres for sqrt(constraints): the literature says 10 to 100
@@ -49,14 +51,16 @@ KEPT_SHARE = 0.5  # of the points: where downsampling leaves less, it is said
 class Reconstruction:
     """A mesh, the field that it is the zero set of, and how both came about.
 
-    cloud: what was fitted, after downsampling. eps: the offset that was used, world units. grid: values [nx, ny, nz]
-    where the dense grid was asked for. evaluations: of the field at lattice points. seconds: of each phase.
-    warnings: lines that a user should read.
+    lattice: where the field was sampled. grid_size: what gives it again, were it auto; a lattice that grew where holes
+    are filled has more. cloud: what was fitted, after downsampling. eps: the offset that was used, world units. grid:
+    values [nx, ny, nz] where the dense grid was asked for. evaluations: of the field at lattice points. seconds: of
+    each phase. warnings: lines that a user should read.
     """
 
     mesh: Mesh
     fit: SplineFit | CellsFit
     lattice: Lattice
+    grid_size: int
     cloud: OrientedCloud
     eps: float
     compute: Compute
@@ -117,13 +121,16 @@ def _reconstruct(cloud: OrientedCloud, settings: Settings, compute: Compute, mon
     fit = fit_field(fitted, lattice, eps, settings, compute, timer)
     warnings += fit.warnings
     try:
-        mesh, evaluations, grid = extract(fit.field, lattice, fitted.points, settings, compute, timer)
+        wide = with_room(fit.field, lattice, fitted.points, settings, compute, timer)
+        mesh, evaluations, grid = extract(fit.field, wide, fitted.points, settings, compute, timer)
         mesh = trimmed(mesh, cloud, lattice, settings, timer)
     except EmptySurfaceError as error:
         raise EmptySurfaceError(f"no surface is left: {doubts[0]}" if doubts else str(error)) from None
     warnings += far_warnings(mesh, fitted, settings)
+    warnings += cut_off_lines(mesh, wide) if settings.cells and settings.cells.fill_holes else []
     timer.phase("")
-    return Reconstruction(mesh, fit, lattice, fitted, eps, compute, grid, evaluations, timer.seconds, warnings)
+    size = max(lattice.shape)
+    return Reconstruction(mesh, fit, wide, size, fitted, eps, compute, grid, evaluations, timer.seconds, warnings)
 
 
 def fit(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None = None) -> SplineFit | CellsFit:
@@ -220,6 +227,16 @@ def choose_count(asked: int | str, constraints: int) -> tuple[int, list[str]]:
     if asked > constraints:
         return constraints, [f"{asked} centres asked for, but the tripled cloud has {constraints} points: all are used"]
     return asked, []
+
+
+def with_room(
+    field: Field, lattice: Lattice, seeds: Tensor, settings: Settings, compute: Compute, monitor: Monitor
+) -> Lattice:
+    """The lattice, larger where a surface whose holes are filled leaves its box and closes outside."""
+    if settings.dense or not isinstance(field, BlendedField) or field.background is None:
+        return lattice
+    monitor.phase("sample")
+    return room_for(field.evaluate, lattice, seeds.to(compute.device))
 
 
 def extract(

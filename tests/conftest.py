@@ -16,6 +16,8 @@ import pytest
 if "PYTEST_XDIST_WORKER" in os.environ:  # before torch: workers that each start a thread for every core wait for them
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each process that a test starts compiles the package anew
+
 import torch
 
 if not torch.cuda.is_available():  # must be set before Triton is imported: its kernels then run on the CPU

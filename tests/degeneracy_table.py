@@ -70,6 +70,9 @@ KINDS: dict[str, Callable[[], Arrays]] = {
 }
 
 
+SCRIPTS = ("fit.py", "fit-grid.py")
+
+
 def said(kind: str, script: str, folder: Path) -> tuple[int, str]:
     """Exit code and lines without the name of the script, of a run with 500 centres and a grid of 32."""
     points, normals = KINDS[kind]()
@@ -79,20 +82,22 @@ def said(kind: str, script: str, folder: Path) -> tuple[int, str]:
     args = ["auto", min(500, 3 * len(points)), 32, *(["auto"] if script == "fit-grid.py" else [])]
     outcome = run(script, path, *args, "--cg-max-iters", 100, "--seed", 0, "--device", "cpu", "--out", out)
     assert out.exists() == (outcome.code == 0)
+    out.unlink(missing_ok=True)
     lines = [line.removeprefix(f"{script}: ").replace(f"{folder}/", "") for line in outcome.err.splitlines()]
     return outcome.code, " ".join(line.removeprefix("warning: ") for line in lines)
+
+
+def row(kind: str, answers: dict[str, str]) -> str:
+    """Of the table: what either script says of it."""
+    one, other = (text or "a mesh" for text in answers.values())
+    return f"| {kind} | {one} | {'the same' if one == other != 'a mesh' else other} |"
 
 
 def table() -> str:
     rows = ["| cloud | `fit.py` | `fit-grid.py ... auto` |", "|---|---|---|"]
     for kind in KINDS:
-        cells = []
-        for script in ("fit.py", "fit-grid.py"):
-            with tempfile.TemporaryDirectory() as folder:
-                cells.append(said(kind, script, Path(folder))[1] or "a mesh")
-        if cells[0] == cells[1] != "a mesh":
-            cells[1] = "the same"
-        rows.append(f"| {kind} | {' | '.join(cells)} |")
+        with tempfile.TemporaryDirectory() as folder:
+            rows.append(row(kind, {script: said(kind, script, Path(folder))[1] for script in SCRIPTS}))
     return "\n".join(rows)
 
 

@@ -16,7 +16,11 @@ import os
 import signal
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -27,7 +31,10 @@ from shapes import torus
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from neural_splines.command_line import show
 from neural_splines.files import atomic, reading
+from neural_splines.pictures.preview import preview
+from neural_splines.runtime import threads
 from neural_splines.runtime.monitor import PhaseTimer
 
 PAGE = ROOT / "docs" / "robustness.md"
@@ -35,20 +42,24 @@ START, END = "<!-- table: tests/faults.py -->", "<!-- end of table -->"
 LARGE = 1 << 16  # bytes of an allocation that counts; the run is small, and its largest take a few MB
 MOST = 60  # runs of a kind
 OLD = b"an older output"
+SMALL = partial(preview, size=48)  # pixels of the picture, which else takes longest
 SCRIPTS = {"fit.py": ["auto", 300, 16], "fit-grid.py": ["auto", "auto", 16, "auto"]}
 OUTPUTS = ["--save-grid", "--save-points", "--report", "run.json", "--preview", "view.png", "--html", "view.html"]
 NAMES = {"mesh.ply", "mesh.ply.grid.npy", "mesh.ply.grid.json", "mesh.ply.pts.npz", "run.json", "view.png", "view.html"}
 
 
 class Counter:
-    """Counts calls, and fails at one of them."""
+    """Counts calls, of any thread, and fails at one of them."""
 
     def __init__(self, failing: int | None, error: Callable[[], BaseException]):
         self.failing, self.error, self.calls = failing, error, 0
+        self.lock = threading.Lock()
 
     def __call__(self) -> None:
-        self.calls += 1
-        if self.calls - 1 == self.failing:
+        with self.lock:
+            fails = self.calls == self.failing
+            self.calls += 1
+        if fails:
             raise self.error()
 
 
@@ -142,6 +153,31 @@ def phases(counter: Counter) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def pieces(counter: Counter) -> Iterator[None]:
+    """What a piece of shared work meets in the thread that does it, of two.
+
+    PyTorch's own threads stay as they are: a fork of this process, which has no others, could not start them again.
+    """
+
+    class Executor(ThreadPoolExecutor):
+        def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            def counted(*args: Any, **kwargs: Any) -> Any:
+                counter()
+                return work(*args, **kwargs)
+
+            return super().submit(counted, *args, **kwargs)
+
+    threads._pool.cache_clear()
+    with (
+        mock.patch.object(threads, "ThreadPoolExecutor", Executor),
+        mock.patch.object(torch, "get_num_threads", return_value=2),
+        mock.patch.object(torch, "set_num_threads"),
+    ):
+        yield
+    threads._pool.cache_clear()
+
+
 def no_memory() -> RuntimeError:
     return RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory: you tried to "
                         "allocate 800000 bytes. Error code 12 (Cannot allocate memory)")  # fmt: skip
@@ -150,7 +186,7 @@ def no_memory() -> RuntimeError:
 def interrupt() -> BaseException:
     """A signal to this process, which its watcher deals with; the error that is raised is never seen."""
     os.kill(os.getpid(), signal.SIGTERM)
-    signal.pause()
+    time.sleep(60.0)
     return KeyboardInterrupt()
 
 
@@ -164,6 +200,8 @@ FAULTS: dict[str, tuple[Patch, Callable[[], BaseException]]] = {
     "MemoryError, at a change of phase": (phases, MemoryError),
     "too many open files, at a change of phase": (phases, system_error(errno.EMFILE)),
     "SIGTERM, at a change of phase": (phases, interrupt),
+    "MemoryError, in a thread with a piece of the work": (pieces, MemoryError),
+    "SIGTERM, in a thread with a piece of the work": (pieces, interrupt),
 }
 
 
@@ -177,7 +215,7 @@ def attempt(kind: str, script: str, failing: int | None) -> tuple[int, str | Non
         (folder / "mesh.ply").write_bytes(OLD)
         args = ["cloud.ply", *SCRIPTS[script], *OUTPUTS, "--seed", 0, "--device", "cpu", "--out", "mesh.ply"]
         try:
-            with patch(counter):
+            with patch(counter), mock.patch.object(show, "preview", SMALL):
                 outcome = in_a_child(script, args) if error is interrupt and failing is not None else run(script, *args)
         except BaseException as uncaught:
             return counter.calls, f"{type(uncaught).__name__}: {uncaught}"

@@ -87,7 +87,7 @@ def mutated(data: bytes, rng: random.Random) -> bytes:
 def crash(path: Path, data: bytes, outcomes: Counter | None = None) -> str | None:
     """What went wrong in reading these bytes as a cloud and as a mesh, or None."""
     path.write_bytes(data)
-    start = time.monotonic()
+    start = time.process_time()  # of this process: others may hold the machine
     for load in (point_clouds.load_point_cloud, meshes.load_mesh):
         outcome = "read"
         try:
@@ -105,7 +105,7 @@ def crash(path: Path, data: bytes, outcomes: Counter | None = None) -> str | Non
             return f"{type(error).__name__}: {error}"
         if outcomes is not None:
             outcomes[f"{load.__name__} {outcome}"] += 1
-    return "more than 5 s" if time.monotonic() - start > 5.0 else None
+    return "more than 5 s" if time.process_time() - start > 5.0 else None
 
 
 def main(seconds: float, seed: int) -> int:

@@ -35,12 +35,15 @@ def outcome(case: Case, script: str, folder: Path) -> tuple[str, str]:
     return "warning" if lines else "mesh", " ".join(line.removeprefix("warning: ") for line in lines)
 
 
+def row(case: Case, kind: str, said: str) -> str:
+    return f"| `{case.name}{case.suffix}` | {kind} | {said.replace('|', chr(92) + '|')} |"
+
+
 def table() -> str:
     rows = ["| input | outcome | message |", "|---|---|---|"]
     for case in CORPUS:
         with tempfile.TemporaryDirectory() as folder:
-            kind, said = outcome(case, "fit.py", Path(folder))
-        rows.append(f"| `{case.name}{case.suffix}` | {kind} | {said.replace('|', chr(92) + '|')} |")
+            rows.append(row(case, *outcome(case, "fit.py", Path(folder))))
     return "\n".join(rows)
 
 

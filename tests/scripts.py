@@ -5,17 +5,20 @@ import importlib.util
 import io
 import math
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from neural_splines import cost
 from neural_splines.clouds import OrientedCloud
 from neural_splines.files.meshes import save_mesh
 from neural_splines.runtime import progress
 
-progress.LINE_SECONDS = math.inf  # a busy machine does not change what a test reads
+# A busy machine does not change what a test reads: here neither is said; of other processes see `complaints`.
+progress.LINE_SECONDS = cost.WORTH_SAYING = math.inf
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -38,6 +41,11 @@ def run(script: str, *args) -> Outcome:
         except SystemExit as stop:
             code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     return Outcome(code, out.getvalue(), err.getvalue())
+
+
+def complaints(stderr: str) -> list[str]:
+    """The lines of standard error without those that come when the clock says: of progress, and of long work."""
+    return [line for line in stderr.splitlines() if not re.search(r": \d+% after \d+ s|: this will take about ", line)]
 
 
 def write_cloud(path, cloud: OrientedCloud) -> Path:

@@ -14,6 +14,7 @@ from neural_splines.cells.smoothing import Race
 from neural_splines.clouds import OrientedCloud
 from neural_splines.field import judge
 from neural_splines.geometry import Box
+from neural_splines.runtime.monitor import Silent
 from neural_splines.settings import CellSettings, Settings
 from neural_splines.surface.lattice import Lattice
 
@@ -184,10 +185,32 @@ def test_a_smoothing_says_what_it_is():
 def test_of_sizes_about_as_good_noise_decides(noise, size):
     """Small cells are fitted sooner; large ones hold more points to average over."""
     smoothing, angle = Smoothing(1e-7), torch.zeros(50, dtype=torch.float64)
-    race = Race(lambda size: None, generator())
+    race = Race(lambda size: None, generator(), Silent())
     race._noisy = noise
     for points, error in ((100, 1.002), (800, 1.001), (1600, 1.5)):
         race._found[points, smoothing] = judge.Residuals(torch.full_like(angle, error), angle)
     assert race._leader() == (size, smoothing)
     race._found[1600, smoothing] = judge.Residuals(torch.full_like(angle, 0.5), angle)
     assert race._leader() == (1600, smoothing)
+
+
+def test_the_race_says_how_far_it_is():
+    """Step by step, so that no bar stands still while many smoothings are tried."""
+
+    class Watching(Silent):
+        def __init__(self):
+            self.name, self.steps = "", []
+
+        def phase(self, name):
+            self.name = name
+
+        def progress(self, done, total, note=""):
+            if self.name == "smoothing":
+                self.steps.append(done / total)
+
+    watching = Watching()
+    pipeline.reconstruct(sphere(500), Settings(grid_size=16, device="cpu"), watching)
+    assert len(watching.steps) >= 6
+    assert watching.steps == sorted(watching.steps)
+    assert 0.0 < watching.steps[0] < 0.1
+    assert 0.3 < watching.steps[-1] <= 1.0

@@ -60,7 +60,7 @@ def test_more_of_anything_takes_longer():
 
     assert seconds(4096, None) > 8 * seconds(1024, None)
     assert seconds(4096, 20_000) > 4 * seconds(4096, 1000)
-    assert seconds(64, None, torus(30_000).points) > 5 * seconds(64, None)
+    assert seconds(64, None, torus(30_000).points) > 3 * seconds(64, None)  # the cubes are the same
 
 
 @pytest.mark.parametrize("script", ["fit.py", "fit-grid.py"])
@@ -80,6 +80,7 @@ def test_a_small_cloud_on_the_largest_grid_is_refused_or_announced(script, free,
     args = [path, "auto", "auto", 8192, *(["auto"] if "grid" in script else []), "--device", "cpu"]
     if not refused:
         said = []
+        monkeypatch.setattr(cost, "WORTH_SAYING", 60.0)
         monkeypatch.setattr(cost.logger, "info", lambda text, *args: said.append(text % args))
         with pytest.raises(Fitting):
             run(script, *args, "--out", tmp_path / "mesh.ply")
@@ -117,7 +118,8 @@ def test_a_surface_that_goes_on_is_refused_before_memory_ends(monkeypatch):
         metered(points)
 
 
-def test_short_runs_say_nothing(tmp_path):
+def test_short_runs_say_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(cost, "WORTH_SAYING", 60.0)
     path = write_cloud(tmp_path / "cloud.ply", sphere(400))
     assert run("fit.py", path, "auto", 100, 32, "--seed", 0, "--out", tmp_path / "mesh.ply").err == ""
 

@@ -1,30 +1,32 @@
-"""The manual: the tutorial runs as it stands there, every other command can be parsed, links and pictures are there."""
+"""The manual: every command and code block runs, links and pictures are there."""
 
-import importlib
 import json
-import os
 import re
 import shlex
 
-import make_pictures
 import numpy as np
 import pytest
 import trimesh
 from make_scan import ORIGIN, RADIUS, radius
-from scripts import ROOT
+from run_page import SCRIPTS, blocks, commands, run_page
+from scripts import ROOT, write_cloud
+from shapes import torus
 
 from neural_splines.runtime import progress
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
-COMMANDS = {"fit.py": "fit", "fit-grid.py": "fit_grid", "trim-surface.py": "trim"}
+
+
+def fewer_points(words):
+    """A first scan of 2,000 points; nothing else is changed."""
+    return [*words, "--points", "2000"] if words == ["examples/make_scan.py", "scan.las"] else words
 
 
 @pytest.fixture(scope="module")
 def tutorial(tmp_path_factory):
     """The folder after every block of docs/tutorial.md was run."""
     folder = tmp_path_factory.mktemp("tutorial")
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    make_pictures.run_page("tutorial.md", folder)
+    run_page(ROOT / "docs" / "tutorial.md", folder, fewer_points)
     return folder
 
 
@@ -58,27 +60,60 @@ def test_many_scans_become_many_meshes(tutorial):
     assert sorted(p.name for p in (tutorial / "meshes").iterdir()) == ["one.glb", "one.png", "two.glb", "two.png"]
 
 
-def commands():
-    """(page, words) of every line of a bash block that calls one of the scripts."""
-    for page in [ROOT / "README.md", *PAGES]:
-        for block in re.findall(r"```bash\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
-            for line in block.replace("\\\n", " ").splitlines():
-                for part in line.split("&&"):
-                    words = shlex.split(part, comments=True)
-                    words = words[1:] if words[:1] == ["python"] else words
-                    if words and words[0] in COMMANDS:
-                        yield page.name, words
+# Commands that no test runs, by how they begin, and why.
+NOT_RUN = {
+    "python -m venv": "installs: CI does, by README.md's own words",
+    ". .venv/bin/activate": "installs",
+    "pip install": "installs",
+    "python -m pytest": "is what runs this",
+    "python -m neural_splines doctor": "test_packaging.py runs it",
+    "neural-splines doctor": "test_packaging.py runs it",
+    "benchmarks/quality.py": "takes an hour, and scans; test_quality.py runs it on one shape",
+    "benchmarks/report.py": "wants the results of that hour; test_quality.py runs it on a row",
+}
+PYTHON = {
+    "README.md": "test_api.py",
+    "api.md": "test_api.py",
+    "tutorial.md": "above",
+}  # pages with Python: what runs it
+MANUAL = [ROOT / "README.md", *PAGES]
 
 
-@pytest.mark.parametrize(("page", "words"), commands(), ids=lambda value: value if isinstance(value, str) else value[0])
-def test_every_command_is_one_that_the_scripts_take(page, words):
-    module = importlib.import_module(f"neural_splines.command_line.{COMMANDS[words[0]]}")
-    args = module.parse_arguments(words[1:], words[0])
-    if words[0] != "trim-surface.py":
-        from neural_splines.command_line import arguments, normal_arguments
+def why_not(words):
+    """How a command begins that is not run here."""
+    return next((start for start in NOT_RUN if shlex.join(words).startswith(start)), None)
 
-        arguments.settings_from(args, arguments.cell_settings_from(args) if words[0] == "fit-grid.py" else None)
-        normal_arguments.normal_settings_from(args)
+
+def smaller(words):
+    """The same command with at most 48 centres and voxels, or None where it is not run."""
+    sizes = slice(3, 5) if words[0] in SCRIPTS else slice(4, 6)  # behind the input and EPS, or the input and the mesh
+    if words[0] in SCRIPTS or words[1] in ("fit", "fit-grid", "trim"):
+        words[sizes] = [str(min(int(word), 48)) if word.isdigit() else word for word in words[sizes]]
+    return None if why_not(words) else words
+
+
+@pytest.mark.parametrize("page", [page for page in MANUAL if page.name != "tutorial.md"], ids=lambda page: page.name)
+def test_every_command_runs(page, tmp_path):
+    """On a small cloud in the place of each that the page names."""
+    (tmp_path / "examples").mkdir()
+    for name in ("examples/knot.ply", "SCAN.ply", "ROOM.ply", "PART.ply"):
+        write_cloud(tmp_path / name, torus(500))
+    run_page(page, tmp_path, smaller, languages=("bash",))
+
+
+def test_what_is_not_run_is_there():
+    """And every block is of a kind that is run, or shows what is printed."""
+    words = [
+        words for page in MANUAL for language, block in blocks(page) if language == "bash" for words in commands(block)
+    ]
+    assert {why_not(command) for command in words} - {None} == set(NOT_RUN)
+    for page in MANUAL:
+        languages = {language for language, _ in blocks(page)}
+        assert languages <= {"bash", "python", ""}, page.name
+        assert "python" not in languages or page.name in PYTHON, page.name
+        for language, block in blocks(page):
+            shown = re.match(r"(python|pip|neural-splines|\$|>>>)", block)
+            assert language or not shown, f"{page.name}: a command in a block without a language"
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "CHANGELOG.md", *PAGES], ids=lambda page: page.name)

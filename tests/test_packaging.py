@@ -264,9 +264,9 @@ def test_doctor_into_a_closed_pipe_is_silent():
 
 
 def test_the_conda_recipe_agrees():
-    text = (ROOT / "conda" / "meta.yaml").read_text(encoding="utf-8")
+    text = (ROOT / "conda" / "recipe.yaml").read_text(encoding="utf-8")
     version = re.search(r'__version__ = "(.*)"', (ROOT / "neural_splines" / "__init__.py").read_text())[1]
-    assert f'set version = "{version}"' in text
+    assert f'version: "{version}"' in text
     lines = re.findall(r"^    - (\S+ [<>=]\S+)$", text[text.index("  run:") :], re.MULTILINE)
     found = {canonicalize_name(r.name): str(r.specifier) for r in map(Requirement, lines)}
     found["torch"] = found.pop("pytorch")

@@ -1,11 +1,14 @@
 """One bar for a run: it never runs back, ends at the end, says how long it takes, and is silent where it should be."""
 
+import errno
 import io
+import os
 import re
 import sys
 import types
 
 import pytest
+import tqdm.auto
 
 from neural_splines.runtime import progress
 from neural_splines.runtime.monitor import PhaseTimer
@@ -95,3 +98,38 @@ def test_notebooks_are_recognized(monkeypatch):
     shell = types.SimpleNamespace(config={"IPKernelApp": {}})
     monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
     assert progress._notebook()
+
+
+@pytest.mark.parametrize("kind", [io.StringIO, Terminal])
+def test_a_stream_that_nobody_reads_ends_no_run(kind, monkeypatch):
+    """A full device, found by a run that took longer than the first line waits for."""
+
+    class Full(kind):
+        def write(self, text):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    bar = Progress(Full())
+    for name in CELLS:
+        bar.phase(name)
+        bar.progress(1, 2)
+    bar.close()
+    assert bar.fraction > 0.9
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_a_bar_is_full_where_a_run_ends_and_not_where_it_fails(complete, monkeypatch):
+    """In a notebook one that is not full turns red, and stays."""
+    left = []
+
+    class Bar(tqdm.tqdm):
+        def close(self):
+            if not self.disable:
+                left.append(self.total - self.n)
+            super().close()
+
+    monkeypatch.setattr(tqdm.auto, "tqdm", Bar)
+    bar = Progress(Terminal())
+    bar.phase("mesh")
+    bar.phase("") if complete else bar.close()
+    assert (left[0] == pytest.approx(0.0)) == complete

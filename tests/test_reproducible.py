@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,41 +13,41 @@ from shapes import sphere, torus
 
 # Threads of PyTorch and of Numba, and how many CPUs a process may use.
 CONDITIONS = {"one": (1, 1, None), "four": (4, 2, None), "one CPU": (None, None, 1), "Numba's": (1, 2, None)}
+CELLS = {
+    "one batch of cells": (sphere(300), ["auto", "auto", 24, "auto"]),
+    "several": (torus(2500), ["auto", 60, 24, 3]),
+}
+SPLINE = {"one spline": (sphere(300), ["auto", 200, 24])}
+RUNS = "import json, sys\nfrom scripts import run\nfor words in json.loads(sys.argv[1]): assert run(*words).code == 0"
 
 
-def mesh(script: str, args: list, cloud, out, condition: str) -> bytes:
+def meshes(runs: dict, folder, condition: str) -> dict[str, bytes]:
+    """Of these runs, one after another in a process of its own."""
     torch_threads, numba_threads, cpus = CONDITIONS[condition]
     names = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "MKL_NUM_THREADS")
     environment = {name: value for name, value in os.environ.items() if name not in names}
     if torch_threads:
         environment |= {"OMP_NUM_THREADS": str(torch_threads), "NUMBA_NUM_THREADS": str(numba_threads)}
-    command = [sys.executable, ROOT / script, cloud, *args, "--seed", 0, "--device", "cpu", "--out", out]
+    words = []
+    for name, (shape, args) in runs.items():
+        cloud, script = write_cloud(folder / f"{name}.ply", shape), "fit-grid.py" if name in CELLS else "fit.py"
+        out = folder / f"{name}, {condition}.ply"
+        words.append([script, str(cloud), *args, "--seed", 0, "--device", "cpu", "--out", str(out)])
     some = sorted(os.sched_getaffinity(0))[:cpus] if cpus else None
     subprocess.run(
-        [str(word) for word in command],
-        env={**environment, "PYTHONPATH": str(ROOT)}, check=True, capture_output=True, timeout=300,
+        [sys.executable, "-c", RUNS, json.dumps(words)],
+        env={**environment, "PYTHONPATH": f"{ROOT}:{ROOT}/tests"}, check=True, capture_output=True, timeout=300,
         preexec_fn=(lambda: os.sched_setaffinity(0, some)) if some else None,
     )  # fmt: skip
-    return out.read_bytes()
+    return {name: (folder / f"{name}, {condition}.ply").read_bytes() for name in runs}
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="CPUs cannot be chosen here")
-@pytest.mark.parametrize(
-    ("shape", "args"),
-    [(sphere(300), ["auto", "auto", 24, "auto"]), (torus(2500), ["auto", 60, 24, 3])],
-    ids=["one batch of cells", "several"],
-)
-def test_cells_are_the_same_bytes_with_any_number_of_threads(shape, args, tmp_path):
-    cloud = write_cloud(tmp_path / "cloud.ply", shape)
-    conditions = ("one", "four", "one CPU")
-    first, *others = (mesh("fit-grid.py", args, cloud, tmp_path / "mesh.ply", condition) for condition in conditions)
-    assert len(first) > 1000
-    assert all(other == first for other in others)
-
-
-def test_one_spline_is_the_same_bytes_with_any_number_of_threads_of_numba(tmp_path):
-    """PyTorch's matrix products of one large system are another matter: docs/input.md."""
-    cloud = write_cloud(tmp_path / "cloud.ply", sphere(300))
-    args = ["auto", 200, 24]
-    one, other = (mesh("fit.py", args, cloud, tmp_path / "mesh.ply", condition) for condition in ("one", "Numba's"))
-    assert one == other
+def test_the_bytes_are_the_same_with_any_number_of_threads(tmp_path):
+    """Of cells; of one spline with Numba's alone: PyTorch's matrix products of one large system are another matter,
+    docs/input.md."""
+    first = meshes(CELLS | SPLINE, tmp_path, "one")
+    assert all(len(mesh) > 1000 for mesh in first.values())
+    for runs, condition in ((CELLS, "four"), (CELLS, "one CPU"), (SPLINE, "Numba's")):
+        for name, mesh in meshes(runs, tmp_path, condition).items():
+            assert mesh == first[name], f"{name}, {condition}"

@@ -94,6 +94,49 @@ def test_offsets_survive_from_las_to_the_mesh(tmp_path):
         assert np.abs(bounds.mean(0) - UTM.mean(0)).max() < 0.02, suffix
 
 
+@pytest.mark.parametrize("invalid", [False, True])
+def test_e57_normals_of_the_extension_are_turned_as_the_points(tmp_path, invalid):
+    """By a quarter about z; without the points that the scanner calls invalid."""
+    pye57 = pytest.importorskip("pye57")
+    libe57 = pye57.libe57
+    bad = np.arange(COUNT) % 7 == 0
+    columns = dict(zip(("cartesianX", "cartesianY", "cartesianZ"), P.T, strict=True))
+    columns |= dict(zip(("nor:normalX", "nor:normalY", "nor:normalZ"), N.T, strict=True))
+    with pye57.E57(str(tmp_path / "a.e57"), mode="w") as file:
+        image = file.image_file
+        image.extensionsAdd("nor", "http://www.libe57.org/E57_EXT_surface_normals.txt")
+        scan, pose, prototype = (libe57.StructureNode(image) for _ in range(3))
+        scan.set("guid", libe57.StringNode(image, "{1}"))
+        for name, values in (
+            ("rotation", dict(w=0.5**0.5, x=0, y=0, z=0.5**0.5)),
+            ("translation", dict(x=1, y=2, z=3)),
+        ):
+            node = libe57.StructureNode(image)
+            for axis, value in values.items():
+                node.set(axis, libe57.FloatNode(image, float(value)))
+            pose.set(name, node)
+        scan.set("pose", pose)
+        for name in columns:
+            prototype.set(name, libe57.FloatNode(image, 0.0, libe57.E57_DOUBLE, -1e3, 1e3))
+        if invalid:
+            columns["cartesianInvalidState"] = bad
+            prototype.set("cartesianInvalidState", libe57.IntegerNode(image, 0, 0, 2))
+        points = libe57.CompressedVectorNode(image, prototype, libe57.VectorNode(image, True))
+        scan.set("points", points)
+        file.data3d.append(scan)
+        buffers, rows = libe57.VectorSourceDestBuffer(), [np.array(row, float) for row in columns.values()]
+        for name, row in zip(columns, rows, strict=True):
+            buffers.append(libe57.SourceDestBuffer(image, name, row, COUNT, True, True))
+        writer = points.writer(buffers)
+        writer.write(COUNT)
+        writer.close()
+    found = load_scanned_cloud(tmp_path / "a.e57")
+    kept = ~bad if invalid else slice(None)
+    turn = np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1]])
+    assert np.allclose(found.points, P[kept] @ turn.T + [1, 2, 3])
+    assert np.allclose(found.normals, N[kept] @ turn.T)
+
+
 @pytest.mark.parametrize(("package", "name"), [("laspy", "a.las"), ("pye57", "a.e57")])
 def test_an_extra_that_is_missing_is_one_line_with_the_command(tmp_path, monkeypatch, package, name):
     monkeypatch.setitem(sys.modules, package, None)

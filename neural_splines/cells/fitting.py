@@ -154,7 +154,7 @@ def choose(plan: BlendPlan, monitor: Monitor) -> tuple[int, Smoothing, str]:
     sizes = SIZES if plan.options.adaptive and asked == AUTO else (POINTS_PER_CELL if asked == AUTO else int(asked),)
     generator = torch.Generator().manual_seed(s.seed)
     private = replace(plan, generator=generator)
-    choice = Race(lru_cache(private.problem), generator).run(sizes, plan.regions(REGION_POINTS))
+    choice = Race(lru_cache(private.problem), generator, monitor).run(sizes, plan.regions(REGION_POINTS))
     return choice.points_per_cell, choice.smoothing, choice.summary()
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from ..field import judge
+from ..runtime.monitor import Monitor
 from .batches import Smoothing
 from .dependence import follows_noise
 from .held_out import HeldOut, LeftOut
@@ -45,6 +46,7 @@ NOISY = 1e-7  # the least ridge that suits noisy points; there the best is also 
 # Errors as good as the least. Without noise the errors are those of the fit, and small cells are fitted sooner; with it
 # they are mostly those of the points, the fit's own differ by more, and large cells have them more seldom.
 AS_GOOD, AS_GOOD_NOISY = 1.02, 1.005
+TYPICAL = 26.0  # of a race, in trials on few points: six at one size, four at the next, four on four times as many
 PATCHES_SEE = 2.0  # times the points where patches judge: a third as many of their points do
 WINDOW = 5.0  # times the held-out points' distance from a first surface
 PILOT = Smoothing(1e-6, gradient_length=0.2), Smoothing(1e-6, 0.1)
@@ -68,8 +70,9 @@ class Choice:
 class Race:
     """Candidates (size of cells, smoothing), few held-out points for all of them, many for those that may win."""
 
-    def __init__(self, problem_of: Callable[[int], FitProblem], generator: torch.Generator):
-        self._problem_of, self._generator = problem_of, generator
+    def __init__(self, problem_of: Callable[[int], FitProblem], generator: torch.Generator, monitor: Monitor):
+        self._problem_of, self._generator, self._monitor = problem_of, generator, monitor
+        self._work, self._unit = 0.0, 0  # done; points that judge the first trial
         self._window, self._noisy = math.nan, False
         self._found: dict[tuple[int, Smoothing], judge.Residuals] = {}
 
@@ -136,8 +139,11 @@ class Race:
         return trial
 
     def _judge(self, trial: HeldOut, size: int, smoothings: Sequence[Smoothing]) -> None:
+        self._unit = self._unit or max(1, len(trial.points))
         for smoothing in smoothings:
             self._found[size, smoothing] = trial.residuals(smoothing, self._window)
+            self._work += len(trial.points) / self._unit  # how much is to come depends on what is found
+            self._monitor.progress(self._work, max(TYPICAL, self._work), f"{len(self._found)} tried")
 
     def _errors(self) -> dict[tuple[int, Smoothing], float]:
         return dict(zip(self._found, judge.errors(list(self._found.values())), strict=True))

@@ -16,7 +16,7 @@ FLAGS = {"dense": (True, "--dense"), "refine_vertices": (False, "--no-refine-ver
 def command(prog: str, source: str, settings: Settings, result: Reconstruction) -> list[str]:
     """The words of a shell line that makes the same mesh, on a machine like this one with as many threads."""
     compute, cells, fit = result.compute, settings.cells, result.fit
-    words = [*prog.split(), source, settings.eps, settings.num_nystrom_samples, max(result.lattice.shape)]
+    words = [*prog.split(), source, settings.eps, settings.num_nystrom_samples, result.grid_size]
     words += [cells.cells_per_axis] if cells else []
     skipped = {*POSITIONAL, *(CHOSEN if fit.chosen else ())}
     found = {f.name: getattr(settings, f.name) for f in fields(Settings) if f.name not in skipped}

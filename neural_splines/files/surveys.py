@@ -18,6 +18,7 @@ from .scans import ScannedCloud, from_columns
 MOST_POINTS = 16  # that one byte of LAZ can hold: measured files have a byte or more for each
 E57_COLUMNS = {"cartesianX": "x", "cartesianY": "y", "cartesianZ": "z", "colorRed": "red", "colorGreen": "green"}
 E57_COLUMNS |= {"colorBlue": "blue", "intensity": "intensity"}
+E57_NORMALS = ("nor:normalX", "nor:normalY", "nor:normalZ")  # of the extension E57_EXT_surface_normals
 
 
 def read_las(data: bytes, wanted: Sequence[str] = ()) -> ScannedCloud:
@@ -87,10 +88,26 @@ def read_e57(path: PathLike, wanted: Sequence[str] = ()) -> ScannedCloud:
                 if header.has_pose():
                     stand = zip(("vx", "vy", "vz"), header.translation, strict=True)
                     found |= {name: np.full(len(found["x"]), float(value)) for name, value in stand}
-                parts.append(found)
+                parts.append(found | _e57_normals(file, header))
     except Exception as error:  # libE57 raises its own
         raise CloudError(f"is not read as E57 ({first_line(error)}); export it again") from None
     if not parts:
         raise CloudError("holds no scans; export it again")
     common = [name for name in parts[0] if all(name in part for part in parts)]
     return from_columns({name: np.concatenate([part[name] for part in parts]) for name in common}, wanted)
+
+
+def _e57_normals(file: Any, header: Any) -> dict[str, np.ndarray]:
+    """Normals of one scan where it has some, turned as its points are: pye57's own reader knows no extension."""
+    from pye57 import libe57
+
+    if not set(E57_NORMALS) <= set(header.point_fields):
+        return {}
+    names = [*E57_NORMALS, *(name for name in header.point_fields if name == "cartesianInvalidState")]
+    rows, buffers = np.zeros((len(names), header.point_count)), libe57.VectorSourceDestBuffer()
+    for name, row in zip(names, rows, strict=True):
+        buffers.append(libe57.SourceDestBuffer(file.image_file, name, row, len(row), True, True))
+    header.points.reader(buffers).read()
+    normals = rows[:3, ~rows[3:].astype(bool).any(0)]  # invalid points are left out as by pye57
+    normals = header.rotation_matrix @ normals if header.has_pose() else normals
+    return dict(zip(("nx", "ny", "nz"), normals, strict=True))

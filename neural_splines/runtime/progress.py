@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from typing import Any, TextIO
@@ -44,6 +45,7 @@ class Progress:
         self._begun = self._spoken = time.perf_counter()
         self._run, self._column, self._name, self._done = 0, 0, "", 0.0
         self._bar: Any = None
+        self._lost = False  # nobody can read it
 
     def start(self, run: int, runs: int) -> None:
         """Run number `run` of `runs` begins; the first is 0."""
@@ -57,7 +59,7 @@ class Progress:
     def phase(self, name: str) -> None:
         self._name = name
         if not name:
-            self.close()
+            self.close(complete=True)
             return
         if name in ONE_SPLINE:
             self._column = 1
@@ -68,14 +70,22 @@ class Progress:
             return
         within = min(done / total, 1.0) if total else 0.0
         self._done = max(self._done, self._position(within))  # a bar never runs back
-        if self._drawn:
-            self._draw(note)
-        elif time.perf_counter() - self._spoken >= LINE_SECONDS:
-            self._speak()
+        if self._lost:
+            return
+        try:
+            if self._drawn:
+                self._draw(note)
+            elif time.perf_counter() - self._spoken >= LINE_SECONDS:
+                self._speak()
+        except OSError:  # a full device, a pipe or a terminal that is gone: no reason to end a run
+            self._lost = True
 
-    def close(self) -> None:
+    def close(self, complete: bool = False) -> None:
+        """Take the bar away. One that is not complete stays in a notebook, red."""
         if self._bar is not None:
-            self._bar.close()
+            with contextlib.suppress(OSError):
+                self._bar.update(self._bar.total - self._bar.n if complete else 0.0)
+                self._bar.close()
             self._bar = None
 
     def _position(self, within: float) -> float:

@@ -58,6 +58,11 @@ class Lattice(Grid):
         half = (0.5 * scaled.sides).maximum(0.5 * box.sides + margin)
         return cls.covering(Box(scaled.center - half, scaled.center + half), grid_size)
 
+    def grown(self, before: Tensor, after: Tensor) -> Lattice:
+        """With so many more voxels [3] before the first and after the last along each axis; its points stay."""
+        x, y, z = (torch.tensor(self.shape) + before + after).tolist()
+        return Lattice((x, y, z), self.origin - self.voxel_size * before.double(), self.voxel_size)
+
     @property
     def voxel_diagonal(self) -> float:
         return math.sqrt(3.0) * self.voxel_size
