@@ -7,7 +7,8 @@ Cases are shapes made here, and, with --data, clouds of a folder: those with a m
 normals at the nearest points, others with those of the file. A row: points; share of signs that are right, up to a
 global flip; mean angle between directions in degrees; seconds, without compiling; confidence.
 --others adds the best of Open3D's consistent tangent planes (10, 15 and 30 neighbours), PyMeshLab's point-cloud normals
-(10 and 30), and a plain minimum spanning tree of 1 - |n . n'| over 10 neighbours, all by share of signs.
+(10 and 30), and a plain minimum spanning tree of 1 - |n . n'| over 10 neighbours, all by share of signs; each has
+five minutes of one core for a number of neighbours.
 --sizes: time and memory of knots of so many points, each in a process of its own, with the seconds of every phase.
 """
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import resource
 import sys
 import time
 from collections.abc import Callable
@@ -184,7 +186,29 @@ def spanning_tree(points: np.ndarray, k: int) -> np.ndarray:
     return normals
 
 
+LIMIT = 300  # seconds of one core
 OTHERS = {"Open3D": (open3d, (10, 15, 30)), "PyMeshLab": (pymeshlab, (10, 30)), "MST": (spanning_tree, (10,))}
+
+
+def best_of(peer: str, points: np.ndarray, truth: np.ndarray) -> str:
+    """The best score of a peer; a process of its own for each number of neighbours, until one takes over LIMIT."""
+    method, counts = OTHERS[peer]
+    context, scores = multiprocessing.get_context("spawn"), []
+    for k in counts:
+        answers = context.SimpleQueue()
+        process = context.Process(target=limited, args=(method, points, truth, k, answers))
+        process.start()
+        process.join()
+        if answers.empty():
+            break
+        scores.append(answers.get())
+    ended = f" ({k} neighbours: no answer in {LIMIT} s)" if len(scores) < len(counts) else ""
+    return ("{:.4f} / {:.1f}".format(*max(scores)) if scores else "-") + ended
+
+
+def limited(method: Callable[[np.ndarray, int], np.ndarray], points: np.ndarray, truth: np.ndarray, k: int, answers):
+    resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT))
+    answers.put(score(method(points, k), truth))
 
 
 def row(name: str, case: Case, others: bool, device: str) -> str:
@@ -204,8 +228,7 @@ def row(name: str, case: Case, others: bool, device: str) -> str:
         f"{busy:.1f}",
         f"{found.confidence.value:.2f}",
     ]
-    for method, counts in OTHERS.values() if others else ():
-        cells.append("{:.4f} / {:.1f}".format(*max(score(method(points, k), truth) for k in counts)))
+    cells += [best_of(peer, points, truth) for peer in OTHERS] if others else []
     return f"| {' | '.join(cells)} |"
 
 
