@@ -264,6 +264,20 @@ def test_a_device_that_is_not_there_is_refused():
 
 
 @pytest.mark.gpu
+def test_a_gpu_finds_the_same_neighbours_and_sums_and_repeats_its_bytes():
+    points, _ = arrays(knot(20000))
+    here, there = PointGraph.of(points), PointGraph.of(points, "cuda")
+    assert (there.neighbours.cpu().sort(1).values == here.neighbours.sort(1).values).all(1).float().mean() > 0.9999
+    sources = np.random.default_rng(0).normal(size=points.shape)
+    expected = answers(Treecode(here.tree, here.x), sources, 0.7)
+    sums, dipoles = Treecode(there.tree, there.x), torch.from_numpy(sources).cuda()
+    found = sums.gradient(dipoles, 0.7), sums.winding(dipoles, 0.7), sums.push(dipoles[:, 0], 0.7)
+    for a, b in zip(found, expected, strict=True):
+        assert np.abs(a.cpu().numpy() - b).max() < 1e-4 * np.abs(b).max()
+    assert (estimate(points, device="cuda").normals == estimate(points, device="cuda").normals).all()
+
+
+@pytest.mark.gpu
 def test_a_gpu_gives_the_same_signs():
     points, normals = arrays(knot(20000))
     found = [estimate(points, device=device).normals for device in ("cpu", "cuda")]
