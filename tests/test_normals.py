@@ -11,13 +11,14 @@ import torch
 from shapes import hemisphere, knot, sphere, torus
 
 import neural_splines as ns
+from neural_splines.normals import continuity, planes, planes_torch
 from neural_splines.normals.confidence import SURE_ENOUGH
 from neural_splines.normals.estimate import estimate
 from neural_splines.normals.graph import PointGraph
+from neural_splines.normals.nearest import nearest
 from neural_splines.normals.octree import Octree
 from neural_splines.normals.signs import best_signs
-from neural_splines.normals.treecode import Treecode, as_numpy
-from neural_splines.normals.winding import consistent_normals
+from neural_splines.normals.treecode import OPENING, Treecode
 
 
 def uneven(n, function, seed=0):
@@ -196,14 +197,20 @@ def summed(points, sources, width):
     return gradient, (along / r**3).sum(1), -((sources[:, 0] / r**3)[..., None] * d).sum(1)
 
 
+def answers(sums, sources, width):
+    """The three sums of a treecode, as numpy."""
+    dipoles = torch.from_numpy(sources)
+    found = sums.gradient(dipoles, width), sums.winding(dipoles, width), sums.push(dipoles[:, 0], width)
+    return [part.double().numpy() for part in found]
+
+
 def test_the_treecode_approaches_the_sums_over_all_pairs():
     graph = PointGraph.of(arrays(knot(1500))[0])
     sources = np.random.default_rng(0).normal(size=(1500, 3))
     truth = summed(graph.points, sources, 0.7)
     errors = []
     for opening in (0.9, 0.45, 0.0):
-        sums = Treecode(graph.tree, graph.points, opening=opening)
-        found = sums.gradient(sources, 0.7), sums.winding(sources, 0.7), sums.push(sources[:, 0], 0.7)
+        found = answers(Treecode(graph.tree, graph.x, opening), sources, 0.7)
         errors.append([np.abs(a - b).max() / np.abs(b).max() for a, b in zip(found, truth, strict=True)])
     coarse, fine, exact = np.array(errors)
     assert (coarse < 0.3).all()  # the worst point's; random signs cancel in the far field
@@ -217,30 +224,57 @@ def test_the_gpu_walks_as_the_cpu(monkeypatch):
     points = np.concatenate([RANDOM, RANDOM[:1] + 1e-9 * np.random.default_rng(0).random((40, 3))])
     graph = PointGraph.of(points)
     assert (graph.tree.last - graph.tree.first)[graph.tree.leaves].max() > triton_walks.LANES  # more than one run
-    sums, sources = Treecode(graph.tree, graph.points), np.random.default_rng(0).normal(size=(70, 3))
-    expected = [sums.gradient(sources, 1.0), sums.winding(sources, 1.0), sums.push(sources[:, 0], 1.0)]
-    walker = triton_walks.Walker(graph.tree, torch.from_numpy(graph.points))
-    monkeypatch.setattr(sums, "_walk", lambda kind, p, *rest: walker(kind, torch.from_numpy(p), *rest).numpy())
-    found = [sums.gradient(sources, 1.0), sums.winding(sources, 1.0), sums.push(sources[:, 0], 1.0)]
-    for a, b in zip(found, expected, strict=True):
+    sums, sources = Treecode(graph.tree, graph.x), np.random.default_rng(0).normal(size=(70, 3))
+    expected = answers(sums, sources, 1.0)
+    monkeypatch.setattr(sums, "_walk", triton_walks.Walker(graph.tree, graph.x, OPENING))
+    for a, b in zip(answers(sums, sources, 1.0), expected, strict=True):
         assert np.abs(a - b).max() < 1e-4 * np.abs(b).max()
 
 
-def test_the_rounds_run_on_torch_as_on_numpy(monkeypatch):
-    graph = PointGraph.of(arrays(torus(1000))[0])
-    sums = Treecode(graph.tree, graph.points)
-    expected = consistent_normals(sums, graph.areas[:, None], [3.0, 1.0, 0.5])
-    walk = sums._walk
-    monkeypatch.setattr(sums, "points", torch.from_numpy(graph.points))
-    monkeypatch.setattr(sums, "_walk", lambda kind, p, *rest: torch.from_numpy(walk(kind, p.numpy(), *rest)).double())
-    found = consistent_normals(sums, torch.from_numpy(graph.areas[:, None]), [3.0, 1.0, 0.5])
-    assert np.abs(as_numpy(found) - expected).max() < 1e-3
+def test_neighbours_by_leaves_are_those_of_the_tree():
+    far = [[50.0, 0.0, 0.0], [-900.0, 3.0, 0.0]]
+    for points in (arrays(knot(2500))[0], np.concatenate([RANDOM, far]), RANDOM[:6]):
+        graph = PointGraph.of(points)
+        count, rank = graph.neighbours.shape[1], min(8, len(points) - 1)
+        found, reach = nearest(graph.x, graph.tree, count, rank)
+        distances = [(graph.x[index.long()] - graph.x[:, None]).norm(dim=2) for index in (found, graph.neighbours)]
+        assert (distances[0] == distances[1]).all()
+        assert (found.sort(1).values == graph.neighbours.sort(1).values).all()
+        assert np.abs(reach - distances[1][:, rank - 1].numpy()).max() <= 1e-12 * reach.max()
+
+
+def test_planes_and_couplings_on_tensors_are_those_of_the_loops():
+    graph = PointGraph.of(arrays(torus(2000))[0] + 0.02 * np.random.default_rng(0).normal(size=(2000, 3)))
+    side = torch.from_numpy(np.random.default_rng(1).normal(size=(2000, 3)))
+    for count, one_sided in ((12, None), (32, None), (14, side), (44, side)):
+        loops = planes.fit_planes(graph.x, graph.neighbours, count, one_sided)
+        tensors = planes_torch.fit_planes(graph.x, graph.neighbours, count, one_sided)
+        assert (loops[1] - tensors[1]).abs().max() < 1e-7
+        sure = loops[1] > 1e-6  # else points on a line, which has no plane
+        assert (loops[0] * tensors[0]).sum(1).abs()[sure].min() > 1 - 1e-9
+    edges = graph.neighbours[:, :12].contiguous()
+    expected = continuity.couplings(graph.x, loops[0], edges)
+    assert (continuity.tensor_couplings(graph.x, loops[0], edges) - expected).abs().max() < 1e-6
 
 
 def test_a_device_that_is_not_there_is_refused():
     for device, error in ("cuda:77", ns.BackendError), ("banana", ns.SettingsError):
         with pytest.raises(error, match="use "):
             ns.estimate_normals(RANDOM, device=device)
+
+
+@pytest.mark.gpu
+def test_a_gpu_finds_the_same_neighbours_and_sums_and_repeats_its_bytes():
+    points, _ = arrays(knot(20000))
+    here, there = PointGraph.of(points), PointGraph.of(points, "cuda")
+    assert (there.neighbours.cpu().sort(1).values == here.neighbours.sort(1).values).all(1).float().mean() > 0.9999
+    sources = np.random.default_rng(0).normal(size=points.shape)
+    expected = answers(Treecode(here.tree, here.x), sources, 0.7)
+    sums, dipoles = Treecode(there.tree, there.x), torch.from_numpy(sources).cuda()
+    found = sums.gradient(dipoles, 0.7), sums.winding(dipoles, 0.7), sums.push(dipoles[:, 0], 0.7)
+    for a, b in zip(found, expected, strict=True):
+        assert np.abs(a.cpu().numpy() - b).max() < 1e-4 * np.abs(b).max()
+    assert (estimate(points, device="cuda").normals == estimate(points, device="cuda").normals).all()
 
 
 @pytest.mark.gpu
@@ -261,7 +295,8 @@ def test_nodes_of_the_octree_are_runs_of_points():
         after = tree.skip[node]
         assert after == len(tree) or tree.first[after] == tree.last[node]
         inside = graph.points[tree.first[node] : tree.last[node]]
-        assert np.linalg.norm(inside - tree.centers[node], axis=1).max() <= tree.radius[node] * (1 + 1e-12)
+        reach = tree.radius[node] + 1e-14 * np.abs(tree.centers[node]).max()  # both were scaled, and rounded
+        assert np.linalg.norm(inside - tree.centers[node], axis=1).max() <= reach * (1 + 1e-12)
     assert len(Octree.over(graph.points[:5], np.zeros(5, np.int64), leaf=2)) > 1  # equal codes end at the last level
 
 

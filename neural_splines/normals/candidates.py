@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from ..runtime.threads import parallel
 from .dipoles import dipole_couplings
@@ -13,6 +13,7 @@ from .graph import PointGraph
 from .patches import Pairs, Patches, summed
 from .signs import best_signs
 from .treecode import Treecode
+from .winding import total
 
 # Continuity, and dipole couplings within a radius (in spacings) with so much continuity. Longer ranges do harm.
 MIXES = ((0.0, 1.0), (6.0, 1.0), (10.0, 3.0))
@@ -33,19 +34,16 @@ def choose_signs(graph: PointGraph, sums: Treecode, patches: Patches, votes: Vot
     """Normals [n, 3]: the directions of the patches with the signs that score best; also the field's own signs."""
     by_field = np.where((patches.directions * votes.field).sum(1) < 0.0, -1.0, 1.0)
     best, highest = by_field[:, None] * patches.directions, -np.inf
-    seen = set()
-    for normals in (best, *_proposals(graph, patches, votes)):
-        key = np.packbits((normals * best).sum(1) > 0.0).tobytes()
-        if key in seen:
-            continue
-        seen.add(key)
+    distinct = {signs.tobytes(): signs for signs in _proposals(graph, patches, votes)}
+    for normals in (best, *map(patches.oriented, distinct.values())):
         score = _score(graph, sums, normals, votes)
         if score > highest:
             chosen, highest = normals, score
     return chosen
 
 
-def _proposals(graph: PointGraph, patches: Patches, votes: Votes) -> Iterator[np.ndarray]:
+def _proposals(graph: PointGraph, patches: Patches, votes: Votes) -> list[np.ndarray]:
+    """Signs [p] of the patches, one array for each mix and weight."""
     field = patches.sums((patches.directions * votes.field).sum(1))
     sensors = None if votes.sensors is None else patches.sums((patches.directions * votes.sensors).sum(1))
     dipoles = patches.directions * graph.areas[:, None]
@@ -66,7 +64,7 @@ def _proposals(graph: PointGraph, patches: Patches, votes: Votes) -> Iterator[np
             signs[k] = _signs(patches.count, pairs, vote * field, sensors)
 
     parallel(solve, len(tasks))
-    yield from map(patches.oriented, signs)
+    return signs
 
 
 def _signs(count: int, pairs: Pairs, field: np.ndarray, sensors: np.ndarray | None) -> np.ndarray:
@@ -86,8 +84,8 @@ def _joined(parts: list[Pairs]) -> Pairs:
 
 def _score(graph: PointGraph, sums: Treecode, normals: np.ndarray, votes: Votes) -> float:
     """How well normals agree with the gradient of the winding number that they make, and with sensors."""
-    dipoles = sums.array(graph.areas[:, None] * normals)
-    energy = float((dipoles * sums.gradient(dipoles, ENERGY_WIDTH)).sum())
+    dipoles = graph.a * torch.from_numpy(normals).to(graph.a.device)
+    energy = total(dipoles * sums.gradient(dipoles, ENERGY_WIDTH))
     if votes.sensors is not None:
         energy += float((normals * votes.sensors).sum())
     return energy

@@ -12,19 +12,35 @@ the other.
 from __future__ import annotations
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from ..runtime.compiled import compiled
 from ..runtime.threads import parallel
 
 _jit = compiled(nogil=True, error_model="numpy")
+ROWS_AT_ONCE = 1 << 20
 STEPS = 65535  # of couplings between sure and 1
 
 
-def couplings(points: np.ndarray, directions: np.ndarray, neighbours: np.ndarray, count: int) -> np.ndarray:
-    """c [n, count] of each point with its `count` nearest in neighbours [n, k]."""
-    out = np.empty((len(points), count), np.float32)
-    parallel(_couplings, len(points), points, directions, neighbours, out)
-    return out
+def couplings(points: Tensor, directions: Tensor, neighbours: Tensor) -> Tensor:
+    """c [n, k] of each point with those in neighbours [n, k]."""
+    if points.is_cuda:
+        return tensor_couplings(points, directions, neighbours)
+    out = np.empty(neighbours.shape, np.float32)
+    parallel(_couplings, len(points), points.numpy(), directions.numpy(), neighbours.numpy(), out)
+    return torch.from_numpy(out)
+
+
+def tensor_couplings(points: Tensor, m: Tensor, neighbours: Tensor) -> Tensor:
+    """The same on any device, by PyTorch."""
+    parts = []
+    for rows in torch.arange(len(points), device=points.device).split(ROWS_AT_ONCE):
+        near = neighbours[rows].long()
+        d, here, there = points[near] - points[rows, None], m[rows, None], m[near]
+        along = (d * here).sum(2) * (d * there).sum(2) / d.square().sum(2)
+        parts.append(((here * there).sum(2) - 2.0 * along).float())
+    return torch.cat(parts)
 
 
 @_jit
@@ -43,21 +59,36 @@ def _couplings(begin, end, points, m, neighbours, out):
 def grow_patches(neighbours: np.ndarray, coupling: np.ndarray, sure: float, most: int) -> tuple[np.ndarray, np.ndarray]:
     """Patches [n], numbered in the order of their first points, and the sign [n] of each point in its patch.
 
-    Kruskal's forest on the edges whose coupling is at least `sure` in absolute value, the surest first, as long as no
-    tree has more than `most` points.
+    Kruskal's forest on the edges to neighbours [n, k] whose coupling [n, k] is at least `sure` in absolute value, the
+    surest first, as long as no tree has more than `most` points.
     """
-    count = coupling.shape[1]
     size = np.abs(coupling).ravel()
-    edges = np.flatnonzero(size >= sure)
+    edges = np.flatnonzero((size >= sure) & _first_of_two(neighbours).ravel())
     unsure = ((1.0 - size[edges]) * (STEPS / (1.0 - sure))).clip(0, STEPS)
     edges = edges[np.argsort(unsure.astype(np.uint16), kind="stable")]  # of 16 bits, which NumPy sorts by radix
-    return _forest(edges, count, np.ascontiguousarray(neighbours[:, :count]), coupling, most)
+    return _forest(edges, neighbours, coupling, most)
 
 
 @_jit
-def _forest(edges, count, neighbours, coupling, most):
-    n = len(neighbours)
-    parent, sign, size = np.arange(n), np.ones(n, np.int8), np.ones(n, np.int64)
+def _first_of_two(neighbours):
+    """Mask [n, k] of edges without those from the higher to the lower of two points that have each other."""
+    n, count = neighbours.shape
+    out = np.ones((n, count), np.bool_)
+    for i in range(n):
+        for k in range(count):
+            j = neighbours[i, k]
+            if j < i:
+                for other in range(count):
+                    if neighbours[j, other] == i:
+                        out[i, k] = False
+                        break
+    return out
+
+
+@_jit
+def _forest(edges, neighbours, coupling, most):
+    n, count = neighbours.shape
+    parent, sign, size = np.arange(n, dtype=np.int32), np.ones(n, np.int8), np.ones(n, np.int32)
     for e in edges:
         i, k = e // count, e % count
         a, s = _root(parent, sign, i)

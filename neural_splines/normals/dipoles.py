@@ -24,10 +24,12 @@ def dipole_couplings(tree: Octree, points: np.ndarray, dipoles: np.ndarray, patc
     parts: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     x, m = np.ascontiguousarray(points, np.float32), np.ascontiguousarray(dipoles, np.float32)
     patches = int(patch.max()) + 1
+    highest = np.zeros(len(tree), patch.dtype)
+    highest[tree.leaves] = np.maximum.reduceat(patch, tree.first[tree.leaves])
 
     def work(begin: int, end: int) -> None:
         shape = (tree.leaves, tree.first, tree.last, tree.skip, tree.centers, tree.radius)
-        parts[begin] = _pairs(begin, end, *shape, x, m, patch, np.float32(radius), patches)
+        parts[begin] = _pairs(begin, end, *shape, x, m, patch, highest, np.float32(radius), patches)
 
     parallel(work, len(tree.leaves))
     keys, values = (np.concatenate([parts[begin][k] for begin in sorted(parts)]) for k in range(2))
@@ -35,7 +37,7 @@ def dipole_couplings(tree: Octree, points: np.ndarray, dipoles: np.ndarray, patc
 
 
 @_jit
-def _pairs(begin, end, leaves, first, last, skip, centers, radius, x, m, patch, reach, patches):
+def _pairs(begin, end, leaves, first, last, skip, centers, radius, x, m, patch, highest, reach, patches):
     """Keys p * patches + q of pairs p < q, with repetitions, and their sums over the points of leaves[begin:end]."""
     keys, values, count = np.empty(4096, np.int64), np.empty(4096), 0
     sums, touched = np.zeros(patches), np.empty(patches, np.int64)
@@ -61,6 +63,8 @@ def _pairs(begin, end, leaves, first, last, skip, centers, radius, x, m, patch, 
         for i in range(first[leaf], last[leaf]):
             own, many = patch[i], 0
             for t in range(nears):
+                if highest[near[t]] <= own:
+                    continue
                 for j in range(first[near[t]], last[near[t]]):
                     if patch[j] <= own:
                         continue

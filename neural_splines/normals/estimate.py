@@ -20,7 +20,7 @@ from .graph import PointGraph
 from .patches import Patches
 from .planes import fit_planes, noise_of
 from .sensors import sensor_votes, turned_away, viewpoint_votes
-from .treecode import Treecode, as_numpy
+from .treecode import Treecode
 from .winding import consistent_normals, units
 
 FEWEST = 4
@@ -64,19 +64,20 @@ def estimate(
     if len(points) < FEWEST:
         raise CloudError(f"{len(points)} points are too few to estimate normals; give at least {FEWEST}, or normals")
     monitor.phase("neighbours")
-    graph = PointGraph.of(points)
+    graph = PointGraph.of(points, device)
     noise = noise_of(graph)
     monitor.phase("winding field")
-    sums = Treecode(graph.tree, graph.points, device)
+    sums = Treecode(graph.tree, graph.x)
     first, last = 3.0 + min(noise / NOISY, 1.0), 0.4 + 0.6 * min(noise / NOISY, 1.0)
     widths = np.linspace(first, last, ROUNDS).tolist()
-    field = as_numpy(consistent_normals(sums, sums.array(graph.areas[:, None]), widths))
+    field = consistent_normals(sums, graph.a, widths)
     monitor.phase("directions")
     count = round(CLEAN_COUNT + (NOISY_COUNT - CLEAN_COUNT) * min(noise / NOISY_FITS, 1.0))
-    directions, _ = fit_planes(graph.points, graph.neighbours, count, field)
-    monitor.phase("signs")
+    directions, _ = fit_planes(graph.x, graph.neighbours, count, field)
+    monitor.phase("patches")
     patches = Patches.grown(graph, directions, field, noise > NOISY)
-    votes = Votes(field * graph.areas[:, None], _sensors(graph, guidance))
+    monitor.phase("signs")
+    votes = Votes((field * graph.a).cpu().numpy(), _sensors(graph, guidance))
     chosen = choose_signs(graph, sums, patches, votes)
     chosen = chosen * _side(graph, chosen, votes, guidance)
     confidence = judge(graph, patches, chosen, votes)
@@ -112,10 +113,10 @@ def _side(graph: PointGraph, normals: np.ndarray, votes: Votes, guidance: Guidan
 
 def _refined(graph: PointGraph, sums: Treecode, normals: np.ndarray, count: int, noise: float) -> np.ndarray:
     """Plane fits on one side of the field that the normals make, with its sign; the field itself where they differ."""
-    towards, areas = sums.array(normals), sums.array(graph.areas[:, None])
+    field = torch.from_numpy(normals).to(graph.x.device)
     for _ in range(2):
-        towards = units(sums.gradient(areas * towards, 1.0 if noise < NOISY else 1.5))
-    field = as_numpy(towards)
-    planes, _ = fit_planes(graph.points, graph.neighbours, count, field)
-    cosine = (planes * field).sum(1, keepdims=True)
-    return units(np.where(np.abs(cosine) < STEEP, field, np.where(cosine < 0.0, -planes, planes)))
+        field = units(sums.gradient(graph.a * field, 1.0 if noise < NOISY else 1.5))
+    planes, _ = fit_planes(graph.x, graph.neighbours, count, field)
+    cosine = (planes * field).sum(1, keepdim=True)
+    chosen = torch.where(cosine.abs() < STEEP, field, torch.where(cosine < 0.0, -planes, planes))
+    return units(chosen).cpu().numpy()

@@ -6,7 +6,7 @@ out, so that a traversal is one loop without a stack.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -47,6 +47,14 @@ class Octree:
 
     def __len__(self) -> int:
         return len(self.first)
+
+    def scaled(self, factor: float) -> Octree:
+        """Of the points times a factor."""
+        return replace(self, centers=self.centers * factor, radius=self.radius * factor)
+
+    def children(self) -> tuple[np.ndarray, np.ndarray]:
+        """Ends [m + 1] and nodes: the children of node k are nodes[ends[k] : ends[k + 1]]."""
+        return _children(self.skip)
 
     def spheres(self) -> np.ndarray:
         """Centres and radii in one array [m, 4]."""
@@ -121,6 +129,20 @@ def _spheres(points, first, last):
                     high[k, axis] = max(high[k, axis], points[i, axis])
     side = high - low
     return 0.5 * (low + high), 0.5 * np.sqrt(side[:, 0] ** 2 + side[:, 1] ** 2 + side[:, 2] ** 2)
+
+
+@compiled(nogil=True)
+def _children(skip):
+    count = len(skip)
+    ends, nodes, written = np.zeros(count + 1, np.int64), np.empty(count, np.int64), 0
+    for k in range(count):
+        child = k + 1
+        while child < skip[k]:
+            nodes[written] = child
+            written += 1
+            child = skip[child]
+        ends[k + 1] = written
+    return ends, nodes[:written]
 
 
 @compiled(nogil=True)

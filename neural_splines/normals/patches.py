@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
 
 from .continuity import couplings, grow_patches
 from .graph import PointGraph
@@ -30,21 +31,21 @@ class Patches:
     continuity: Pairs
 
     @classmethod
-    def grown(cls, graph: PointGraph, directions: np.ndarray, field: np.ndarray, noisy: bool) -> Patches:
+    def grown(cls, graph: PointGraph, directions: Tensor, field: Tensor, noisy: bool) -> Patches:
         """Along edges on which the couplings of the directions [n, 3] and the signs of the field [n, 3] agree."""
-        count = min(EDGES, graph.neighbours.shape[1])
-        near = graph.neighbours[:, :count]
-        coupling = couplings(graph.points, directions, graph.neighbours, count)
-        side = np.where((directions * field).sum(1) < 0.0, -1.0, 1.0)
-        agreed = np.where(coupling * side[:, None] * side[near] > 0.0, coupling, 0.0)
+        edges = graph.neighbours[:, :EDGES].contiguous()
+        couples = couplings(graph.x, directions, edges)
+        on_side = (directions * field).sum(1) >= 0.0
+        near, coupling, side = edges.cpu().numpy(), couples.cpu().numpy(), on_side.cpu().numpy()
+        agreed = np.where((coupling > 0.0) == (side[:, None] == side[near]), coupling, np.float32(0.0))
         most = max(PATCH, len(graph) // PATCHES)
         of, signs = grow_patches(near, agreed, SURE_NOISY if noisy else SURE, most)
         number = int(of.max()) + 1
-        here, there = np.repeat(of, count), of[near.ravel()]
-        between = here != there
-        keys = np.minimum(here, there)[between] * number + np.maximum(here, there)[between]
-        weight = coupling.ravel() * np.repeat(signs, count) * signs[near.ravel()]
-        return cls(of, directions * signs[:, None], number, summed(keys, weight[between], number))
+        i, k = np.nonzero(of[:, None] != of[near])
+        here, there = of[i], of[near[i, k]]
+        keys = np.minimum(here, there) * number + np.maximum(here, there)
+        weight = coupling[i, k] * signs[i] * signs[near[i, k]]
+        return cls(of, directions.cpu().numpy() * signs[:, None], number, summed(keys, weight, number))
 
     def sums(self, values: np.ndarray) -> np.ndarray:
         """Sums [p] over the patches of values [n] of the points."""

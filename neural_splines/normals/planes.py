@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from ..runtime.compiled import compiled
 from ..runtime.threads import parallel
@@ -14,20 +16,22 @@ _jit = compiled(nogil=True, error_model="numpy")
 CALM = 1.5
 
 
-def fit_planes(
-    points: np.ndarray, neighbours: np.ndarray, count: int, side: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+def fit_planes(points: Tensor, neighbours: Tensor, count: int, side: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Unit directions [n, 3] of least variance and standard deviations [n] along them.
 
     Of each point and its `count` nearest in neighbours [n, k], those alone whose vector in side [n, 3] has a positive
     product with its own where that is given; weights 1 - (d / d_max)^2 fall to zero at the farthest.
     """
+    if points.is_cuda:
+        from . import planes_torch
+
+        return planes_torch.fit_planes(points, neighbours, count, side)
     n = len(points)
     out, spread = np.empty((n, 3)), np.empty(n)
     one_sided = side is not None
-    side = np.zeros((1, 3)) if side is None else np.ascontiguousarray(side, np.float64)
-    parallel(_planes, n, points, neighbours, count, one_sided, side, out, spread)
-    return out, spread
+    sides = np.zeros((1, 3)) if side is None else np.ascontiguousarray(side.numpy(), np.float64)
+    parallel(_planes, n, points.numpy(), neighbours.numpy(), count, one_sided, sides, out, spread)
+    return torch.from_numpy(out), torch.from_numpy(spread)
 
 
 @_jit
@@ -121,6 +125,6 @@ def noise_of(graph: PointGraph) -> float:
     few, many = min(12, graph.neighbours.shape[1]), min(32, graph.neighbours.shape[1])
     if few == many:
         return 0.0
-    a, b = (fit_planes(graph.points, graph.neighbours, k)[1] for k in (few, many))
-    noise = np.sqrt(np.maximum(a**2 * many**2 - b**2 * few**2, 0.0) / (many**2 - few**2))
+    a, b = (fit_planes(graph.x, graph.neighbours, k)[1].square_() for k in (few, many))
+    noise = ((a * many**2 - b * few**2).clamp_min_(0.0) / (many**2 - few**2)).sqrt_().cpu().numpy()
     return float(min(np.median(noise), CALM * np.quantile(noise, 0.25)))

@@ -77,48 +77,49 @@ def _contract(nodes, p, q, weight):
             a, b = b, a
         flip = 1.0 if w[e] > 0.0 else -1.0
         root[b], sign[b], alive[e] = a, flip, False
-        entry, last = head[a], -1  # mark a's neighbours, and drop dead entries
-        degree[a] = 0
+        degree[a] -= 1
+        around = 0  # entries to look through for the edges of a to the neighbours of b
+        entry = head[b]
         while entry >= 0:
             if alive[entry // 2]:
-                if last < 0:
-                    head[a] = entry
-                else:
-                    link[last] = entry
-                last = entry
-                mark[ends[1 - entry % 2, entry // 2]] = entry // 2
-                degree[a] += 1
+                around += degree[ends[1 - entry % 2, entry // 2]]
             entry = link[entry]
-        if last < 0:
-            head[a] = -1
-        else:
-            link[last] = -1
+        marked = degree[a] <= around  # or a has edges to all the world
+        if marked:
+            tail[a], degree[a] = _living(head, link, alive, a)
+            entry = head[a]
+            while entry >= 0:
+                mark[ends[1 - entry % 2, entry // 2]] = entry // 2
+                entry = link[entry]
         entry = head[b]
         while entry >= 0:
             following, f = link[entry], entry // 2
             if alive[f]:
                 other = ends[1 - entry % 2, f]
-                kept = mark[other]
                 if other == a:
                     alive[f] = False
-                elif kept >= 0:
+                    entry = following
+                    continue
+                kept = mark[other] if marked else _edge(head, link, alive, ends, other, a)
+                if kept >= 0:
                     w[kept] += flip * w[f]
                     alive[f] = False
+                    degree[other] -= 1
                     heapq.heappush(heap, (-abs(w[kept]), kept))
                 else:
                     w[f] *= flip
                     ends[entry % 2, f] = a
                     link[entry] = -1
-                    if last < 0:
+                    if tail[a] < 0:
                         head[a] = entry
                     else:
-                        link[last] = entry
-                    last = entry
-                    mark[other] = f
+                        link[tail[a]] = entry
+                    tail[a] = entry
                     degree[a] += 1
+                    if marked:
+                        mark[other] = f
             entry = following
-        tail[a] = last
-        entry = head[a]
+        entry = head[a] if marked else -1
         while entry >= 0:
             mark[ends[1 - entry % 2, entry // 2]] = -1
             entry = link[entry]
@@ -130,6 +131,37 @@ def _contract(nodes, p, q, weight):
             at = root[at]
         result[node] = total
     return result
+
+
+@_jit
+def _living(head, link, alive, node):
+    """Drop the dead entries of a node's list; its last entry, or -1, and their number."""
+    entry, last, count = head[node], -1, 0
+    while entry >= 0:
+        if alive[entry // 2]:
+            if last < 0:
+                head[node] = entry
+            else:
+                link[last] = entry
+            last = entry
+            count += 1
+        entry = link[entry]
+    if last < 0:
+        head[node] = -1
+    else:
+        link[last] = -1
+    return last, count
+
+
+@_jit
+def _edge(head, link, alive, ends, node, other):
+    """The living edge between two nodes, or -1."""
+    entry = head[node]
+    while entry >= 0:
+        if alive[entry // 2] and ends[1 - entry % 2, entry // 2] == other:
+            return entry // 2
+        entry = link[entry]
+    return -1
 
 
 @_jit

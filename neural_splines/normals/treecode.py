@@ -15,8 +15,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-import torch
+from torch import Tensor
 
 from . import treecode_numba
 from .octree import Octree
@@ -26,38 +25,28 @@ OPENING = 0.9
 
 
 class Treecode:
-    """The sums over points [n, 3] of a tree at these points: arrays of numpy on the CPU, of torch on a GPU.
+    """The sums over points [n, 3] of a tree at these points.
 
     Of the gradient a point's own share is left out; of the others it is nothing.
     """
 
-    def __init__(self, tree: Octree, points: np.ndarray, device: torch.device | str = "cpu", opening: float = OPENING):
-        self.device, self.opening = torch.device(device), opening
-        self.points = self.array(points)
-        if self.device.type == "cuda":
+    def __init__(self, tree: Octree, points: Tensor, opening: float = OPENING):
+        self.points = points
+        if points.is_cuda:
             from .treecode_triton import Walker
 
-            self._walk: Any = Walker(tree, self.points)
+            self._walk: Any = Walker(tree, points, opening)
         else:
-            self._walk = treecode_numba.Walker(tree, self.points)
+            self._walk = treecode_numba.Walker(tree, points, opening)
 
-    def array(self, values: np.ndarray) -> Any:
-        """Values where the sums are made."""
-        return values if self.device.type == "cpu" else torch.from_numpy(values).to(self.device)
-
-    def gradient(self, dipoles: Any, width: float) -> Any:
+    def gradient(self, dipoles: Tensor, width: float) -> Tensor:
         """[n, 3] of dipoles [n, 3]."""
-        return self._walk(GRADIENT, dipoles, width**2, self.opening)
+        return self._walk(GRADIENT, dipoles, width**2)
 
-    def winding(self, dipoles: Any, width: float) -> Any:
+    def winding(self, dipoles: Tensor, width: float) -> Tensor:
         """[n] of dipoles [n, 3]."""
-        return self._walk(WINDING, dipoles, width**2, self.opening)[:, 0]
+        return self._walk(WINDING, dipoles, width**2)[:, 0]
 
-    def push(self, charges: Any, width: float) -> Any:
+    def push(self, charges: Tensor, width: float) -> Tensor:
         """[n, 3] of charges [n]."""
-        return self._walk(PUSH, charges[:, None] + 0.0 * self.points, width**2, self.opening)
-
-
-def as_numpy(values: Any) -> np.ndarray:
-    """Float64 on the CPU."""
-    return values.astype(np.float64) if isinstance(values, np.ndarray) else values.double().cpu().numpy()
+        return self._walk(PUSH, charges[:, None].expand(-1, 3), width**2)

@@ -8,9 +8,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from ..runtime.compiled import compiled
 from ..runtime.threads import parallel
+from .interactions import Interactions
 from .octree import Octree
 
 GATHERED = 512  # sources, or nodes, at a time: they stay in the first-level cache
@@ -19,23 +22,24 @@ _jit = compiled(nogil=True, error_model="numpy", fastmath={"reassoc", "contract"
 
 
 class Walker:
-    """Walks from every leaf of a tree over points [n, 3]."""
+    """Walks from every leaf of a tree over points [n, 3]: once to find what meets, then only along that."""
 
-    def __init__(self, tree: Octree, points: np.ndarray):
-        self._tree = (tree.leaves, tree.first, tree.last, tree.skip, tree.centers, tree.radius)
-        self._points, self._x = points, _rows(points)
+    def __init__(self, tree: Octree, points: Tensor, opening: float):
+        found = Interactions.of(tree, opening)
+        self._met = (found.far, found.far_ends, found.near, found.near_ends)
+        self._leaves, self._skip, self._centers = (tree.leaves, tree.first, tree.last), tree.skip, tree.centers
+        self._points, self._x = points.numpy(), _rows(points.numpy())
 
-    def __call__(self, kind: int, sources: np.ndarray, square: float, opening: float) -> np.ndarray:
+    def __call__(self, kind: int, sources: Tensor, square: float) -> Tensor:
         """The sums [n, 3] of a kind of sources [n, 3], of charges their first column; square: of the width."""
-        leaves, first, last, skip, centers, _ = self._tree
-        moments = np.zeros((len(skip), 9))
-        p = np.ascontiguousarray(sources, np.float64)
-        parallel(_leaf_moments, len(leaves), kind, leaves, first, last, centers, self._points, p, moments)
-        _node_moments(kind, skip, centers, moments)
-        out = np.empty((len(sources), 3), np.float32)
-        arrays = (moments.astype(np.float32), self._x, _rows(sources), np.float32(square), opening, out)
-        parallel(_walks, len(leaves), kind, *self._tree, *arrays)
-        return out
+        count, moments = len(self._leaves[0]), np.zeros((len(self._skip), 9))
+        p = np.ascontiguousarray(sources.numpy(), np.float64)
+        parallel(_leaf_moments, count, kind, *self._leaves, self._centers, self._points, p, moments)
+        _node_moments(kind, self._skip, self._centers, moments)
+        nodes = np.concatenate([self._centers, moments], 1, dtype=np.float32)
+        out = np.empty((len(p), 3), np.float32)
+        parallel(_walks, count, kind, *self._leaves, *self._met, nodes, self._x, _rows(p), np.float32(square), out)
+        return torch.from_numpy(out)
 
 
 def _rows(values: np.ndarray) -> np.ndarray:
@@ -95,40 +99,34 @@ def _node_moments(kind, skip, centers, moments):
 
 
 @_jit
-def _walks(begin, end, kind, leaves, first, last, skip, centers, radius, moments, x, p, square, opening, out):
-    """All sums for the points of leaves[begin:end]."""
+def _walks(begin, end, kind, leaves, first, last, met, met_ends, beside, beside_ends, nodes, x, p, square, out):
+    """All sums for the points of leaves[begin:end], of the nodes that they meet and the leaves beside them."""
     near, far = np.empty((6, GATHERED), np.float32), np.empty((12, GATHERED), np.float32)
     for k in range(begin, end):
-        leaf = leaves[k]
-        a, b = first[leaf], last[leaf]
+        a, b = first[leaves[k]], last[leaves[k]]
         out[a:b] = 0.0
-        cx, cy, cz = centers[leaf, 0], centers[leaf, 1], centers[leaf, 2]
-        reach = opening * radius[leaf]
-        node, nears, fars = 0, 0, 0
-        while node < len(skip):
-            dx, dy, dz = centers[node, 0] - cx, centers[node, 1] - cy, centers[node, 2] - cz
-            if radius[node] < opening * math.sqrt(dx * dx + dy * dy + dz * dz) - reach:
+        fars = nears = 0
+        for t in range(met_ends[k], met_ends[k + 1]):
+            node = nodes[np.uint32(met[t])]
+            for c in range(12):
+                far[c, fars] = node[c]
+            fars += 1
+            if fars == GATHERED:
+                _add_far(kind, a, b, fars, far, x, square, out)
+                fars = 0
+        for t in range(beside_ends[k], beside_ends[k + 1]):
+            j, end = first[beside[t]], last[beside[t]]
+            while j < end:
+                count = min(end - j, GATHERED - nears)
                 for c in range(3):
-                    far[c, fars] = centers[node, c]
-                for c in range(9):
-                    far[3 + c, fars] = moments[node, c]
-                fars += 1
-                if fars == GATHERED:
-                    _add_far(kind, a, b, fars, far, x, square, out)
-                    fars = 0
-                node = skip[node]
-            elif skip[node] == node + 1:
-                for j in range(first[node], last[node]):
-                    for c in range(3):
-                        near[c, nears] = x[c, j]
-                        near[3 + c, nears] = p[c, j]
-                    nears += 1
-                    if nears == GATHERED:
-                        _add_near(kind, a, b, nears, near, x, square, out)
-                        nears = 0
-                node = skip[node]
-            else:
-                node += 1
+                    for i in range(count):
+                        near[c, nears + i] = x[c, j + i]
+                        near[3 + c, nears + i] = p[c, j + i]
+                j += count
+                nears += count
+                if nears == GATHERED:
+                    _add_near(kind, a, b, nears, near, x, square, out)
+                    nears = 0
         _add_near(kind, a, b, nears, near, x, square, out)
         _add_far(kind, a, b, fars, far, x, square, out)
         if kind == GRADIENT:  # of the others alone

@@ -6,6 +6,8 @@ its latency, so that no list of interactions has to be made, stored or read.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import triton
 import triton.language as tl
@@ -15,53 +17,64 @@ from .octree import LEAF, Octree
 from .treecode_numba import GRADIENT, PUSH, WINDING
 
 LANES = LEAF
-FIRST, SECOND = [0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2]  # xx yy zz xy xz yz
 _GRADIENT, _WINDING, _PUSH = tl.constexpr(GRADIENT), tl.constexpr(WINDING), tl.constexpr(PUSH)
 
 
 class Walker:
     """Walks from every leaf of a tree over points [n, 3] of a GPU."""
 
-    def __init__(self, tree: Octree, points: Tensor):
+    def __init__(self, tree: Octree, points: Tensor, opening: float):
         device = points.device
         spheres = torch.from_numpy(tree.spheres()).float()  # [m, 4]: centre, radius
         links = torch.stack([torch.from_numpy(part) for part in (tree.first, tree.last, tree.skip)], 1)
         self._tree = (spheres.to(device).contiguous(), links.to(device).contiguous())
-        self._points, self._centers = points, torch.from_numpy(tree.centers).to(device)
+        self._points, self._centers, self._opening = points, torch.from_numpy(tree.centers).to(device), opening
         self._x = points.float().contiguous()
-        sizes = torch.from_numpy(tree.last[tree.leaves] - tree.first[tree.leaves])
+        starts = torch.from_numpy(tree.first[tree.leaves])
+        sizes = torch.from_numpy(tree.last[tree.leaves]) - starts
+        self._sizes = sizes.long().to(device)
+        # the leaves of node k: from the first of these numbers to the second
+        self._leaves = torch.searchsorted(starts, links[:, :2].T.contiguous()).to(device)
         runs = (sizes + LANES - 1) // LANES  # of LANES points: one, but for leaves at the last level
         leaf = torch.repeat_interleave(torch.from_numpy(tree.leaves), runs)
         rank = torch.arange(len(leaf)) - torch.repeat_interleave(runs.cumsum(0) - runs, runs)
         self._runs = torch.stack([leaf, rank], 1).int().to(device).contiguous()
 
-    def __call__(self, kind: int, sources: Tensor, square: float, opening: float) -> Tensor:
+    def __call__(self, kind: int, sources: Tensor, square: float) -> Tensor:
         """The sums [n, 3] of a kind of sources [n, 3], of charges their first column; square: of the width."""
         moments = (self._charge_moments(sources[:, :1]) if kind == PUSH else self._dipole_moments(sources)).float()
         out = torch.empty_like(self._x)
         arrays = (self._runs, *self._tree, self._x, sources.float().contiguous(), moments.contiguous(), out)
+        sizes = (len(self._centers), square, self._opening)
         with torch.cuda.device(out.device) if out.is_cuda else torch.no_grad():  # CPU: Triton's interpreter, in tests
-            _walks[(len(self._runs),)](*arrays, len(self._centers), square, opening, kind, LANES=LANES, num_warps=1)
-        return out.double()
+            _walks[(len(self._runs),)](*arrays, *sizes, kind, LANES=LANES, num_warps=1)
+        return out
 
     def _sums(self, values: Tensor) -> Tensor:
-        """Sums [m, c] over the points of each node of values [n, c]."""
-        upto = values.cumsum(0)
-        first, last = self._tree[1][:, 0].long(), self._tree[1][:, 1].long()
-        return upto[last - 1] - (upto - values)[first]
+        """Sums [c, m] over the points of each node of values [n, c].
+
+        From sums up to each leaf, along rows: down the columns of a few, PyTorch's have one thread each.
+        """
+        of_leaves = torch.segment_reduce(values, "sum", lengths=self._sizes, axis=0, unsafe=True)
+        upto = torch.nn.functional.pad(of_leaves.T.contiguous().cumsum(1), (1, 0))
+        return upto[:, self._leaves[1]] - upto[:, self._leaves[0]]
 
     def _charge_moments(self, q: Tensor) -> Tensor:
         """[m, 9]: the sum of q [n, 1], that of q (x - c) about the nodes' centres c, and zeros."""
-        sums = self._sums(torch.cat([q, q * self._points], 1))
-        first = sums[:, 1:] - sums[:, :1] * self._centers
-        return torch.nn.functional.pad(torch.cat([sums[:, :1], first], 1), (0, 5))
+        total, *first = self._sums(torch.cat([q, q * self._points], 1))
+        about = [value - total * c for value, c in zip(first, self._centers.unbind(1), strict=True)]
+        return torch.nn.functional.pad(torch.stack([total, *about], 1), (0, 5))
 
     def _dipole_moments(self, p: Tensor) -> Tensor:
         """[m, 9]: the sum of p; xx, yy, zz, xy, xz, yz of that of p (x) (x - c) + (x - c) (x) p."""
-        x, c = self._points, self._centers
-        sums = self._sums(torch.cat([p, p[:, FIRST] * x[:, SECOND] + p[:, SECOND] * x[:, FIRST]], 1))
-        about = sums[:, 3:] - sums[:, FIRST] * c[:, SECOND] - sums[:, SECOND] * c[:, FIRST]
-        return torch.cat([sums[:, :3], about], 1)
+        s = self._sums(torch.stack([*p.unbind(1), *_symmetric(p.unbind(1), self._points.unbind(1))], 1))
+        shift = _symmetric(s[:3], self._centers.unbind(1))
+        return torch.stack([*s[:3], *(value - moved for value, moved in zip(s[3:], shift, strict=True))], 1)
+
+
+def _symmetric(a: Sequence[Tensor], b: Sequence[Tensor]) -> list[Tensor]:
+    """xx, yy, zz, xy, xz, yz of a (x) b + b (x) a."""
+    return [a[i] * b[j] + a[j] * b[i] for i, j in ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))]
 
 
 @triton.jit

@@ -9,34 +9,44 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
 
 from .treecode import Treecode
 
 EVENNESS = 2.0  # dipoles are at most so many times stronger or weaker than their mean
 
 
-def units(vectors: Any) -> Any:
-    """Vectors [n, 3], of numpy or torch, made unit; those of no length stay."""
+def units(vectors: Tensor) -> Tensor:
+    """Vectors [n, 3] made unit; those of no length stay."""
     length = lengths(vectors)
-    return vectors / (length + (length == 0.0))
+    return vectors / length.masked_fill_(length == 0.0, 1.0)
 
 
-def lengths(vectors: Any) -> Any:
+def lengths(vectors: Tensor) -> Tensor:
     """[n, 1] of vectors [n, 3]."""
-    return (vectors * vectors).sum(axis=1, keepdims=True) ** 0.5
+    x, y, z = vectors.double().unbind(1)
+    return (x * x).addcmul_(y, y).addcmul_(z, z).sqrt_()[:, None]
 
 
-def consistent_normals(sums: Treecode, areas: Any, widths: Sequence[float]) -> Any:
+def total(values: Tensor) -> float:
+    """The sum, the same for any number of threads."""
+    return float(values.sum() if values.is_cuda else values.numpy().sum(dtype=np.float64))
+
+
+def consistent_normals(sums: Treecode, areas: Tensor, widths: Sequence[float]) -> Tensor:
     """Unit normals [n, 3] of points with areas [n, 1] after a round for each width."""
-    dipoles = 0.0 * sums.points  # per area
+    dipoles = torch.zeros_like(sums.points)  # per area
     for width in widths:
         residual = 2.0 * math.pi - sums.winding(areas * dipoles, width)[:, None]
         step = sums.push((areas * residual)[:, 0], width)
         change = sums.winding(areas * step, width)[:, None]
-        square = float((areas * change * change).sum())  # 0 where all points lie on a line
-        dipoles = dipoles + float((areas * residual * change).sum()) / (square or 1.0) * step
+        square = total(areas * change * change)  # 0 where all points lie on a line
+        dipoles.add_(step, alpha=total(areas * residual * change) / (square or 1.0))
         strength = lengths(dipoles)
-        strength = strength.clip(float(strength.mean()) / EVENNESS, float(strength.mean()) * EVENNESS)
-        dipoles = strength * units(sums.gradient(areas * dipoles, width))
+        mean = total(strength) / len(strength)
+        strength.clamp_(mean / EVENNESS, mean * EVENNESS)
+        dipoles = units(sums.gradient(areas * dipoles, width)).mul_(strength)
     return units(dipoles)
