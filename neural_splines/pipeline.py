@@ -52,9 +52,9 @@ class Reconstruction:
     """A mesh, the field that it is the zero set of, and how both came about.
 
     lattice: where the field was sampled. grid_size: what gives it again, were it auto; a lattice that grew where holes
-    are filled has more. cloud: what was fitted, after downsampling. eps: the offset that was used, world units. grid:
-    values [nx, ny, nz] where the dense grid was asked for. evaluations: of the field at lattice points. seconds: of
-    each phase. warnings: lines that a user should read.
+    are filled has more. cloud: what was fitted, after downsampling. eps: the offset that was used, world units.
+    grid: values [nx, ny, nz] where the dense grid was asked for. evaluations: of the field at lattice points.
+    seconds: of each phase. warnings: lines that a user should read.
     """
 
     mesh: Mesh
