@@ -52,9 +52,9 @@ class Reconstruction:
     """A mesh, the field that it is the zero set of, and how both came about.
 
     lattice: where the field was sampled. grid_size: what gives it again, were it auto; a lattice that grew where holes
-    are filled has more. cloud: what was fitted, after downsampling. eps: the offset that was used, world units. grid:
-    values [nx, ny, nz] where the dense grid was asked for. evaluations: of the field at lattice points. seconds: of
-    each phase. warnings: lines that a user should read.
+    are filled has more. cloud: what was fitted, after downsampling. eps: the offset that was used, world units.
+    grid: values [nx, ny, nz] where the dense grid was asked for. evaluations: of the field at lattice points.
+    seconds: of each phase. warnings: lines that a user should read.
     """
 
     mesh: Mesh
@@ -126,8 +126,7 @@ def _reconstruct(cloud: OrientedCloud, settings: Settings, compute: Compute, mon
         mesh = trimmed(mesh, cloud, lattice, settings, timer)
     except EmptySurfaceError as error:
         raise EmptySurfaceError(f"no surface is left: {doubts[0]}" if doubts else str(error)) from None
-    warnings += far_warnings(mesh, fitted, settings)
-    warnings += cut_off_lines(mesh, wide) if settings.cells and settings.cells.fill_holes else []
+    warnings += far_warnings(mesh, wide, fitted, settings)
     timer.phase("")
     size = max(lattice.shape)
     return Reconstruction(mesh, fit, wide, size, fitted, eps, compute, grid, evaluations, timer.seconds, warnings)
@@ -292,9 +291,9 @@ def trimmed(mesh: Mesh, cloud: OrientedCloud, lattice: Lattice, settings: Settin
     return mesh
 
 
-def far_warnings(mesh: Mesh, cloud: OrientedCloud, settings: Settings) -> list[str]:
-    """What to say about sheets that no point supports, unless they were asked for."""
+def far_warnings(mesh: Mesh, lattice: Lattice, cloud: OrientedCloud, settings: Settings) -> list[str]:
+    """What to say about sheets that no point supports; if they were asked for, where they end."""
     if settings.cells is not None and settings.cells.fill_holes:
-        return []
+        return cut_off_lines(mesh, lattice)
     remedies = {"none": "drop them with --trim auto", AUTO: "drop them with --trim 2"}
     return far_lines(mesh, cloud, remedies.get(str(settings.trim), "drop them with a smaller --trim, or auto"))

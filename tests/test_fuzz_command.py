@@ -20,6 +20,8 @@ def test_any_arguments_end_as_they_should(command):
         # every cell left out: an IndexError from within
         ("fit-grid.py", "ball", ["auto", "50", "12", "auto", "--min-pts-per-cell", "1000000000"]),
         ("fit.py", "ball", ["1e308", "50", "12"]),
+        # both points held out of the choice of smoothing: a RuntimeError from within
+        ("fit-grid.py", "two", ["auto", "1", "5", "auto", "--seed", "39"]),
     ],
 )
 def test_what_once_broke_a_promise(script, cloud, words):

@@ -32,8 +32,9 @@ class LeftOut:
 
     @classmethod
     def single(cls, count: int, share: float, generator: torch.Generator, device: torch.device) -> LeftOut:
-        """A random share of the points, all of which judge."""
+        """A random share of the points, all of which judge. The last point stays: of two, both may be drawn."""
         held = (torch.rand(count, generator=generator, dtype=torch.float64) < share).to(device)
+        held[-1] &= ~held.all()
         return cls(held, held)
 
     @classmethod
