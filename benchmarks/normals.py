@@ -2,6 +2,7 @@
 
     python benchmarks/normals.py [--data FOLDER] [--cases bunny knot ...] [--others] [--device cuda]
     python benchmarks/normals.py --sizes 40000 1000000 [--device cuda]
+    python benchmarks/normals.py --confidence [--data FOLDER]
 
 Cases are shapes made here, and, with --data, clouds of a folder: those with a mesh as truth are compared with its
 normals at the nearest points, others with those of the file. A row: points; share of signs that are right, up to a
@@ -32,10 +33,11 @@ sys.path.insert(0, str(ROOT / "tests"))
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from machine import peak_bytes  # noqa: E402
-from shapes import knot, sphere, torus  # noqa: E402
+from shapes import hemisphere, knot, sphere, torus  # noqa: E402
 
 from neural_splines.files.meshes import load_mesh  # noqa: E402
 from neural_splines.files.point_clouds import load_point_cloud  # noqa: E402
+from neural_splines.normals.confidence import SURE_ENOUGH  # noqa: E402
 from neural_splines.normals.estimate import Guidance, estimate  # noqa: E402
 from neural_splines.runtime.monitor import PhaseTimer  # noqa: E402
 
@@ -138,6 +140,47 @@ def cases(folder: Path | None) -> dict[str, Callable[[], Case]]:
     return found
 
 
+def further(folder: Path | None) -> dict[str, Callable[[], Case]]:
+    """Cases that no constant was chosen by, for the confidence."""
+    found: dict[str, Callable[[], Case]] = {
+        "knot, 2,000": lambda: arrays(knot(2000)),
+        "knot, noise .1 %": lambda: noisy(arrays(knot(20000)), 0.001),
+        "knot, noise 1 %": lambda: noisy(arrays(knot(20000)), 0.01),
+        "half a knot, noise .3 %": lambda: noisy(cut(arrays(knot(40000)), 2), 0.003),
+        "torus, noise 2 %": lambda: noisy(arrays(torus(8000)), 0.02),
+        "hemisphere": lambda: arrays(hemisphere(8000)),
+        "plate, 2 spacings": lambda: box(20000, 1.0, 1.0, 0.02),
+        "plate, 1.5 spacings": lambda: box(20000, 1.0, 1.0, 0.015),
+        "plate, 3 spacings, noise .3 %": lambda: noisy(box(20000, 1.0, 1.0, 0.03), 0.003),
+        "half a box, open": lambda: cut(box(20000, 1.0, 1.0, 0.5), 2),
+        "half of shells, open": lambda: cut(shells(20000), 0),
+        "open sheet, noise .5 %": lambda: noisy(sheet(10000), 0.005),
+    }
+    for name in CLOUDS if folder else ():
+        for share in (4, 16):
+            found[f"{name}, one of {share}"] = lambda name=name, share=share: subset(scan(folder, name), share)
+    return found
+
+
+def subset(case: Case, share: int) -> Case:
+    """One of so many points, drawn at random."""
+    kept = np.random.default_rng(share).permutation(len(case[0]))[: len(case[0]) // share]
+    return case[0][kept], case[1][kept]
+
+
+def confidences(folder: Path | None, device: str) -> None:
+    """All cases by confidence, least first; a `!` where it is high and the signs are not right."""
+    rows = []
+    for name, make in (cases(folder) | further(folder)).items():
+        points, truth = make()
+        found = estimate(points, Guidance(), device)
+        rows.append((found.confidence.value, score(found.normals, truth)[0], name, len(points)))
+    print("| confidence | signs right | case | points | |\n|---|---|---|---|---|")
+    for value, right, name, n in sorted(rows):
+        silent = "!" if value >= SURE_ENOUGH and right < RIGHT else ""
+        print(f"| {value:.2f} | {right:.4f} | {name} | {n} | {silent} |")
+
+
 def score(normals: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
     """Share of right signs, up to a global flip, and the mean angle of directions in degrees."""
     cosine = (normals * truth).sum(1)
@@ -188,6 +231,7 @@ def spanning_tree(points: np.ndarray, k: int) -> np.ndarray:
 
 
 RUNS = 3  # of which a GPU's time is the median
+RIGHT = 0.995  # of the signs: fewer must not go with a high confidence
 LIMIT = 300  # seconds of one core
 OTHERS = {"Open3D": (open3d, (10, 15, 30)), "PyMeshLab": (pymeshlab, (10, 30)), "MST": (spanning_tree, (10,))}
 
@@ -272,6 +316,7 @@ def main() -> None:
     p.add_argument("--cases", nargs="*", default=None, help="names that begin so; all if none is given")
     p.add_argument("--others", action="store_true")
     p.add_argument("--sizes", type=int, nargs="*", default=None, help="points of a knot, for time and memory")
+    p.add_argument("--confidence", action="store_true", help="confidence against truth, over these and further cases")
     p.add_argument("--device", default="cpu")
     args = p.parse_args()
     if args.sizes:
@@ -281,6 +326,9 @@ def main() -> None:
             process = context.Process(target=growth, args=(n, args.device))
             process.start()
             process.join()
+        return
+    if args.confidence:
+        confidences(args.data, args.device)
         return
     heads = ["case", "points", "signs", "angle", "seconds", "CPU s", "confidence", *(OTHERS if args.others else ())]
     print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
