@@ -59,7 +59,7 @@ def run_page(
 ) -> None:
     """Run every block of these languages, in order, in a folder; edit(words) changes a command, or leaves it out."""
     names = {"__name__": "page"}
-    with _working_in(folder):
+    with working_in(folder):
         for language, block in blocks(page):
             if language in languages and language == "bash":
                 for words in filter(None, map(edit, commands(block))):
@@ -69,7 +69,8 @@ def run_page(
 
 
 @contextlib.contextmanager
-def _working_in(folder: Path) -> Iterator[None]:
+def working_in(folder: Path | str) -> Iterator[None]:
+    """In that folder; contextlib.chdir of Python 3.11."""
     before = os.getcwd()
     os.chdir(folder)
     try:

@@ -26,7 +26,8 @@ from typing import Any
 from unittest import mock
 
 import torch
-from scripts import ROOT, Outcome, run, with_table, working_in, write_cloud
+from run_page import working_in
+from scripts import ROOT, Outcome, run, with_table, write_cloud
 from shapes import torus
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves

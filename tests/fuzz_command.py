@@ -24,7 +24,8 @@ import numpy as np
 import torch
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
-from scripts import run, working_in, write_cloud
+from run_page import working_in
+from scripts import run, write_cloud
 from shapes import sphere, torus
 
 from neural_splines.clouds import OrientedCloud

@@ -4,9 +4,7 @@ import contextlib
 import importlib.util
 import io
 import math
-import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,17 +49,6 @@ def complaints(stderr: str) -> list[str]:
 def write_cloud(path, cloud: OrientedCloud) -> Path:
     save_mesh(path, cloud.points, cloud.normals, np.empty((0, 3), int))
     return Path(path)
-
-
-@contextlib.contextmanager
-def working_in(path: str) -> Iterator[None]:
-    """In that folder; contextlib.chdir of Python 3.11."""
-    before = os.getcwd()
-    os.chdir(path)
-    try:
-        yield
-    finally:
-        os.chdir(before)
 
 
 def with_table(page: str, start: str, end: str, table: str) -> str:

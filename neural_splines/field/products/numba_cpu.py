@@ -55,7 +55,7 @@ class NumbaLoops(Products):
         return values, slopes
 
     def normal(self, kernel: Kernel, x: Tensor, y: Tensor, w: Tensor) -> Tensor:
-        v, q = _columns(kernel, y, torch.ones_like(w))
+        v, q = _columns(kernel, y)
         partial, poly = np.zeros((CHUNKS, len(y)), dtype=v.dtype), _Polynomials.of(kernel, x.dtype)
         rows, weights = x.contiguous().numpy(), w.numpy() * q
         _run(_normal, CHUNKS, rows, v, weights, *poly.values, kernel.homogeneity, partial)
@@ -117,7 +117,9 @@ def _columns(
     y = y.reshape(-1, 3)
     points, weights = y.contiguous().numpy(), (y.new_ones(len(y)) if w is None else w.contiguous()).numpy()
     v, scaled = np.empty((4, len(points)), points.dtype), np.empty_like(weights)
-    runs = np.array([[0, len(points)]]) if tasks is None else np.unique(tasks[:, 2:], axis=0)
+    runs = np.array([[0, len(points)]])
+    if tasks is not None:  # those of a problem follow each other
+        runs = tasks[np.diff(tasks[:, 2], prepend=-1) != 0, 2:]
     _run(_lift, len(runs), runs, points, weights, kernel.homogeneity, v, scaled)
     return v, scaled
 
