@@ -1,6 +1,6 @@
 """Many reconstructions in one process: does memory stay flat?
 
-    PYTHONPATH=. python benchmarks/soak.py [--runs 200] [--device auto] [--out soak.json]
+    python benchmarks/soak.py [--runs 200] [--device auto] [--out soak.json]
 
 Clouds, sizes and cells change from run to run, so that no cache meets the same input twice. After each run what
 the process holds is noted: resident memory and, on a GPU, what PyTorch has allocated there. The last lines give the
@@ -19,7 +19,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-import neural_splines as ns
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import neural_splines as ns  # noqa: E402
 
 CYCLE = 10  # kinds of runs
 RISE = 0.2  # MB a run: 20 MB in a hundred
