@@ -21,7 +21,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import neural_splines as ns  # noqa: E402
+import neural_splines as ns
 
 CYCLE = 10  # kinds of runs
 RISE = 0.2  # MB a run: 20 MB in a hundred

@@ -84,15 +84,8 @@ def clean(points: Tensor, normals: Tensor, name: str) -> tuple[OrientedCloud, Cl
     if read == 0:
         raise CloudError(f"{name}: contains no points; check how it was exported")
 
-    units, finite, oriented = torch.empty_like(normals), *torch.empty(2, read, dtype=torch.bool)
-
-    def look(chunk: slice) -> None:  # what is made of a chunk stays in the cache
-        units[chunk], finite[chunk], oriented[chunk] = _unit_normals(points[chunk], normals[chunk])
-
-    share_out(look, slices(read, points.device))
-    points, units = _rows(finite & oriented, points, units)
-
-    distinct = _distinct(points)
+    points, units, finite, oriented = usable(points, normals)
+    distinct = distinct_points(points)
     cloud = OrientedCloud(*_rows(distinct, points, units))
     report = CleaningReport(
         read=read,
@@ -105,6 +98,20 @@ def clean(points: Tensor, normals: Tensor, name: str) -> tuple[OrientedCloud, Cl
     return cloud, report
 
 
+def usable(points: Tensor, normals: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Of float64 points and normals [n, 3] those that are finite and have a normal, which is made unit.
+
+    Also masks [n] of those that are finite, and of those whose normal is long enough.
+    """
+    units, finite, oriented = torch.empty_like(normals), *torch.empty(2, len(points), dtype=torch.bool)
+
+    def look(chunk: slice) -> None:  # what is made of a chunk stays in the cache
+        units[chunk], finite[chunk], oriented[chunk] = _unit_normals(points[chunk], normals[chunk])
+
+    share_out(look, slices(len(points), points.device))
+    return *_rows(finite & oriented, points, units), finite, oriented
+
+
 def clean_points(points: Tensor, name: str) -> tuple[Tensor, Tensor, CleaningReport]:
     """As `clean` for points [n, 3] that have no normals: the points that are left, and the rows where they were."""
     points = points.double().cpu()
@@ -112,7 +119,7 @@ def clean_points(points: Tensor, name: str) -> tuple[Tensor, Tensor, CleaningRep
         raise CloudError(f"{name}: contains no points; check how it was exported")
     finite = points.isfinite().all(1)
     rows = finite.nonzero()[:, 0]
-    distinct = _distinct(points[rows])
+    distinct = distinct_points(points[rows])
     rows = rows[distinct]
     kept = points[rows]
     report = CleaningReport(len(points), int((~finite).sum()), 0, int((~distinct).sum()), len(rows))
@@ -135,7 +142,7 @@ def _unit_normals(points: Tensor, normals: Tensor) -> tuple[Tensor, Tensor, Tens
     return torch.where(unit, normals, scaled / length), finite, (largest * length >= SHORTEST_NORMAL)[:, 0]
 
 
-def _distinct(points: Tensor) -> Tensor:
+def distinct_points(points: Tensor) -> Tensor:
     """Mask [n] of the points that no earlier point equals.
 
     A hash of every row is sorted, by values alone, which is several times faster than to sort rows; only rows whose

@@ -20,15 +20,18 @@ MOST = 0.2  # of a cloud that may be outliers; more are the cloud
 PASSES = 4  # a few outliers vouch for each other until the others are gone
 
 
-def outliers(cloud: OrientedCloud, sparse: float = SPARSE, support: float = SUPPORT) -> Tensor:
+def outliers(
+    cloud: OrientedCloud, sparse: float = SPARSE, support: float = SUPPORT, typical: float | None = None
+) -> Tensor:
     """A mask [n] of points that are sparse and whose neighbours do not see them on their surface.
 
     Both must hold: a part of a surface that was sampled sparsely is coherent, and noise is dense. A witness q speaks
-    for p where p lies near the plane of q and both normals point the same way.
+    for p where p lies near the plane of q and both normals point the same way. typical: the median distance of a larger
+    cloud, of which this is a part.
     """
     near = Neighbours(cloud.points)
     spacing = near.spacing(cloud.points)
-    suspect = (spacing > sparse * spacing.median()).nonzero()[:, 0]
+    suspect = (spacing > sparse * (spacing.median() if typical is None else typical)).nonzero()[:, 0]
     mask = torch.zeros(len(cloud), dtype=torch.bool, device=cloud.points.device)
     for chunk in slices(len(suspect), mask.device):
         index = suspect[chunk]
@@ -47,11 +50,11 @@ def _support(cloud: OrientedCloud, near: Neighbours, index: Tensor) -> Tensor:
     return votes / WITNESSES
 
 
-def without_outliers(cloud: OrientedCloud) -> tuple[OrientedCloud, str | None]:
-    """The cloud without its outliers, and one line where there were any."""
-    kept = _without(cloud, SPARSE, SUPPORT)
+def without_outliers(cloud: OrientedCloud, typical: float | None = None) -> tuple[OrientedCloud, str | None]:
+    """The cloud without its outliers, and one line where there were any; `typical` as for `outliers`."""
+    kept = _without(cloud, SPARSE, SUPPORT, typical)
     if len(cloud) - len(kept) > MANY * len(cloud):
-        kept = _without(kept, SPARSE_NEAR, SUPPORT_NEAR)
+        kept = _without(kept, SPARSE_NEAR, SUPPORT_NEAR, typical)
     found = len(cloud) - len(kept)
     if not found:
         return cloud, None
@@ -62,9 +65,9 @@ def without_outliers(cloud: OrientedCloud) -> tuple[OrientedCloud, str | None]:
     return kept, line
 
 
-def _without(cloud: OrientedCloud, sparse: float, support: float) -> OrientedCloud:
+def _without(cloud: OrientedCloud, sparse: float, support: float, typical: float | None) -> OrientedCloud:
     for _ in range(PASSES):
-        mask = outliers(cloud, sparse, support)
+        mask = outliers(cloud, sparse, support, typical)
         if not bool(mask.any()):
             break
         cloud = OrientedCloud(cloud.points[~mask], cloud.normals[~mask])

@@ -80,6 +80,34 @@ class CellSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SceneSettings:
+    """How a scene that is too large for one process' memory is shared out.
+
+    max_memory: bytes that all processes may take together; None: half of what is free. work_dir: keeps what is
+    finished, so that the same command goes on after it was stopped; None: a temporary one. workers: processes of this
+    machine. scheduler: of a dask.distributed cluster, whose workers do the work.
+    """
+
+    max_memory: int | None = None
+    work_dir: str | None = None
+    workers: int = 1
+    scheduler: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_memory is not None:
+            check_count("--max-memory", self.max_memory, 1, 2**62)
+        check_count("--workers", self.workers, 1, 1024)
+        if self.scheduler is not None and self.workers > 1:
+            raise SettingsError("--workers starts processes here, and --scheduler has its own; drop one of them")
+        if self.scheduler is not None and self.work_dir is None:
+            raise SettingsError("--scheduler needs a --work-dir that all of its workers see under the same path")
+
+    @property
+    def asked(self) -> bool:
+        return self != SceneSettings()
+
+
+@dataclass(frozen=True, kw_only=True)
 class NormalSettings:
     """Where the normals of a cloud come from, and what is known of its sides.
 

@@ -19,6 +19,7 @@ LAYERS = [
     {"field", "surface", "normals"},
     {"cells", "cost"},
     {"pipeline"},
+    {"scene"},
     {"api"},
     {"command_line"},
     {"__main__"},

@@ -97,7 +97,10 @@ class BlendPlan:
 
     def problem(self, points_per_cell: int) -> FitProblem:
         """The cells and what each is fitted to; `points_per_cell` matters to adaptive cells alone."""
-        cells = self._cells(points_per_cell)
+        return self.problem_of(self._cells(points_per_cell), points_per_cell)
+
+    def problem_of(self, cells: Cells, points_per_cell: int) -> FitProblem:
+        """What these cells are fitted to."""
         members = Members.of(cells, self.cloud.points)
         largest = 3 * int(members.counts.max())
         centers = Centers(self._center_count(largest, points_per_cell), self.settings.nystrom_mode)

@@ -203,19 +203,43 @@ def uniform_cells(
 
 
 def adaptive_cells(
-    box: Box, points: Tensor, max_points: int, overlap: float, min_points: int, blend: bool = True
+    box: Box,
+    points: Tensor,
+    max_points: int,
+    overlap: float,
+    min_points: int,
+    blend: bool = True,
+    level: int = 0,
+    around: Tensor | None = None,
 ) -> Cells:
     """Leaves of an octree over the cube around the box: nodes are split until they hold at most `max_points`.
 
-    Built from sorted Morton codes, level by level, without a loop over nodes. A leaf overlaps others by
-    `overlap` times its side, less where that would take in more than `max_points` beside its own.
+    level: of the largest leaves. around [m, 3]: the points that margins are made for, where `points` are those of one
+    node of the octree and others are near. Built from sorted Morton codes, level by level, without a loop over nodes.
+    A leaf overlaps others by `overlap` times its side, less where that would take in more than `max_points` beside its
+    own.
     """
+    lower, size = leaves(box, points, max_points, min_points, level)
+    if not len(lower):
+        raise CloudError(NO_CELL)
+    padding = 0.5 * overlap * size
+    points = points if around is None else around
+    for _ in range(PADDING_HALVINGS):
+        counts = torch.bincount(
+            Cells(lower, lower + size[:, None], padding, padding, padding).members(points)[1], minlength=len(lower)
+        )
+        padding = torch.where(counts > 2 * max_points, 0.5 * padding, padding)
+    return _with_margins(lower, lower + size[:, None], padding, points, blend, ADAPTIVE_REACH_SPACINGS)
+
+
+def leaves(box: Box, points: Tensor, max_points: int, min_points: int, first: int = 0) -> tuple[Tensor, Tensor]:
+    """Lower corners [c, 3] and sides [c] of the leaves, at the level `first` or deeper, for `adaptive_cells`."""
     origin, side = bounding_cube(box)
     origin = origin.to(points.device)
     codes = morton_codes(box, points).sort().values
     lowers, sizes = [], []
     open_points = torch.ones_like(codes, dtype=torch.bool)
-    for level in range(MORTON_BITS + 1):
+    for level in range(first, MORTON_BITS + 1):
         codes = codes[open_points]
         node, counts = torch.unique_consecutive(codes >> 3 * (MORTON_BITS - level), return_counts=True)
         leaf = counts <= max_points if level < MORTON_BITS else torch.ones_like(counts, dtype=torch.bool)
@@ -226,16 +250,7 @@ def adaptive_cells(
         if bool(leaf.all()):
             break
         open_points = torch.repeat_interleave(~leaf, counts)
-    lower, size = torch.cat(lowers), torch.cat(sizes)
-    if not len(lower):
-        raise CloudError(NO_CELL)
-    padding = 0.5 * overlap * size
-    for _ in range(PADDING_HALVINGS):
-        counts = torch.bincount(
-            Cells(lower, lower + size[:, None], padding, padding, padding).members(points)[1], minlength=len(lower)
-        )
-        padding = torch.where(counts > 2 * max_points, 0.5 * padding, padding)
-    return _with_margins(lower, lower + size[:, None], padding, points, blend, ADAPTIVE_REACH_SPACINGS)
+    return torch.cat(lowers), torch.cat(sizes)
 
 
 def _with_margins(lower: Tensor, upper: Tensor, padding: Tensor, points: Tensor, blend: bool, spacings: float) -> Cells:

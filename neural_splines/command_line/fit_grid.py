@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 
-from . import arguments, normal_arguments
+from . import arguments, normal_arguments, scenes
 from .console import exit_policy
 
 
@@ -17,6 +17,7 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
     arguments.add_cell_options(p)
     normal_arguments.add_normal_options(p)
     arguments.add_shared_options(p)
+    scenes.add_scene_options(p)
     return arguments.parse(p, argv)
 
 
@@ -25,6 +26,10 @@ def main(argv: Sequence[str] | None = None, prog: str = "fit-grid.py") -> None:
     with exit_policy(prog, args.verbose, args.strict, args.quiet, args.report is not None) as monitor:
         settings = arguments.settings_from(args, cells=arguments.cell_settings_from(args))
         sides = normal_arguments.normal_settings_from(args)
+        parts = scenes.scene_settings_from(args)
+        if parts.asked:
+            scenes.reconstruct(args, settings, sides, parts, prog, monitor)
+            return
         from . import runs  # not before: it imports torch
 
         runs.reconstruct(args, settings, sides, prog, monitor)

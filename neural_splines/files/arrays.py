@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -59,12 +59,15 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def load_arrays(path: PathLike) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file by name; without pickle. CloudError names the path where it is none."""
+def load_arrays(path: PathLike, only: Collection[str] = ()) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file by name, or those of them that are asked for; without pickle.
+
+    CloudError names the path where it is none.
+    """
     with errors_name(path):
         try:
             # np.load would leave the file open where it is no archive
             with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as archive:
-                return {name: archive[name] for name in archive.files}
+                return {name: archive[name] for name in archive.files if not only or name in only}
         except (ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
             raise CloudError("is not an .npz file of arrays; save it again") from error

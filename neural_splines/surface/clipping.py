@@ -42,7 +42,11 @@ def clip(mesh: Mesh, drop: Tensor, level: Tensor) -> Mesh:
     used = torch.zeros(len(whole.vertices), dtype=torch.bool, device=odd.device)
     used[whole.faces.reshape(-1)] = True
     index = used.cumsum(0) - 1
-    return Mesh(whole.vertices[used], whole.normals[used], index[whole.faces])
+    ends = None
+    if mesh.ends is not None:
+        between = torch.stack([mesh.ends[one, 0], mesh.ends[other, 0]], 1).sort(1).values
+        ends = torch.cat([mesh.ends, between])[used]
+    return Mesh(whole.vertices[used], whole.normals[used], index[whole.faces], ends)
 
 
 def _key(one: Tensor, other: Tensor, count: int) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -36,10 +37,15 @@ class Grid:
 
 @dataclass(frozen=True)
 class Lattice(Grid):
-    """The grid whose point (i, j, k) lies at origin + (index + 0.5) * voxel_size."""
+    """The grid whose point (i, j, k) lies at origin + (start + index + 0.5) * voxel_size.
+
+    start: of a part of a larger lattice, the index there of its first point; so both have the same positions, to the
+    bit.
+    """
 
     origin: Tensor  # [3], float64
     voxel_size: float
+    start: tuple[int, int, int] = (0, 0, 0)
 
     @classmethod
     def covering(cls, box: Box, grid_size: int) -> Lattice:
@@ -63,18 +69,27 @@ class Lattice(Grid):
         x, y, z = (torch.tensor(self.shape) + before + after).tolist()
         return Lattice((x, y, z), self.origin - self.voxel_size * before.double(), self.voxel_size)
 
+    def part(self, first: Sequence[int], last: Sequence[int]) -> Lattice:
+        """The points with first <= index <= last along each axis, as far as they exist."""
+        low = [max(0, int(f)) for f in first]
+        high = [min(n - 1, int(end)) for n, end in zip(self.shape, last, strict=True)]
+        x, y, z = (max(0, b - a + 1) for a, b in zip(low, high, strict=True))
+        return Lattice((x, y, z), self.origin, self.voxel_size, (low[0], low[1], low[2]))
+
     @property
     def voxel_diagonal(self) -> float:
         return math.sqrt(3.0) * self.voxel_size
 
     @property
     def box(self) -> Box:
-        sides = self.voxel_size * torch.tensor(self.shape, dtype=torch.float64)
-        return Box(self.origin, self.origin + sides)
+        start, sides = (self.voxel_size * torch.tensor(n, dtype=torch.float64) for n in (self.start, self.shape))
+        return Box(self.origin + start, self.origin + start + sides)
 
     def positions(self, index: Tensor) -> Tensor:
-        return self.origin.to(index.device) + (index.double() + 0.5) * self.voxel_size
+        start = torch.tensor(self.start, device=index.device)
+        return self.origin.to(index.device) + (index.double() + start + 0.5) * self.voxel_size
 
     def coordinates(self, points: Tensor) -> Tensor:
         """World points in units of the lattice: lattice point (i, j, k) has these coordinates."""
-        return (points - self.origin.to(points.device)) / self.voxel_size - 0.5
+        start = torch.tensor(self.start, device=points.device)
+        return (points - self.origin.to(points.device)) / self.voxel_size - 0.5 - start

@@ -15,11 +15,16 @@ from ..runtime.devices import pieces
 
 @dataclass(frozen=True)
 class Mesh(Generic[Array]):
-    """Vertices [v, 3] in world units, unit vertex normals [v, 3] pointing outwards, triangles [f, 3]."""
+    """Vertices [v, 3] in world units, unit vertex normals [v, 3] pointing outwards, triangles [f, 3].
+
+    ends: where it is wanted, what a vertex is known by on the whole lattice [v, 2]: the lattice edge that it lies on,
+    twice, or the two between whose vertices it was cut.
+    """
 
     vertices: Array
     normals: Array
     faces: Array
+    ends: Array | None = None
 
     def __repr__(self) -> str:
         return f"Mesh({len(self.vertices)} vertices, {len(self.faces)} faces)"
@@ -52,7 +57,7 @@ def keep_faces(mesh: Mesh, mask: Tensor) -> Mesh:
     used = torch.zeros(len(mesh.vertices), dtype=torch.bool, device=faces.device)
     used[faces.reshape(-1)] = True
     place = used.cumsum(0) - 1
-    return Mesh(mesh.vertices[used], mesh.normals[used], place[faces])
+    return Mesh(mesh.vertices[used], mesh.normals[used], place[faces], None if mesh.ends is None else mesh.ends[used])
 
 
 def border_edges(mesh: Mesh) -> int:

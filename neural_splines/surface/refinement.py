@@ -30,7 +30,7 @@ def refine(
         vertices[chunk], normals[chunk] = position, slope / slope.norm(dim=1, keepdim=True)
 
     spread(devices or (vertices.device,), move, slices(len(vertices), vertices.device))
-    mesh = Mesh(vertices, normals, mesh.faces)
+    mesh = Mesh(vertices, normals, mesh.faces, mesh.ends)
     defined = normals.isfinite().all(1, keepdim=True)  # not where a blend of cells ends inside a voxel
     if not bool(defined.all()):
         torch.where(defined, normals, face_average_normals(mesh), out=normals)

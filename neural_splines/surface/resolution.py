@@ -10,6 +10,7 @@ from torch import Tensor
 from ..geometry import Box
 from ..neighbours import SPACING_RANK, Neighbours
 from ..runtime import memory
+from ..settings import MAX_GRID
 from .budget import BAND_CELLS, band_bytes
 from .lattice import Lattice
 
@@ -20,6 +21,12 @@ COARSEST, FINEST = 32, 2048
 SHARE = 0.5  # of the free memory that the surface may take
 
 
+def spacing_size(rank: float, side: float) -> int:
+    """GRID_SIZE of a box whose longest side is given, for points with that median distance to their 6th neighbour."""
+    spacing = rank * math.sqrt(math.pi / SPACING_RANK)  # a disc around a point has so many others in it
+    return max(COARSEST, min(MAX_GRID, round(VOXELS_PER_SPACING * side / max(spacing, 1e-9 * side))))
+
+
 def choose_grid_size(points: Tensor, scale: float, dense: bool, device: torch.device) -> int:
     """GRID_SIZE of points [n, 3]: 1.6 voxels for their median spacing, as far as half of the memory allows.
 
@@ -27,9 +34,7 @@ def choose_grid_size(points: Tensor, scale: float, dense: bool, device: torch.de
     """
     stride = max(1, len(points) // SAMPLE)
     rank = Neighbours(points).spacing(points[::stride]).median()
-    spacing = float(rank) * math.sqrt(math.pi / SPACING_RANK)  # a disc around a point has so many others in it
-    side = scale * float(Box.around(points).sides.max())
-    size = max(COARSEST, min(FINEST, round(VOXELS_PER_SPACING * side / max(spacing, 1e-9 * side))))
+    size = min(FINEST, spacing_size(float(rank), scale * float(Box.around(points).sides.max())))
     free = memory.available(memory.CPU if dense else device)
     if free is None:
         return size

@@ -25,13 +25,14 @@ def trim(mesh: Mesh, points: Tensor, distance: float) -> Mesh:
     return keep_faces(mesh, near[mesh.faces].all(1))
 
 
-def trim_unsupported(mesh: Mesh, points: Tensor, gap: float = GAP_SPACINGS) -> Mesh:
+def trim_unsupported(mesh: Mesh, points: Tensor, gap: float = GAP_SPACINGS, cut_off: Tensor | None = None) -> Mesh:
     """Cut an open surface back to its data, but leave small gaps in the data closed.
 
     Vertices farther from the nearest point than OPEN_SPACINGS times the cloud's spacing there form
     regions. A region is a gap, and kept, if its farthest vertex is within `gap` mean spacings, or it is small,
     and if it touches the rest of the surface but not the mesh's border; else the surface runs out of the data
-    there, or floats away from them, and is cut along that distance.
+    there, or floats away from them, and is cut along that distance. cut_off [v]: vertices where a part of a mesh ends
+    and the whole goes on, which are no border.
     """
     cloud = Neighbours(points)
     spacing = cloud.spacing(points).clamp_min(1e-300)
@@ -48,6 +49,8 @@ def trim_unsupported(mesh: Mesh, points: Tensor, gap: float = GAP_SPACINGS) -> M
     edges, count = _edges(faces)
     border = torch.zeros_like(far)
     border[edges[count == 1].reshape(-1)] = True
+    if cut_off is not None:
+        border &= ~cut_off
     place = far.cumsum(0) - 1  # of a far vertex among these
     links = place[edges[far[edges].all(1)]]
     across = edges[far[edges[:, 0]] != far[edges[:, 1]]]
@@ -84,14 +87,19 @@ def drop_specks(mesh: Mesh, points: Tensor) -> Mesh:
     vertex = (label != faces.argmax()).nonzero()[:, 0]
     if not len(vertex):
         return mesh
-    cloud = Neighbours(points)
-    distance, nearest = cloud.query(mesh.vertices[vertex])
+    near, nearest = near_points(mesh.vertices[vertex], points)
     pairs = torch.unique(label[vertex] * len(points) + nearest)
     support = torch.bincount(pairs // len(points), minlength=len(faces))
-    near = distance <= NEAR_SPACINGS * cloud.spacing(points)[nearest]
     floating = torch.bincount(label[vertex], 1.0 - 2.0 * near.double(), minlength=len(faces)) > 0.0
     small = faces < SPECK_SHARE * float(faces.max())
     return keep_faces(mesh, ~(floating | small & (support < SPECK_POINTS))[label[mesh.faces[:, 0]]])
+
+
+def near_points(vertices: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+    """Which of vertices [v, 3] are near one of points [n, 3], and the index of the nearest."""
+    cloud = Neighbours(points)
+    distance, nearest = cloud.query(vertices)
+    return distance <= NEAR_SPACINGS * cloud.spacing(points[nearest]), nearest
 
 
 def drop_small_components(mesh: Mesh, fraction: float) -> Mesh:

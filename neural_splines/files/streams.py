@@ -1,0 +1,148 @@
+"""Clouds too large for the memory: read in pieces, as often as needed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ..clouds import NO_NORMALS
+from ..errors import CloudError, first_line
+from . import ply, records, scans
+from .atomic import PathLike, shown
+from .point_clouds import load_scanned_cloud
+from .reading import COORDINATES, errors_name, require
+
+ROWS = 1 << 20  # of a piece
+Piece = tuple[np.ndarray, np.ndarray]  # points and normals [n, 3], float64
+
+
+@dataclass(frozen=True)
+class CloudStream:
+    """A cloud with normals in a file: `pieces()` reads it from the start. whole: it could only be read at once."""
+
+    count: int
+    pieces: Callable[[], Iterator[Piece]]
+    whole: bool = False
+
+
+def open_stream(path: PathLike) -> CloudStream:
+    """Binary PLY, NPY of six columns and LAS or LAZ in pieces; every other format is read as a whole, then shared out.
+
+    CloudError names the path, also where a piece turns out to be unreadable.
+    """
+    with errors_name(path):
+        if not os.path.isfile(path):
+            raise CloudError("is not a regular file; a scene is read several times, so save it to one")
+        suffix = Path(path).suffix.lower()
+        with open(path, "rb") as file:
+            start = file.read(ply.HEADER_LIMIT + 1)
+        found = None
+        if ply.is_ply(start):
+            found = _ply(path, ply.parse_header(start))
+        elif suffix == ".npy":
+            found = _npy(path)
+        elif suffix in (".las", ".laz"):
+            found = _las(path)
+    return found or _whole(path)
+
+
+def _named(path: PathLike, pieces: Callable[[], Iterator[Piece]]) -> Callable[[], Iterator[Piece]]:
+    def read() -> Iterator[Piece]:
+        with errors_name(path):
+            yield from pieces()
+
+    return read
+
+
+def _ply(path: PathLike, header: ply.Header) -> CloudStream | None:
+    vertex = header.find("vertex")
+    first = header.elements[0] is vertex
+    if header.ascii or not first or any(p.count_type for p in vertex.properties):
+        return None
+    require(vertex, COORDINATES)
+    normals = scans.group([p.name for p in vertex.properties], scans.NORMALS)
+    if not normals:
+        raise CloudError(NO_NORMALS)
+    stride = sum(p.type.itemsize for p in vertex.properties)
+    there = (os.path.getsize(path) - header.size) // stride
+    if there < vertex.count:
+        raise vertex.short_of(f"only {there} of {stride} bytes each are there")
+    names = (*COORDINATES, *normals)
+
+    def pieces() -> Iterator[Piece]:
+        with open(path, "rb") as file:
+            file.seek(header.size)
+            for done in range(0, vertex.count, ROWS):
+                rows = min(ROWS, vertex.count - done)
+                part = ply.Header(False, [replace(vertex, count=rows)], 0)
+                columns, _ = records.read(file.read(rows * stride), part, {"vertex": names})
+                block = records.block(columns["vertex"], COORDINATES)
+                yield block, records.block(columns["vertex"], normals)
+
+    return CloudStream(vertex.count, _named(path, pieces))
+
+
+def _npy(path: PathLike) -> CloudStream | None:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        raise CloudError(f"is not read as NPY ({first_line(error)}); save it again") from None
+    if array.ndim != 2 or array.shape[1] != 6 or array.dtype.kind != "f":
+        return None
+    offset, (count, _), dtype, fortran = array.offset, array.shape, array.dtype, np.isfortran(array)
+    del array
+    if fortran:
+        return None
+
+    def pieces() -> Iterator[Piece]:
+        with open(path, "rb") as file:
+            file.seek(offset)
+            for done in range(0, count, ROWS):
+                rows = np.fromfile(file, dtype, 6 * min(ROWS, count - done)).reshape(-1, 6).astype(np.float64)
+                yield rows[:, :3].copy(), rows[:, 3:].copy()
+
+    return CloudStream(count, _named(path, pieces))
+
+
+def _las(path: PathLike) -> CloudStream | None:
+    try:
+        import laspy
+    except ImportError as error:
+        raise CloudError(f"LAS and LAZ need laspy ({first_line(error)}); pip install 'neural-splines[las]'") from None
+
+    def pieces() -> Iterator[Piece]:
+        try:
+            with laspy.open(os.fspath(path)) as file:
+                for part in file.chunk_iterator(ROWS):
+                    columns = {axis: np.asarray(getattr(part, axis), np.float64) for axis in "xyz"}
+                    found = scans.group(part.point_format.dimension_names, scans.NORMALS)
+                    if not found:
+                        raise CloudError(NO_NORMALS)
+                    columns |= {name: np.asarray(part[name], np.float64) for name in found}
+                    yield tuple(np.stack([columns[n] for n in names], 1) for names in (COORDINATES, found))  # type: ignore[misc]
+        except laspy.errors.LaspyException as error:
+            raise CloudError(f"is not read as LAS or LAZ ({first_line(error)}); export it again") from None
+
+    try:
+        with laspy.open(os.fspath(path)) as file:
+            count = int(file.header.point_count)
+    except (laspy.errors.LaspyException, ValueError) as error:
+        raise CloudError(f"is not read as LAS or LAZ ({first_line(error)}); export it again") from None
+    return CloudStream(count, _named(path, pieces))
+
+
+def _whole(path: PathLike) -> CloudStream:
+    scanned = load_scanned_cloud(path)
+    if scanned.normals is None:
+        raise CloudError(f"{shown(path)}: {NO_NORMALS}")
+    points, normals = scanned.points, scanned.normals
+
+    def pieces() -> Iterator[Piece]:
+        for start in range(0, len(points), ROWS):
+            yield points[start : start + ROWS], normals[start : start + ROWS]
+
+    return CloudStream(len(points), pieces, whole=True)

@@ -1,0 +1,108 @@
+"""A folder that keeps what a long run has finished, so that the same command goes on where it was stopped.
+
+Every result is an .npz file that is there as a whole or not at all (`atomic`), and whose checksums (CRC-32, of the
+archive) are verified when it is read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import CloudError, OutputError, SettingsError
+from .arrays import load_arrays, save_arrays, save_json
+from .atomic import shown
+
+MANIFEST = "run.json"
+
+
+class WorkDirectory:
+    """Results by name in one folder. Can be pickled: other processes read and write there too."""
+
+    def __init__(self, path: str):
+        self.path = path
+
+    def file(self, name: str) -> str:
+        return os.path.join(self.path, name)
+
+    def has(self, name: str) -> bool:
+        return os.path.exists(self.file(f"{name}.npz"))
+
+    def save(self, name: str, **arrays: Any) -> None:
+        save_arrays(self.file(f"{name}.npz"), **arrays)
+
+    def load(self, name: str, *only: str) -> dict[str, np.ndarray]:
+        """The arrays of a result, or those that are asked for; a damaged one is removed, and an OutputError says so."""
+        path = self.file(f"{name}.npz")
+        try:
+            return load_arrays(path, only)
+        except CloudError:
+            if not os.path.exists(path):
+                raise OutputError(f"{shown(path)}: is gone; leave the work directory alone while it is used") from None
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+            raise OutputError(f"{shown(path)}: was damaged and is removed; run the same command again") from None
+
+    @contextlib.contextmanager
+    def claimed(self, identity: Mapping[str, Any]) -> Iterator[None]:
+        """A block in which this process alone leads a run of that identity here.
+
+        The folder is made where there is none. SettingsError where it holds a run of another identity, with the first
+        difference; OutputError where it cannot be used, or another process leads.
+        """
+        try:
+            os.makedirs(self.path, exist_ok=True)
+            lock = os.open(self.file("lock"), os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise OutputError(
+                f"{shown(self.path)}: cannot be a work directory ({error.strerror}); choose another --work-dir"
+            ) from None
+        try:
+            if not _locked(lock):
+                raise OutputError(f"{shown(self.path)}: another run is using it; wait for its end, or choose another")
+            self._check(json.loads(json.dumps(identity)))
+            for leftover in Path(self.path).glob(".neural-splines-*.tmp"):  # of a process that was killed
+                leftover.unlink(missing_ok=True)
+            yield
+        finally:
+            os.close(lock)
+
+    def _check(self, identity: dict[str, Any]) -> None:
+        manifest = self.file(MANIFEST)
+        if not os.path.exists(manifest):
+            if any(name != "lock" for name in os.listdir(self.path)):
+                raise SettingsError(
+                    f"{shown(self.path)}: holds files of something else; give an empty folder to --work-dir"
+                )
+            save_json(manifest, identity)
+            return
+        try:
+            with open(manifest, encoding="utf-8") as file:
+                known = json.load(file)
+        except (OSError, ValueError):
+            known = {}
+        for name in [*identity, *known]:
+            if known.get(name) != identity.get(name):
+                raise SettingsError(
+                    f"{shown(self.path)}: holds another run, with {name} {known.get(name)} where this one has "
+                    f"{identity.get(name)}; choose another --work-dir, or repeat the first command"
+                )
+
+
+def _locked(descriptor: int) -> bool:
+    """Whether an exclusive lock was to be had; systems without such locks have none."""
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

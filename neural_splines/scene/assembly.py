@@ -1,0 +1,160 @@
+"""One mesh of the blocks': components joined across walls, what floats dropped, vertices shared, written in parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import EmptySurfaceError
+from ..files.large_meshes import written_in_parts
+from ..files.work_directory import WorkDirectory
+from ..files.writers import MAX_LOSS
+from ..runtime.monitor import Monitor
+from ..settings import AUTO
+from ..surface import trimming
+from ..surface.components import components
+from .blocks import Surroundings, supports
+from .plan import Scene
+
+OF_CELLS = ("count", "failed", "retried", "blocks", "lower_bound", "upper_bound")
+OF_BORDERS = ("face_counts", "keys", "border", "label", "loss")
+Places = dict[int, tuple[np.ndarray, np.ndarray]]  # of blocks that later ones touch: keys, and what they stand for
+
+
+def assemble(scene: Scene, around: Surroundings, blocks: list[int], out: str, monitor: Monitor) -> tuple[int, int]:
+    """Write the mesh; how many vertices and faces it has."""
+    monitor.phase("trim")
+    kept, loss = kept_components(scene, around, blocks, monitor)
+    monitor.phase("write")
+    aside = scene.store.file("faces.tmp")
+    index: Places = {}
+    with written_in_parts(out, aside, loss <= MAX_LOSS * scene.lattice.voxel_size) as writer:
+        for done, block in enumerate(blocks, 1):
+            found = scene.store.load(f"block-{block}")
+            if not len(found["faces"]) or not kept[block].any():
+                continue
+            faces = found["faces"][kept[block][found["label"][found["faces"][:, 0]]]]
+            used = np.zeros(len(found["vertices"]), bool)
+            used[faces.reshape(-1)] = True
+            place = np.full(len(used), -1, np.int64)
+            keys, border = found["keys"], found["border"]
+            for other in before(scene, block, index):
+                mine, theirs = common(keys, index[other][0])
+                place[border[mine]] = index[other][1][theirs]
+            fresh = used & (place < 0)
+            place[fresh] = writer.vertices + np.arange(int(fresh.sum()))
+            there = used[border]
+            index[block] = keys[there], place[border[there]]
+            writer.add(found["vertices"][fresh], found["normals"][fresh], place[faces])
+            forget(scene, block, index)
+            monitor.progress(done, len(blocks))
+        if not writer.faces:
+            raise EmptySurfaceError("trimming leaves no face; use a larger --trim, or --trim none")
+    return writer.vertices, writer.faces
+
+
+def before(scene: Scene, block: int, known: Places) -> Iterator[int]:
+    """The blocks that touch one and come before it, in order."""
+    _, y, z = scene.blocks
+    i, j, k = block // (y * z), block // z % y, block % z
+    for a in (i - 1, i):
+        for b in (j - 1, j, j + 1):
+            for c in (k - 1, k, k + 1):
+                other = (a * y + b) * z + c
+                if 0 <= a and 0 <= b < y and 0 <= c < z and other < block and other in known:
+                    yield other
+
+
+def forget(scene: Scene, block: int, index: Places) -> None:
+    """Drop what no later block touches."""
+    plane = scene.blocks[1] * scene.blocks[2]
+    for other in [b for b in index if b // plane < block // plane - 1]:
+        del index[other]
+
+
+def common(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where equal keys stand in two sorted lists."""
+    place = np.searchsorted(other, one)
+    place[place == len(other)] = 0
+    mine = (other[place] == one).nonzero()[0] if len(other) else np.empty(0, np.int64)
+    return mine, place[mine]
+
+
+def kept_components(
+    scene: Scene, around: Surroundings, blocks: list[int], monitor: Monitor
+) -> tuple[dict[int, np.ndarray], float]:
+    """Which components of each block's mesh are kept, as `pipeline.trimmed` would, and the loss of float32."""
+    first: dict[int, int] = {}
+    borders: Places = {}
+    faces, links, total, loss = [], [np.empty((0, 2), np.int64)], 0, 0.0
+    for done, block in enumerate(blocks, 1):
+        found = scene.store.load(f"block-{block}", *OF_BORDERS)
+        if "face_counts" not in found or not len(found["face_counts"]):
+            continue
+        first[block], label = total, total + found["label"][found["border"]].astype(np.int64)
+        for other in before(scene, block, borders):
+            mine, theirs = common(found["keys"], borders[other][0])
+            links.append(np.unique(np.stack([label[mine], borders[other][1][theirs]], 1), axis=0))
+        borders[block] = found["keys"], label
+        faces.append(found["face_counts"])
+        total, loss = total + len(found["face_counts"]), max(loss, float(found["loss"]))
+        forget(scene, block, borders)
+        monitor.progress(done, 2 * len(blocks))
+    if not total:
+        raise EmptySurfaceError("no surface crosses the lattice; raise GRID_SIZE or --scale, or check the normals")
+    whole = components(torch.from_numpy(np.concatenate(links)), total).unique(return_inverse=True)[1]
+    size = torch.zeros(int(whole.max()) + 1, dtype=torch.int64)
+    size.index_add_(0, whole, torch.from_numpy(np.concatenate(faces)))
+    keep = kept(scene, around, first, whole, size)
+    ends = [*list(first.values())[1:], total]
+    found_kept = {b: keep[whole[a:e]].numpy() for (b, a), e in zip(first.items(), ends, strict=True)}
+    return {block: found_kept.get(block, np.empty(0, bool)) for block in blocks}, loss
+
+
+def kept(scene: Scene, around: Surroundings, first: dict[int, int], whole: Tensor, size: Tensor) -> Tensor:
+    """Which components of the scene [c] are kept: `whole` [k] has them of the blocks' own, `size` [c] their faces."""
+    least = scene.settings.min_component
+    if least != AUTO:
+        return size >= float(least) * float(size.max())
+    if len(size) == 1:
+        return torch.ones(1, dtype=torch.bool)
+    largest = int(size.argmax())
+    votes, support = torch.zeros(2, len(size), dtype=torch.int64)
+    for block, start in first.items():
+        found = scene.store.load(f"block-{block}")
+        label = whole[start + torch.from_numpy(found["label"]).long()]
+        rows = ((label != largest) & torch.from_numpy(found["owned"])).nonzero()[:, 0]
+        if not len(rows):
+            continue
+        near, nearest = supports(scene, around, block, torch.from_numpy(found["vertices"])[rows])
+        votes.index_add_(0, label[rows], 1 - 2 * near.long())
+        pairs = torch.stack([label[rows], nearest], 1).unique(dim=0)
+        support.index_add_(0, pairs[:, 0], torch.ones(len(pairs), dtype=torch.int64))
+    small = size < trimming.SPECK_SHARE * float(size.max())
+    keep = ~((votes > 0) | small & (support < trimming.SPECK_POINTS))
+    keep[largest] = True
+    return keep
+
+
+def surroundings(store: WorkDirectory, nodes: int) -> tuple[Surroundings, list[int], dict[str, int]]:
+    """Bounds and spacings of all nodes, the blocks that cells speak in, and sums over nodes of what was counted."""
+    lower, upper = torch.full((2, nodes, 3), torch.inf, dtype=torch.float64)
+    upper = -upper
+    spacing, blocks = torch.zeros(nodes, dtype=torch.float64), [np.empty(0, np.int64)]
+    sums = {"repeated": 0, "outliers": 0, "kept": 0, "cells": 0, "failed": 0, "retried": 0}
+    for node in range(nodes):
+        points, cells = store.load(f"points-{node}", "counts", "spacing"), store.load(f"cells-{node}", *OF_CELLS)
+        for name, value in zip(("repeated", "outliers", "kept"), points["counts"].tolist(), strict=True):
+            sums[name] += value
+        spacing[node] = float(points["spacing"])
+        if not int(cells["count"]):
+            continue
+        lower[node], upper[node] = (torch.from_numpy(cells[f"{end}_bound"]) for end in ("lower", "upper"))
+        blocks.append(cells["blocks"])
+        sums["cells"] += int(cells["count"])
+        sums["failed"] += int(cells["failed"])
+        sums["retried"] += int(cells["retried"])
+    return Surroundings(lower, upper, spacing), np.unique(np.concatenate(blocks)).tolist(), sums

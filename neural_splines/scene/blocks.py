@@ -1,0 +1,209 @@
+"""The mesh of one block of the lattice's cubes, made so that blocks fit together.
+
+A block is sampled, meshed and trimmed with a halo, so that what is decided near its walls is decided as in the
+neighbour; of that mesh the faces of its own cubes are kept. Vertices are known by their lattice edges.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..clouds import OrientedCloud
+from ..errors import EmptySurfaceError
+from ..field.contract import Field, Replicas
+from ..pipeline import REFINE_STEPS
+from ..settings import AUTO
+from ..surface import trimming
+from ..surface.band import sample_band
+from ..surface.components import components
+from ..surface.cubes import CORNERS, FACES, Cubes
+from ..surface.lattice import Lattice
+from ..surface.marching_cubes import Crossings, marching_cubes
+from ..surface.mesh import Mesh, keep_faces
+from ..surface.refinement import refine
+from .cells import field_in
+from .plan import Scene, inside
+from .points import all_points
+
+HALO_SPACINGS = 6.0  # around a block: twice as far as a gap that trimming leaves closed is deep
+POINTS_BEYOND = 4.0  # spacings around what is meshed: there may be the points nearest to it
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What is known of all nodes when blocks are meshed: bounds of their cells' reach [k, 3], and spacings [k]."""
+
+    lower: Tensor
+    upper: Tensor
+    spacing: Tensor
+
+    def meeting(self, lower: Tensor, upper: Tensor) -> list[int]:
+        return ((self.lower <= upper) & (self.upper >= lower)).all(1).nonzero()[:, 0].tolist()
+
+
+@dataclass(frozen=True)
+class Block:
+    """The cubes with first <= index < last of the lattice; `window` has those around them too."""
+
+    first: tuple[int, int, int]
+    last: tuple[int, int, int]
+    window: Lattice
+    nodes: list[int]
+    spacing: float
+
+    @classmethod
+    def of(cls, scene: Scene, around: Surroundings, block: int) -> Block:
+        b, lattice = scene.blocks, scene.lattice
+        index = (block // (b[1] * b[2]), block // b[2] % b[1], block % b[2])
+        first = [scene.block * i for i in index]
+        last = [min(f + scene.block, n - 1) for f, n in zip(first, lattice.shape, strict=True)]
+        spacing = scene.typical
+        for halo in (0, None):
+            if halo is None:
+                halo = min(scene.block // 2, math.ceil(HALO_SPACINGS * spacing / lattice.voxel_size) + 1)
+            window = lattice.part([f - halo for f in first], [end + halo for end in last])
+            box = window.box
+            nodes = around.meeting(box.lower, box.upper)
+            spacing = max([scene.typical, *around.spacing[nodes].tolist()])
+        return cls((first[0], first[1], first[2]), (last[0], last[1], last[2]), window, nodes, spacing)
+
+    def own(self, index: Tensor) -> Tensor:
+        """Which of the lattice's cubes [n, 3] are this block's."""
+        first, last = (torch.tensor(wall, device=index.device) for wall in (self.first, self.last))
+        return ((index >= first) & (index < last)).all(-1)
+
+
+def mesh(scene: Scene, around: Surroundings, block: int, entering: Tensor, device: str | None = None) -> None:
+    """Store the mesh of a block. entering: cubes of the lattice where the surface comes in from other blocks."""
+    part, compute = Block.of(scene, around, block), scene.compute(device)
+    box = part.window.box
+    field: Field | None = field_in(scene, part.nodes, box, compute)
+    name = f"block-{block}"
+    if field is None:
+        scene.store.save(name, faces=np.empty((0, 3), np.int32), leaving=np.empty(0, np.int64))
+        return
+    margin = POINTS_BEYOND * part.spacing
+    points = points_in(scene, part.nodes, box.lower - margin, box.upper + margin).to(compute.device)
+    inner = ((points >= box.lower.to(points.device)) & (points <= box.upper.to(points.device))).all(1)
+    seeds = torch.cat([points[inner], scene.lattice.positions(scene.lattice.indices(entering)).to(points.device)])
+    if len(compute.devices) > 1:
+        field = Replicas(field, compute.devices)
+    cubes = sample_band(field.evaluate, part.window, seeds, None, compute.devices)
+    index = part.window.indices(cubes.ids) + torch.tensor(part.window.start, device=cubes.ids.device)
+    own_cubes = scene.lattice.ids(index[part.own(index)])
+    whole, crossings = marching_cubes(cubes)
+    ends = on_whole(scene.lattice, crossings)
+    whole = replace(whole, ends=torch.stack([ends, ends], 1))
+    s = scene.settings
+    whole = refine(whole, crossings, field.gradient, REFINE_STEPS if s.refine_vertices else 0, compute.devices)
+    found = own_faces(scene.lattice, part, trimmed(scene, part, whole, points))
+    leaving = leaving_cubes(scene.lattice, cubes)
+    scene.store.save(name, **stored(scene.lattice, part, found), cubes=own_cubes, leaving=leaving)
+
+
+def points_in(scene: Scene, nodes: list[int], lower: Tensor, upper: Tensor) -> Tensor:
+    parts = [torch.empty(0, 3, dtype=torch.float64)]
+    for node in sorted({*nodes, *scene.nodes.meeting(lower, upper)}):
+        points = all_points(scene.store, node)
+        parts.append(inside(OrientedCloud(points, points), lower, upper).points)
+    return torch.cat(parts)
+
+
+def on_whole(lattice: Lattice, crossings: Crossings) -> Tensor:
+    """The edges of vertices [v] as edges of the whole lattice."""
+    window = crossings.lattice
+    index = window.indices(crossings.edges // 3) + torch.tensor(window.start, device=crossings.edges.device)
+    return 3 * lattice.ids(index) + crossings.edges % 3
+
+
+def lowest(lattice: Lattice, mesh: Mesh) -> Tensor:
+    """The lowest corners [v, 3] of the edges that vertices lie on or between."""
+    assert mesh.ends is not None
+    return lattice.indices(mesh.ends // 3).amin(1)
+
+
+def own_faces(lattice: Lattice, part: Block, mesh: Mesh) -> Mesh:
+    """The faces of the block's own cubes. A face is of the cube at the lowest corner of its vertices' edges, from
+    whichever block it is looked at."""
+    low = lowest(lattice, mesh)
+    return keep_faces(mesh, part.own(low[mesh.faces].amin(1)))
+
+
+def trimmed(scene: Scene, part: Block, mesh: Mesh, points: Tensor) -> Mesh:
+    """As `pipeline.trimmed`, but for components, which reach beyond a block."""
+    s = scene.settings
+    if s.trim == "none" or not len(mesh.faces):
+        return mesh
+    if not len(points):
+        return keep_faces(mesh, torch.zeros(len(mesh.faces), dtype=torch.bool, device=mesh.faces.device))
+    if s.trim == AUTO:
+        return trimming.trim_unsupported(mesh, points, cut_off=on_walls(scene.lattice, part.window, mesh))
+    return trimming.trim(mesh, points, float(s.trim) * scene.lattice.voxel_diagonal)
+
+
+def on_walls(lattice: Lattice, window: Lattice, mesh: Mesh) -> Tensor:
+    """Which vertices [v] may be on the mesh's border only because the window ends there, and the lattice does not."""
+    low = lowest(lattice, mesh)
+    start = torch.tensor(window.start, device=low.device)
+    stop = start + torch.tensor(window.shape, device=low.device) - 1
+    end = torch.tensor(lattice.shape, device=low.device) - 1
+    return (((low <= start) & (start > 0)) | ((low >= stop - 1) & (stop < end))).any(1)
+
+
+def leaving_cubes(lattice: Lattice, cubes: Cubes) -> Tensor:
+    """The cubes of the lattice just outside the window that the surface enters from it: linear ids, sorted."""
+    window, device = cubes.lattice, cubes.ids.device
+    index = window.indices(cubes.ids)
+    corners = cubes.values_at(cubes.ids[:, None] + window.ids(CORNERS.to(device))) < 0
+    faces = corners[:, torch.tensor(FACES, device=device)]
+    mixed = faces.any(2) & ~faces.all(2)
+    last, found = torch.tensor(window.shape, device=device) - 2, [cubes.ids[:0]]
+    end = torch.tensor(lattice.shape, device=device) - 2
+    for axis in range(3):
+        for side in (0, 1):
+            at_wall = index[:, axis] == (last[axis] if side else 0)
+            out = index[at_wall & mixed[:, 2 * axis + side]] + torch.tensor(window.start, device=device)
+            out[:, axis] += 1 if side else -1
+            found.append(lattice.ids(out[((out >= 0) & (out <= end)).all(1)]))
+    return torch.cat(found).unique()
+
+
+def stored(lattice: Lattice, part: Block, mesh: Mesh) -> dict[str, object]:
+    """A block's mesh: its components, and what its vertices near walls are known by."""
+    links = torch.cat([mesh.faces[:, :2], mesh.faces[:, 1:]])
+    label = components(links, len(mesh.vertices)).unique(return_inverse=True)[1]
+    low = lowest(lattice, mesh)
+    first, last = (torch.tensor(wall, device=low.device) for wall in (part.first, part.last))
+    border = ((low <= first + 1) | (low >= last - 2)).any(1).nonzero()[:, 0]
+    keys, order = key_of(mesh.ends[border]).sort()  # type: ignore[index]
+    single = mesh.vertices.float().double()
+    return {
+        "vertices": mesh.vertices, "normals": mesh.normals.float(), "faces": mesh.faces.int(), "label": label.int(),
+        "face_counts": torch.bincount(label[mesh.faces[:, 0]], minlength=int(label.max()) + 1 if len(label) else 0),
+        "border": border[order], "keys": keys, "loss": (single - mesh.vertices).abs().amax() if len(label) else 0.0,
+        "owned": part.own(low),
+    }  # fmt: skip
+
+
+def key_of(ends: Tensor) -> Tensor:
+    """One number for the two ends [n, 2] of a vertex; products wrap."""
+    one, other = ends.unbind(1)
+    key = one * 0x1E3779B97F4A7C15
+    key = (key ^ key >> 29) + other * 0x3F58476D1CE4E5B9
+    return key ^ key >> 32
+
+
+def supports(scene: Scene, around: Surroundings, block: int, vertices: Tensor) -> tuple[Tensor, Tensor]:
+    """Which of some vertices [v, 3] of a block are near a point, and a number for the nearest point of each."""
+    part = Block.of(scene, around, block)
+    margin = POINTS_BEYOND * part.spacing
+    box = part.window.box
+    points = points_in(scene, part.nodes, box.lower - margin, box.upper + margin)
+    if not len(points):
+        raise EmptySurfaceError("a block has a mesh and no points; report this")
+    return trimming.near_points(vertices, points)

@@ -1,0 +1,74 @@
+"""What all tasks of a scene share: settings, the lattice, nodes of points, and where results are kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..cells.batches import Smoothing
+from ..clouds import OrientedCloud
+from ..field.products import Compute, resolve
+from ..files.work_directory import WorkDirectory
+from ..settings import Settings
+from ..surface.lattice import Lattice
+from .nodes import Nodes
+
+POINT_BYTES = 48  # three coordinates and three components of the normal, float64
+POINTS_FILE = "points.bin"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A run: everything that a task needs beside the results of other tasks. Can be pickled.
+
+    typical: the median distance of points from their 6th neighbour. block: cubes along each side of a block.
+    averaged: whether points are averaged within voxels.
+    """
+
+    store: WorkDirectory
+    settings: Settings
+    nodes: Nodes
+    lattice: Lattice
+    eps: float
+    typical: float
+    block: int
+    averaged: bool
+    points_per_cell: int = 0
+    smoothing: Smoothing | None = None
+
+    def compute(self, device: str | None = None) -> Compute:
+        return compute_of(self.settings, device)
+
+    @cached_property
+    def blocks(self) -> tuple[int, int, int]:
+        """How many blocks of cubes there are along each axis."""
+        x, y, z = (-(-(n - 1) // self.block) for n in self.lattice.shape)
+        return x, y, z
+
+
+def compute_of(settings: Settings, device: str | None = None) -> Compute:
+    return resolve(device or settings.device, settings.backend, getattr(torch, settings.dtype))
+
+
+def raw(store: WorkDirectory, nodes: Nodes, node: int) -> OrientedCloud:
+    """The points of a node as the partition left them."""
+    with open(store.file(POINTS_FILE), "rb") as file:
+        file.seek(POINT_BYTES * int(nodes.starts[node]))
+        rows = np.fromfile(file, np.float64, 6 * int(nodes.counts[node])).reshape(-1, 6)
+    table = torch.from_numpy(rows)
+    return OrientedCloud(table[:, :3].contiguous(), table[:, 3:].contiguous())
+
+
+def inside(cloud: OrientedCloud, lower: Tensor, upper: Tensor) -> OrientedCloud:
+    keep = ((cloud.points >= lower) & (cloud.points <= upper)).all(1)
+    return OrientedCloud(cloud.points[keep], cloud.normals[keep])
+
+
+def joined(clouds: list[OrientedCloud]) -> OrientedCloud:
+    if not clouds:
+        return OrientedCloud(*torch.empty(2, 0, 3, dtype=torch.float64))
+    return OrientedCloud(torch.cat([c.points for c in clouds]), torch.cat([c.normals for c in clouds]))

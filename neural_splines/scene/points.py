@@ -1,0 +1,76 @@
+"""The points of a node, made ready to be fitted: no repeated ones, no outliers, averaged within voxels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ..clouds import OrientedCloud, distinct_points, voxel_downsample
+from ..files.work_directory import WorkDirectory
+from ..neighbours import Neighbours
+from ..outliers import without_outliers
+from ..runtime.devices import moved
+from ..settings import AUTO
+from .nodes import Nodes
+from .plan import Scene, inside, joined, raw
+
+AROUND = 10.0  # typical spacings: neighbours of a node's points lie no farther, but for those that are outliers
+SPARSE_SHARE = 0.9  # the spacing that so many points of a node do not exceed says how far things reach there
+
+
+def near(
+    nodes: Nodes, node: int, margin: float, load: Callable[[int], OrientedCloud], own: OrientedCloud
+) -> OrientedCloud:
+    """The points of other nodes within `margin` of the box of a node's own points."""
+    if not len(own):
+        return own
+    lower, upper = own.points.amin(0) - margin, own.points.amax(0) + margin
+    return joined([inside(load(k), lower, upper) for k in nodes.meeting(lower, upper) if k != node])
+
+
+def distinct(cloud: OrientedCloud) -> OrientedCloud:
+    keep = distinct_points(cloud.points)
+    return cloud if bool(keep.all()) else OrientedCloud(cloud.points[keep], cloud.normals[keep])
+
+
+def prepare(scene: Scene, node: int, device: str | None = None) -> None:
+    """Store the points of a node that are fitted, and all that are left of it for trimming where these are averages."""
+    s, nodes = scene.settings, scene.nodes
+    own = distinct(raw(scene.store, nodes, node))
+    repeated = int(nodes.counts[node]) - len(own)
+    around = distinct(near(nodes, node, AROUND * scene.typical, lambda k: raw(scene.store, nodes, k), own))
+    compute = scene.compute(device)
+    cloud, outliers = moved(joined([own, around]), compute.device), 0
+    own = moved(own, compute.device)
+    if s.remove_outliers == AUTO:
+        cloud, _ = without_outliers(cloud, scene.typical)
+        own, before = of_node(nodes, node, cloud), len(own)
+        outliers = before - len(own)
+    spacing = torch.empty(0, dtype=torch.float64)
+    if len(own):
+        spacing = Neighbours(cloud.points).spacing(own.points[:: max(1, len(own) // 5000)])
+    arrays: dict[str, object] = {"counts": torch.tensor([repeated, outliers, len(own)])}
+    arrays["spacing"] = spacing.quantile(SPARSE_SHARE) if len(spacing) else torch.tensor(0.0)
+    fitted = own
+    if scene.averaged and len(own):
+        fitted = of_node(nodes, node, voxel_downsample(own, scene.lattice.origin, scene.lattice.voxel_size))
+        arrays |= {"all_points": own.points}
+    scene.store.save(f"points-{node}", points=fitted.points, normals=fitted.normals, **arrays)
+
+
+def of_node(nodes: Nodes, node: int, cloud: OrientedCloud) -> OrientedCloud:
+    keep = nodes.of_points(cloud.points) == node
+    return OrientedCloud(cloud.points[keep], cloud.normals[keep])
+
+
+def prepared(store: WorkDirectory, node: int) -> OrientedCloud:
+    found = store.load(f"points-{node}")
+    return OrientedCloud(torch.from_numpy(found["points"]), torch.from_numpy(found["normals"]))
+
+
+def all_points(store: WorkDirectory, node: int) -> Tensor:
+    """The points of a node before they were averaged."""
+    found = store.load(f"points-{node}")
+    return torch.from_numpy(found.get("all_points", found["points"]))

@@ -1,0 +1,223 @@
+"""A scene that does not fit into memory, or that several processes share: from a file to a file, in tasks.
+
+partition (this process) -> points, then cells of every node (tasks) -> blocks of the mesh (tasks) -> one file. What a
+task makes is kept in the work directory, so that a run which was stopped goes on with what is missing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+
+from .. import __version__
+from ..cells.batches import Smoothing
+from ..cells.fitting import choose
+from ..clouds import CleaningReport, OrientedCloud, voxel_downsample
+from ..errors import CloudError, OutOfMemoryBudgetError
+from ..files.atomic import shown
+from ..files.streams import open_stream
+from ..files.work_directory import WorkDirectory
+from ..neighbours import Neighbours
+from ..outliers import without_outliers
+from ..pipeline import choose_eps
+from ..runtime import memory
+from ..runtime.monitor import Monitor, PhaseTimer
+from ..runtime.workers import Workers, workers
+from ..settings import AUTO, SceneSettings, Settings
+from ..surface.lattice import Lattice
+from ..surface.resolution import FINEST, spacing_size
+from . import blocks, cells, points
+from .assembly import assemble, surroundings
+from .partition import Partition, partition
+from .plan import Scene, compute_of, joined, raw
+from .points import distinct
+
+SAMPLE_POINTS = 300_000  # whose spacing and noise stand for the scene's
+ROUNDS = 4  # of passing on where the surface leaves a block
+# What a process takes at most, by measurement: at rest, for a point of a node, for a square cube of a block's side.
+REST, POINT, SQUARE = 0.7e9, 4_000.0, 3_000.0
+NODE_POINTS = {"cpu": (20_000, 200_000), "cuda": (20_000, 1_000_000)}
+BLOCK_CUBES = {"cpu": (64, 384), "cuda": (64, 768)}
+
+
+@dataclass(frozen=True)
+class SceneResult:
+    """What became of a scene: the mesh is in its file."""
+
+    vertices: int
+    faces: int
+    lattice: Lattice
+    report: CleaningReport
+    outliers: int
+    cells: int
+    failed: int
+    chosen: str
+    nodes: int
+    blocks: int
+    resumed: int
+    seconds: dict[str, float]
+
+
+def reconstruct(
+    source: str, out: str, settings: Settings, asked: SceneSettings, work_dir: str, monitor: PhaseTimer
+) -> SceneResult:
+    """The mesh of a cloud in a file, written to `out`; see `SceneSettings`."""
+    compute = compute_of(settings)
+    most, side = sizes(asked, compute.device.type)
+    stream = open_stream(source)
+    if stream.whole and asked.max_memory and 150 * stream.count > asked.max_memory:
+        raise CloudError(f"{shown(source)}: is of a format that is read as a whole; convert it to binary PLY")
+    store = WorkDirectory(os.path.abspath(work_dir))
+    with store.claimed(identity(source, settings, most, side, compute.summary)):
+        resumed = len([name for name in os.listdir(store.path) if name.endswith(".npz")])
+        found = partition(stream, shown(source), settings.scale, most, store, monitor)
+        del stream
+        devices = [str(device) for device in compute.devices] if compute.device.type == "cuda" else []
+        with workers(asked.workers, asked.scheduler, devices, __version__) as team:
+            return _tasks(found, out, settings, store, side, team, monitor, resumed)
+
+
+def _tasks(
+    found: Partition, out: str, settings: Settings, store: WorkDirectory, side: int, team: Workers,
+    monitor: PhaseTimer, resumed: int,
+) -> SceneResult:  # fmt: skip
+    scene, chosen = planned(found, settings, store, side, monitor)
+    nodes = list(range(len(found.nodes)))
+    _each(team, points.prepare, scene, "points", nodes, "points", monitor)
+    _each(team, cells.fit, scene, "cells", nodes, "fit", monitor)
+    around, touched, sums = surroundings(store, len(nodes))
+    if not touched:
+        raise CloudError("no cell holds enough points; lower --min-pts-per-cell")
+    _mesh(team, scene, around, touched, monitor)
+    vertices, faces = assemble(scene, around, touched, out, monitor)
+    monitor.phase("")
+    report = replace(found.report, duplicates=sums["repeated"], kept=sums["kept"] + sums["outliers"])
+    return SceneResult(
+        vertices, faces, scene.lattice, report, sums["outliers"], sums["cells"], sums["failed"], chosen,
+        len(nodes), len(touched), resumed, monitor.seconds,
+    )  # fmt: skip
+
+
+def _each(
+    team: Workers, task: Callable[..., None], shared: Any, result: str, items: Sequence[Any], phase: str,
+    monitor: Monitor,
+) -> None:  # fmt: skip
+    """Do the task for those items whose result is not there."""
+    store = (shared[0] if isinstance(shared, tuple) else shared).store
+    names = [f"{result}-{item[0] if isinstance(item, tuple) else item}" for item in items]
+    left = [item for item, name in zip(items, names, strict=True) if not store.has(name)]
+    monitor.phase(phase)
+    known = len(items) - len(left)
+    team.run(task, shared, left, lambda done: monitor.progress(known + done, len(items)))
+
+
+def mesh_block(shared: tuple[Scene, blocks.Surroundings], item: tuple[int, Any], device: str | None) -> None:
+    scene, around = shared
+    block, entering = item
+    blocks.mesh(scene, around, block, torch.as_tensor(entering, dtype=torch.int64), device)
+
+
+def _mesh(team: Workers, scene: Scene, around: blocks.Surroundings, touched: list[int], monitor: Monitor) -> None:
+    """Mesh all blocks, and again those where the surface comes in from a neighbour and was not found from inside."""
+    entering: dict[int, torch.Tensor] = {}
+    for _ in range(ROUNDS):
+        items = [(block, entering.get(block, torch.empty(0, dtype=torch.int64)).numpy()) for block in touched]
+        _each(team, mesh_block, (scene, around), "block", items, "mesh", monitor)
+        fresh = missed(scene, touched, entering)
+        if not fresh:
+            return
+        for block, cubes in fresh.items():
+            entering[block] = torch.cat([entering.get(block, cubes[:0]), cubes]).unique()
+            os.unlink(scene.store.file(f"block-{block}.npz"))
+
+
+def missed(scene: Scene, touched: list[int], known: dict[int, torch.Tensor]) -> dict[int, torch.Tensor]:
+    """By block, the cubes that the surface enters from a neighbour and that were neither found nor looked at."""
+    leaving = [torch.from_numpy(scene.store.load(f"block-{b}", "leaving")["leaving"]) for b in touched]
+    cubes = torch.cat(leaving).unique()
+    b = scene.blocks
+    index = scene.lattice.indices(cubes) // scene.block
+    owner, there = (index[:, 0] * b[1] + index[:, 1]) * b[2] + index[:, 2], set(touched)
+    result = {}
+    for block in owner.unique().tolist():
+        if block not in there:
+            continue
+        mine = cubes[owner == block]
+        found = scene.store.load(f"block-{block}", "cubes")
+        seen = torch.cat([torch.from_numpy(found.get("cubes", mine[:0].numpy())), known.get(block, mine[:0])])
+        mine = mine[~torch.isin(mine, seen)]
+        if len(mine):
+            result[block] = mine
+    return result
+
+
+def sizes(asked: SceneSettings, kind: str) -> tuple[int, int]:
+    """The most points of a node, and cubes along the side of a block, that the memory allows."""
+    (few, many), (small, large) = NODE_POINTS[kind], BLOCK_CUBES[kind]
+    total = asked.max_memory
+    if total is None:
+        free = memory.available(memory.CPU)
+        total = 4_000_000_000 if free is None else free // 2
+    each = total / (1 if asked.scheduler else asked.workers)
+    least = REST + POINT * few
+    if each < least:
+        count = asked.workers if not asked.scheduler else 1
+        raise OutOfMemoryBudgetError(
+            f"{total / 1e9:.3g} GB for {count} processes: each takes {least / 1e9:.2g} GB at least; "
+            "use a larger --max-memory or fewer --workers"
+        )
+    room = each - REST
+    side = int((room / SQUARE) ** 0.5) // 32 * 32
+    return max(few, min(many, int(room / POINT))), max(small, min(large, side))
+
+
+def identity(source: str, settings: Settings, most: int, side: int, device: str) -> dict[str, Any]:
+    """What a run in a work directory must have in common with one that goes on there."""
+    status = os.stat(source)
+    given = {name: value for name, value in asdict(settings).items() if name != "device"}
+    return {
+        "version": __version__, "input": os.path.abspath(source), "input_bytes": status.st_size,
+        "input_time": status.st_mtime_ns, "points_per_node": most, "cubes_per_block": side, "computed_by": device,
+        **given,
+    }  # fmt: skip
+
+
+def planned(
+    found: Partition, settings: Settings, store: WorkDirectory, side: int, monitor: Monitor
+) -> tuple[Scene, str]:
+    """The scene with all that is chosen by its points, of which a sample of nodes is looked at."""
+    nodes = found.nodes
+    order = torch.randperm(len(nodes), generator=torch.Generator().manual_seed(settings.seed)).tolist()
+    sample: list[OrientedCloud] = []
+    while order and sum(map(len, sample)) < SAMPLE_POINTS:
+        sample.append(distinct(raw(store, nodes, order.pop())))
+    seen = joined(sample)
+    monitor.phase("check")
+    if len(seen) < 2:
+        raise CloudError("its points all coincide; a surface needs at least 2 distinct points")
+    near = Neighbours(seen.points)
+    typical = max(float(near.spacing(seen.points[:: max(1, len(seen) // 20_000)]).median()), 1e-300)
+    size = settings.grid_size if isinstance(settings.grid_size, int) else 0
+    if not size:
+        size = min(spacing_size(typical, settings.scale * float(found.box.sides.max())), FINEST)
+    lattice = Lattice.around(found.box, settings.scale, size)
+    total = int(nodes.counts.sum())
+    averaged = total > settings.voxel_downsample_threshold
+    scene = Scene(store, settings, nodes, lattice, choose_eps(lattice, settings), typical, side, averaged)
+    if not store.has("choice"):
+        if settings.remove_outliers == AUTO:
+            seen, _ = without_outliers(seen, typical)
+        if averaged:
+            seen = voxel_downsample(seen, lattice.origin, lattice.voxel_size)
+        plan = cells.plan_of(scene, seen, scene.compute(), settings.seed)
+        per_cell, smoothing, words = choose(plan, monitor)
+        store.save("choice", per_cell=per_cell, smoothing=list(asdict(smoothing).values()), words=words)
+    chosen = store.load("choice")
+    regularization, offset_weight, passes, gradient = chosen["smoothing"].tolist()
+    smoothing = Smoothing(regularization, offset_weight, int(passes), gradient)
+    scene = replace(scene, points_per_cell=int(chosen["per_cell"]), smoothing=smoothing)
+    return scene, str(chosen["words"]) or str(smoothing)
