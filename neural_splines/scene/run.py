@@ -39,7 +39,7 @@ from .points import distinct
 SAMPLE_POINTS = 300_000  # whose spacing and noise stand for the scene's
 ROUNDS = 4  # of passing on where the surface leaves a block
 # What a process takes at most, by measurement: at rest, for a point of a node, for a square cube of a block's side.
-REST, POINT, SQUARE = 0.7e9, 4_000.0, 3_000.0
+REST, POINT, SQUARE = {"cpu": 0.7e9, "cuda": 2.5e9}, 4_000.0, 3_000.0
 NODE_POINTS = {"cpu": (20_000, 200_000), "cuda": (20_000, 1_000_000)}
 BLOCK_CUBES = {"cpu": (64, 384), "cuda": (64, 768)}
 
@@ -163,14 +163,14 @@ def sizes(asked: SceneSettings, kind: str) -> tuple[int, int]:
         free = memory.available(memory.CPU)
         total = 4_000_000_000 if free is None else free // 2
     each = total / (1 if asked.scheduler else asked.workers)
-    least = REST + POINT * few
+    least = REST[kind] + POINT * few
     if each < least:
         count = asked.workers if not asked.scheduler else 1
         raise OutOfMemoryBudgetError(
             f"{total / 1e9:.3g} GB for {count} processes: each takes {least / 1e9:.2g} GB at least; "
             "use a larger --max-memory or fewer --workers"
         )
-    room = each - REST
+    room = each - REST[kind]
     side = int((room / SQUARE) ** 0.5) // 32 * 32
     return max(few, min(many, int(room / POINT))), max(small, min(large, side))
 
