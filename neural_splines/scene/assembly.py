@@ -13,10 +13,11 @@ from ..files.large_meshes import written_in_parts
 from ..files.work_directory import WorkDirectory
 from ..files.writers import MAX_LOSS
 from ..runtime.monitor import Monitor
+from ..runtime.workers import Workers
 from ..settings import AUTO
 from ..surface import trimming
 from ..surface.components import components
-from .blocks import Surroundings, supports
+from .blocks import Surroundings, support
 from .plan import Scene
 
 OF_CELLS = ("count", "failed", "retried", "blocks", "lower_bound", "upper_bound")
@@ -24,10 +25,12 @@ OF_BORDERS = ("face_counts", "keys", "border", "label", "loss")
 Places = dict[int, tuple[np.ndarray, np.ndarray]]  # of blocks that later ones touch: keys, and what they stand for
 
 
-def assemble(scene: Scene, around: Surroundings, blocks: list[int], out: str, monitor: Monitor) -> tuple[int, int]:
+def assemble(
+    scene: Scene, around: Surroundings, blocks: list[int], out: str, team: Workers, monitor: Monitor
+) -> tuple[int, int]:
     """Write the mesh; how many vertices and faces it has."""
     monitor.phase("trim")
-    kept, loss = kept_components(scene, around, blocks, monitor)
+    kept, loss = kept_components(scene, around, blocks, team, monitor)
     monitor.phase("write")
     aside = scene.store.file("faces.tmp")
     index: Places = {}
@@ -84,7 +87,7 @@ def common(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def kept_components(
-    scene: Scene, around: Surroundings, blocks: list[int], monitor: Monitor
+    scene: Scene, around: Surroundings, blocks: list[int], team: Workers, monitor: Monitor
 ) -> tuple[dict[int, np.ndarray], float]:
     """Which components of each block's mesh are kept, as `pipeline.trimmed` would, and the loss of float32."""
     first: dict[int, int] = {}
@@ -102,39 +105,41 @@ def kept_components(
         faces.append(found["face_counts"])
         total, loss = total + len(found["face_counts"]), max(loss, float(found["loss"]))
         forget(scene, block, borders)
-        monitor.progress(done, 2 * len(blocks))
+        monitor.progress(done, len(blocks))
     if not total:
         raise EmptySurfaceError("no surface crosses the lattice; raise GRID_SIZE or --scale, or check the normals")
     whole = components(torch.from_numpy(np.concatenate(links)), total).unique(return_inverse=True)[1]
     size = torch.zeros(int(whole.max()) + 1, dtype=torch.int64)
     size.index_add_(0, whole, torch.from_numpy(np.concatenate(faces)))
-    keep = kept(scene, around, first, whole, size)
     ends = [*list(first.values())[1:], total]
-    found_kept = {b: keep[whole[a:e]].numpy() for (b, a), e in zip(first.items(), ends, strict=True)}
-    return {block: found_kept.get(block, np.empty(0, bool)) for block in blocks}, loss
+    labels = {block: whole[a:e].clone() for (block, a), e in zip(first.items(), ends, strict=True)}
+    keep = kept(scene, around, labels, size, team, monitor)
+    return {block: keep[labels[block]].numpy() if block in labels else np.empty(0, bool) for block in blocks}, loss
 
 
-def kept(scene: Scene, around: Surroundings, first: dict[int, int], whole: Tensor, size: Tensor) -> Tensor:
-    """Which components of the scene [c] are kept: `whole` [k] has them of the blocks' own, `size` [c] their faces."""
+def kept(
+    scene: Scene, around: Surroundings, labels: dict[int, Tensor], size: Tensor, team: Workers, monitor: Monitor
+) -> Tensor:
+    """Which components of the scene [c] are kept: `labels` has them of each block's own, `size` [c] their faces."""
     least = scene.settings.min_component
     if least != AUTO:
         return size >= float(least) * float(size.max())
     if len(size) == 1:
         return torch.ones(1, dtype=torch.bool)
     largest = int(size.argmax())
-    votes, support = torch.zeros(2, len(size), dtype=torch.int64)
-    for block, start in first.items():
-        found = scene.store.load(f"block-{block}")
-        label = whole[start + torch.from_numpy(found["label"]).long()]
-        rows = ((label != largest) & torch.from_numpy(found["owned"])).nonzero()[:, 0]
-        if not len(rows):
-            continue
-        near, nearest = supports(scene, around, block, torch.from_numpy(found["vertices"])[rows])
-        votes.index_add_(0, label[rows], 1 - 2 * near.long())
-        pairs = torch.stack([label[rows], nearest], 1).unique(dim=0)
-        support.index_add_(0, pairs[:, 0], torch.ones(len(pairs), dtype=torch.int64))
+    others = [block for block, own in labels.items() if bool((own != largest).any())]
+    done_before = len(labels)
+    team.run(
+        support, (scene, around, labels, largest), others,
+        lambda done: monitor.progress(done_before + done, done_before + len(others)),
+    )  # fmt: skip
+    votes, points = torch.zeros(2, len(size), dtype=torch.int64)
+    for block in others:
+        found = {name: torch.from_numpy(values) for name, values in scene.store.load(f"support-{block}").items()}
+        votes.index_add_(0, found["label"], found["votes"])
+        points.index_add_(0, found["label"], found["points"])
     small = size < trimming.SPECK_SHARE * float(size.max())
-    keep = ~((votes > 0) | small & (support < trimming.SPECK_POINTS))
+    keep = ~((votes > 0) | small & (points < trimming.SPECK_POINTS))
     keep[largest] = True
     return keep
 

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from ..clouds import OrientedCloud
-from ..errors import EmptySurfaceError
 from ..field.contract import Field, Replicas
 from ..pipeline import REFINE_STEPS
 from ..settings import AUTO
@@ -198,12 +197,23 @@ def key_of(ends: Tensor) -> Tensor:
     return key ^ key >> 32
 
 
-def supports(scene: Scene, around: Surroundings, block: int, vertices: Tensor) -> tuple[Tensor, Tensor]:
-    """Which of some vertices [v, 3] of a block are near a point, and a number for the nearest point of each."""
-    part = Block.of(scene, around, block)
-    margin = POINTS_BEYOND * part.spacing
-    box = part.window.box
-    points = points_in(scene, part.nodes, box.lower - margin, box.upper + margin)
-    if not len(points):
-        raise EmptySurfaceError("a block has a mesh and no points; report this")
-    return trimming.near_points(vertices, points)
+def support(shared: tuple[Scene, Surroundings, dict[int, Tensor], int], block: int, device: str | None) -> None:
+    """Store how points support the components of a block but for the largest of the scene: votes and numbers of points.
+
+    shared: also the component of the scene [c] that each of a block's own is part of, by block, and the largest.
+    """
+    scene, around, labels, largest = shared
+    found = scene.store.load(f"block-{block}", "label", "owned", "vertices")
+    label = labels[block][torch.from_numpy(found["label"]).long()]
+    rows = ((label != largest) & torch.from_numpy(found["owned"])).nonzero()[:, 0]
+    label, which = label[rows].unique(return_inverse=True)
+    votes, points = torch.zeros(2, len(label), dtype=torch.int64)
+    if len(rows):
+        part, target = Block.of(scene, around, block), scene.compute(device).device
+        margin, box = POINTS_BEYOND * part.spacing, part.window.box
+        cloud = points_in(scene, part.nodes, box.lower - margin, box.upper + margin).to(target)
+        near, nearest = trimming.near_points(torch.from_numpy(found["vertices"])[rows].to(target), cloud)
+        votes.index_add_(0, which, 1 - 2 * near.cpu().long())
+        pairs = torch.stack([which, nearest.cpu()], 1).unique(dim=0)
+        points.index_add_(0, pairs[:, 0], torch.ones(len(pairs), dtype=torch.int64))
+    scene.store.save(f"support-{block}", label=label, votes=votes, points=points)

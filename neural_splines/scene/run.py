@@ -93,7 +93,7 @@ def _tasks(
     if not touched:
         raise CloudError("no cell holds enough points; lower --min-pts-per-cell")
     _mesh(team, scene, around, touched, monitor)
-    vertices, faces = assemble(scene, around, touched, out, monitor)
+    vertices, faces = assemble(scene, around, touched, out, team, monitor)
     monitor.phase("")
     report = replace(found.report, duplicates=sums["repeated"], kept=sums["kept"] + sums["outliers"])
     return SceneResult(
