@@ -1,0 +1,286 @@
+"""Scenes in parts: the laws that parts, workers and interruptions must keep. Parts are tiny here, so that there are many."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scripts import ROOT, run, write_cloud
+from shapes import edges, euler_number, hemisphere, is_watertight, sphere, torus
+
+import neural_splines as ns
+from neural_splines.clouds import OrientedCloud
+from neural_splines.errors import BackendError, CloudError, NeuralSplinesError, OutputError, SettingsError
+from neural_splines.files import streams
+from neural_splines.files.meshes import load_mesh
+from neural_splines.files.streams import open_stream
+from neural_splines.files.work_directory import WorkDirectory
+from neural_splines.geometry import Box
+from neural_splines.runtime import workers
+from neural_splines.runtime.monitor import PhaseTimer
+from neural_splines.scene import run as scene
+from neural_splines.scene.nodes import COUNTED_LEVEL, Nodes, counted_cubes
+from neural_splines.settings import SceneSettings
+
+SETTINGS = ns.Settings(grid_size=24, regularization=1e-8, num_nystrom_samples=60, device="cpu")
+ALONE = SceneSettings()
+
+
+def TINY(asked, kind):  # noqa: N802
+    return 300, 16
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Parts of at most 300 points and 16 cubes a side."""
+    monkeypatch.setattr(scene, "sizes", TINY)
+
+
+def done(cloud, folder, settings=SETTINGS, asked=ALONE, name="mesh.ply"):
+    return scene.reconstruct(str(cloud), str(folder / name), settings, asked, str(folder / "work"), PhaseTimer())
+
+
+@pytest.fixture
+def cloud(tmp_path):
+    return write_cloud(tmp_path / "cloud.ply", torus(1500))
+
+
+def test_parts_make_one_closed_mesh(cloud, small, tmp_path):
+    result = done(cloud, tmp_path)
+    vertices, faces = load_mesh(tmp_path / "mesh.ply")
+    assert (len(vertices), len(faces)) == (result.vertices, result.faces)
+    assert result.nodes > 5
+    assert result.blocks >= 4
+    assert is_watertight(faces)
+    assert euler_number(faces) == 0
+    assert len(torch.unique(vertices, dim=0)) == len(vertices)
+    whole = ns.reconstruct(*(t.numpy() for t in (torus(1500).points, torus(1500).normals)), SETTINGS)
+    assert len(whole.mesh.faces) == pytest.approx(len(faces), rel=0.01)
+
+
+def test_one_part_is_the_whole(cloud, tmp_path):
+    """The same cells, draws and cubes: the mesh of `reconstruct`, but for the order in which it is written."""
+    settings = replace(SETTINGS, remove_outliers="none")
+    result = done(cloud, tmp_path, settings)
+    assert (result.nodes, result.blocks) == (1, 1)
+    c = torus(1500)
+    whole = ns.reconstruct(c.points.float().double().numpy(), c.normals.numpy(), settings).mesh
+    vertices, faces = load_mesh(tmp_path / "mesh.ply")
+    assert len(vertices) == len(whole.vertices)
+    assert len(faces) == len(whole.faces)
+
+
+def test_an_open_surface_is_cut_back_alike_on_both_sides_of_a_wall(small, tmp_path):
+    shape = hemisphere(1200)
+    path = write_cloud(tmp_path / "cloud.ply", shape)
+    done(path, tmp_path)
+    _, faces = load_mesh(tmp_path / "mesh.ply")
+    pairs, count = edges(faces)
+    assert int(count.max()) == 2
+    border = pairs[count == 1]
+    ends = torch.bincount(border.reshape(-1))
+    assert set(ends.tolist()) <= {0, 2}  # closed loops: nothing is torn at walls
+    assert euler_number(faces) == 1  # one disc, one border
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The cloud of a run in eight nodes and blocks, its mesh, and how many results were kept."""
+    folder = tmp_path_factory.mktemp("finished")
+    path = write_cloud(folder / "cloud.ply", sphere(900))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scene, "sizes", TINY)
+        done(path, folder)
+    return path, (folder / "mesh.ply").read_bytes(), len(list((folder / "work").glob("*.npz")))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
+def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(share, small, finished, tmp_path, monkeypatch):
+    path, mesh, results = finished
+    made, stop, save = [], int(share * results), WorkDirectory.save
+
+    def stopping(store, name, **arrays):
+        if len(made) == stop:
+            raise KeyboardInterrupt
+        made.append(name)
+        save(store, name, **arrays)
+
+    monkeypatch.setattr(WorkDirectory, "save", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        done(path, tmp_path)
+    assert not (tmp_path / "mesh.ply").exists()
+    monkeypatch.setattr(WorkDirectory, "save", save)
+    assert done(path, tmp_path).resumed == stop
+    assert (tmp_path / "mesh.ply").read_bytes() == mesh
+
+
+def test_a_full_disk_is_one_line_and_nothing_is_lost(small, finished, tmp_path, monkeypatch):
+    path, mesh, _ = finished
+    made, save = [], np.savez
+
+    def full(stream, **arrays):
+        made.append(1)
+        if len(made) == 9:
+            raise OSError(28, os.strerror(28))
+        save(stream, **arrays)
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OutputError, match="No space left"):
+        done(path, tmp_path)
+    assert not [name for name in os.listdir(tmp_path / "work") if name.endswith(".tmp")]
+    monkeypatch.setattr(np, "savez", save)
+    assert done(path, tmp_path).resumed == 8
+    assert (tmp_path / "mesh.ply").read_bytes() == mesh
+    damaged_results_are_made_again(path, mesh, tmp_path)
+
+
+def damaged_results_are_made_again(path, mesh, folder):
+    victim = folder / "work" / "cells-1.npz"
+    data = bytearray(victim.read_bytes())
+    data[len(data) // 2] ^= 255
+    victim.write_bytes(data)
+    (folder / "work" / "block-0.npz").unlink()
+    with pytest.raises(OutputError, match="was damaged and is removed; run the same command again"):
+        done(path, folder)
+    done(path, folder)
+    assert (folder / "mesh.ply").read_bytes() == mesh
+
+
+def test_another_run_is_refused_by_name(cloud, tmp_path):
+    store = WorkDirectory(str(tmp_path / "work"))
+
+    def claim(**settings):
+        with store.claimed(scene.identity(str(cloud), replace(SETTINGS, **settings), 300, 16, "cpu")):
+            pass
+
+    claim()
+    claim(device="auto")  # what computes is known by what it is, not by what it was called
+    with pytest.raises(SettingsError, match="grid_size 24 where this one has 41"):
+        claim(grid_size=41)
+    with pytest.raises(SettingsError, match="seed 0 where this one has 3"):
+        claim(seed=3)
+    write_cloud(cloud, torus(1501))
+    with pytest.raises(SettingsError, match="input_bytes"):
+        claim()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("x")
+    with pytest.raises(SettingsError, match="something else"), WorkDirectory(str(tmp_path / "mine")).claimed({}):
+        pass
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path):
+    store = WorkDirectory(str(tmp_path / "work"))
+    with store.claimed({"a": 1}), pytest.raises(OutputError, match="another run is using it"), store.claimed({"a": 1}):
+        pass
+    with store.claimed({"a": 1}):
+        pass
+
+
+def _square(shared, item, device):
+    if item == shared.get("lethal") and not os.path.exists(shared["flag"]):
+        with open(shared["flag"], "w"):
+            pass
+        os.kill(os.getpid(), 9)
+    if item == "wrong":
+        raise CloudError("named: is wrong; do better")
+    with open(os.path.join(shared["folder"], str(item)), "w") as file:
+        file.write(str(item * item))
+
+
+def test_what_a_lost_worker_did_is_done_again(tmp_path):
+    shared = {"folder": str(tmp_path), "lethal": 3, "flag": str(tmp_path / "flag")}
+    counts = []
+    with workers.workers(2, None, (), "1") as team:
+        team.run(_square, shared, range(8), counts.append)
+        assert counts[-1] == 8
+        assert [(tmp_path / str(k)).read_text() for k in range(8)] == [str(k * k) for k in range(8)]
+        with pytest.raises(CloudError, match="named: is wrong"):
+            team.run(_square, shared, ["wrong"], counts.append)
+
+
+def test_workers_make_the_mesh_of_one_process(small, finished, tmp_path):
+    path, mesh, _ = finished
+    done(path, tmp_path, asked=SceneSettings(workers=2))
+    assert (tmp_path / "mesh.ply").read_bytes() == mesh
+
+
+def test_a_scheduler_that_is_not_there_is_one_line(monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(workers, "CONNECT_SECONDS", 0.2)
+    with pytest.raises(BackendError, match="no scheduler answers"):
+        workers.Cluster("tcp://127.0.0.1:9", "1")
+
+
+def test_nodes_hold_every_point_once_and_no_more_than_asked():
+    points = torus(4000).points
+    box = Box.around(points).scaled(1.1)
+    histogram = torch.bincount(counted_cubes(box, points), minlength=8**COUNTED_LEVEL)
+    nodes = Nodes.of(box, histogram, 500)
+    node = nodes.of_points(points)
+    assert torch.equal(torch.bincount(node, minlength=len(nodes)), nodes.counts)
+    assert int(nodes.counts.max()) <= 500
+    inside = (points >= nodes.lower[node]) & (points < nodes.upper[node])
+    assert bool(inside.all())
+
+
+@pytest.mark.parametrize("suffix", [".ply", ".npy", ".xyz"])
+def test_pieces_are_the_points_of_the_file(suffix, tmp_path, monkeypatch):
+    monkeypatch.setattr(streams, "ROWS", 64)
+    shape = sphere(300)
+    path = tmp_path / f"cloud{suffix}"
+    table = np.concatenate([shape.points.numpy(), shape.normals.numpy()], 1)
+    if suffix == ".ply":
+        write_cloud(path, shape)
+    elif suffix == ".npy":
+        np.save(path, table)
+    else:
+        np.savetxt(path, table)
+    stream = open_stream(path)
+    points, normals = (np.concatenate(parts) for parts in zip(*stream.pieces(), strict=True))
+    assert stream.count == 300
+    assert stream.whole == (suffix == ".xyz")
+    np.testing.assert_allclose(points, table[:, :3], atol=1e-6)
+    np.testing.assert_allclose(normals, table[:, 3:], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("extra", "line"),
+    [
+        (["--max-memory", "1MB"], "use a larger --max-memory or fewer --workers"),
+        (["--workers", "0"], "--workers must be a whole number"),
+        (["--max-memory", "many"], "expected a size such as 4GB"),
+        (["--scheduler", "tcp://h:1"], "--scheduler needs a --work-dir"),
+        (["--work-dir", "w", "--fill-holes"], "--fill-holes closes a scene as a whole"),
+        (["--work-dir", "w", "--report", "r.json"], "--report needs the whole scene at once"),
+        (["--work-dir", "w", "--out", "m.obj"], "scenes in parts are written as PLY"),
+        (["--work-dir", "w", "--normals", "estimate"], "write them first with: neural-splines normals"),
+        (["--work-dir", "/proc/no"], "cannot be a work directory"),
+    ],
+)
+def test_what_cannot_be_done_in_parts_is_one_line(extra, line, cloud, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = run("fit-grid.py", cloud, "auto", "auto", 24, "auto", *extra)
+    assert found.code == 2
+    assert line in found.err
+    assert len(found.err.splitlines()) == 1
+    assert not (tmp_path / "recon.ply").exists()
+
+
+def test_a_cloud_without_a_surface_is_one_line(small, tmp_path):
+    with pytest.raises(NeuralSplinesError):
+        done(write_cloud(tmp_path / "two.ply", OrientedCloud(*torch.zeros(2, 3, 3, dtype=torch.float64))), tmp_path)
+
+
+def test_the_command_line_works_in_parts(tmp_path):
+    """As a user starts it: a process of its own, which leaves nothing beside the mesh."""
+    path = write_cloud(tmp_path / "cloud.ply", sphere(1200))
+    command = [sys.executable, ROOT / "fit-grid.py", path, "auto", "auto", 24, "auto", "--seed", 0, "--device", "cpu"]
+    command += ["--regularization", 1e-8, "--max-memory", "2GB", "--out", tmp_path / "mesh.ply"]
+    result = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False, timeout=300)
+    assert result.returncode == 0, result.stderr
+    assert "in 1 nodes" in result.stdout
+    assert sorted(os.listdir(tmp_path)) == ["cloud.ply", "mesh.ply"]
+    assert is_watertight(load_mesh(tmp_path / "mesh.ply")[1])
