@@ -1,4 +1,4 @@
-"""Scenes in parts: the laws that parts, workers and interruptions must keep. Parts are tiny here, so that there are many."""
+"""Scenes in parts: the laws that parts, workers and interruptions keep. Parts are tiny, so that there are many."""
 
 import os
 import subprocess
@@ -29,7 +29,7 @@ SETTINGS = ns.Settings(grid_size=24, regularization=1e-8, num_nystrom_samples=60
 ALONE = SceneSettings()
 
 
-def TINY(asked, kind):  # noqa: N802
+def TINY(asked, kind):
     return 300, 16
 
 

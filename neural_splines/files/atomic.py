@@ -50,7 +50,7 @@ def atomic(*paths: PathLike) -> Iterator[list[BinaryIO]]:
                 stream.close()
             _move(moves)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
 
 
 def _move(moves: list[tuple[str, str, str]]) -> None:
@@ -83,7 +83,7 @@ def check_writable(path: PathLike) -> None:
         target = _target(path)
         folder, exists = os.path.dirname(target), _exists(target)
     except OSError as error:
-        raise _unwritable(path, error) from None
+        raise unwritable(path, error) from None
     if os.path.isdir(target):
         raise OutputError(f"{shown(path)}: is a directory; give the name of a file")
     if not os.path.isdir(folder):
@@ -109,7 +109,7 @@ def _exists(path: str) -> bool:
     return False
 
 
-def _unwritable(path: PathLike, error: OSError) -> OutputError:
+def unwritable(path: PathLike, error: OSError) -> OutputError:
     return OutputError(f"{shown(path)}: cannot be written ({error.strerror or error}); choose another place")
 
 

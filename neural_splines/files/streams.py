@@ -123,7 +123,7 @@ def _las(path: PathLike) -> CloudStream | None:
                     if not found:
                         raise CloudError(NO_NORMALS)
                     columns |= {name: np.asarray(part[name], np.float64) for name in found}
-                    yield tuple(np.stack([columns[n] for n in names], 1) for names in (COORDINATES, found))  # type: ignore[misc]
+                    yield np.stack([columns[n] for n in COORDINATES], 1), np.stack([columns[n] for n in found], 1)
         except laspy.errors.LaspyException as error:
             raise CloudError(f"is not read as LAS or LAZ ({first_line(error)}); export it again") from None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import CloudError, OutputError, SettingsError
 from .arrays import load_arrays, save_arrays, save_json
-from .atomic import shown
+from .atomic import shown, unwritable
 
 MANIFEST = "run.json"
 
@@ -48,6 +48,35 @@ class WorkDirectory:
             with contextlib.suppress(OSError):
                 os.unlink(path)
             raise OutputError(f"{shown(path)}: was damaged and is removed; run the same command again") from None
+
+    @contextlib.contextmanager
+    def rows_into(self, name: str, width: int) -> Iterator[Callable[[int, np.ndarray], None]]:
+        """put(first, rows) writes rows [n, width] of float64 to the places from `first` on in a new file of rows."""
+        path = self.file(name)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        except OSError as error:
+            raise unwritable(path, error) from None
+
+        def put(first: int, rows: np.ndarray) -> None:
+            data, offset = rows.data.cast("B"), 8 * width * first
+            while len(data):
+                try:
+                    done = os.pwrite(descriptor, data, offset)
+                except OSError as error:
+                    raise unwritable(path, error) from None
+                data, offset = data[done:], offset + done
+
+        try:
+            yield put
+        finally:
+            os.close(descriptor)
+
+    def rows(self, name: str, width: int, first: int, count: int) -> np.ndarray:
+        """Rows [count, width] of such a file."""
+        with open(self.file(name), "rb") as file:
+            file.seek(8 * width * first)
+            return np.fromfile(file, np.float64, width * count).reshape(-1, width)
 
     @contextlib.contextmanager
     def claimed(self, identity: Mapping[str, Any]) -> Iterator[None]:

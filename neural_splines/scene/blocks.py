@@ -179,7 +179,8 @@ def stored(lattice: Lattice, part: Block, mesh: Mesh) -> dict[str, object]:
     low = lowest(lattice, mesh)
     first, last = (torch.tensor(wall, device=low.device) for wall in (part.first, part.last))
     border = ((low <= first + 1) | (low >= last - 2)).any(1).nonzero()[:, 0]
-    keys, order = key_of(mesh.ends[border]).sort()  # type: ignore[index]
+    assert mesh.ends is not None
+    keys, order = key_of(mesh.ends[border]).sort()
     single = mesh.vertices.float().double()
     return {
         "vertices": mesh.vertices, "normals": mesh.normals.float(), "faces": mesh.faces.int(), "label": label.int(),

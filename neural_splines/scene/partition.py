@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +15,7 @@ from ..files.work_directory import WorkDirectory
 from ..geometry import Box
 from ..runtime.monitor import Monitor
 from .nodes import COUNTED_LEVEL, Nodes, counted_cubes
-from .plan import POINT_BYTES, POINTS_FILE
+from .plan import POINT_WIDTH, POINTS_FILE
 
 RESULT = "partition"
 
@@ -80,8 +79,7 @@ def _usable(points: np.ndarray, normals: np.ndarray) -> tuple[Tensor, Tensor, Te
 def _scatter(stream: CloudStream, nodes: Nodes, store: WorkDirectory, monitor: Monitor) -> None:
     """Write every point into the place of its node, in the order of the file."""
     place, done, total = nodes.starts.clone(), 2 * stream.count, 3 * stream.count
-    descriptor = os.open(store.file(POINTS_FILE), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
-    try:
+    with store.rows_into(POINTS_FILE, POINT_WIDTH) as put:
         for points, normals in stream.pieces():
             kept, units, *_ = _usable(points, normals)
             node = nodes.of_points(kept)
@@ -92,15 +90,8 @@ def _scatter(stream: CloudStream, nodes: Nodes, store: WorkDirectory, monitor: M
             which, counts = node.unique_consecutive(return_counts=True)
             ends = counts.cumsum(0).tolist()
             for k, end, count in zip(which.tolist(), ends, counts.tolist(), strict=True):
-                _write(descriptor, rows[end - count : end].data, POINT_BYTES * int(place[k]))
+                put(int(place[k]), rows[end - count : end])
                 place[k] += count
             monitor.progress(done := done + len(points), total)
-    finally:
-        os.close(descriptor)
-
-
-def _write(descriptor: int, data: memoryview, offset: int) -> None:
-    data = data.cast("B")
-    while len(data):
-        done = os.pwrite(descriptor, data, offset)
-        data, offset = data[done:], offset + done
+    if not torch.equal(place, nodes.starts + nodes.counts):
+        raise CloudError("the file changed while it was read; leave it alone and run again")

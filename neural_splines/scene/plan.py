@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,7 +16,7 @@ from ..settings import Settings
 from ..surface.lattice import Lattice
 from .nodes import Nodes
 
-POINT_BYTES = 48  # three coordinates and three components of the normal, float64
+POINT_WIDTH = 6  # three coordinates and three components of the normal
 POINTS_FILE = "points.bin"
 
 
@@ -56,9 +55,7 @@ def compute_of(settings: Settings, device: str | None = None) -> Compute:
 
 def raw(store: WorkDirectory, nodes: Nodes, node: int) -> OrientedCloud:
     """The points of a node as the partition left them."""
-    with open(store.file(POINTS_FILE), "rb") as file:
-        file.seek(POINT_BYTES * int(nodes.starts[node]))
-        rows = np.fromfile(file, np.float64, 6 * int(nodes.counts[node])).reshape(-1, 6)
+    rows = store.rows(POINTS_FILE, POINT_WIDTH, int(nodes.starts[node]), int(nodes.counts[node]))
     table = torch.from_numpy(rows)
     return OrientedCloud(table[:, :3].contiguous(), table[:, 3:].contiguous())
 

@@ -1,0 +1,1 @@
+"""Scenes in parts: bounded memory, results that are kept, workers."""
