@@ -7,6 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+SPREADS = (
+    (32, 0x1F00000000FFFF),
+    (16, 0x1F0000FF0000FF),
+    (8, 0x100F00F00F00F00F),
+    (4, 0x10C30C30C30C30C3),
+    (2, 0x1249249249249249),
+)
 MORTON_BITS = 20  # levels of an octree at most; 3 * 20 bits fit into an int64
 
 
@@ -102,11 +109,15 @@ def morton_codes(box: Box, points: Tensor) -> Tensor:
     origin, side = bounding_cube(box)
     index = ((points - origin.to(points.device)) * (2**MORTON_BITS / side)).floor().long()
     index = index.clamp(0, 2**MORTON_BITS - 1)
-    code = torch.zeros_like(index[:, 0])
-    for bit in range(MORTON_BITS):
-        for axis in range(3):
-            code |= (index[:, axis] >> bit & 1) << 3 * bit + axis
-    return code
+    x, y, z = (_spread_bits(index[:, axis]) for axis in range(3))
+    return x | y << 1 | z << 2
+
+
+def _spread_bits(number: Tensor) -> Tensor:
+    """Bit k of numbers below 2^21 at place 3 k."""
+    for shift, mask in SPREADS:
+        number = (number | number << shift) & mask
+    return number
 
 
 def morton_coordinates(code: Tensor) -> Tensor:

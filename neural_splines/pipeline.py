@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -44,6 +45,7 @@ EPS_VOXEL_DIAGONALS = 0.5
 CENTERS_PER_ROOT = 30  # centres for sqrt(constraints): the literature says 10 to 100
 MAX_AUTO_CENTERS = 20_000  # two factors of 20,000 x 20,000 take 6.4 GB
 REFINE_STEPS = 2
+MANY_THREADS = 4  # two do not gain
 KEPT_SHARE = 0.5  # of the points: where downsampling leaves less, it is said
 
 
@@ -257,12 +259,22 @@ def extract(
         on_device = field.on(compute.device)
         return refine_published(mesh, crossings, on_edge, on_device.gradient, steps), lattice.size, grid
     evaluate = cost.Metered(field.evaluate, lattice, compute.device)
-    cubes = sample_band(evaluate, lattice, seeds.to(compute.device), monitor, compute.devices)
+    cubes = sample_band(evaluate, lattice, seeds.to(compute.device), monitor, slabs(compute.devices))
     monitor.phase("mesh")
     memory.release()
     mesh, crossings = marching_cubes(cubes)
     _check_faces(mesh)
     return refine(mesh, crossings, field.gradient, steps, compute.devices), cubes.evaluations, None
+
+
+def slabs(devices: Sequence[torch.device]) -> Sequence[torch.device]:
+    """Who samples slabs of the lattice side by side: each device, or each thread of a CPU with many.
+
+    The surface is followed by many small steps, of which threads share each badly. The values are the same.
+    """
+    threads = torch.get_num_threads()
+    alone = len(devices) == 1 and devices[0].type == "cpu"
+    return [*devices] * threads if alone and threads >= MANY_THREADS else devices
 
 
 def _check_faces(mesh: Mesh) -> None:

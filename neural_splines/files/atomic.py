@@ -19,11 +19,11 @@ PathLike = str | os.PathLike[str]
 
 
 @contextlib.contextmanager
-def atomic(*paths: PathLike) -> Iterator[list[BinaryIO]]:
+def atomic(*paths: PathLike, result: bool = True) -> Iterator[list[BinaryIO]]:
     """Streams whose bytes appear at their paths when the block ends: at all or none, and never if it is left early.
 
     Links are followed, which is said; what is no regular file (/dev/stdout, a pipe, `-` for standard output) is written
-    to directly.
+    to directly. result: whether an interrupt later is to name them as complete.
     """
     path = paths[0]
     try:
@@ -48,12 +48,12 @@ def atomic(*paths: PathLike) -> Iterator[list[BinaryIO]]:
             yield streams
             for stream in streams:
                 stream.close()
-            _move(moves)
+            _move(moves, result)
     except OSError as error:
         raise unwritable(path, error) from error
 
 
-def _move(moves: list[tuple[str, str, str]]) -> None:
+def _move(moves: list[tuple[str, str, str]], result: bool) -> None:
     """Rename temporaries to their targets, which an interrupt waits for; where one cannot be, there is none."""
     with interrupts.undivided:
         moved = []
@@ -66,7 +66,7 @@ def _move(moves: list[tuple[str, str, str]]) -> None:
                 with contextlib.suppress(OSError):
                     os.unlink(target)
             raise
-        for _, _, name in moves:
+        for _, _, name in moves if result else ():
             interrupts.completed(name)
 
 

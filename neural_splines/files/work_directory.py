@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import CloudError, OutputError, SettingsError
-from .arrays import load_arrays, save_arrays, save_json
-from .atomic import shown, unwritable
+from .arrays import as_array, load_arrays
+from .atomic import atomic, shown, unwritable
 
 MANIFEST = "run.json"
 
@@ -35,7 +35,9 @@ class WorkDirectory:
         return os.path.exists(self.file(f"{name}.npz"))
 
     def save(self, name: str, **arrays: Any) -> None:
-        save_arrays(self.file(f"{name}.npz"), **arrays)
+        with atomic(self.file(f"{name}.npz"), result=False) as (stream,):
+            found: dict[str, Any] = {key: as_array(values) for key, values in arrays.items()}
+            np.savez(stream, **found)
 
     def load(self, name: str, *only: str) -> dict[str, np.ndarray]:
         """The arrays of a result, or those that are asked for; a damaged one is removed, and an OutputError says so."""
@@ -109,7 +111,8 @@ class WorkDirectory:
                 raise SettingsError(
                     f"{shown(self.path)}: holds files of something else; give an empty folder to --work-dir"
                 )
-            save_json(manifest, identity)
+            with atomic(manifest, result=False) as (stream,):
+                stream.write((json.dumps(identity, indent=1) + "\n").encode())
             return
         try:
             with open(manifest, encoding="utf-8") as file:

@@ -37,10 +37,11 @@ def contradictions(cloud: OrientedCloud, given: np.ndarray) -> list[str]:
             f"{off:.0%} of the normals are not of unit length (median {np.median(length):.3g}): they were made unit; "
             "check that they are normals"
         )
-    share = opposite_share(cloud)
+    order = morton_order(cloud.box, cloud.points)
+    share = opposite_share(cloud, order)
     if share > OPPOSITE:
         lines.append(f"the signs of normals are mixed: {share:.0%} of neighbouring ones are opposite; {remedy}")
-    elif inward(cloud):
+    elif inward(cloud, order):
         lines.append(
             "the normals point into a closed shape, which turns it inside out; use --flip-normals, unless it is a room "
             "seen from within"
@@ -48,9 +49,9 @@ def contradictions(cloud: OrientedCloud, given: np.ndarray) -> list[str]:
     return lines
 
 
-def opposite_share(cloud: OrientedCloud) -> float:
+def opposite_share(cloud: OrientedCloud, along: torch.Tensor) -> float:
     """Of pairs of points that lie side by side, near along the Morton curve, those whose normals are opposite."""
-    order = morton_order(cloud.box, cloud.points).numpy()
+    order = along.numpy()
     if len(order) > PAIRED:  # runs of the curve, from everywhere
         order = np.concatenate([run[: PAIRED // RUNS] for run in np.array_split(order, RUNS)])
     x, n = cloud.points.numpy()[order], cloud.normals.numpy()[order]
@@ -69,12 +70,11 @@ def opposite_share(cloud: OrientedCloud) -> float:
     return opposite / total if total >= FEWEST else 0.0
 
 
-def inward(cloud: OrientedCloud) -> bool:
+def inward(cloud: OrientedCloud, order: torch.Tensor) -> bool:
     """Whether the winding number at the points is near -1/2 nearly everywhere: a closed shape inside out.
 
     Summed over all pairs of a sample that is even along the Morton curve.
     """
-    order = morton_order(cloud.box, cloud.points)
     chosen = order[:: -(-len(order) // SAMPLE)]
     if len(chosen) < FEWEST:
         return False
