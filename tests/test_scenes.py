@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,14 @@ from shapes import edges, euler_number, hemisphere, is_watertight, sphere, torus
 
 import neural_splines as ns
 from neural_splines.clouds import OrientedCloud
-from neural_splines.errors import BackendError, CloudError, NeuralSplinesError, OutputError, SettingsError
+from neural_splines.errors import (
+    BackendError,
+    CloudError,
+    NeuralSplinesError,
+    OutOfMemoryBudgetError,
+    OutputError,
+    SettingsError,
+)
 from neural_splines.files import streams
 from neural_splines.files.meshes import load_mesh
 from neural_splines.files.streams import open_stream
@@ -205,6 +213,29 @@ def test_workers_make_the_mesh_of_one_process(small, finished, tmp_path):
     path, mesh, _ = finished
     done(path, tmp_path, asked=SceneSettings(workers=2))
     assert (tmp_path / "mesh.ply").read_bytes() == mesh
+
+
+def _die(shared, item, device):
+    os.kill(os.getpid(), 9)
+
+
+def test_workers_that_die_again_and_again_are_one_line(monkeypatch):
+    monkeypatch.setattr(workers, "LOST", 1)
+    with workers.workers(2, None, (), "1") as team:
+        with pytest.raises(OutOfMemoryBudgetError, match="use fewer --workers or a smaller --max-memory"):
+            team.run(_die, None, [1], list)
+
+
+@pytest.mark.parametrize(("theirs", "line"), [("0.2.0", "has neural-splines 0.2.0, this is 1"), (ImportError(), "no")])
+def test_a_worker_of_another_version_is_one_line(theirs, line):
+    cluster = object.__new__(workers.Cluster)
+    cluster._client = SimpleNamespace(
+        wait_for_workers=lambda *_, **__: None, run=lambda *_, **__: {"tcp://there:1": theirs}, close=lambda **_: None
+    )
+    with pytest.raises(BackendError, match=f"the worker tcp://there:1 has {line.removeprefix('has ')}"):
+        cluster._check("tcp://here:1", "1")
+    cluster._client.run = lambda *_, **__: {"tcp://there:1": "1"}
+    cluster._check("tcp://here:1", "1")
 
 
 def test_a_scheduler_that_is_not_there_is_one_line(monkeypatch):
