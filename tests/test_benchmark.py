@@ -1,4 +1,4 @@
-"""benchmarks/benchmark.py: what a process takes, what is compared, stored and shown; peers are stubs where it can be."""
+"""benchmarks/benchmark.py: what a process takes, what is compared, stored and shown; peers are stubs where they can."""
 
 import math
 import os
@@ -50,7 +50,7 @@ def test_a_lifted_square_is_as_far_as_it_was_lifted():
 
 
 def test_half_of_a_square_has_half_of_the_recall():
-    """F is 2 p r / (p + r) with p = 1, r = 1/2; the far side of the square is at half of its width from the other half."""
+    """F is 2 p r / (p + r) with p = 1, r = 1/2; its far side is at half of its width from the half."""
     vertices, faces = SQUARE
     found = measure(SQUARE, (vertices * [0.5, 1, 1], faces), 20_000)
     assert found.f_tight == pytest.approx(2 / 3, abs=0.01)
