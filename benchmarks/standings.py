@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from methods import OURS
 from results import Results
 
 LABELS = {
-    "cd": "distance (cd)",
-    "normal_consistency": "normals (nc)",
-    "wall": "seconds",
-    "cpu": "CPU seconds",
-    "GB": "memory",
+    "cd": "nearer (cd)",
+    "normal_consistency": "better normals (nc)",
+    "wall": "fewer seconds",
+    "cpu": "fewer CPU seconds",
+    "GB": "less memory",
 }
+EQUAL = "fewer seconds where one of ours is as near"
 
 
 @dataclass(frozen=True)
@@ -79,15 +79,21 @@ def _belongs(row: dict, surface: str) -> bool:
     return surface == "all" or row["closed"] == (surface == "closed")
 
 
+def against(found: list[Match], family: str) -> list[Match]:
+    """The same, with one family of peers alone."""
+    parts = (replace(m, rivals={k: row for k, row in m.rivals.items() if row["family"] == family}) for m in found)
+    return [match for match in parts if match.rivals]
+
+
 def standings(found: list[Match]) -> list[str]:
-    """Shares that ours won, as lines of Markdown."""
-    lines = [f"- {label}: {_counted(found, lambda m, key=key: m.won(key))}" for key, label in LABELS.items()]
-    equal = [match for match in found if match.equal]
-    quick = _counted(equal, lambda match: match.equal["wall"] < match.best["wall"])
-    lines.append(f"- seconds where ours, at grid 128 or `auto`, is as near the truth: {quick}")
-    return lines
-
-
-def _counted(found: list[Match], test: Callable[[Match], bool]) -> str:
-    count = sum(map(test, found))
-    return f"{count} of {len(found)}" + (f" ({count / len(found):.0%})" if found else "")
+    """What ours won of all comparisons, against the best of all peers and of each family, as a table in Markdown."""
+    families = dict.fromkeys(row["family"] for match in found for row in match.rivals.values())
+    rows = [("**all**", found), *((family, against(found, family)) for family in families)]
+    columns = ["against the best of", "comparisons", *LABELS.values(), EQUAL]
+    lines = [columns, ["---"] * len(columns)]
+    for name, some in rows:
+        equal = [match for match in some if match.equal]
+        quick = sum(match.equal["wall"] < match.best["wall"] for match in equal)
+        counts = (sum(match.won(key) for match in some) for key in LABELS)
+        lines.append([name, str(len(some)), *map(str, counts), f"{quick} of {len(equal)}"])
+    return [f"| {' | '.join(line)} |" for line in lines]
