@@ -26,7 +26,7 @@ from cases import Cloud, fingerprint  # noqa: E402
 from inputs import Input, folder_inputs, own_inputs  # noqa: E402
 from machine import host  # noqa: E402
 from measures import judged, topology, welded  # noqa: E402
-from methods import Method, installed  # noqa: E402
+from methods import ONE_SPLINE, OURS, Method, installed  # noqa: E402
 from results import BENCHMARK, Results  # noqa: E402
 
 from neural_splines.errors import NeuralSplinesError  # noqa: E402
@@ -81,7 +81,7 @@ def comparable(method: Method, truth: dict) -> bool:
     """
     if method.closed:
         whole = truth["watertight"] and truth["complete"]
-        return method.family == "one spline" or (truth["watertight"] and not (whole and "filled" in method.setting))
+        return method.family == ONE_SPLINE or (truth["watertight"] and not (whole and "filled" in method.setting))
     return "trimmed" not in method.setting or not (truth["watertight"] and truth["complete"])
 
 
@@ -114,18 +114,19 @@ def warm_up(methods: list[Method], options) -> None:
 
     cloud = _written(sampled(truths.sphere(4), 1000, np.random.default_rng(0)), options.work / "warm-up.ply")
     for method in methods:
-        if method.family in ("Neural Splines", "one spline"):
+        if method.family in (OURS, ONE_SPLINE):
             processes.run(method.commands(str(cloud), str(options.work / "warm-up mesh.ply"), 1000), options.limit)
 
 
 def chosen(options) -> list[Input]:
-    words = [word for word in options.cases.split(",") if word]
-    found = folder_inputs(options.folder) if options.folder else own_inputs()
+    found, words = folder_inputs(options.folder) if options.folder else own_inputs(), _words(options.cases)
     if words:
-        return [
-            source for source in found if any(source.name == w[1:] if w[0] == "=" else w in source.name for w in words)
-        ]
-    return [source for source in found if not source.name.endswith("-1000000")]
+        return [one for one in found if any(one.name == w[1:] if w[0] == "=" else w in one.name for w in words)]
+    return [one for one in found if not one.name.endswith("-1000000")]
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in text.split(",") if word]
 
 
 def main(argv=None) -> None:
@@ -133,7 +134,7 @@ def main(argv=None) -> None:
     results = Results(options.out)
     if not options.only_document:
         methods, missing = installed(options.device)
-        words = [word for word in options.methods.split(",") if word]
+        words = _words(options.methods)
         methods = [method for method in methods if not words or any(word in method.name for word in words)]
         print(*missing, sep="\n", end="\n" if missing else "")
         options.machine = host(options.device != "cpu")
@@ -142,13 +143,17 @@ def main(argv=None) -> None:
             options.work.mkdir(parents=True, exist_ok=True)
             try:
                 sources = chosen(options)
+                if not sources:
+                    sys.exit(f"no cloud has a name with {options.cases}: give others to --cases")
                 warm_up(methods, options)
                 for source in sources:
                     run(source, methods, options, results)
             except (NeuralSplinesError, processes.ProcessError) as error:
                 sys.exit(str(error))
             if options.document:
-                write_page(options.document, results, options.work)
+                write_page(
+                    options.document, results, options.work
+                )  # draws pictures of the meshes, while they are there
     elif options.document:
         write_page(options.document, results, options.work)
 

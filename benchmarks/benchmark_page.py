@@ -139,7 +139,19 @@ def _losses(found: list[Match]) -> list[str]:
 
 
 def _everything(results: Results) -> list[str]:
-    columns = ["method", "s", "CPU s", "GB", "runs", "cd", "accuracy / completeness", "Hausdorff", "F 0.1 %", "F 0.5 %"]
+    columns = [
+        "method",
+        "s",
+        "CPU s",
+        "GB",
+        "runs",
+        "others",
+        "cd",
+        "accuracy / completeness",
+        "Hausdorff",
+        "F 0.1 %",
+        "F 0.5 %",
+    ]
     columns += ["nc", "pieces, border edges"]
     parts = ["## Every run", ""]
     order = sorted(results.cases, key=lambda name: (results.cases[name]["truth"]["points"], name))
@@ -164,7 +176,7 @@ def _group(rows: dict[str, dict]) -> list[str]:
     lines = []
     for name, row in rows.items():
         if "error" in row:
-            lines.append(_row([name, row["error"], *[""] * 10]))
+            lines.append(_row([name, row["error"], *[""] * 11]))
             continue
 
         def cell(key: str, form: str, row=row) -> str:
@@ -176,6 +188,7 @@ def _group(rows: dict[str, dict]) -> list[str]:
             cell("cpu", "{:.1f}"),
             cell("GB", "{:.2f}"),
             str(len(row["runs"])),
+            f"{row['others']:.1f}",
             cell("cd", "{:.2f}"),
         ]
         cells += [both, cell("hausdorff", "{:.1f}"), cell("f_tight", "{:.4f}"), cell("f_loose", "{:.4f}")]
