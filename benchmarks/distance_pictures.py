@@ -13,7 +13,7 @@ from neural_splines.pictures.camera import good_views
 from neural_splines.pictures.ramp import ramp
 from neural_splines.pictures.shading import draw_mesh
 
-SIZE = 420
+SIZE = 300
 
 
 def write_row(path: Path, files: list[Path], truth: Path, span: float) -> None:
