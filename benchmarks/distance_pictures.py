@@ -13,7 +13,7 @@ from neural_splines.pictures.camera import good_views
 from neural_splines.pictures.ramp import ramp
 from neural_splines.pictures.shading import draw_mesh
 
-SIZE = 300
+SIZE, STEP = 240, 16  # pixels; of colours, so that files are small
 
 
 def write_row(path: Path, files: list[Path], truth: Path, span: float) -> None:
@@ -26,4 +26,4 @@ def write_row(path: Path, files: list[Path], truth: Path, span: float) -> None:
 
 def _picture(vertices, faces, truth, length: float, camera) -> np.ndarray:
     colours = ramp(nearest(vertices, *truth)[0] / length)
-    return draw_mesh(vertices, faces, camera, SIZE, colours=colours)
+    return draw_mesh(vertices, faces, camera, SIZE, colours=colours) // STEP * STEP + STEP - 1
