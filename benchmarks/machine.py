@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import platform
 import resource
 import statistics
 import sys
 import time
+from pathlib import Path
 
 import numba
 import numpy as np
@@ -122,6 +124,17 @@ def multiply_add_rate(device: torch.device, dtype: torch.dtype) -> float:
 
     run()
     return x.numel() * steps * 64 / median_seconds(run, device, 7)
+
+
+def host(gpu: bool = False) -> str:
+    """The processor, its cores that this process may use, the memory, and the GPU where that is used."""
+    known = Path("/proc/cpuinfo")
+    lines = known.read_text().splitlines() if known.exists() else []
+    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), None)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    card = f", {torch.cuda.get_device_name(0)}" if gpu and torch.cuda.is_available() else ""
+    return f"{model or platform.processor() or platform.machine()}, {cores} cores, {memory:.0f} GB{card}"
 
 
 def name_of(device: torch.device) -> str:

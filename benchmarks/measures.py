@@ -20,18 +20,26 @@ from scipy.sparse.csgraph import connected_components
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
+TIGHT, LOOSE = 0.001, 0.005  # of the diagonal: thresholds of the F-scores
+
+
 @dataclass(frozen=True)
 class Quality:
     """accuracy: mean distance of the reconstruction from the truth. completeness: of the truth from the reconstruction.
 
-    cd: the mean of both. hausdorff95: the larger 95th percentile. normal_consistency: mean |n . n'| at nearest points,
-    over both directions. Distances are parts of the diagonal.
+    cd: the mean of both (Chamfer). hausdorff, hausdorff95: the largest distance of a sample, and the larger 95th
+    percentile. f_tight, f_loose: harmonic mean of the shares of both meshes' samples that are nearer to the other than
+    0.001 and 0.005. normal_consistency: mean |n . n'| at nearest points, over both directions. Distances are parts of
+    the diagonal.
     """
 
     accuracy: float
     completeness: float
     cd: float
+    hausdorff: float
     hausdorff95: float
+    f_tight: float
+    f_loose: float
     normal_consistency: float
 
 
@@ -54,9 +62,27 @@ def measure(truth, reconstruction, samples: int = 200_000, seed: int = 1) -> Qua
     v, w = (v - origin) / diagonal, (w - origin) / diagonal
     there, agree_there = _distances(*_sample(v, f, samples, seed), w, g)
     here, agree_here = _distances(*_sample(w, g, samples, seed + 1), v, f)
-    accuracy, completeness = float(here.mean()), float(there.mean())
-    far = float(max(np.percentile(here, 95), np.percentile(there, 95)))
-    return Quality(accuracy, completeness, (accuracy + completeness) / 2.0, far, (agree_here + agree_there) / 2.0)
+    return Quality(
+        accuracy=float(here.mean()),
+        completeness=float(there.mean()),
+        cd=float(here.mean() + there.mean()) / 2.0,
+        hausdorff=float(max(here.max(), there.max())),
+        hausdorff95=float(max(np.percentile(here, 95), np.percentile(there, 95))),
+        f_tight=_f_score(here, there, TIGHT),
+        f_loose=_f_score(here, there, LOOSE),
+        normal_consistency=(agree_here + agree_there) / 2.0,
+    )
+
+
+def _f_score(here: np.ndarray, there: np.ndarray, threshold: float) -> float:
+    precision, recall = float((here < threshold).mean()), float((there < threshold).mean())
+    return 2.0 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+def judged(truth, mesh, samples: int = 200_000, seed: int = 1) -> dict:
+    """Quality and topology of a mesh (vertices, faces) against the truth, as one row."""
+    mesh = welded(*mesh)
+    return {**asdict(measure(truth, mesh, samples, seed)), **asdict(topology(*mesh))}
 
 
 def welded(vertices, faces) -> tuple[np.ndarray, np.ndarray]:
@@ -79,13 +105,19 @@ def topology(vertices, faces) -> Topology:
     return Topology(len(used), len(faces), int(pieces), closed, euler, int((count == 1).sum()))
 
 
-def _distances(points, normals, vertices, faces) -> tuple[np.ndarray, float]:
-    """Distances [n] of points [n, 3] from a mesh, and mean |cosine| of their normals to those of the nearest faces."""
+def nearest(points, vertices, faces) -> tuple[np.ndarray, np.ndarray]:
+    """Distances [n] of points [n, 3] from a mesh, and the corners [n, 3] of its nearest faces."""
     import point_cloud_utils as pcu
 
     faces = faces[_by_place(vertices[faces[:, 0]])]  # the search is twice as fast where neighbours are close in memory
     distance, face, _ = pcu.closest_points_on_mesh(points, np.ascontiguousarray(vertices), faces)
-    return distance, float(np.abs((normals * _normals(vertices, faces[face])[0]).sum(1)).mean())
+    return distance, faces[face]
+
+
+def _distances(points, normals, vertices, faces) -> tuple[np.ndarray, float]:
+    """Distances [n] of points [n, 3] from a mesh, and mean |cosine| of their normals to those of the nearest faces."""
+    distance, corners = nearest(points, vertices, faces)
+    return distance, float(np.abs((normals * _normals(vertices, corners)[0]).sum(1)).mean())
 
 
 def _by_place(points) -> np.ndarray:
@@ -123,7 +155,7 @@ def main(argv=None) -> None:
     parser.add_argument("--seed", type=int, default=1, help="(default: %(default)s)")
     args = parser.parse_args(argv)
     truth, other = (welded(*(part.numpy() for part in load_mesh(path))) for path in (args.truth, args.reconstruction))
-    for name, value in {**asdict(measure(truth, other, args.samples, args.seed)), **asdict(topology(*other))}.items():
+    for name, value in judged(truth, other, args.samples, args.seed).items():
         print(f"{name:20} {f'{value:.6g}' if isinstance(value, float) else value}")
 
 

@@ -25,7 +25,7 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 import peers  # noqa: E402
 from cases import Case, Cloud, all_cases, fingerprint  # noqa: E402
 from comparison import print_summary  # noqa: E402
-from measures import measure, topology, welded  # noqa: E402
+from measures import judged, topology  # noqa: E402
 from results import PEERS, Results  # noqa: E402
 
 
@@ -36,12 +36,6 @@ class Inline(Executor):
         future: Future = Future()
         future.set_result(task(*args, **kwargs))
         return future
-
-
-def judged(truth, mesh, samples: int) -> dict:
-    """Quality and topology of a mesh (vertices, faces) against the truth, as one row."""
-    mesh = welded(*mesh)
-    return {**asdict(measure(truth, mesh, samples)), **asdict(topology(*mesh))}
 
 
 def poisson_rows(truth, cloud: Cloud, depth: int, trims, samples: int) -> dict[str, dict]:

@@ -17,10 +17,10 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 
 from cases import Case, all_cases  # noqa: E402
 from comparison import Comparison, compare, print_summary, summary  # noqa: E402
+from documents import put  # noqa: E402
 from peers import DEPTHS  # noqa: E402
 from results import PEERS, Results  # noqa: E402
 
-BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
 TITLES = {
     "default": "## Every case at `auto`",
     "filled": "## With `--fill-holes`, against closed Poisson",
@@ -52,7 +52,7 @@ def _peers(stored: Results, cases: dict[str, Case]) -> list[str]:
         best = min(rows, key=lambda method, rows=rows: rows[method]["cd"])
         trimmed = min((m for m in rows if "trimmed" in m), key=lambda m, rows=rows: rows[m]["cd"], default=None)
         shown = [f"poisson {depth}" for depth in DEPTHS] + ([trimmed] if trimmed else [])
-        cells = [_won(_pair(rows[method]), method == best) if method in rows else "no mesh" for method in shown]
+        cells = [bold(_pair(rows[method]), method == best) if method in rows else "no mesh" for method in shown]
         if trimmed:
             cells[-1] += f" ({trimmed.removeprefix('poisson ').replace('trimmed', 'at')})"
         lines.append(f"| {' | '.join([name, *cells, *([] if trimmed else [''])])} |")
@@ -77,9 +77,9 @@ def _line(row: Comparison, old: Comparison | None, before: bool) -> str:
         mine = [ours["error"], "", ""]
     else:
         shape = f"{ours['components']} of {row.truth['components']}, {ours['boundary_edges']}"
-        mine = [_distances(ours), _won(f"{ours['normal_consistency']:.4f}", row.better_normals), shape]
+        mine = [_distances(ours), bold(f"{ours['normal_consistency']:.4f}", row.better_normals), shape]
     its = [row.peer.removeprefix("poisson "), _distances(best), f"{best['normal_consistency']:.4f}"]
-    last = [_won(f"{row.ratio:.2f}", row.ratio < 1.0)] + ([f"{old.ratio:.2f}" if old else ""] if before else [])
+    last = [bold(f"{row.ratio:.2f}", row.ratio < 1.0)] + ([f"{old.ratio:.2f}" if old else ""] if before else [])
     return f"| {' | '.join([name, *mine, *its, *last])} |"
 
 
@@ -88,7 +88,7 @@ def _distances(row: dict) -> str:
     return f"{cd:.2f} ({accuracy:.2f} / {completeness:.2f})"
 
 
-def _won(text: str, won: bool) -> str:
+def bold(text: str, won: bool) -> str:
     return f"**{text}**" if won else text
 
 
@@ -103,10 +103,7 @@ def main(argv=None) -> None:
     if not options.document:
         print_summary(results, stored, {case.name: case for case in all_cases(Path())})
         return
-    text = options.document.read_text(encoding="utf-8")
-    start, end = text.index(BEGIN) + len(BEGIN), text.index(END)
-    text = f"{text[:start]}\n\n{tables(results, stored, before)}\n{text[end:]}"
-    options.document.write_text(text, encoding="utf-8")
+    put(options.document, tables(results, stored, before))
 
 
 if __name__ == "__main__":

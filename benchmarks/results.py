@@ -1,4 +1,4 @@
-"""Stored results of benchmarks/quality.py: one JSON file for ours, one for the peers, by case and method."""
+"""Results of benchmarks/benchmark.py and of benchmarks/quality.py, stored by case and method."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-PEERS = Path(__file__).resolve().with_name("results") / "quality_peers.json"
+RESULTS = Path(__file__).resolve().with_name("results")
+PEERS, BENCHMARK = RESULTS / "quality_peers.json", RESULTS / "benchmark.json"
 
 
 class Results:
@@ -41,4 +42,6 @@ def _rounded(value, digits: int):
     """Numbers of so many digits, anywhere inside."""
     if isinstance(value, dict):
         return {key: _rounded(inner, digits) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_rounded(inner, digits) for inner in value]
     return float(f"{value:.{digits}g}") if isinstance(value, float) else value

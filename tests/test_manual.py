@@ -68,6 +68,7 @@ NOT_RUN = {
     "python -m pytest": "is what runs this",
     "python -m neural_splines doctor": "test_packaging.py runs it",
     "neural-splines doctor": "test_packaging.py runs it",
+    "benchmarks/benchmark.py": "takes an hour; test_benchmark.py runs it on one cloud with peers of its own",
     "benchmarks/quality.py": "takes an hour, and scans; test_quality.py runs it on one shape",
     "benchmarks/report.py": "wants the results of that hour; test_quality.py runs it on a row",
 }

@@ -5,6 +5,7 @@ import math
 from dataclasses import replace
 
 import cases
+import documents
 import numpy as np
 import peers
 import pictures
@@ -227,7 +228,7 @@ def test_tables_take_the_place_between_the_marks(one_case, tmp_path):
     peer_rows = {f"poisson {depth}": theirs for depth in peers.DEPTHS}
     stored.add("bracket", [1.0], {**peer_rows, "truth": {"components": 1}})
     results.add("bracket", [1.0], {"default": mine, "filled": {"error": "no face is left", "seconds": 1.0}})
-    document.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    document.write_text(f"before\n{documents.BEGIN}\nold\n{documents.END}\nafter\n")
     report.main([str(out), "--peers", str(peer), "--document", str(document), "--before", str(out)])
     text = document.read_text()
     assert (

@@ -1,0 +1,14 @@
+"""Pages of which a part is made from stored results: what stands between two marks; the rest is written by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
+
+
+def put(document: Path, tables: str) -> None:
+    """In the place of what stands between the marks, which the page must have."""
+    text = document.read_text(encoding="utf-8")
+    start, end = text.index(BEGIN) + len(BEGIN), text.index(END)
+    document.write_text(f"{text[:start]}\n\n{tables}\n{text[end:]}", encoding="utf-8")
