@@ -56,8 +56,9 @@ def interrupt(process: subprocess.Popen, number: signal.Signals) -> list[str]:
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="the handlers are read from Linux' /proc")
-@pytest.mark.parametrize("script", ["fit.py", "fit-grid.py"])
-@pytest.mark.parametrize("moment", [MOMENTS.uniform(0.0, 3.0) for _ in range(4)], ids=lambda t: f"{t:.1f} s")
+@pytest.mark.parametrize(
+    ("script", "moment"), [(script, MOMENTS.uniform(0.0, 3.0)) for script in 2 * ("fit.py", "fit-grid.py")]
+)
 def test_an_interrupt_leaves_nothing(script, moment, cloud, tmp_path):
     process = start(ROOT / script, cloud, *LONG[script], "--seed", 0, "--device", "cpu", "--out", tmp_path / "mesh.ply")
     caught(process)
@@ -80,8 +81,11 @@ if os.environ["MOMENT"] == "exit":
 """
 
 
-@pytest.mark.parametrize("moment", ["argparse", "neural_splines.settings", "torch", "numba", "exit"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    [("argparse", signal.SIGINT), ("neural_splines.settings", signal.SIGTERM), ("torch", signal.SIGINT),
+     ("numba", signal.SIGTERM), ("exit", signal.SIGINT), ("exit", signal.SIGTERM)],
+)  # fmt: skip
 def test_an_interrupt_during_imports_and_at_exit_is_one_line(number, moment, tmp_path):
     """The process signals itself when it begins to import a module, or after the last line of the script."""
     (tmp_path / "sitecustomize.py").write_text(SIGNALLING)

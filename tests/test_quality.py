@@ -25,9 +25,14 @@ TORTURED = Case("torus", 2500, noise=0.005, estimated=True, outliers=0.05, holes
 @pytest.mark.parametrize(
     ("name", "euler", "pieces", "border"),
     [
-        *(("sphere", 2, 1, 0), ("torus", 0, 1, 0), ("knot", 0, 1, 0), ("cube", 2, 1, 0), ("bracket", 2, 1, 0)),
-        *(("gear", 0, 1, 0), ("plate", 2, 1, 0), ("thin-shell", 2, 1, 0), ("nested", 4, 2, 0), ("spring", 2, 1, 0)),
-        *(("hemisphere", 1, 1, 600), ("waves", 1, 1, 1596), ("vase", 0, 1, 1000)),
+        *(("torus", 0, 1, 0), ("cube", 2, 1, 0), ("gear", 0, 1, 0), ("nested", 4, 2, 0), ("vase", 0, 1, 1000)),
+        *(
+            pytest.param(*one, marks=pytest.mark.slow)
+            for one in (
+                *(("sphere", 2, 1, 0), ("knot", 0, 1, 0), ("bracket", 2, 1, 0), ("plate", 2, 1, 0)),
+                *(("thin-shell", 2, 1, 0), ("spring", 2, 1, 0), ("hemisphere", 1, 1, 600), ("waves", 1, 1, 1596)),
+            )
+        ),
     ],
 )
 def test_truths_are_what_they_are_named(name, euler, pieces, border):
