@@ -38,7 +38,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
     [(-GB // 2, "the libraries take about .* GB of address space, and ulimit -v leaves .*; raise that limit"),
      (-11 * GB // 10, "the libraries take about .* GB of address space, and ulimit -v leaves .*; raise that limit"),
      (100 * 10**6, r"takes .* GB, and .* GB are free on cpu; use"), (100 * 10**6 + 1, "memory"),
-     (50 * GB, None)],
+     pytest.param(50 * GB, None, marks=pytest.mark.slow)],
     ids=["PyTorch does not load", "OpenBLAS spins", "refused", "runs out", "enough"],
 )  # fmt: skip
 def test_a_limit_on_the_address_space_is_one_line(extra, message, tmp_path):

@@ -121,7 +121,9 @@ caching.FunctionCache.__init__ = nowhere
 }
 
 
-@pytest.mark.parametrize("trouble", CACHES)
+@pytest.mark.parametrize(
+    "trouble", [name if name == "full" else pytest.param(name, marks=pytest.mark.slow) for name in CACHES]
+)
 def test_a_cache_of_compiled_loops_that_cannot_be_used_costs_time_alone(trouble, cloud, tmp_path):
     """One line says so, and the mesh is the same."""
     site, cache, out = tmp_path / "site", tmp_path / "cache", tmp_path / "mesh.ply"

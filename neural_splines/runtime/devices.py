@@ -75,8 +75,8 @@ def spread(
     What the threads leave to do on a device is done when this returns.
     """
     items = list(items)
-    if all(device.type == "cpu" for device in devices):
-        return share_out(lambda k: work(devices[k % len(devices)], items[k]), range(len(items)))
+    if len({*devices}) == 1 and devices[0].type == "cpu":
+        return share_out(lambda item: work(devices[0], item), items)
     if len(devices) == 1:
         return [work(devices[0], item) for item in items]
 
