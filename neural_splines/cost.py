@@ -34,7 +34,7 @@ CUBE_BYTES, CUBE_EVALUATIONS, CUBE_SECONDS = 300, 10.0, {"cpu": 2e-5, "cuda": 2e
 EVALUATION_BYTES = CUBE_BYTES // 4  # of the 3.8 values that a cube takes without its slopes
 FAR_POINTS, FAR_CENTERS = 20_000, 2000  # of the spline that closes holes
 CENTERS_AT_A_POINT = 500  # of the cells that overlap there
-POINT_SECONDS = {"cpu": 1e-4, "cuda": 2e-5}  # to fit cells
+POINT_SECONDS = {"cpu": 1e-4, "cuda": 1e-6}  # to fit cells; on a GPU mostly to read and check
 # To choose how much they smooth, for each point of those that are looked at; a GPU's are in what it takes to fit.
 CHOICE_SECONDS, LOOKED_AT = {"cpu": 6e-4, "cuda": 0.0}, 12_000
 PROBE = 1024, 512  # rows and columns of a product that is timed
