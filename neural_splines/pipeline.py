@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -25,7 +24,7 @@ from .field.solvers import load as load_solver
 from .field.solvers.budget import check_spline
 from .outliers import without_outliers
 from .runtime import memory
-from .runtime.devices import moved
+from .runtime.devices import moved, slabs
 from .runtime.monitor import Monitor, PhaseTimer
 from .settings import AUTO, REGULARIZATION, Settings
 from .surface import trimming
@@ -45,7 +44,6 @@ EPS_VOXEL_DIAGONALS = 0.5
 CENTERS_PER_ROOT = 30  # centres for sqrt(constraints): the literature says 10 to 100
 MAX_AUTO_CENTERS = 20_000  # two factors of 20,000 x 20,000 take 6.4 GB
 REFINE_STEPS = 2
-MANY_THREADS = 4  # two do not gain
 KEPT_SHARE = 0.5  # of the points: where downsampling leaves less, it is said
 
 
@@ -265,16 +263,6 @@ def extract(
     mesh, crossings = marching_cubes(cubes)
     _check_faces(mesh)
     return refine(mesh, crossings, field.gradient, steps, compute.devices), cubes.evaluations, None
-
-
-def slabs(devices: Sequence[torch.device]) -> Sequence[torch.device]:
-    """Who samples slabs of the lattice side by side: each device, or each thread of a CPU with many.
-
-    The surface is followed by many small steps, of which threads share each badly. The values are the same.
-    """
-    threads = torch.get_num_threads()
-    alone = len(devices) == 1 and devices[0].type == "cpu"
-    return [*devices] * threads if alone and threads >= MANY_THREADS else devices
 
 
 def _check_faces(mesh: Mesh) -> None:

@@ -19,6 +19,8 @@ from measures import measure, topology
 from results import Results
 
 SQUARE = np.array([(0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0)], float), np.array([(0, 1, 2), (0, 2, 3)])
+MORE_SHAPES = [("sphere", 2, 1, 0), ("knot", 0, 1, 0), ("bracket", 2, 1, 0), ("plate", 2, 1, 0), ("waves", 1, 1, 1596),
+               ("thin-shell", 2, 1, 0), ("spring", 2, 1, 0), ("hemisphere", 1, 1, 600)]  # fmt: skip
 TORTURED = Case("torus", 2500, noise=0.005, estimated=True, outliers=0.05, holes=3, uneven=True)
 
 
@@ -26,13 +28,7 @@ TORTURED = Case("torus", 2500, noise=0.005, estimated=True, outliers=0.05, holes
     ("name", "euler", "pieces", "border"),
     [
         *(("torus", 0, 1, 0), ("cube", 2, 1, 0), ("gear", 0, 1, 0), ("nested", 4, 2, 0), ("vase", 0, 1, 1000)),
-        *(
-            pytest.param(*one, marks=pytest.mark.slow)
-            for one in (
-                *(("sphere", 2, 1, 0), ("knot", 0, 1, 0), ("bracket", 2, 1, 0), ("plate", 2, 1, 0)),
-                *(("thin-shell", 2, 1, 0), ("spring", 2, 1, 0), ("hemisphere", 1, 1, 600), ("waves", 1, 1, 1596)),
-            )
-        ),
+        *(pytest.param(*one, marks=pytest.mark.slow) for one in MORE_SHAPES),
     ],
 )
 def test_truths_are_what_they_are_named(name, euler, pieces, border):

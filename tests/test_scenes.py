@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,10 +14,8 @@ from shapes import edges, euler_number, hemisphere, is_watertight, sphere, torus
 import neural_splines as ns
 from neural_splines.clouds import OrientedCloud
 from neural_splines.errors import (
-    BackendError,
     CloudError,
     NeuralSplinesError,
-    OutOfMemoryBudgetError,
     OutputError,
     SettingsError,
 )
@@ -27,7 +24,6 @@ from neural_splines.files.meshes import load_mesh
 from neural_splines.files.streams import open_stream
 from neural_splines.files.work_directory import WorkDirectory
 from neural_splines.geometry import Box
-from neural_splines.runtime import workers
 from neural_splines.runtime.monitor import PhaseTimer
 from neural_splines.scene import run as scene
 from neural_splines.scene.nodes import COUNTED_LEVEL, Nodes, counted_cubes
@@ -179,6 +175,17 @@ def test_another_run_is_refused_by_name(cloud, tmp_path):
         pass
 
 
+def test_a_run_that_goes_on_keeps_its_parts_whatever_memory_is_free(finished, tmp_path, monkeypatch):
+    path, mesh, _ = finished
+    monkeypatch.setattr(scene, "sizes", TINY)
+    done(path, tmp_path)
+    monkeypatch.setattr(scene, "sizes", lambda asked, kind: (5000, 64))
+    assert done(path, tmp_path).resumed
+    assert (tmp_path / "mesh.ply").read_bytes() == mesh
+    with pytest.raises(SettingsError, match="points_per_node 300 where this one has 5000"):
+        done(path, tmp_path, asked=SceneSettings(max_memory=10**9))
+
+
 def test_two_runs_do_not_share_a_folder(tmp_path):
     store = WorkDirectory(str(tmp_path / "work"))
     with store.claimed({"a": 1}), pytest.raises(OutputError, match="another run is using it"), store.claimed({"a": 1}):
@@ -187,62 +194,10 @@ def test_two_runs_do_not_share_a_folder(tmp_path):
         pass
 
 
-def _square(shared, item, device):
-    if item == shared.get("lethal") and not os.path.exists(shared["flag"]):
-        with open(shared["flag"], "w"):
-            pass
-        os.kill(os.getpid(), 9)
-    if item == "wrong":
-        raise CloudError("named: is wrong; do better")
-    with open(os.path.join(shared["folder"], str(item)), "w") as file:
-        file.write(str(item * item))
-
-
-def test_what_a_lost_worker_did_is_done_again(tmp_path):
-    shared = {"folder": str(tmp_path), "lethal": 3, "flag": str(tmp_path / "flag")}
-    counts = []
-    with workers.workers(2, None, (), "1") as team:
-        team.run(_square, shared, range(8), counts.append)
-        assert counts[-1] == 8
-        assert [(tmp_path / str(k)).read_text() for k in range(8)] == [str(k * k) for k in range(8)]
-        with pytest.raises(CloudError, match="named: is wrong"):
-            team.run(_square, shared, ["wrong"], counts.append)
-
-
 def test_workers_make_the_mesh_of_one_process(small, finished, tmp_path):
     path, mesh, _ = finished
     done(path, tmp_path, asked=SceneSettings(workers=2))
     assert (tmp_path / "mesh.ply").read_bytes() == mesh
-
-
-def _die(shared, item, device):
-    os.kill(os.getpid(), 9)
-
-
-def test_workers_that_die_again_and_again_are_one_line(monkeypatch):
-    monkeypatch.setattr(workers, "LOST", 1)
-    with workers.workers(2, None, (), "1") as team:
-        with pytest.raises(OutOfMemoryBudgetError, match="use fewer --workers or a smaller --max-memory"):
-            team.run(_die, None, [1], list)
-
-
-@pytest.mark.parametrize(("theirs", "line"), [("0.2.0", "has neural-splines 0.2.0, this is 1"), (ImportError(), "no")])
-def test_a_worker_of_another_version_is_one_line(theirs, line):
-    cluster = object.__new__(workers.Cluster)
-    cluster._client = SimpleNamespace(
-        wait_for_workers=lambda *_, **__: None, run=lambda *_, **__: {"tcp://there:1": theirs}, close=lambda **_: None
-    )
-    with pytest.raises(BackendError, match=f"the worker tcp://there:1 has {line.removeprefix('has ')}"):
-        cluster._check("tcp://here:1", "1")
-    cluster._client.run = lambda *_, **__: {"tcp://there:1": "1"}
-    cluster._check("tcp://here:1", "1")
-
-
-def test_a_scheduler_that_is_not_there_is_one_line(monkeypatch):
-    pytest.importorskip("distributed")
-    monkeypatch.setattr(workers, "CONNECT_SECONDS", 0.2)
-    with pytest.raises(BackendError, match="no scheduler answers"):
-        workers.Cluster("tcp://127.0.0.1:9", "1")
 
 
 def test_nodes_hold_every_point_once_and_no_more_than_asked():
@@ -272,7 +227,11 @@ def test_pieces_are_the_points_of_the_file(suffix, tmp_path, monkeypatch):
     stream = open_stream(path)
     points, normals = (np.concatenate(parts) for parts in zip(*stream.pieces(), strict=True))
     assert stream.count == 300
-    assert stream.whole == (suffix == ".xyz")
+    if suffix == ".xyz":
+        with pytest.raises(CloudError, match=r"cloud\.xyz: is of a format that is read as a whole"):
+            open_stream(path, 1000)
+    else:
+        assert open_stream(path, 1000).count == 300
     np.testing.assert_allclose(points, table[:, :3], atol=1e-6)
     np.testing.assert_allclose(normals, table[:, 3:], atol=1e-6)
 

@@ -17,22 +17,22 @@ from .point_clouds import load_scanned_cloud
 from .reading import COORDINATES, errors_name, require
 
 ROWS = 1 << 20  # of a piece
+WHOLE_BYTES = 3  # of memory at the peak, for each byte of a text that is read as a whole
 Piece = tuple[np.ndarray, np.ndarray]  # points and normals [n, 3], float64
 
 
 @dataclass(frozen=True)
 class CloudStream:
-    """A cloud with normals in a file: `pieces()` reads it from the start. whole: it could only be read at once."""
+    """A cloud with normals in a file: `pieces()` reads it from the start."""
 
     count: int
     pieces: Callable[[], Iterator[Piece]]
-    whole: bool = False
 
 
-def open_stream(path: PathLike) -> CloudStream:
+def open_stream(path: PathLike, memory: int | None = None) -> CloudStream:
     """Binary PLY, NPY of six columns and LAS or LAZ in pieces; every other format is read as a whole, then shared out.
 
-    CloudError names the path, also where a piece turns out to be unreadable.
+    memory: bytes that the latter may take. CloudError names the path, also where a piece turns out to be unreadable.
     """
     with errors_name(path):
         if not os.path.isfile(path):
@@ -47,6 +47,8 @@ def open_stream(path: PathLike) -> CloudStream:
             found = _npy(path)
         elif suffix in (".las", ".laz"):
             found = _las(path)
+        if found is None and memory is not None and WHOLE_BYTES * os.path.getsize(path) > memory:
+            raise CloudError("is of a format that is read as a whole, more than --max-memory; use binary PLY")
     return found or _whole(path)
 
 
@@ -145,4 +147,4 @@ def _whole(path: PathLike) -> CloudStream:
         for start in range(0, len(points), ROWS):
             yield points[start : start + ROWS], normals[start : start + ROWS]
 
-    return CloudStream(len(points), pieces, whole=True)
+    return CloudStream(len(points), pieces)

@@ -51,6 +51,10 @@ class WorkDirectory:
                 os.unlink(path)
             raise OutputError(f"{shown(path)}: was damaged and is removed; run the same command again") from None
 
+    def remove(self, name: str) -> None:
+        """Forget a result, so that it is made again."""
+        os.unlink(self.file(f"{name}.npz"))
+
     @contextlib.contextmanager
     def rows_into(self, name: str, width: int) -> Iterator[Callable[[int, np.ndarray], None]]:
         """put(first, rows) writes rows [n, width] of float64 to the places from `first` on in a new file of rows."""
@@ -104,6 +108,15 @@ class WorkDirectory:
         finally:
             os.close(lock)
 
+    def known(self) -> dict[str, Any]:
+        """The identity of the run that is kept here; nothing where there is none."""
+        try:
+            with open(self.file(MANIFEST), encoding="utf-8") as file:
+                found = json.load(file)
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
     def _check(self, identity: dict[str, Any]) -> None:
         manifest = self.file(MANIFEST)
         if not os.path.exists(manifest):
@@ -114,11 +127,7 @@ class WorkDirectory:
             with atomic(manifest, result=False) as (stream,):
                 stream.write((json.dumps(identity, indent=1) + "\n").encode())
             return
-        try:
-            with open(manifest, encoding="utf-8") as file:
-                known = json.load(file)
-        except (OSError, ValueError):
-            known = {}
+        known = self.known()
         for name in [*identity, *known]:
             if known.get(name) != identity.get(name):
                 raise SettingsError(

@@ -16,6 +16,7 @@ from .threads import Item, Result, share_out
 
 logger = logging.getLogger(__name__)
 
+MANY_THREADS = 4  # of a CPU: fewer do not gain by slabs
 AT_ONCE = {"cpu": 1 << 15, "cuda": 1 << 20}  # rows worked on at a time: bounds the temporaries, hides the launches
 Part = TypeVar("Part")
 
@@ -90,6 +91,16 @@ def spread(
     with ThreadPoolExecutor(len(devices)) as pool:
         parts = list(pool.map(run, range(len(devices))))
     return [parts[k % len(devices)][k // len(devices)] for k in range(len(items))]
+
+
+def slabs(devices: Sequence[torch.device]) -> Sequence[torch.device]:
+    """Who samples slabs of the lattice side by side: each device, or each thread of a CPU with many.
+
+    The surface is followed by many small steps, of which threads share each badly. The values are the same.
+    """
+    threads = torch.get_num_threads()
+    alone = len(devices) == 1 and devices[0].type == "cpu"
+    return [*devices] * threads if alone and threads >= MANY_THREADS else devices
 
 
 def moved(record: Record, device: torch.device, **others: object) -> Record:

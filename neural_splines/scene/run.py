@@ -68,10 +68,11 @@ def reconstruct(
     """The mesh of a cloud in a file, written to `out`; see `SceneSettings`."""
     compute = compute_of(settings)
     most, side = sizes(asked, compute.device.type)
-    stream = open_stream(source)
-    if stream.whole and asked.max_memory and 150 * stream.count > asked.max_memory:
-        raise CloudError(f"{shown(source)}: is of a format that is read as a whole; convert it to binary PLY")
     store = WorkDirectory(os.path.abspath(work_dir))
+    if asked.max_memory is None:  # the free memory is another one each time: a run that goes on keeps its parts
+        known = store.known()
+        most, side = known.get("points_per_node", most), known.get("cubes_per_block", side)
+    stream = open_stream(source, asked.max_memory)
     with store.claimed(identity(source, settings, most, side, compute.summary)):
         resumed = len([name for name in os.listdir(store.path) if name.endswith(".npz")])
         found = partition(stream, shown(source), settings.scale, most, store, monitor)
@@ -132,7 +133,7 @@ def _mesh(team: Workers, scene: Scene, around: blocks.Surroundings, touched: lis
             return
         for block, cubes in fresh.items():
             entering[block] = torch.cat([entering.get(block, cubes[:0]), cubes]).unique()
-            os.unlink(scene.store.file(f"block-{block}.npz"))
+            scene.store.remove(f"block-{block}")
 
 
 def missed(scene: Scene, touched: list[int], known: dict[int, torch.Tensor]) -> dict[int, torch.Tensor]:

@@ -1,0 +1,61 @@
+"""Workers: what one loses another does, and what cannot go on is one line."""
+
+import os
+from types import SimpleNamespace
+
+import pytest
+
+from neural_splines.errors import BackendError, CloudError, OutOfMemoryBudgetError
+from neural_splines.runtime import workers
+
+
+def _square(shared, item, device):
+    if item == shared.get("lethal") and not os.path.exists(shared["flag"]):
+        with open(shared["flag"], "w"):
+            pass
+        os.kill(os.getpid(), 9)
+    if item == "wrong":
+        raise CloudError("named: is wrong; do better")
+    with open(os.path.join(shared["folder"], str(item)), "w") as file:
+        file.write(str(item * item))
+
+
+def test_what_a_lost_worker_did_is_done_again(tmp_path):
+    shared = {"folder": str(tmp_path), "lethal": 3, "flag": str(tmp_path / "flag")}
+    counts = []
+    with workers.workers(2, None, (), "1") as team:
+        team.run(_square, shared, range(8), counts.append)
+        assert counts[-1] == 8
+        assert [(tmp_path / str(k)).read_text() for k in range(8)] == [str(k * k) for k in range(8)]
+        with pytest.raises(CloudError, match="named: is wrong"):
+            team.run(_square, shared, ["wrong"], counts.append)
+
+
+def _die(shared, item, device):
+    os.kill(os.getpid(), 9)
+
+
+def test_workers_that_die_again_and_again_are_one_line(monkeypatch):
+    monkeypatch.setattr(workers, "LOST", 1)
+    with workers.workers(2, None, (), "1") as team:
+        with pytest.raises(OutOfMemoryBudgetError, match="use fewer --workers or a smaller --max-memory"):
+            team.run(_die, None, [1], list)
+
+
+@pytest.mark.parametrize(("theirs", "line"), [("0.2.0", "has neural-splines 0.2.0, this is 1"), (ImportError(), "no")])
+def test_a_worker_of_another_version_is_one_line(theirs, line):
+    cluster = object.__new__(workers.Cluster)
+    cluster._client = SimpleNamespace(
+        wait_for_workers=lambda *_, **__: None, run=lambda *_, **__: {"tcp://there:1": theirs}, close=lambda **_: None
+    )
+    with pytest.raises(BackendError, match=f"the worker tcp://there:1 has {line.removeprefix('has ')}"):
+        cluster._check("tcp://here:1", "1")
+    cluster._client.run = lambda *_, **__: {"tcp://there:1": "1"}
+    cluster._check("tcp://here:1", "1")
+
+
+def test_a_scheduler_that_is_not_there_is_one_line(monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(workers, "CONNECT_SECONDS", 0.2)
+    with pytest.raises(BackendError, match="no scheduler answers"):
+        workers.Cluster("tcp://127.0.0.1:9", "1")
