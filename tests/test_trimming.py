@@ -145,3 +145,17 @@ def test_what_floats_goes_whatever_its_size():
     assert len(drop_specks(both, points).faces) == len(piece.faces)
     far = points + torch.tensor([0, 0, 0.5])
     assert len(drop_specks(both, far).faces) == len(both.faces)  # it has no points, but is the largest
+
+
+def test_where_a_part_of_a_mesh_ends_is_no_border():
+    """A gap that the wall of a part cuts is a gap; without being told so it looks like the end of the surface."""
+    axis = torch.linspace(0.0, 1.0, 41, dtype=torch.float64)
+    plane = torch.cartesian_prod(axis, axis)
+    vertices = torch.cat([plane, torch.zeros(len(plane), 1, dtype=torch.float64)], 1)
+    corner = (torch.arange(40)[:, None] * 41 + torch.arange(40)).reshape(-1)
+    faces = torch.cat([torch.stack([corner, corner + 41, corner + 1], 1),
+                       torch.stack([corner + 1, corner + 41, corner + 42], 1)])  # fmt: skip
+    mesh = Mesh(vertices, vertices, faces)
+    points = vertices[(vertices[:, 0] ** 2 + (vertices[:, 1] - 0.5) ** 2).sqrt() > 0.05]  # a gap two spacings wide
+    assert len(trim_unsupported(mesh, points).faces) != len(faces)
+    assert len(trim_unsupported(mesh, points, cut_off=vertices[:, 0] == 0.0).faces) == len(faces)
