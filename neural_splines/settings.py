@@ -146,8 +146,8 @@ class Settings:
     eps: finite-difference offset along the normals in world units; auto: half a voxel diagonal.
     num_nystrom_samples: centres of one spline, or of a cell at most; auto: 30 sqrt(constraints), 300 a cell;
         negative: every constraint.
-    grid_size: voxels along the longest side of the scaled bounding box; auto: 1.6 for the median spacing of the points,
-        as far as half of the free memory allows.
+    grid_size: voxels along the longest side of the scaled bounding box; auto: 1.6 for the median spacing of the
+        points, 128 at least, as far as half of the free memory allows.
     scale: diameter of that box over that of the cloud's.
     cells: how space is shared out to many splines; None: one spline, as fit.py.
     regularization: weight of the ridge penalty; auto: chosen by the distance of held-out points. Default 1e-7, with

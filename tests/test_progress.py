@@ -15,6 +15,7 @@ from neural_splines.runtime.monitor import PhaseTimer
 from neural_splines.runtime.progress import SHARES, Progress
 
 CELLS = ["read", "check", "cells", "smoothing", "fit", "sample", "mesh", "trim", "", "write", ""]
+PARTS = ["partition", "check", "smoothing", "points", "fit", "mesh", "trim", "write", ""]
 SPLINE = ["read", "check", "nystrom", "preconditioner", "conjugate gradients", "sample", "mesh", "", "write", ""]
 
 
@@ -23,7 +24,7 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.mark.parametrize("phases", [CELLS, SPLINE, ["read", "unheard of", "mesh", ""]])
+@pytest.mark.parametrize("phases", [CELLS, SPLINE, PARTS, ["read", "unheard of", "mesh", ""]])
 def test_a_bar_only_moves_forward(phases):
     bar, seen = Progress(io.StringIO()), [0.0]
     for name in phases:

@@ -4,9 +4,11 @@ import os
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from neural_splines.errors import BackendError, CloudError, OutOfMemoryBudgetError
 from neural_splines.runtime import workers
+from neural_splines.scene import run as scene
 
 
 def _square(shared, item, device):
@@ -18,17 +20,36 @@ def _square(shared, item, device):
         raise CloudError("named: is wrong; do better")
     with open(os.path.join(shared["folder"], str(item)), "w") as file:
         file.write(str(item * item))
+    with open(os.path.join(shared["folder"], f"by-{device}"), "w"):
+        pass
 
 
 def test_what_a_lost_worker_did_is_done_again(tmp_path):
     shared = {"folder": str(tmp_path), "lethal": 3, "flag": str(tmp_path / "flag")}
     counts = []
-    with workers.workers(2, None, (), "1") as team:
+    with workers.workers(2, None, ("one", "other"), "1") as team:
         team.run(_square, shared, range(8), counts.append)
         assert counts[-1] == 8
         assert [(tmp_path / str(k)).read_text() for k in range(8)] == [str(k * k) for k in range(8)]
+        assert {path.name for path in tmp_path.glob("by-*")} <= {"by-one", "by-other"}
         with pytest.raises(CloudError, match="named: is wrong"):
             team.run(_square, shared, ["wrong"], counts.append)
+
+
+def test_processes_take_all_gpus_unless_some_are_named(monkeypatch):
+    gpus = tuple(torch.device("cuda", index) for index in range(3))
+    monkeypatch.setattr(scene, "resolve", lambda device: SimpleNamespace(devices=gpus))
+
+    def names(asked, *devices):
+        return scene.gpus(asked, SimpleNamespace(device=devices[0], devices=devices))
+
+    assert names("auto", gpus[0]) == ["cuda:0", "cuda:1", "cuda:2"]
+    assert names("cuda:1", gpus[1]) == ["cuda:1"]
+    assert names("cuda:2,cuda:0", gpus[2], gpus[0]) == ["cuda:2", "cuda:0"]
+    assert names("auto", torch.device("cpu")) == []
+    queue = workers.Processes(5, ("one", "other")).deal()
+    assert queue == ["one", "other", "one", "other", "one"]
+    assert workers.Processes(2).deal() == [None, None]
 
 
 def _die(shared, item, device):

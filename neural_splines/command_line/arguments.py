@@ -84,7 +84,8 @@ def add_cloud_arguments(p: argparse.ArgumentParser, centers: str) -> None:
         "grid_size",
         metavar="GRID_SIZE",
         type=number_or(int, "a number", AUTO),
-        help="voxels along the longest side of the scaled bounding box; auto: 1.6 for the median spacing of the points",
+        help="voxels along the longest side of the scaled bounding box; auto: 1.6 for the median spacing of the "
+        "points, 128 at least",
     )
 
 

@@ -72,12 +72,16 @@ class Processes:
                 self.close()
                 raise
 
+    def deal(self) -> list[str | None]:
+        """The device of each process, by turns; none where there are none to choose from."""
+        return [self.devices[k % len(self.devices)] if self.devices else None for k in range(self.count)]
+
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
             context = get_context("spawn")
             queue = context.Queue()
-            for k in range(self.count):
-                queue.put(self.devices[k % len(self.devices)] if self.devices else None)
+            for device in self.deal():
+                queue.put(device)
             threads = max(1, len(os.sched_getaffinity(0)) // self.count) if hasattr(os, "sched_getaffinity") else 1
             self._pool = ProcessPoolExecutor(self.count, context, _start, (threads, queue, os.getpid()))
         return self._pool

@@ -18,6 +18,7 @@ from ..cells.batches import Smoothing
 from ..cells.fitting import choose
 from ..clouds import CleaningReport, OrientedCloud, voxel_downsample
 from ..errors import CloudError, OutOfMemoryBudgetError
+from ..field.products import Compute, resolve
 from ..files.atomic import shown
 from ..files.streams import open_stream
 from ..files.work_directory import WorkDirectory
@@ -77,9 +78,15 @@ def reconstruct(
         resumed = len([name for name in os.listdir(store.path) if name.endswith(".npz")])
         found = partition(stream, shown(source), settings.scale, most, store, monitor)
         del stream
-        devices = [str(device) for device in compute.devices] if compute.device.type == "cuda" else []
-        with workers(asked.workers, asked.scheduler, devices, __version__) as team:
+        with workers(asked.workers, asked.scheduler, gpus(settings.device, compute), __version__) as team:
             return _tasks(found, out, settings, store, side, team, monitor, resumed)
+
+
+def gpus(asked: str, compute: Compute) -> list[str]:
+    """Of the processes of one machine, in turn: all that are visible, unless some are named; none on a CPU."""
+    if compute.device.type != "cuda":
+        return []
+    return [str(device) for device in (resolve("cuda").devices if asked == AUTO else compute.devices)]
 
 
 def _tasks(

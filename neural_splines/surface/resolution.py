@@ -16,8 +16,8 @@ from .lattice import Lattice
 
 SAMPLE = 20_000  # points whose spacing is measured
 VOXELS_PER_SPACING = 1.6  # of points one spacing apart on a square grid: the bunny gets 225, the knot 188
-
-COARSEST, FINEST = 32, 2048
+COARSEST, FINEST = 128, 2048  # few points make a smooth field, which fewer voxels draw with corners
+LEAST = 32  # where the memory allows no more
 SHARE = 0.5  # of the free memory that the surface may take
 
 
@@ -28,7 +28,7 @@ def spacing_size(rank: float, side: float) -> int:
 
 
 def choose_grid_size(points: Tensor, scale: float, dense: bool, device: torch.device) -> int:
-    """GRID_SIZE of points [n, 3]: 1.6 voxels for their median spacing, as far as half of the memory allows.
+    """GRID_SIZE of points [n, 3]: 1.6 voxels for their spacing, 128 at least, as far as half of the memory allows.
 
     n points on an area A are sqrt(A / n) apart: the spacing of a square grid of the same density.
     """
@@ -43,4 +43,4 @@ def choose_grid_size(points: Tensor, scale: float, dense: bool, device: torch.de
     else:
         lattice = Lattice.around(Box.around(points), scale, max(size, BAND_CELLS))
         fits = size * math.sqrt(SHARE * free / max(1, band_bytes(lattice, points)))
-    return max(COARSEST, min(size, int(fits)))
+    return max(LEAST, min(size, int(fits)))
