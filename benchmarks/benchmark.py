@@ -172,7 +172,7 @@ def parse(argv):
     )
     p.add_argument("--repeat", type=int, default=3, help="medians of so many runs (%(default)s)")
     p.add_argument(
-        "--long", type=float, default=30.0, metavar="SECONDS", help="longer runs are not repeated (%(default)s)"
+        "--long", type=float, default=20.0, metavar="SECONDS", help="longer runs are not repeated (%(default)s)"
     )
     p.add_argument("--limit", type=float, default=3600.0, metavar="SECONDS", help="longer runs are ended (%(default)s)")
     p.add_argument(
