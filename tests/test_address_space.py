@@ -33,6 +33,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="the address space is read from Linux' /proc")
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("extra", "message"),
     [(-GB // 2, "the libraries take about .* GB of address space, and ulimit -v leaves .*; raise that limit"),

@@ -26,9 +26,13 @@ def warned(tmp_path):
     return call
 
 
-@pytest.mark.parametrize("args", [["fit.py", "auto", 180, 24], ["fit-grid.py", "auto", "auto", 32, "auto"]])
+SPLINE, CELLS = ["fit.py", "auto", 180, 24], ["fit-grid.py", "auto", "auto", 32, "auto"]
+
+
 @pytest.mark.parametrize(
-    "cloud", [sphere(60), sphere(2000), torus(1500), knot(3000)], ids=["60", "2000", "torus", "knot"]
+    ("cloud", "args"),
+    [(sphere(60), SPLINE), (knot(3000), SPLINE), (sphere(60), CELLS), (sphere(2000), CELLS), (torus(1500), CELLS)],
+    ids=["60, one spline", "knot, one spline", "60", "2000", "torus"],
 )
 def test_a_closed_object_is_no_reason_to_warn(cloud, args, warned):
     assert warned(cloud, *args) == ""

@@ -113,6 +113,7 @@ def test_cells_are_refused(tmp_path):
 @pytest.mark.parametrize(
     "text", ["raise RuntimeError('broken\\nin two lines')", "raise ImportError('undefined symbol')"]
 )
+@pytest.mark.processes
 def test_a_broken_library_is_one_line_that_says_how_to_install_it(tmp_path, text):
     (tmp_path / "falkon.py").write_text(text)
     cloud, out = write_cloud(tmp_path / "cloud.ply", sphere(100)), tmp_path / "o.ply"

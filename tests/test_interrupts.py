@@ -59,6 +59,7 @@ def interrupt(process: subprocess.Popen, number: signal.Signals) -> list[str]:
 @pytest.mark.parametrize(
     ("script", "moment"), [(script, MOMENTS.uniform(0.0, 3.0)) for script in 2 * ("fit.py", "fit-grid.py")]
 )
+@pytest.mark.processes
 def test_an_interrupt_leaves_nothing(script, moment, cloud, tmp_path):
     process = start(ROOT / script, cloud, *LONG[script], "--seed", 0, "--device", "cpu", "--out", tmp_path / "mesh.ply")
     caught(process)
@@ -81,6 +82,7 @@ if os.environ["MOMENT"] == "exit":
 """
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("moment", "number"),
     [("argparse", signal.SIGINT), ("neural_splines.settings", signal.SIGTERM), ("torch", signal.SIGINT),
@@ -116,8 +118,7 @@ with interruptible("x"):
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize(("number", "first"), [(signal.SIGINT, False), (signal.SIGTERM, True)])
 def test_an_interrupt_while_writing_names_what_is_complete(number, first, tmp_path):
     process = start("-c", WRITER, tmp_path / "out", *(["first"] if first else []))
     process.stdout.readline()
@@ -134,6 +135,7 @@ COMPUTATIONS = {
 }
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("library", COMPUTATIONS)
 def test_long_calls_of_libraries_do_not_delay_it(library):
     code = f"from neural_splines.runtime.interrupts import interruptible\n{COMPUTATIONS[library]}\n"

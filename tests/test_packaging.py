@@ -234,6 +234,7 @@ def test_example_lies_on_the_surface_that_its_script_defines():
     assert np.abs(normals - gradient / np.linalg.norm(gradient, axis=1, keepdims=True)).max() < 1e-5
 
 
+@pytest.mark.processes
 def test_doctor_survives_broken_packages(tmp_path):
     """A package that raises, one that ends the process and a metadata folder without content: one line each."""
     (tmp_path / "pykeops").mkdir()

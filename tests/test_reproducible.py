@@ -43,6 +43,7 @@ def meshes(runs: dict, folder, condition: str) -> dict[str, bytes]:
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="CPUs cannot be chosen here")
+@pytest.mark.processes
 def test_the_bytes_are_the_same_with_any_number_of_threads(tmp_path):
     """Of cells; of one spline with Numba's alone: PyTorch's matrix products of one large system are another matter,
     docs/input.md."""

@@ -85,6 +85,7 @@ def test_the_default_path_never_imports_optional_libraries(tmp_path):
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("broken", ["import", "compiler"])
 def test_keops_that_cannot_be_used_is_one_line(tmp_path, broken):
     """A module that raises on import; no C++ compiler, which shows at the first product."""

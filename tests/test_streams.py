@@ -40,10 +40,10 @@ def arguments(script: str, cloud, out) -> list:
 @pytest.mark.parametrize(
     ("script", "redirection", "said"),
     [  # what both scripts do of it is in one place, so that each is tried with half of them
-        ("fit.py", "| true", ""),
-        ("fit-grid.py", ">&-", ""),
-        ("fit-grid.py", "2>&-", ""),
-        ("fit.py", "<&- >&- 2>&-", ""),
+        pytest.param("fit.py", "| true", "", marks=pytest.mark.processes),
+        pytest.param("fit-grid.py", ">&-", "", marks=pytest.mark.processes),
+        pytest.param("fit-grid.py", "2>&-", "", marks=pytest.mark.processes),
+        pytest.param("fit.py", "<&- >&- 2>&-", "", marks=pytest.mark.processes),
         pytest.param("fit.py", "2>/dev/full", "", marks=full),
         pytest.param(
             "fit-grid.py", ">/dev/full", "standard output cannot be written (No space left on device)", marks=full
@@ -122,8 +122,9 @@ caching.FunctionCache.__init__ = nowhere
 
 
 @pytest.mark.parametrize(
-    "trouble", [name if name == "full" else pytest.param(name, marks=pytest.mark.slow) for name in CACHES]
+    "trouble", [pytest.param(name, marks=[] if name == "full" else pytest.mark.slow) for name in CACHES]
 )
+@pytest.mark.processes
 def test_a_cache_of_compiled_loops_that_cannot_be_used_costs_time_alone(trouble, cloud, tmp_path):
     """One line says so, and the mesh is the same."""
     site, cache, out = tmp_path / "site", tmp_path / "cache", tmp_path / "mesh.ply"

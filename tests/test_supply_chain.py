@@ -58,7 +58,9 @@ socket.getaddrinfo = socket.create_connection = socket.gethostbyname = refuse
 """
 
 
-@pytest.mark.parametrize(("script", "extra"), [("fit.py", []), ("fit-grid.py", ["auto"])])
+@pytest.mark.parametrize(
+    ("script", "extra"), [pytest.param("fit.py", [], marks=pytest.mark.processes), ("fit-grid.py", ["auto"])]
+)
 def test_a_run_needs_no_network(script, extra, tmp_path):
     site = tmp_path / "site"
     site.mkdir()

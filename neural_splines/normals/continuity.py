@@ -66,7 +66,7 @@ def grow_patches(neighbours: np.ndarray, coupling: np.ndarray, sure: float, most
     edges = np.flatnonzero((size >= sure) & _first_of_two(neighbours).ravel())
     unsure = ((1.0 - size[edges]) * (STEPS / (1.0 - sure))).clip(0, STEPS)
     edges = edges[np.argsort(unsure.astype(np.uint16), kind="stable")]  # of 16 bits, which NumPy sorts by radix
-    return _forest(edges, neighbours, coupling, most)
+    return _forest(edges, neighbours, coupling, most, np.full(len(neighbours), -1))
 
 
 @_jit
@@ -86,7 +86,7 @@ def _first_of_two(neighbours):
 
 
 @_jit
-def _forest(edges, neighbours, coupling, most):
+def _forest(edges, neighbours, coupling, most, patch):
     n, count = neighbours.shape
     parent, sign, size = np.arange(n, dtype=np.int32), np.ones(n, np.int8), np.ones(n, np.int32)
     for e in edges:
@@ -100,8 +100,7 @@ def _forest(edges, neighbours, coupling, most):
         parent[b] = a
         sign[b] = s * t * (1 if coupling[i, k] > 0.0 else -1)
         size[a] += size[b]
-    patch, number = np.full(n, -1, np.int64), 0
-    label, signs = np.empty(n, np.int64), np.empty(n, np.int8)
+    label, signs, number = np.empty(n, np.int64), np.empty(n, np.int8), 0
     for i in range(n):
         a, signs[i] = _root(parent, sign, i)
         if patch[a] < 0:

@@ -53,7 +53,8 @@ def _pairs(begin, end, leaves, first, last, skip, centers, radius, x, m, patch, 
             elif skip[node] == node + 1:
                 if nears == len(near):
                     grown = np.empty(2 * nears, np.int64)
-                    grown[:nears] = near
+                    for t in range(nears):
+                        grown[t] = near[t]
                     near = grown
                 near[nears] = node
                 nears += 1
@@ -83,7 +84,8 @@ def _pairs(begin, end, leaves, first, last, skip, centers, radius, x, m, patch, 
             if count + many > len(keys):
                 room = 2 * (count + many)
                 more_keys, more_values = np.empty(room, np.int64), np.empty(room)
-                more_keys[:count], more_values[:count] = keys[:count], values[:count]
+                for t in range(count):
+                    more_keys[t], more_values[t] = keys[t], values[t]
                 keys, values = more_keys, more_values
             for t in range(many):
                 if sums[touched[t]] != 0.0:  # touched twice where a sum came to zero on the way

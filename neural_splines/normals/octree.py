@@ -6,6 +6,7 @@ out, so that a traversal is one loop without a stack.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -67,7 +68,9 @@ def _nodes(codes, leaf, first, last, skip):
     room = len(first)
     stack = np.empty((8 * (MORTON_BITS + 1), 3), np.int64)  # first, last, level
     stack[0, 0], stack[0, 1], stack[0, 2] = 0, len(codes), 0
-    opened = np.full(MORTON_BITS + 2, -1, np.int64)  # the last node of each level, while its children are walked
+    opened = np.empty(MORTON_BITS + 2, np.int64)  # the last node of each level, while its children are walked
+    for level in range(MORTON_BITS + 2):
+        opened[level] = -1
     depth, count = 1, 0
     while depth:
         depth -= 1
@@ -110,11 +113,12 @@ def _first_of(codes, a, b, least):
 def _spheres(points, first, last):
     """Centres and half diagonals of the boxes of the nodes' points; a parent's box is that of its children."""
     count = len(first)
-    low, high = np.empty((count, 3)), np.empty((count, 3))
+    low, high, centers, radius = np.empty((count, 3)), np.empty((count, 3)), np.empty((count, 3)), np.empty(count)
     for k in range(count - 1, -1, -1):
         child = k + 1
         if child < count and first[child] == first[k] and last[child] <= last[k]:
-            low[k], high[k] = low[child], high[child]
+            for axis in range(3):
+                low[k, axis], high[k, axis] = low[child, axis], high[child, axis]
             while last[child] < last[k]:
                 child = _sibling(child, first, last)
                 for axis in range(3):
@@ -127,8 +131,12 @@ def _spheres(points, first, last):
                 for axis in range(3):
                     low[k, axis] = min(low[k, axis], points[i, axis])
                     high[k, axis] = max(high[k, axis], points[i, axis])
-    side = high - low
-    return 0.5 * (low + high), 0.5 * np.sqrt(side[:, 0] ** 2 + side[:, 1] ** 2 + side[:, 2] ** 2)
+        square = 0.0
+        for axis in range(3):
+            centers[k, axis] = 0.5 * (low[k, axis] + high[k, axis])
+            square += (high[k, axis] - low[k, axis]) ** 2
+        radius[k] = 0.5 * math.sqrt(square)
+    return centers, radius
 
 
 @compiled(nogil=True)

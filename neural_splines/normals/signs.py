@@ -20,9 +20,11 @@ SWEEPS = 50
 
 def best_signs(nodes: int, p: np.ndarray, q: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Signs [nodes], +1 or -1 as float64, for edges (p, q) of weights [e]; pairs may repeat."""
-    p, q = p.astype(np.int64), q.astype(np.int64)
-    signs = _contract(nodes, p, q, weight.astype(np.float64))
-    _descend(signs, *_adjacency(nodes, p, q, weight.astype(np.float64)))
+    ends, weight = np.stack([p, q]).astype(np.int64), weight.astype(np.float64)
+    lists = (np.full(nodes, -1), np.full(nodes, -1), np.full(2 * len(p), -1))
+    forest = (np.arange(nodes), np.ones(nodes), np.full(nodes, -1))
+    signs = _contract(ends.copy(), weight.copy(), np.ones(len(p), np.bool_), *lists, *forest)
+    _descend(signs, *_adjacency(nodes, *ends, weight))
     return signs
 
 
@@ -44,13 +46,12 @@ def _adjacency(nodes, p, q, weight):
 
 
 @_jit
-def _contract(nodes, p, q, weight):
-    count = len(p)
-    ends, w, alive = np.empty((2, count), np.int64), weight.copy(), np.ones(count, np.bool_)
-    ends[0], ends[1] = p, q
-    root, sign = np.arange(nodes), np.ones(nodes)
-    # the edges of a node: a list through `link`, two entries for each edge
-    head, tail, link = np.full(nodes, -1), np.full(nodes, -1), np.full(2 * count, -1)
+def _contract(ends, w, alive, head, tail, link, root, sign, mark):
+    """Signs of nodes by edges with these `ends` [2, e] and weights `w` [e], all of which change.
+
+    The edges of a node are a list through `link`, two entries for each edge, from its `head` to its `tail`.
+    """
+    nodes, count = len(root), len(w)
     for e in range(count):
         for side in range(2):
             node, entry = ends[side, e], 2 * e + side
@@ -61,11 +62,10 @@ def _contract(nodes, p, q, weight):
             tail[node] = entry
     degree = np.zeros(nodes, np.int64)
     for e in range(count):
-        degree[p[e]] += 1
-        degree[q[e]] += 1
+        degree[ends[0, e]] += 1
+        degree[ends[1, e]] += 1
     heap = [(-abs(w[e]), e) for e in range(count)]
     heapq.heapify(heap)
-    mark = np.full(nodes, -1)
     while len(heap):
         size, e = heapq.heappop(heap)
         if not alive[e] or -size != abs(w[e]):
