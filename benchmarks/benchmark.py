@@ -23,7 +23,7 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 import processes  # noqa: E402
 from benchmark_page import write_page  # noqa: E402
 from cases import Cloud, fingerprint  # noqa: E402
-from inputs import Input, folder_inputs, own_inputs  # noqa: E402
+from inputs import LADDER_KIND, Input, folder_inputs, own_inputs  # noqa: E402
 from machine import host  # noqa: E402
 from measures import judged, topology, welded  # noqa: E402
 from methods import ONE_SPLINE, OURS, Method, installed  # noqa: E402
@@ -79,6 +79,8 @@ def comparable(method: Method, truth: dict) -> bool:
 
     But for one spline, which is closed and runs everywhere, and what is neither, which is ours and ball pivoting.
     """
+    if method.ladder and truth["kind"] != LADDER_KIND:
+        return False
     if method.closed:
         whole = truth["watertight"] and truth["complete"]
         return method.family == ONE_SPLINE or (truth["watertight"] and not (whole and "filled" in method.setting))

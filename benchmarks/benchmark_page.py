@@ -45,7 +45,10 @@ def _machine(results: Results) -> list[str]:
 
 
 def _standings(found: list[Match]) -> list[str]:
-    lines = ["What ours won, all four arguments `auto`; as near: ours at grid 128 or `auto`, whichever is quicker.", ""]
+    lines = [
+        "What ours won, all four arguments `auto`; as near: the quickest of ours that is, at grid 128, on the ladder 192 and 256, or `auto`.",
+        "",
+    ]
     lines += standings(found)
     ladder = [m for m in found if m.cloud.startswith(f"{LADDER}-") and 35_000 <= m.truth["points"] <= 250_000]
     if ladder:

@@ -13,7 +13,7 @@ from pathlib import Path
 from cases import Case, Cloud
 from truths import Shape
 
-LADDER, SIZES = "scales", (1_000, 10_000, 35_000, 100_000, 250_000, 1_000_000)
+LADDER, LADDER_KIND, SIZES = "scales", "ladder of sizes", (1_000, 10_000, 35_000, 100_000, 250_000, 1_000_000)
 CASES = (
     ("smooth", Case("knot")),
     ("sharp edges", Case("gear", 30_000)),
@@ -41,7 +41,7 @@ class Input:
 def own_inputs() -> list[Input]:
     """The ladder: one shape at every size."""
     cases = [Input(case.name, kind, case.complete, case.build) for kind, case in CASES]
-    return cases + [Input(f"{LADDER}-{n}", "ladder of sizes", True, Case(LADDER, n).build) for n in SIZES]
+    return cases + [Input(f"{LADDER}-{n}", LADDER_KIND, True, Case(LADDER, n).build) for n in SIZES]
 
 
 def folder_inputs(folder: Path) -> list[Input]:

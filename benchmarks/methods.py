@@ -16,7 +16,7 @@ import peers
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS, ONE_SPLINE = "Neural Splines", "one spline"
-GRIDS = ("128", "auto")
+GRIDS, BETWEEN = ("128", "auto"), ("192", "256")  # BETWEEN: where time at equal error is looked at
 DEPTHS = (7, 8, 9)
 QUANTILE = 0.01  # of the density, below which vertices are left out: that of Open3D's tutorial
 CENTRES = 10_000  # of the predecessor's own examples
@@ -27,13 +27,17 @@ Commands = Callable[[str, str, int], list[list[str]]]
 
 @dataclass(frozen=True)
 class Method:
-    """commands(cloud, mesh, points): run after each other. closed: the surface goes on where there are no points."""
+    """commands(cloud, mesh, points): run after each other. closed: the surface goes on where there are no points.
+
+    ladder: run on the ladder of sizes alone.
+    """
 
     family: str
     setting: str
     closed: bool
     version: str
     commands: Commands
+    ladder: bool = False
 
     @property
     def name(self) -> str:
@@ -69,6 +73,8 @@ def _ours(device: str) -> Iterator[Method]:
 
     for grid in GRIDS:
         yield Method(OURS, f"grid {grid}", False, version, cells(grid))
+    for grid in BETWEEN:
+        yield Method(OURS, f"grid {grid}", False, version, cells(grid), ladder=True)
     yield Method(OURS, "grid auto filled", True, version, cells("auto", "--fill-holes"))
     yield Method(ONE_SPLINE, "10000 centres", True, version, spline)
 

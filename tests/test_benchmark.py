@@ -179,12 +179,15 @@ def method(name: str, closed: bool) -> Method:
 
 
 def test_closed_is_compared_with_closed():
-    whole = {"watertight": True, "complete": True}
+    whole = {"watertight": True, "complete": True, "kind": "smooth"}
     part, sheet = {**whole, "complete": False}, {"watertight": False, "complete": True}
     closed, trimmed, plain = method("depth 8", True), method("depth 8 trimmed", False), method("grid auto", False)
     filled = method("grid auto filled", True)
     runs = [[benchmark.comparable(m, t) for m in (closed, trimmed, plain, filled)] for t in (whole, part, sheet)]
     assert runs == [[True, False, True, False], [True, True, True, True], [False, True, True, False]]
+    between = Method("a", "grid 192", False, "1", plain.commands, ladder=True)
+    assert not benchmark.comparable(between, whole)
+    assert benchmark.comparable(between, {**whole, "kind": "ladder of sizes"})
 
 
 def row(family, setting, closed, cd, nc, wall):
