@@ -46,7 +46,7 @@ def _machine(results: Results) -> list[str]:
 
 def _standings(found: list[Match]) -> list[str]:
     lines = [
-        "What ours won, all four arguments `auto`; as near: the quickest of ours that is, at grid 128, on the ladder 192 and 256, or `auto`.",
+        "What ours won, all four arguments `auto`; as near: the quickest of ours that is, at any grid that was run.",
         "",
     ]
     lines += standings(found)

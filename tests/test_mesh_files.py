@@ -1,5 +1,6 @@
 """Meshes from OBJ and STL: the mesh that was written, or one line; and what the benchmarks measure on a mesh."""
 
+import math
 import struct
 import sys
 
@@ -10,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from measures import measure
 from scripts import run, write_cloud
-from shapes import sphere
+from shapes import sphere, torus
 
 from neural_splines.errors import CloudError
+from neural_splines.files import writers
 from neural_splines.files.meshes import load_mesh, save_mesh
 
 V = np.array([(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1.5)], float)
@@ -168,3 +170,22 @@ def test_quality_of_a_shifted_square():
     found = measure((square, faces), (half, faces), 20_000)
     assert found.accuracy == pytest.approx(0.0, abs=1e-7)
     assert found.completeness == pytest.approx(0.5**3 / diagonal, rel=0.05)  # the integral of x - 1/2 from 1/2 to 1
+
+
+def test_a_table_in_pieces_has_the_same_bytes(tmp_path, monkeypatch):
+    shape = torus(300)
+    v, n = shape.points, shape.normals
+    faces = torch.arange(300).reshape(100, 3)
+    columns = {"colours": np.arange(900).reshape(300, 3) % 256, "scalars": {"heat": np.linspace(0, 1, 300)}}
+    for k, rows in enumerate((1 << 20, 7)):
+        monkeypatch.setattr(writers, "TABLE_ROWS", rows)
+        save_mesh(tmp_path / f"{k}.ply", v, n, faces, **columns, voxel_size=0.1)
+    assert (tmp_path / "0.ply").read_bytes() == (tmp_path / "1.ply").read_bytes()
+    assert b"property float x" in (tmp_path / "0.ply").read_bytes()
+
+
+def test_a_coordinate_that_is_no_number_does_not_pass_for_exact(tmp_path):
+    v = torch.zeros(5000, 3, dtype=torch.float64)
+    v[17], v[4000] = 1 / 3, math.nan
+    save_mesh(tmp_path / "mesh.ply", v, None, torch.tensor([[0, 1, 2]]), voxel_size=1e9)
+    assert b"property double x" in (tmp_path / "mesh.ply").read_bytes()

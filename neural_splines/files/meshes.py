@@ -76,9 +76,9 @@ def save_mesh(
     voxels, or at all if `voxel_size` is not given. Tensors, arrays or lists.
     """
     content = Content(
-        as_array(vertices).astype(np.float64),
+        as_array(vertices).astype(np.float64, copy=False),
         None if normals is None else as_array(normals),
-        None if faces is None else as_array(faces),
+        None if faces is None else as_array(_narrow(faces, len(vertices))),
         None if colours is None else as_array(colours).astype(np.uint8),
         {name: as_array(values) for name, values in (scalars or {}).items()},
         voxel_size,
@@ -86,6 +86,12 @@ def save_mesh(
     with atomic(path) as (stream,):
         for part in WRITERS.get(suffix or suffix_of(path), WRITERS[".ply"])(content, shown(path)):
             stream.write(part)
+
+
+def _narrow(faces: Any, vertices: int) -> Any:
+    """Half as many bytes on their way from a GPU, where they are enough."""
+    on_gpu = isinstance(faces, Tensor) and faces.device.type != "cpu"
+    return faces.int() if on_gpu and vertices < 2**31 - 1 else faces
 
 
 def suffix_of(path: PathLike) -> str:

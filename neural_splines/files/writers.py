@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ..errors import OutputError, first_line, warn
+from ..runtime.threads import parallel
 from .reading import COORDINATES
 
 NORMALS, COLOURS = ("nx", "ny", "nz"), ("red", "green", "blue")
 MAX_LOSS = 0.01  # voxels that rounding to float32 may move a vertex
-ROWS = 100_000  # of text at a time
+ROWS, TABLE_ROWS = 100_000, 1 << 20  # of text, and of bytes, at a time
 Part = bytes | memoryview
 
 
@@ -37,11 +39,17 @@ class Content:
 
     def loss(self, origin: np.ndarray | float = 0.0) -> float:
         """How far rounding to float32 moves a vertex at most, with coordinates from an origin."""
-        local = self.vertices - origin
-        with np.errstate(over="ignore"):
-            return float(np.abs(local.astype(np.float32) - local).max(initial=0.0))
+        found = [0.0]
 
-    @property
+        def look(first: int, last: int) -> None:
+            local = self.vertices[first:last] - origin
+            with np.errstate(over="ignore"):
+                found.append(float(np.abs(local.astype(np.float32) - local).max(initial=0.0)))
+
+        parallel(look, len(self.vertices))
+        return float(np.max(found))  # NaN, where one is
+
+    @cached_property
     def single(self) -> bool:
         """Whether float32 is good enough for its vertices."""
         return self.loss() <= MAX_LOSS * (self.voxel_size or 0.0)
@@ -58,18 +66,28 @@ def write_ply(content: Content, name: str) -> Iterator[Part]:
     if c.colours is not None:
         columns.append(("uchar", COLOURS, "u1", c.colours))
     columns += [("float", (key,), "<f4", values[:, None]) for key, values in c.scalars.items()]
-    points = np.empty(n, [(f"{k}", type_, len(names)) for k, (_, names, type_, _) in enumerate(columns)])
-    for k, (_, names, _, values) in enumerate(columns):
-        points[f"{k}"] = values.reshape(n, len(names))
     header = ["ply", "format binary_little_endian 1.0", "comment made by neural-splines", f"element vertex {n}"]
     header += [f"property {type_} {name}" for type_, names, *_ in columns for name in names]
-    triangles = np.empty(0 if c.faces is None else len(c.faces), [("count", "u1"), ("corners", "<i4", 3)])
     if c.faces is not None:
-        triangles["count"], triangles["corners"] = 3, c.faces
-        header += [f"element face {len(triangles)}", "property list uchar int vertex_indices"]
+        header += [f"element face {len(c.faces)}", "property list uchar int vertex_indices"]
     yield "\n".join([*header, "end_header", ""]).encode()
-    yield points.data
-    yield triangles.data
+    yield from _table(n, [(type_, values.reshape(n, len(names))) for _, names, type_, values in columns])
+    if c.faces is not None:
+        yield from _table(len(c.faces), [("u1", np.broadcast_to(3, (len(c.faces), 1))), ("<i4", c.faces)])
+
+
+def _table(rows: int, columns: list[tuple[str, np.ndarray]]) -> Iterator[memoryview]:
+    """The rows of columns [rows, width] side by side, each in its type; a bounded number at a time, by all threads."""
+    type_ = np.dtype([(f"{k}", type_, values.shape[1]) for k, (type_, values) in enumerate(columns)])
+    for start in range(0, rows, TABLE_ROWS):
+        table = np.empty(min(TABLE_ROWS, rows - start), type_)
+        parallel(_fill, len(table), table, [values[start : start + len(table)] for _, values in columns])
+        yield table.data
+
+
+def _fill(first: int, last: int, table: np.ndarray, columns: list[np.ndarray]) -> None:
+    for k, values in enumerate(columns):
+        table[f"{k}"][first:last] = values[first:last].reshape(last - first, *table.dtype[f"{k}"].shape)
 
 
 def write_obj(content: Content, name: str) -> Iterator[Part]:
