@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,7 +11,11 @@ from shapes import edges, euler_number
 from test_choices import generator
 from test_meshing import CPU, sphere_field, unit_box
 
+from neural_splines.geometry import Box
 from neural_splines.runtime.monitor import Silent
+from neural_splines.scene import blocks
+from neural_splines.settings import Settings
+from neural_splines.surface.band import sample_band
 from neural_splines.surface.clipping import clip
 from neural_splines.surface.dense import sample_dense
 from neural_splines.surface.lattice import Lattice
@@ -159,3 +164,26 @@ def test_where_a_part_of_a_mesh_ends_is_no_border():
     points = vertices[(vertices[:, 0] ** 2 + (vertices[:, 1] - 0.5) ** 2).sqrt() > 0.05]  # a gap two spacings wide
     assert len(trim_unsupported(mesh, points).faces) != len(faces)
     assert len(trim_unsupported(mesh, points, cut_off=vertices[:, 0] == 0.0).faces) == len(faces)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_gap_that_a_block_of_a_scene_cuts_is_no_border(axis):
+    """A plane with a gap of two spacings, of which a block's window has one half: nothing is trimmed there."""
+    lattice = Lattice.covering(Box(torch.zeros(3).double(), torch.ones(3).double()), 40)
+    window = lattice.part((0, 0, 0), [20 if k == axis else 39 for k in range(3)])
+    steps = torch.linspace(0.0, 1.0, 41, dtype=torch.float64)
+    plane = torch.cat([torch.cartesian_prod(steps, steps), torch.full((41 * 41, 1), 0.5123)], 1)
+    centre = torch.tensor([0.5123 if k == axis else 0.25 for k in range(2)] + [0.5123])
+    points = plane[(plane - centre).norm(dim=1) > 0.06]
+    whole, crossings = marching_cubes(sample_band(lambda x: x[:, 2] - 0.5123, window, points))
+    ends = blocks.on_whole(lattice, crossings)
+    whole = replace(whole, ends=torch.stack([ends, ends], 1))
+    scene, part = SimpleNamespace(lattice=lattice, settings=Settings()), SimpleNamespace(window=window)
+
+    def reach(mesh):
+        """How near to the centre of the gap the surface comes."""
+        return float((mesh.vertices[mesh.faces.unique()] - centre).norm(dim=1).min())
+
+    assert reach(whole) < 0.02
+    assert reach(blocks.trimmed(scene, part, whole, points)) == reach(whole)
+    assert reach(trim_unsupported(whole, points)) > 1.5 * reach(whole)
