@@ -33,6 +33,7 @@ SHARES = {
 # The phases that tell which column it is.
 TELLING = {"regularization": 1, "nystrom": 1, "preconditioner": 1, "partition": 2}
 LINE_SECONDS = 15.0  # between plain lines
+TELLS = 0.2  # of a run: before that its first phases, which small and large clouds share, say little about the rest
 FORMAT = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 
 
@@ -118,7 +119,7 @@ class Progress:
     def _speak(self) -> None:
         self._spoken = now = time.perf_counter()
         done, elapsed = self.fraction, now - self._begun
-        left = f", about {elapsed * (1.0 - done) / done:.0f} s left" if done > 0.05 else ""
+        left = f", about {elapsed * (1.0 - done) / done:.0f} s left" if done >= TELLS else ""
         which = f"{self._run + 1} of {self.runs}, " if self.runs > 1 else ""
         self.stream.write(f"{self.prefix}{which}{self._name}: {done:.0%} after {elapsed:.0f} s{left}\n")
         self.stream.flush()
