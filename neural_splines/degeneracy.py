@@ -51,8 +51,8 @@ def _lying(cloud: OrientedCloud) -> bool:
     near, chosen = Neighbours(cloud.points), slice(None, None, -(-len(cloud) // SAMPLE))
     x, n = cloud.points[chosen], cloud.normals[chosen]
     for scale in (min(scale, len(cloud) // SHARE) for scale in SCALES):
-        ranks = torch.linspace(scale / 2, scale, 6).round().long().tolist()
-        rays = [cloud.points[near.query(x, k + 1)[1]] - x for k in ranks]
+        found = near.nearest(x, scale + 1)[1][:, torch.linspace(scale / 2, scale, 6).round().long().to(x.device)]
+        rays = [cloud.points[index] - x for index in found.T]
         sines = [(ray * n).sum(1).abs() / ray.norm(dim=1).clamp_min(1e-300) for ray in rays]
         if float(torch.stack(sines).mean(0).median()) <= LYING:
             return False

@@ -16,7 +16,9 @@ from .geometry import linear_ids, ranks
 
 QUERIES_AT_ONCE = 1 << 20
 PAIRS_AT_ONCE = 1 << 24  # distances computed at a time, more where one query alone needs them
-SPREAD = 1.5  # a bucket's side, in mean distances of points spread over the faces of their box
+SPREAD = 1.5  # a bucket's side, in mean distances of points spread over the faces of their box:
+TYPICAL = 7  # on a surface so many points are nearer, on average
+Select = Callable[[int, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 SPACING_RANK = 6  # the local spacing of a cloud is the distance to this neighbour, about 1.4 / sqrt(density)
@@ -28,13 +30,15 @@ class Neighbours:
     def __init__(self, points: Tensor):
         self.points = points
         self._query: Callable[[Tensor, int, float], tuple[Tensor, Tensor]]
+        self._nearest: Callable[[Tensor, int], tuple[Tensor, Tensor]]
         if points.is_cuda:
-            self._query = _Buckets(points).query
+            buckets = _Buckets(points)
+            self._query, self._nearest = buckets.query, buckets.nearest
         else:
             from scipy.spatial import cKDTree
 
             self._tree = cKDTree(points.numpy())
-            self._query = self._query_tree
+            self._query, self._nearest = self._query_tree, self._nearest_in_tree
 
     def query(self, x: Tensor, k: int = 1, within: float = math.inf) -> tuple[Tensor, Tensor]:
         """Distances [q] from x [q, 3] to its k-th nearest point (the last, if there are fewer), and its index [q].
@@ -42,6 +46,13 @@ class Neighbours:
         Where that is farther than `within`, the distance is infinite and the index means nothing.
         """
         return self._query(x, k, within)
+
+    def nearest(self, x: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """Distances [q, c] from x [q, 3] to its nearest points, ascending, and their indices [q, c]; c = min(count, n).
+
+        One search for all, where `query` needs one for each.
+        """
+        return self._nearest(x, count)
 
     def spacing(self, x: Tensor) -> Tensor:
         """The cloud's local spacing [q] at some of its own points [q, 3]."""
@@ -53,6 +64,10 @@ class Neighbours:
         distance, index = self._tree.query(x.numpy(), k=[k], distance_upper_bound=bound, workers=-1)
         index = torch.from_numpy(index[:, 0])
         return torch.from_numpy(distance[:, 0]), index.masked_fill_(index == len(self.points), 0)
+
+    def _nearest_in_tree(self, x: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        distance, index = self._tree.query(x.numpy(), k=list(range(1, min(count, len(self.points)) + 1)), workers=-1)
+        return torch.from_numpy(distance), torch.from_numpy(index)
 
 
 class _Buckets:
@@ -69,22 +84,32 @@ class _Buckets:
         self.side = SPREAD * math.sqrt(2 * (a * b + b * c + c * a) / len(points)) or max(a, b, c, 1e-300)
 
     def query(self, x: Tensor, k: int, within: float = math.inf) -> tuple[Tensor, Tensor]:
-        k = min(k, len(self.points))
-        distance, index = x.new_full((len(x),), math.inf), torch.zeros(len(x), dtype=torch.int64, device=x.device)
-        left, side = torch.arange(len(x), device=x.device), min(self.side, within)
+        distance, index = self._widening(self._kth, x, min(k, len(self.points)), 1, within)
+        return distance[:, 0], index[:, 0]
+
+    def nearest(self, x: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        count = min(count, len(self.points))
+        return self._widening(self._all, x, count, count, math.inf)
+
+    def _widening(self, select: Select, x: Tensor, k: int, columns: int, within: float) -> tuple[Tensor, Tensor]:
+        """Distances and indices [q, columns] of what is selected of the k nearest."""
+        distance = x.new_full((len(x), columns), math.inf)
+        index = torch.zeros(len(x), columns, dtype=torch.int64, device=x.device)
+        side = self.side * max(1.0, math.sqrt(k / TYPICAL))
+        left, side = torch.arange(len(x), device=x.device), min(side, within)
         while len(left):
             unsure = []
             for chunk in left.split(QUERIES_AT_ONCE):
-                found, index[chunk], sure = self._search(x[chunk], k, side)
-                distance[chunk] = found.masked_fill(~sure | (found > within), math.inf)
+                found, index[chunk], sure = self._search(select, x[chunk], k, side)
+                distance[chunk] = found.masked_fill(~sure[:, None] | (found > within), math.inf)
                 unsure.append(chunk[~sure])
             if side == within:
                 break
             left, side = torch.cat(unsure), min(2.0 * side, within)
         return distance, index
 
-    def _search(self, x: Tensor, k: int, side: float) -> tuple[Tensor, Tensor, Tensor]:
-        """Distance and index of the k-th nearest in the cubes around x, and whether there can be none nearer."""
+    def _search(self, select: Select, x: Tensor, k: int, side: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Distances and indices of what is selected in the cubes around x, and whether there can be none nearer."""
         at = ((self.points - self.lower) / side).long() + 2  # two empty layers around the points
         shape = at.amax(0) + 3
         key, order = linear_ids(at, shape).sort()
@@ -94,25 +119,43 @@ class _Buckets:
         middle = linear_ids(at, shape)[:, None] + (steps[:, 0] * shape[1] + steps[:, 1]) * shape[2]
         first = torch.searchsorted(key, middle - 1)
         counts = torch.searchsorted(key, middle + 1, right=True) - first
-        found = [self._kth(x[rows], k, order, first[rows], counts[rows]) for rows in _budgeted(counts.sum(1))]
+        found = [
+            select(k, counts[rows].sum(1), *self._pairs(x[rows], order, first[rows], counts[rows]))
+            for rows in _budgeted(counts.sum(1))
+        ]
         distance, index = (torch.cat(parts) for parts in zip(*found, strict=True))
-        return distance, index, (distance <= side) | (shape == 5).all()  # 5: all points were looked at
+        return distance, index, (distance[:, -1] <= side) | (shape == 5).all()  # 5: all points were looked at
 
-    def _kth(self, x: Tensor, k: int, order: Tensor, first: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
-        """Distance and index of the k-th nearest of the points in runs [q, 9] of the order; infinite without one."""
+    def _pairs(self, x: Tensor, order: Tensor, first: Tensor, counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Query, point and squared distance of all pairs with the points in runs [q, 9] of the order."""
         run = torch.repeat_interleave(torch.arange(counts.numel(), device=x.device), counts.reshape(-1))
         point = order[first.reshape(-1)[run] + ranks(counts.reshape(-1))]
         query = run // counts.shape[1]
-        square = (x[query] - self.points[point]).square().sum(1)
-        pair = torch.arange(len(square), device=x.device)
+        return query, point, (x[query] - self.points[point]).square().sum(1)
+
+    @staticmethod
+    def _kth(k: int, counts: Tensor, query: Tensor, point: Tensor, square: Tensor) -> tuple[Tensor, Tensor]:
+        """Distance and index [q, 1] of the k-th nearest in runs of `counts` [q] pairs; infinite without one."""
+        pair = torch.arange(len(square), device=square.device)
         for left in range(k - 1, -1, -1):
-            least = torch.segment_reduce(square, "min", lengths=counts.sum(1), initial=math.inf, unsafe=True)
+            least = torch.segment_reduce(square, "min", lengths=counts, initial=math.inf, unsafe=True)
             hit = square == least[query]
             place = torch.full_like(least, len(square), dtype=torch.int64)  # the first pair that is as near
             place.scatter_reduce_(0, query[hit], pair[hit], "amin")
             if left:
                 square[place[place < len(square)]] = math.inf
-        return least.sqrt(), torch.cat([point, point.new_zeros(1)])[place]
+        return least.sqrt()[:, None], torch.cat([point, point.new_zeros(1)])[place][:, None]
+
+    @staticmethod
+    def _all(k: int, counts: Tensor, query: Tensor, point: Tensor, square: Tensor) -> tuple[Tensor, Tensor]:
+        """As `_kth` of the first to the k-th [q, k]: by two sorts, where that goes through the pairs k times."""
+        order = square.argsort(stable=True)
+        order = order[query[order].argsort(stable=True)]
+        column = torch.arange(k, device=square.device)
+        place = (counts.cumsum(0) - counts)[:, None] + column
+        place = torch.where(column < counts[:, None], place, len(order))
+        square = torch.cat([square[order], square.new_full((1,), math.inf)])
+        return square[place].sqrt(), torch.cat([point[order], point.new_zeros(1)])[place]
 
 
 def _budgeted(sizes: Tensor) -> list[slice]:

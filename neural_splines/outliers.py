@@ -43,11 +43,11 @@ def _support(cloud: OrientedCloud, near: Neighbours, index: Tensor) -> Tensor:
     """The share of the witnesses of points [k] that speak for them."""
     votes = torch.zeros(len(index), dtype=torch.float64, device=index.device)
     x, n = cloud.points[index], cloud.normals[index]
-    for k in range(2, WITNESSES + 2):
-        distance, other = near.query(x, k)
+    witnesses = list(zip(*(found.T[1:] for found in near.nearest(x, WITNESSES + 1)), strict=True))
+    for distance, other in witnesses:
         offset = ((x - cloud.points[other]) * cloud.normals[other]).sum(1).abs()
         votes += (offset < STEEP * distance) & ((n * cloud.normals[other]).sum(1) > AGREEING)
-    return votes / WITNESSES
+    return votes / max(1, len(witnesses))
 
 
 def without_outliers(cloud: OrientedCloud, typical: float | None = None) -> tuple[OrientedCloud, str | None]:

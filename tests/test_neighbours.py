@@ -37,6 +37,19 @@ def test_the_kth_neighbour_is_the_kth_smallest_distance(find, kind, k):
 
 
 @pytest.mark.parametrize("find", [Neighbours, _Buckets])
+@pytest.mark.parametrize("kind", ["cube", "plane", "line", "clusters", "far"])
+@pytest.mark.parametrize("count", [1, 40, 300])
+def test_the_nearest_are_those_of_the_smallest_distances(find, kind, count, generator):
+    points = cloud_of(kind, generator)
+    queries = torch.cat([points[:50], points[:50] + torch.randn(50, 3, generator=generator), points[:5] + 50.0])
+    distance, index = find(points).nearest(queries, count)
+    expected = torch.cdist(queries, points, compute_mode="donot_use_mm_for_euclid_dist").sort(1).values[:, :count]
+    assert torch.allclose(distance, expected, rtol=1e-12, atol=1e-15)
+    assert torch.allclose((queries[:, None] - points[index]).norm(dim=2), distance, rtol=1e-12, atol=1e-15)
+    assert all(len(set(row)) == count for row in index.tolist())
+
+
+@pytest.mark.parametrize("find", [Neighbours, _Buckets])
 def test_small_pieces_and_coincident_points(find, monkeypatch):
     from neural_splines import neighbours
 
@@ -46,6 +59,8 @@ def test_small_pieces_and_coincident_points(find, monkeypatch):
     points[4] = 1.0
     assert find(points).query(points + 0.5, 1, within=0.8)[0].isfinite().tolist() == [False] * 5
     assert find(points).query(points, 4)[0].tolist() == pytest.approx([0.0] * 4 + [3**0.5])
+    nearest = find(points).nearest(points, 9)[0]
+    assert nearest.tolist() == 4 * [[0.0, 0.0, 0.0, 0.0, 3**0.5]] + [[0.0, *4 * [3**0.5]]]
     last = find(points[:3]).query(points, 7)[0]  # fewer than k
     assert last.tolist() == pytest.approx([0.0] * 4 + [3**0.5])
 

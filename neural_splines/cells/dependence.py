@@ -23,8 +23,8 @@ def follows_noise(cloud: OrientedCloud, generator: torch.Generator) -> bool:
         return False
     pick = torch.randperm(len(cloud), generator=generator)[:SAMPLE].to(cloud.points.device)
     near, x = Neighbours(cloud.points), cloud.points[pick]
-    found = [near.query(x, k) for k in range(1, max(PLANES) + 2)]
-    index, spacing = torch.stack([i for _, i in found], 1), found[SPACING_RANK][0].clamp_min(1e-300)
+    distance, index = near.nearest(x, max(PLANES) + 1)
+    spacing = distance[:, SPACING_RANK].clamp_min(1e-300)
     planes = {k: _planes(cloud.points[index[:, : k + 1]]) for k in PLANES}
     if float((_noise(*(planes[k][1] for k in BENT)) / spacing).median()) < NOISY:
         return False

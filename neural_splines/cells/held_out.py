@@ -44,9 +44,9 @@ class LeftOut:
         """
         n, near = len(points), Neighbours(points)
         seeds = points[torch.randperm(n, generator=generator)[: max(1, n // PATCH_EVERY)].to(points.device)]
-        index = torch.stack([near.query(seeds, k)[1] for k in range(1, PATCH_POINTS + 1)])
+        index = near.nearest(seeds, PATCH_POINTS)[1]
         held, judges = torch.zeros(2, n, dtype=torch.bool, device=points.device)
-        held[index.reshape(-1)], judges[index[:PATCH_JUDGES].reshape(-1)] = True, True
+        held[index.reshape(-1)], judges[index[:, :PATCH_JUDGES].reshape(-1)] = True, True
         return cls(held, judges)
 
 
