@@ -30,7 +30,7 @@ from .smoothing import REGION_POINTS, SIZES, Race
 
 POINTS_PER_CELL = 200  # of an adaptive cell at most, where smoothing is not chosen by the data
 AUTO_CENTERS = 300  # of a cell; 500 gain 3 % in accuracy for twice the time
-LARGE, LOOKED_AT, NODE_POINTS = 200_000, 100_000, 20_000  # points of a large cloud, of what is seen of it, of a node
+LARGE, LOOKED_AT, NODE_POINTS = 600_000, 300_000, 20_000  # points of a large cloud, of what is seen of it, of a node
 FEW_CENTERS, FEW_POINTS = 150, 100  # cells of so few points are as accurate with half the centres
 
 
