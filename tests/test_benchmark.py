@@ -5,6 +5,7 @@ import os
 import re
 import sys
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import benchmark
 import documents
@@ -17,9 +18,9 @@ import pytest
 import truths
 from diagrams import diagram
 from measures import judged, measure
-from methods import OURS, Method
+from methods import ONE_SPLINE, OURS, Method
 from results import Results
-from standings import matches, standings
+from standings import against, matches, standings
 
 from neural_splines.files.meshes import load_mesh, save_mesh
 
@@ -94,7 +95,7 @@ def test_a_peer_that_is_not_there_is_left_out_with_a_line(monkeypatch):
     monkeypatch.setattr(methods, "_version", lambda name: "1" if name == "neural_splines" else None)
     monkeypatch.setattr(methods.shutil, "which", lambda name: None)
     found, missing = methods.installed()
-    assert {method.family for method in found} == {OURS, methods.ONE_SPLINE}
+    assert {method.family for method in found} == {OURS, ONE_SPLINE}
     assert [line.split()[0] for line in missing] == ["Open3D", "PyMeshLab", "PoissonRecon"]
 
 
@@ -220,10 +221,13 @@ def test_the_best_peer_has_the_least_distance_of_its_kind():
     assert not trimmed.won("normal_consistency")
     assert trimmed.equal["setting"] == "grid 128"
     assert closed.equal is None
+    one = replace(closed, rivals={**closed.rivals, "one": row(ONE_SPLINE, "one", True, 1e-4, 0.99, 3.0)})
+    assert one.peer == closed.peer
+    assert against([one], ONE_SPLINE)[0].peer == "one"
     (both,) = matches(stored(complete=True))
     assert (both.surface, both.peer) == ("all", "Open3D Poisson depth 8 trimmed")
     lines = standings([closed, trimmed])
-    assert lines[2] == "| **all** | 2 | 1 | 1 | 0 | 0 | 0 | 1 of 1 |"
+    assert lines[2] == "| **all other programs** | 2 | 1 | 1 | 0 | 0 | 0 | 1 of 1 |"
     assert lines[3] == "| Open3D Poisson | 2 | 1 | 1 | 0 | 0 | 0 | 1 of 1 |"
     assert lines[4] == "| Open3D ball pivoting | 1 | 1 | 1 | 0 | 0 | 0 | 1 of 1 |"
 
