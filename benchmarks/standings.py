@@ -89,9 +89,9 @@ def against(found: list[Match], family: str) -> list[Match]:
 
 
 def standings(found: list[Match]) -> list[str]:
-    """What ours won of all comparisons, against the best of all other programs and of each family, as a table in Markdown."""
-    families = dict.fromkeys(row["family"] for match in found for row in match.rivals.values())
-    families = sorted(families, key=lambda family: family == ONE_SPLINE)  # the last, and else as they come
+    """What ours won of all comparisons, against the best of all other programs and of each family: a Markdown table."""
+    met = dict.fromkeys(row["family"] for match in found for row in match.rivals.values())
+    families = sorted(met, key=lambda family: family == ONE_SPLINE)  # the last, and else as they come
     rows = [("**all other programs**", found), *((family, against(found, family)) for family in families)]
     columns = ["against the best of", "comparisons", *LABELS.values(), EQUAL]
     lines = [columns, ["---"] * len(columns)]
