@@ -17,7 +17,7 @@ from collections import Counter
 from pathlib import Path
 
 import torch
-from corpus import FACES, MIXED, N, P, lists, obj, off, ply, with_lists
+from cloud_bytes import FACES, MIXED, N, P, lists, obj, off, ply, with_lists
 
 from neural_splines.clouds import outlier_warning
 from neural_splines.errors import CloudError, ReconstructionWarning

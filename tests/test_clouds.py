@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from corpus import sphere
+from cloud_bytes import sphere
 
 from neural_splines.clouds import OrientedCloud, clean, outlier_warning, voxel_downsample
 from neural_splines.errors import CloudError, SettingsError

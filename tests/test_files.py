@@ -8,12 +8,13 @@ import os
 import re
 import warnings
 
-import corpus
+import cloud_bytes
 import fuzz_ply
 import numpy as np
 import pytest
 import torch
-from corpus import CORPUS, sphere
+from cloud_bytes import sphere
+from corpus import CORPUS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -93,7 +94,7 @@ def test_double_coordinates_keep_every_bit(tmp_path):
 
 def test_text_keeps_digits_beyond_the_declared_float(tmp_path):
     path = tmp_path / "cloud.ply"
-    path.write_bytes(corpus.reworded(b"5000000.123456789"))
+    path.write_bytes(cloud_bytes.reworded(b"5000000.123456789"))
     assert load(path)[0].points[0, 0] == 5000000.123456789
 
 
@@ -191,25 +192,28 @@ def test_an_empty_mesh_is_written_and_said_to_be_empty(tmp_path):
 
 @pytest.mark.parametrize("order", ["<", ">", "ascii"])
 def test_polygons_become_fans_in_order(tmp_path, order):
-    contents = corpus.ply(order=order, after=corpus.FACES) + corpus.lists(corpus.MIXED, order)
+    contents = cloud_bytes.ply(order=order, after=cloud_bytes.FACES) + cloud_bytes.lists(cloud_bytes.MIXED, order)
     (tmp_path / "mesh.ply").write_bytes(contents)
     vertices, faces = meshes.load_mesh(tmp_path / "mesh.ply")
-    assert faces.tolist() == [[0, i, i + 1] for n in corpus.MIXED for i in range(1, n - 1)]
+    assert faces.tolist() == [[0, i, i + 1] for n in cloud_bytes.MIXED for i in range(1, n - 1)]
     assert len(vertices) == 400
 
 
 @pytest.mark.parametrize(
     ("contents", "message"),
     [
-        (corpus.ply(), "no element 'face'"),
-        (corpus.ply(after="element face 1\nproperty int a") + bytes(4), "no list vertex_indices"),
-        (corpus.ply(after=corpus.FACES) + corpus.lists([2] * 60), "no faces"),
-        (corpus.ply(after=corpus.FACES) + corpus.lists([3] * 59), "the data end after 59"),
-        (corpus.ply(after=corpus.FACES) + bytes([3]) + bytes([99] * 12) + corpus.lists([3] * 59), "not there"),
-        (corpus.ply(after=corpus.FACES, order="ascii") + b"3 0 1 2.5\n" * 60, "not integers"),
-        (corpus.ply(after=corpus.FACES, order="ascii") + b"3 0 1 nan\n" * 60, "not integers"),
-        (corpus.ply(after=corpus.FACES, order="ascii") + b"3 0 1 1e300\n" * 60, "not integers"),
-        (corpus.ply(np.nan * corpus.P, after=corpus.FACES) + corpus.lists([3] * 60), "not finite"),
+        (cloud_bytes.ply(), "no element 'face'"),
+        (cloud_bytes.ply(after="element face 1\nproperty int a") + bytes(4), "no list vertex_indices"),
+        (cloud_bytes.ply(after=cloud_bytes.FACES) + cloud_bytes.lists([2] * 60), "no faces"),
+        (cloud_bytes.ply(after=cloud_bytes.FACES) + cloud_bytes.lists([3] * 59), "the data end after 59"),
+        (
+            cloud_bytes.ply(after=cloud_bytes.FACES) + bytes([3]) + bytes([99] * 12) + cloud_bytes.lists([3] * 59),
+            "not there",
+        ),
+        (cloud_bytes.ply(after=cloud_bytes.FACES, order="ascii") + b"3 0 1 2.5\n" * 60, "not integers"),
+        (cloud_bytes.ply(after=cloud_bytes.FACES, order="ascii") + b"3 0 1 nan\n" * 60, "not integers"),
+        (cloud_bytes.ply(after=cloud_bytes.FACES, order="ascii") + b"3 0 1 1e300\n" * 60, "not integers"),
+        (cloud_bytes.ply(np.nan * cloud_bytes.P, after=cloud_bytes.FACES) + cloud_bytes.lists([3] * 60), "not finite"),
         (b"solid", "not a PLY"),
     ],
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
-from corpus import CORPUS, sphere
+from cloud_bytes import sphere
+from corpus import CORPUS
 from input_table import END, PAGE, START, outcome, row
 from scripts import run, write_cloud
 from shapes import torus

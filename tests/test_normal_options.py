@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from corpus import ply
+from cloud_bytes import ply
 from scripts import run, write_cloud
 from shapes import hemisphere, sphere, torus
 

@@ -48,6 +48,16 @@ def test_shares_are_those_of_the_column():
     assert bar.fraction == pytest.approx(done / sum(shares.values()))
 
 
+def test_most_of_a_scene_in_parts_is_fitting_and_meshing():
+    """What is over soon does not make an hour look like a minute."""
+    bar, begun = Progress(io.StringIO()), {}
+    for name in PARTS[:-1]:
+        bar.phase(name)
+        begun[name] = bar.fraction
+    assert begun["fit"] < 0.2
+    assert begun["trim"] > 0.9
+
+
 def test_many_runs_share_one_bar():
     bar = Progress(io.StringIO())
     for place in range(4):

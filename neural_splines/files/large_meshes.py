@@ -14,7 +14,7 @@ from ..errors import OutputError
 from ..runtime import interrupts
 from .atomic import PathLike, atomic, shown
 from .reading import COORDINATES
-from .writers import NORMALS
+from .writers import NORMALS, table, triangles
 
 HEADER = 512  # bytes: the counts, which are known last, are written into it
 
@@ -28,12 +28,9 @@ class PartWriter:
         out.write(b" " * HEADER)
 
     def add(self, vertices: np.ndarray, normals: np.ndarray, faces: np.ndarray) -> None:
-        rows = np.empty(len(vertices), [("xyz", "<f4" if self._single else "<f8", 3), ("n", "<f4", 3)])
-        rows["xyz"], rows["n"] = vertices, normals
-        self._out.write(rows.data)
-        triangles = np.empty(len(faces), [("count", "u1"), ("corners", "<u4", 3)])
-        triangles["count"], triangles["corners"] = 3, faces
-        self._aside.write(triangles.data)
+        position = "<f4" if self._single else "<f8"
+        self._out.writelines(table(len(vertices), [(position, vertices), ("<f4", normals)]))
+        self._aside.writelines(triangles(faces, "<u4"))
         self.vertices += len(vertices)
         self.faces += len(faces)
 

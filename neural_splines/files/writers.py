@@ -71,23 +71,28 @@ def write_ply(content: Content, name: str) -> Iterator[Part]:
     if c.faces is not None:
         header += [f"element face {len(c.faces)}", "property list uchar int vertex_indices"]
     yield "\n".join([*header, "end_header", ""]).encode()
-    yield from _table(n, [(type_, values.reshape(n, len(names))) for _, names, type_, values in columns])
+    yield from table(n, [(type_, values.reshape(n, len(names))) for _, names, type_, values in columns])
     if c.faces is not None:
-        yield from _table(len(c.faces), [("u1", np.broadcast_to(3, (len(c.faces), 1))), ("<i4", c.faces)])
+        yield from triangles(c.faces)
 
 
-def _table(rows: int, columns: list[tuple[str, np.ndarray]]) -> Iterator[memoryview]:
+def table(rows: int, columns: list[tuple[str, np.ndarray]]) -> Iterator[memoryview]:
     """The rows of columns [rows, width] side by side, each in its type; a bounded number at a time, by all threads."""
     type_ = np.dtype([(f"{k}", type_, values.shape[1]) for k, (type_, values) in enumerate(columns)])
     for start in range(0, rows, TABLE_ROWS):
-        table = np.empty(min(TABLE_ROWS, rows - start), type_)
-        parallel(_fill, len(table), table, [values[start : start + len(table)] for _, values in columns])
-        yield table.data
+        part = np.empty(min(TABLE_ROWS, rows - start), type_)
+        parallel(_fill, len(part), part, [values[start : start + len(part)] for _, values in columns])
+        yield part.data
 
 
-def _fill(first: int, last: int, table: np.ndarray, columns: list[np.ndarray]) -> None:
+def triangles(faces: np.ndarray, corner: str = "<i4") -> Iterator[memoryview]:
+    """Lists of three corners [f, 3], of that type, with their counts before them."""
+    return table(len(faces), [("u1", np.broadcast_to(3, (len(faces), 1))), (corner, faces)])
+
+
+def _fill(first: int, last: int, out: np.ndarray, columns: list[np.ndarray]) -> None:
     for k, values in enumerate(columns):
-        table[f"{k}"][first:last] = values[first:last].reshape(last - first, *table.dtype[f"{k}"].shape)
+        out[f"{k}"][first:last] = values[first:last].reshape(last - first, *out.dtype[f"{k}"].shape)
 
 
 def write_obj(content: Content, name: str) -> Iterator[Part]:
