@@ -38,7 +38,7 @@ from .surface.mesh import Mesh
 from .surface.published import published_marching_cubes, refine_published
 from .surface.refinement import refine
 from .surface.resolution import choose_grid_size
-from .surface.room import cut_off_lines, room_for
+from .surface.room import open_lines, room_for
 
 EPS_VOXEL_DIAGONALS = 0.5
 CENTERS_PER_ROOT = 30  # centres for sqrt(constraints): the literature says 10 to 100
@@ -292,8 +292,8 @@ def trimmed(mesh: Mesh, cloud: OrientedCloud, lattice: Lattice, settings: Settin
 
 
 def far_warnings(mesh: Mesh, lattice: Lattice, cloud: OrientedCloud, settings: Settings) -> list[str]:
-    """What to say about sheets that no point supports; if they were asked for, where they end."""
+    """What to say about sheets that no point supports; where they were asked for, about holes that are left."""
     if settings.cells is not None and settings.cells.fill_holes:
-        return cut_off_lines(mesh, lattice)
+        return open_lines(mesh, lattice, settings.cells.fill_holes)
     remedies = {"none": "drop them with --trim auto", AUTO: "drop them with --trim 2"}
     return far_lines(mesh, cloud, remedies.get(str(settings.trim), "drop them with a smaller --trim, or auto"))

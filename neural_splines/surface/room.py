@@ -13,11 +13,12 @@ from .components import components
 from .dense import Evaluate
 from .lattice import Lattice
 from .marching_cubes import marching_cubes
-from .mesh import Mesh
+from .mesh import Mesh, border_edges
 
 ROOM = 0.5  # of the longest side, on every side of the box: what does not end there is taken to go on for ever
 COARSE = 64  # voxels along the longest side of that box: enough to see where the surface goes
 SPARE = 1.5  # of these voxels, around it
+ON_WALL = 1e-6  # voxels: rounding
 
 
 def room_for(evaluate: Evaluate, lattice: Lattice, points: Tensor, devices: Sequence[torch.device] = ()) -> Lattice:
@@ -48,16 +49,24 @@ def room_for(evaluate: Evaluate, lattice: Lattice, points: Tensor, devices: Sequ
 def on_the_wall(vertices: Tensor, lattice: Lattice) -> Tensor:
     """Which of vertices [v, 3] lie on the outermost points of the lattice, where a surface is cut off."""
     at = lattice.coordinates(vertices)
-    last = torch.tensor(lattice.shape, device=vertices.device) - 1
-    return ((at < 1e-6) | (at > last - 1e-6)).any(-1)
+    beyond = at - (torch.tensor(lattice.shape, device=at.device) - 1)  # float64: an int64 minus 1e-6 would be float32
+    return ((at < ON_WALL) | (beyond > -ON_WALL)).any(-1)
 
 
-def cut_off_lines(mesh: Mesh, lattice: Lattice) -> list[str]:
-    """One line where a surface that was to be closed ends at the lattice's walls."""
-    count = int(on_the_wall(mesh.vertices, lattice).sum())
-    if not count:
+def open_lines(mesh: Mesh, lattice: Lattice, filled: bool | float) -> list[str]:
+    """One line where a surface is open though its holes were filled: all, or those of so many spacings."""
+    border = border_edges(mesh)
+    if not border:
         return []
+    count = int(on_the_wall(mesh.vertices, lattice).sum())
+    if count:
+        return [
+            "the surface that closes the holes leaves the box around the points and is cut off there, at "
+            f"{count} vertices; give it room with a larger --scale, or fill the small holes alone with --fill-holes 5 "
+            f"({border} edges have one face)"
+        ]
+    if filled is True:
+        return [f"holes are left: {border} edges have one face; keep what fills them with --trim none"]
     return [
-        "the surface that closes the holes leaves the box around the points and is cut off there, "
-        f"at {count} vertices; give it room with a larger --scale, or fill the small holes alone with --fill-holes 5"
+        f"holes of more than {filled:g} spacings are left: {border} edges have one face; fill more with --fill-holes"
     ]
