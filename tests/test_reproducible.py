@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import torch
 from scripts import ROOT, write_cloud
 from shapes import sphere, torus
+
+import neural_splines as ns
+from neural_splines.runtime import devices
+from neural_splines.surface.mesh import Mesh, face_average_normals
 
 # Threads of PyTorch and of Numba, and how many CPUs a process may use.
 CONDITIONS = {"one": (1, 1, None), "four": (4, 2, None), "one CPU": (None, None, 1), "Numba's": (1, 2, None)}
@@ -52,3 +59,60 @@ def test_the_bytes_are_the_same_with_any_number_of_threads(tmp_path):
     for runs, condition in ((CELLS, "four"), (CELLS, "one CPU"), (SPLINE, "Numba's")):
         for name, mesh in meshes(runs, tmp_path, condition).items():
             assert mesh == first[name], f"{name}, {condition}"
+
+
+# What adds up in no fixed order on a GPU, as far as the package has it, and why the bits are the same nevertheless.
+UNORDERED = {"index_add", "index_add_", "index_put_", "scatter_add_", "scatter_reduce_", "atomic_add", "bincount"}
+IN_NO_ORDER = {
+    "field/nystrom.py": "on the CPU for every device, one after another",
+    "neighbours.py": "the least of whole numbers",
+    "normals/nearest.py": "whole numbers",
+    "normals/patches.py": "NumPy, one after another",
+    "pictures/shading.py": "NumPy, one after another",
+    "scene/assembly.py": "whole numbers",
+    "scene/blocks.py": "whole numbers",
+    "scene/nodes.py": "whole numbers",
+    "surface/components.py": "the least of whole numbers",
+    "surface/marching_cubes.py": "one number for each place",
+    "surface/trimming.py": "ones with signs, exact in any order",
+}
+
+
+def unordered(path: Path) -> bool:
+    """Whether a module calls one of these; counts, which are whole numbers, are none."""
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    named = [(call, call.func.attr) for call in calls if isinstance(call.func, ast.Attribute)]
+    return any(name in UNORDERED and (name != "bincount" or len(call.args) > 1) for call, name in named)
+
+
+def test_no_other_sum_is_in_no_order():
+    package = ROOT / "neural_splines"
+    assert {str(path.relative_to(package)) for path in package.rglob("*.py") if unordered(path)} == set(IN_NO_ORDER)
+
+
+@pytest.mark.parametrize("at_once", [7, 100])
+def test_slopes_of_a_mesh_do_not_depend_on_what_is_taken_at_a_time(at_once, monkeypatch, generator):
+    vertices = torch.rand(60, 3, dtype=torch.float64, generator=generator)
+    mesh = Mesh(vertices, vertices, torch.randint(60, (300, 3), generator=generator))
+    whole = face_average_normals(mesh)
+    expected = torch.zeros_like(vertices)
+    for a, b, c in mesh.faces.tolist():
+        expected[[a, b, c]] += torch.linalg.cross(vertices[b] - vertices[a], vertices[c] - vertices[a])
+    assert torch.allclose(whole, expected / expected.norm(dim=1, keepdim=True))
+    monkeypatch.setitem(devices.AT_ONCE, "cpu", at_once)
+    assert torch.equal(face_average_normals(mesh), whole)
+
+
+@pytest.mark.filterwarnings("ignore:the true residual")
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_value_depends_on_its_point_alone(dtype, generator):
+    """In boxes that need several polynomials too: neither on those asked for with it nor on their order."""
+    cloud = sphere(60)
+    settings = ns.Settings(cells=None, dtype=dtype, device="cpu", backend="numba")
+    field = ns.fit(cloud.points, cloud.normals, settings)
+    x = 6.0 * torch.rand(500, 3, dtype=torch.float64, generator=generator) - 3.0
+    value, (same, slope) = field.evaluate(x), field.gradient(x)
+    order = torch.randperm(len(x), generator=generator)
+    for rows in (*order.split(25), order):
+        assert torch.equal(field.evaluate(x[rows]), value[rows])
+        assert all(torch.equal(a, b) for a, b in zip(field.gradient(x[rows]), (same[rows], slope[rows]), strict=True))

@@ -70,14 +70,34 @@ class Kernel:
         for z_max in Z_LADDER:
             if z <= z_max:
                 return self if z_max == self.z_max else replace(self, z_max=z_max)
-        raise SettingsError(
-            f"points lie up to {max(x_radius, y_radius):.3g} box sides from the centre of the cloud, too far "
-            "for the kernel; use a smaller --scale or remove outliers"
-        )
+        raise _too_far(max(x_radius, y_radius))
+
+    def serving(self, squares: Tensor, y_radius: float) -> list[tuple[Kernel, Tensor | slice]]:
+        """As `covering`, for each of points x, |x|^2 = squares [n], by itself: kernels, and the rows of their points.
+
+        A value then depends on its point alone, and not on those that it is computed with.
+        """
+        angles = [2.0 * math.asin(math.sqrt(z_max)) - math.atan(y_radius) for z_max in Z_LADDER]
+        limits = [math.inf if a >= 0.5 * math.pi else math.copysign(math.tan(a) ** 2, a) for a in angles]
+        rung = torch.bucketize(squares, torch.tensor(limits, dtype=squares.dtype, device=squares.device))
+        rungs = rung.unique().tolist()
+        if rungs[-1:] == [len(Z_LADDER)]:
+            raise _too_far(max(float(squares.max()) ** 0.5, y_radius))
+        kernels = [replace(self, z_max=Z_LADDER[k]) for k in rungs]
+        if len(rungs) == 1:
+            return [(kernels[0], slice(None))]
+        return [(kernel, rung == k) for kernel, k in zip(kernels, rungs, strict=True)]
 
     def polynomials(self, dtype: torch.dtype) -> Polynomials:
         """a and b as polynomials in (z - z_max / 2), to the precision of `dtype`."""
         return _polynomials(self, dtype)
+
+
+def _too_far(radius: float) -> SettingsError:
+    return SettingsError(
+        f"points lie up to {radius:.3g} box sides from the centre of the cloud, too far "
+        "for the kernel; use a smaller --scale or remove outliers"
+    )
 
 
 @dataclass(frozen=True)

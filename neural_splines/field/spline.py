@@ -44,8 +44,10 @@ class NeuralSpline:
 
         def values(chunk: Tensor) -> Tensor:
             x = self._model(chunk)
-            values = self.compute.products.apply(self._kernel_for(x), x, self.centers, self.coefficients)
-            return self.similarity.world_lengths(values.double())
+            value = torch.empty_like(x[:, 0])
+            for kernel, rows in self._serving(x):
+                value[rows] = self.compute.products.apply(kernel, x[rows], self.centers, self.coefficients)
+            return self.similarity.world_lengths(value.double())
 
         return back(torch.cat(halving(values, pieces(x.to(self.compute.device)))))
 
@@ -55,7 +57,10 @@ class NeuralSpline:
 
         def both(chunk: Tensor) -> tuple[Tensor, Tensor]:
             x = self._model(chunk)
-            value, slope = self.compute.products.gradient(self._kernel_for(x), x, self.centers, self.coefficients)
+            value, slope = torch.empty_like(x[:, 0]), torch.empty_like(x)
+            for kernel, rows in self._serving(x):
+                found = self.compute.products.gradient(kernel, x[rows], self.centers, self.coefficients)
+                value[rows], slope[rows] = found
             return self.similarity.world_lengths(value.double()), slope.double()
 
         values, slopes = zip(*halving(both, pieces(x.to(self.compute.device))), strict=True)
@@ -97,8 +102,8 @@ class NeuralSpline:
     def _model(self, points: Tensor) -> Tensor:
         return self.similarity.points(points.to(self.compute.device), self.compute.dtype)
 
-    def _kernel_for(self, x: Tensor) -> Kernel:
-        return self.kernel.covering(radius(x), radius(self.centers))
+    def _serving(self, x: Tensor) -> list[tuple[Kernel, Tensor | slice]]:
+        return self.kernel.serving(x.square().sum(-1).nan_to_num(0.0), radius(self.centers))
 
 
 def radius(x: Tensor) -> float:

@@ -40,13 +40,20 @@ class Mesh(Generic[Array]):
 
 def face_average_normals(mesh: Mesh) -> Tensor:
     """Unit vertex normals [v, 3]: the mean of the adjacent faces' normals, weighted by area."""
-    total = torch.zeros_like(mesh.vertices)
-    for faces in pieces(mesh.faces):
-        a, b, c = (mesh.vertices[faces[:, k]] for k in range(3))
-        cross = torch.linalg.cross(b - a, c - a)
-        for k in range(3):
-            total.index_add_(0, faces[:, k], cross)
+    cross = torch.cat([_crossed(*(mesh.vertices[faces[:, k]] for k in range(3))) for faces in pieces(mesh.faces)])
+    total = torch.stack([sums_at_vertices(mesh, along) for along in cross.unbind(1)], 1)
     return total / total.norm(dim=1, keepdim=True).clamp_min(1e-300)
+
+
+def _crossed(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+    return torch.linalg.cross(b - a, c - a)
+
+
+def sums_at_vertices(mesh: Mesh, values: Tensor) -> Tensor:
+    """Sums [v] of the values [f] of the faces around every vertex; in order, so that GPUs repeat their bits."""
+    corners = mesh.faces.reshape(-1)
+    lengths = torch.bincount(corners, minlength=len(mesh.vertices))
+    return torch.segment_reduce(values[corners.argsort(stable=True) // 3], "sum", lengths=lengths, unsafe=True)
 
 
 def keep_faces(mesh: Mesh, mask: Tensor) -> Mesh:
