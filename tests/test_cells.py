@@ -12,7 +12,9 @@ from neural_splines.cells.blending import BlendedField
 from neural_splines.cells.members import Members
 from neural_splines.cells.models import fit_cells
 from neural_splines.cells.partition import adaptive_cells, uniform_cells
+from neural_splines.cells.places import Places
 from neural_splines.cells.problem import FitProblem
+from neural_splines.clouds import OrientedCloud
 from neural_splines.field.fitting import Centers
 from neural_splines.field.kernels import make_kernel
 from neural_splines.field.products import resolve
@@ -20,6 +22,7 @@ from neural_splines.field.solvers import direct
 from neural_splines.geometry import MORTON_BITS, Box, bounding_cube, morton_codes, morton_coordinates
 from neural_splines.runtime.monitor import Silent
 from neural_splines.settings import Settings
+from neural_splines.surface.lattice import Lattice
 
 CPU = resolve("cpu")
 KERNEL = make_kernel("neural-spline", 1.0).covering(1.6, 1.6)
@@ -63,6 +66,34 @@ def test_containing_matches_brute_force(kind, overlap, generator):
         assert torch.equal(found, expected)
         assert len(point) == expected.sum()
         assert (point.diff() >= 0).all()
+
+
+def grid(flat=False, middle=(0.0, 0.0, 0.0)):
+    """A symmetric lattice of points: the walls of cells go through its middle planes."""
+    steps = torch.linspace(-1.0, 1.0, 9, dtype=torch.float64)
+    points = torch.cartesian_prod(steps, steps, steps[4:5] if flat else steps)
+    return points + torch.tensor(middle, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("kind", ["adaptive", 2, 5])
+@pytest.mark.parametrize("overlap", [0.0, 0.25])
+@pytest.mark.parametrize("flat", [False, True])
+@pytest.mark.parametrize("middle", [(0.0, 0.0, 0.0), (4e5 + 1 / 3, -7e6 / 3, 0.1), (1e10 / 3, 0.0, 0.0)])
+def test_every_point_is_a_member_of_a_cell_that_speaks_there(kind, overlap, flat, middle):
+    points = grid(flat, middle)
+    cloud = OrientedCloud(points, points)
+    box = Lattice.around(cloud.box, 1.0, 20).box
+    if kind == "adaptive":
+        cells = adaptive_cells(box, points, 20, overlap, 0)
+    else:
+        cells = uniform_cells(box, points, kind, overlap, 0)
+    point, cell = cells.members(points)
+    assert torch.bincount(point, minlength=len(points)).min() > 0
+    assert torch.bincount(cell, minlength=len(cells)).min() > 0
+    near = points + 1e-3 * torch.tensor([[1.0, -1.0, 0.5]], dtype=torch.float64)
+    for places in (Places.of(cells, x) for x in (points, near)):
+        assert torch.bincount(places.point, minlength=len(points)).min() > 0
+        assert places.weight.min() > 0.0
 
 
 def test_uniform_weights_sum_to_one_inside():

@@ -17,7 +17,7 @@ _jit = compiled(nogil=True, error_model="numpy", fastmath={"contract"})
 
 
 def pairs(points: Tensor, lower: Tensor, upper: Tensor, buckets: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-    """All pairs (point, box) of points [n, 3] strictly within boxes [c, 3], ordered by point, then box."""
+    """All pairs (point, box) of points [n, 3] within boxes [c, 3] or on their walls, ordered by point, then box."""
     x, low, high, origin, shape, starts, members = _arrays(points, lower, upper, *buckets[:1], *buckets[2:])
     bucket = np.empty(len(x), np.int64)
     listed = _count(x, origin, float(buckets[1]), shape, starts, bucket)
@@ -76,8 +76,8 @@ def _pairs(points, lower, upper, starts, members, bucket, point, cell):
         for j in range(starts[bucket[i]], starts[bucket[i] + 1]):
             m = members[j]
             if (
-                x > lower[m, 0] and y > lower[m, 1] and z > lower[m, 2]
-                and x < upper[m, 0] and y < upper[m, 1] and z < upper[m, 2]
+                x >= lower[m, 0] and y >= lower[m, 1] and z >= lower[m, 2]
+                and x <= upper[m, 0] and y <= upper[m, 1] and z <= upper[m, 2]
             ):  # fmt: skip
                 point[k], cell[k] = i, m
                 k += 1

@@ -20,6 +20,7 @@ REACH_WEIGHT = 1e-6
 # because what ends in the air is trimmed there.
 REACH_SPACINGS, ADAPTIVE_REACH_SPACINGS = 1.5, 3.0
 MAX_REACH = 1.0  # of the cell's side
+ROUNDING = 1e-15  # of a coordinate: so far from its place may a wall lie, or the point that was found to lie within it
 NO_CELL = "no cell holds enough points; lower --min-pts-per-cell"
 
 
@@ -75,7 +76,7 @@ class Cells:
     @cached_property
     def _buckets(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """A uniform grid of buckets, each with the list of outer boxes that touch it (compressed rows)."""
-        low, high = self.outer_lower, self.outer_upper
+        low, high = self.outer_lower - self._hair, self.outer_upper + self._hair
         origin, span = low.amin(0), high.amax(0) - low.amin(0)
         side = max(float((high - low).amin()), float(span.max()) / MAX_BUCKETS_PER_SIDE)
         shape = (span / side).floor().long() + 1
@@ -89,17 +90,25 @@ class Cells:
         starts = torch.searchsorted(bucket, torch.arange(int(shape.prod()) + 1, device=low.device))
         return origin, torch.tensor(side, dtype=low.dtype), shape, starts, cell[order]
 
+    @property
+    def _hair(self) -> Tensor:
+        """What rounding may move a wall of each cell by [c, 1]."""
+        return ROUNDING * self.lower.abs().maximum(self.upper.abs()).amax(1, keepdim=True)
+
     def containing(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """All pairs (point, cell) of points [n, 3] strictly within reach, ordered by point, then cell."""
+        """All pairs (point, cell) of points [n, 3] within reach, ordered by point, then cell."""
         return self._within(points, self.outer_lower, self.outer_upper)
 
     def members(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """The pairs (point, cell) of points within the padding: what each cell is fitted to."""
-        padding = self.padding[:, None]
-        return self._within(points, self.lower - padding, self.upper + padding)
+        """The pairs (point, cell) of points within the padding: what each cell is fitted to.
+
+        Those on a wall belong to both cells, so that none is lost where there is no padding.
+        """
+        margin = self.padding[:, None] + self._hair
+        return self._within(points, self.lower - margin, self.upper + margin)
 
     def _within(self, points: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
-        """As `containing`, of boxes that lie within reach."""
+        """As `containing`, of boxes that lie within reach, or a hair beyond it; with their walls."""
         if not len(self):
             return (none := torch.empty(0, dtype=torch.int64, device=points.device)), none
         if points.device.type == "cpu":
@@ -117,7 +126,7 @@ class Cells:
         point = torch.repeat_interleave(torch.arange(len(points), device=points.device), counts)
         cell = members[starts[bucket[point]] + ranks(counts)]
         x = points[point]
-        keep = ((x > lower[cell]) & (x < upper[cell])).all(1)
+        keep = ((x >= lower[cell]) & (x <= upper[cell])).all(1)
         return point[keep], cell[keep]
 
     def holding(self, points: Tensor) -> Tensor:
