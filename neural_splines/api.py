@@ -28,7 +28,7 @@ from .files.scans import ALL
 from .normals.orient import estimated, orient
 from .pipeline import Reconstruction
 from .runtime.arrays import as_rows
-from .runtime.monitor import Monitor, Silent
+from .runtime.monitor import Monitor, PhaseTimer
 from .settings import AUTO, NormalSettings, Settings
 from .surface.lattice import Lattice
 from .surface.mesh import Mesh
@@ -168,7 +168,7 @@ def extract_mesh(field: Field, settings: Settings | None = None, *, monitor: Mon
         raise SettingsError("GRID_SIZE auto looks at the points, and a field has none; give a number")
     lattice = Lattice.around(field.box, chosen.scale, chosen.grid_size)
     seeds = field.world_centers()
-    rest = seeds, chosen, field.compute, monitor or Silent()
+    rest = seeds, chosen, field.compute, PhaseTimer(monitor, field.compute.synchronize)
     return pipeline.extract(field, pipeline.with_room(field, lattice, *rest), *rest)[0].numpy()
 
 

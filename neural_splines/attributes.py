@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from .neighbours import SPACING_RANK, Neighbours
+from .runtime.threads import limit
 
 NEAREST = 9  # points of which the farthest sets the radius and the others count
 AT_ONCE = 1 << 18  # places
@@ -26,7 +27,7 @@ def carry(points: np.ndarray, values: np.ndarray, places: np.ndarray) -> np.ndar
     result = np.empty((len(places), values.shape[1]))
     for start in range(0, len(places), AT_ONCE):
         part = slice(start, start + AT_ONCE)
-        distance, index = tree.query(places[part], k=list(range(1, count + 1)), workers=-1)
+        distance, index = tree.query(places[part], k=list(range(1, count + 1)), workers=limit())
         radius = np.maximum(distance[:, -1:], 1e-300)
         weight = (1.0 - np.minimum(distance / radius, 1.0) ** 2) ** 2
         weight[:, 0] += 1e-9  # where all are equally far

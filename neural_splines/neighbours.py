@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from .geometry import linear_ids, ranks
+from .runtime.threads import limit
 
 QUERIES_AT_ONCE = 1 << 20
 PAIRS_AT_ONCE = 1 << 24  # distances computed at a time, more where one query alone needs them
@@ -61,12 +62,14 @@ class Neighbours:
     def _query_tree(self, x: Tensor, k: int, within: float) -> tuple[Tensor, Tensor]:
         k = min(k, len(self.points))
         bound = math.nextafter(within, math.inf)  # of what is strictly nearer
-        distance, index = self._tree.query(x.numpy(), k=[k], distance_upper_bound=bound, workers=-1)
+        distance, index = self._tree.query(x.numpy(), k=[k], distance_upper_bound=bound, workers=limit())
         index = torch.from_numpy(index[:, 0])
         return torch.from_numpy(distance[:, 0]), index.masked_fill_(index == len(self.points), 0)
 
     def _nearest_in_tree(self, x: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        distance, index = self._tree.query(x.numpy(), k=list(range(1, min(count, len(self.points)) + 1)), workers=-1)
+        distance, index = self._tree.query(
+            x.numpy(), k=list(range(1, min(count, len(self.points)) + 1)), workers=limit()
+        )
         return torch.from_numpy(distance), torch.from_numpy(index)
 
 

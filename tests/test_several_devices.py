@@ -162,7 +162,7 @@ def test_the_mesh_of_two_devices_is_that_of_one(cells, monkeypatch):
 @pytest.mark.parametrize("tasks", [0, 1, 3, 100])
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_threads_share_out_every_task_once(tasks, count, monkeypatch):
-    monkeypatch.setattr(torch, "get_num_threads", lambda: count)
+    monkeypatch.setattr(threads, "limit", lambda: count)
     runs, lock = [], threading.Lock()
 
     def work(first, last, extra):
@@ -176,6 +176,6 @@ def test_threads_share_out_every_task_once(tasks, count, monkeypatch):
 
 
 def test_an_error_in_a_loop_is_raised(monkeypatch):
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(threads, "limit", lambda: 2)
     with pytest.raises(ZeroDivisionError):
         threads.parallel(lambda first, last: 1 // first, 10)

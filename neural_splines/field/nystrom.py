@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..errors import SettingsError
 from ..geometry import Box, morton_order
+from ..runtime.threads import limit
 
 KMEANS_ITERATIONS = 10  # the inertia falls by under 1 % in later ones
 
@@ -70,7 +71,7 @@ def _lloyd(points: Tensor, centers: Tensor) -> Tensor:
     cloud = points.cpu()
     means = centers.cpu().clone()
     for _ in range(KMEANS_ITERATIONS):
-        nearest = torch.from_numpy(cKDTree(means.numpy()).query(cloud.numpy(), workers=-1)[1])
+        nearest = torch.from_numpy(cKDTree(means.numpy()).query(cloud.numpy(), workers=limit())[1])
         count = torch.bincount(nearest, minlength=len(means)).double()
         total = torch.zeros_like(means).index_add_(0, nearest, cloud)
         means = torch.where(count[:, None] > 0, total / count.clamp_min(1)[:, None], means)

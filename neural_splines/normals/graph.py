@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..geometry import Box, morton_codes
+from ..runtime.threads import limit
 from .areas import AREA_RANK, LARGEST_AREA, disc_areas
 from .nearest import nearest
 from .octree import Octree
@@ -79,7 +80,7 @@ def _nearest(x: Tensor, tree: Octree, count: int, rank: int) -> tuple[Tensor, np
     neighbours, reach = np.empty((len(points), count), np.int32), np.empty(len(points))
     for start in range(0, len(points), QUERIES_AT_ONCE):  # SciPy's answers take four times as much as what is kept
         rows = slice(start, start + QUERIES_AT_ONCE)
-        distance, found = found_by.query(points[rows], count + 1, workers=-1)
+        distance, found = found_by.query(points[rows], count + 1, workers=limit())
         others = _others(found, start)
         neighbours[rows] = found[others].reshape(-1, count)
         reach[rows] = distance[others].reshape(-1, count)[:, rank - 1]

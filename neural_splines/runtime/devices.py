@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from .threads import Item, Result, share_out
+from .threads import Item, Result, as_here, limit, share_out
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ def spread(
 
     synchronize(devices[0])  # threads share the default streams, but the other devices know nothing of this one's
     with ThreadPoolExecutor(len(devices)) as pool:
-        parts = list(pool.map(run, range(len(devices))))
+        parts = list(pool.map(as_here(run), range(len(devices))))
     return [parts[k % len(devices)][k // len(devices)] for k in range(len(items))]
 
 
@@ -98,7 +98,7 @@ def slabs(devices: Sequence[torch.device]) -> Sequence[torch.device]:
 
     The surface is followed by many small steps, of which threads share each badly. The values are the same.
     """
-    threads = torch.get_num_threads()
+    threads = limit()
     alone = len(devices) == 1 and devices[0].type == "cpu"
     return [*devices] * threads if alone and threads >= MANY_THREADS else devices
 

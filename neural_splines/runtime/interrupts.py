@@ -21,6 +21,8 @@ from . import streams
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 undivided = threading.RLock()  # held for a few system calls that an interrupt waits for
+if hasattr(os, "register_at_fork"):  # whoever holds it does not follow into a child
+    os.register_at_fork(before=undivided.acquire, after_in_parent=undivided.release, after_in_child=undivided.release)
 _unfinished: set[str] = set()
 _complete: list[str] = []  # since the first of the installations that are there now
 _installed = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -11,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 
 class Monitor(Protocol):
-    """What the library tells about a run while it runs."""
+    """What the library tells about a run while it runs: from several threads, but one at a time (`PhaseTimer`)."""
 
     def phase(self, name: str) -> None:
         """Enter a phase; the one before it ends. An empty name ends the last."""
@@ -31,7 +32,7 @@ class Silent:
 
 
 class PhaseTimer:
-    """Times phases in the order they are entered and passes everything on to another monitor.
+    """Times phases in the order they are entered and passes everything on to another monitor, one call at a time.
 
     synchronize: called before the clock is read, to wait for a device that works on its own.
     seconds: of each phase that has ended. peaks: of its memory in bytes, where `measured`.
@@ -45,8 +46,13 @@ class PhaseTimer:
         self.seconds: dict[str, float] = {}
         self.peaks: dict[str, int] = {}
         self._name, self._since = "", time.perf_counter()
+        self._lock = threading.RLock()
 
     def phase(self, name: str) -> None:
+        with self._lock:
+            self._enter(name)
+
+    def _enter(self, name: str) -> None:
         self.synchronize()
         now = time.perf_counter()
         if self._name:
@@ -61,7 +67,8 @@ class PhaseTimer:
         self.inner.phase(name)
 
     def progress(self, done: float, total: float | None, note: str = "") -> None:
-        self.inner.progress(done, total, note)
+        with self._lock:
+            self.inner.progress(done, total, note)
 
     def summary(self) -> str:
         return ", ".join(f"{name} {seconds:.2f}" for name, seconds in self.seconds.items())

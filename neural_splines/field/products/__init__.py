@@ -36,6 +36,11 @@ def resolve(device: str = "auto", backend: str = "auto", dtype: torch.dtype = to
     """
     devices = _devices(device)
     kind = devices[0].type
+    if kind == "cuda" and torch.cuda._is_in_bad_fork():
+        raise BackendError(
+            "a forked process cannot use the GPU that its parent has used; start it by multiprocessing's spawn, or use "
+            "--device cpu"
+        )
     if backend == "auto":
         return Compute(devices, dtype, _fastest(kind))
     if backend == "numba" and kind != "cpu":

@@ -34,11 +34,11 @@ class TorchBlocks(Products):
     ) -> tuple[Tensor, Tensor]:
         values, gradients = x.new_empty(len(x)), torch.empty_like(x)
         for rows, columns in _blocks(x, y, segments):
-            with torch.enable_grad():
-                block = x[rows].detach().requires_grad_()
-                value = kernel(block, y[columns]) @ w[columns]
-                (gradients[rows],) = torch.autograd.grad(value.sum(), block)
-            values[rows] = value.detach()
+            with torch.inference_mode(False), torch.enable_grad():  # copies: the caller's may be for inference alone
+                block = x[rows].clone().requires_grad_()
+                value = kernel(block, y[columns].clone()) @ w[columns].clone()
+                (slopes,) = torch.autograd.grad(value.sum(), block)
+            values[rows], gradients[rows] = value.detach(), slopes
         return values, gradients
 
     def normal(self, kernel: Kernel, x: Tensor, y: Tensor, w: Tensor) -> Tensor:
@@ -71,8 +71,8 @@ def _values_and_slopes(kernel: Kernel, x: Tensor, y: Tensor) -> Tensor:
     (u, r), (v, q) = lift(x), lift(y)
     difference = u[..., :, None, :] - v[..., None, :, :]
     s = difference.square().sum(-1).clamp_min(torch.finfo(x.dtype).tiny).sqrt()
-    with torch.enable_grad():
-        chord = s.detach().requires_grad_()
+    with torch.inference_mode(False), torch.enable_grad():
+        chord = s.clone().requires_grad_()
         phi = kernel.phi(chord)
         (steepness,) = torch.autograd.grad(phi.sum(), chord)
     phi, steepness = phi.detach(), steepness / s
