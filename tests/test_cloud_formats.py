@@ -1,12 +1,11 @@
 """Clouds of every format: the points, normals and colours that were written, also by other programs; or one line."""
 
-import io
-import struct
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from format_bytes import numpy_bytes, pcd, text
 from scripts import ROOT, run
 from shapes import sphere
 
@@ -19,68 +18,6 @@ P, N = CLOUD.points.numpy(), CLOUD.normals.numpy()
 RGB = np.random.default_rng(0).integers(0, 256, (COUNT, 3))
 HEAT = np.linspace(-1, 1, COUNT)
 UTM = P + np.array([512345.0, 4567890.0, 812.0])
-
-
-def text(columns, separator=" ", header="", decimal="."):
-    lines = [separator.join(f"{value:.17g}" for value in row) for row in np.column_stack(columns).tolist()]
-    return (header + "\n".join(lines) + "\n").replace(".", decimal).encode()
-
-
-def pcd(kind: str, fields: dict[str, np.ndarray], viewpoint="0 0 0 1 0 0 0") -> bytes:
-    kinds = {"f": "F", "i": "I", "u": "U"}
-    arrays = list(fields.values())
-    header = [
-        "# .PCD v0.7 - Point Cloud Data file format", "VERSION 0.7", f"FIELDS {' '.join(fields)}",
-        f"SIZE {' '.join(str(a.dtype.itemsize) for a in arrays)}",
-        f"TYPE {' '.join(kinds[a.dtype.kind] for a in arrays)}",
-        f"COUNT {' '.join('1' for _ in arrays)}", f"WIDTH {COUNT}", "HEIGHT 1", f"VIEWPOINT {viewpoint}",
-        f"POINTS {COUNT}", f"DATA {kind}", "",
-    ]  # fmt: skip
-    if kind == "ascii":
-        body = text([a.astype(float) for a in arrays])
-    elif kind == "binary":
-        body = np.rec.fromarrays(arrays).tobytes()
-    else:
-        raw = b"".join(a.tobytes() for a in arrays)
-        packed = lzf(raw)
-        body = struct.pack("<II", len(packed), len(raw)) + packed
-    return "\n".join(header).encode() + body
-
-
-def lzf(data: bytes) -> bytes:
-    """Compressed by the slowest of ways: a copy of the last place where three bytes are the same, else literals."""
-    out, literals, seen, i = bytearray(), bytearray(), {}, 0
-
-    def flush():
-        for k in range(0, len(literals), 32):
-            part = literals[k : k + 32]
-            out.extend([len(part) - 1, *part])
-        literals.clear()
-
-    while i < len(data):
-        key = data[i : i + 3]
-        before = seen.get(key)
-        if len(key) == 3 and before is not None and i - before <= 8192:
-            length = 3
-            while length < 264 and i + length < len(data) and data[before + length] == data[i + length]:
-                length += 1
-            flush()
-            offset, count = i - before - 1, length - 2
-            out.extend([min(count, 7) << 5 | offset >> 8] + ([count - 7] if count >= 7 else []) + [offset & 255])
-        else:
-            length = 1
-            literals.append(data[i])
-        for k in range(i, i + length):
-            seen[data[k : k + 3]] = k
-        i += length
-    flush()
-    return bytes(out)
-
-
-def numpy_bytes(save, *args, **arrays) -> bytes:
-    stream = io.BytesIO()
-    save(stream, *args, **arrays)
-    return stream.getvalue()
 
 
 XYZ = dict(zip("xyz", P.T.astype("<f8"), strict=True))
@@ -151,8 +88,8 @@ BAD = {
     "only a header.csv": (b"x,y,z\n", "has no lines of numbers"),
     "cut.pts": (b"500\n0 0 0\n1 0 0\n", "declares 500 points but has 2"),
     "binary.txt": (bytes(300), "is not text"),
-    "not.npy": (b"0 0 0", "is not a file of NumPy arrays"),
-    "cut.npy": (GOOD["a.npy"][0][:500], "is not a file of NumPy arrays"),
+    "not.npy": (b"0 0 0", "is not read as NPY (EOF: reading magic string"),
+    "cut.npy": (GOOD["a.npy"][0][:500], "declares an array of 9600 bytes, and 372 follow"),
     "flat.npy": (numpy_bytes(np.save, P[:, 0]), "save numbers as [n, 3]"),
     "pickle.npy": (numpy_bytes(np.save, np.array([{}], object)), "without pickle"),
     "nothing.npz": (numpy_bytes(np.savez, a=P), "has no array 'points' (arrays: a)"),

@@ -1,10 +1,10 @@
 """Clouds of surveys: LAS, LAZ and E57."""
 
 import struct
-import sys
 
 import numpy as np
 import pytest
+from format_bytes import e57, las
 from scripts import run
 from test_cloud_formats import COUNT, RGB, UTM, N, P
 
@@ -18,11 +18,11 @@ def test_las_keeps_offsets_colours_and_attributes(tmp_path, suffix):
     laspy = pytest.importorskip("laspy")
     header = laspy.LasHeader(point_format=3, version="1.2")
     header.offsets, header.scales = np.floor(UTM.min(0)), [1e-3] * 3
-    las = laspy.LasData(header)
-    las.x, las.y, las.z = UTM.T
-    las.red, las.green, las.blue = (257 * RGB).T
-    las.intensity = np.arange(COUNT)
-    las.write(str(tmp_path / f"a{suffix}"))
+    file = laspy.LasData(header)
+    file.x, file.y, file.z = UTM.T
+    file.red, file.green, file.blue = (257 * RGB).T
+    file.intensity = np.arange(COUNT)
+    file.write(str(tmp_path / f"a{suffix}"))
     found = load_scanned_cloud(tmp_path / f"a{suffix}", ["intensity"])
     assert np.abs(found.points - UTM).max() <= 0.5001e-3
     assert np.array_equal(found.colours, RGB)
@@ -36,12 +36,8 @@ def test_las_keeps_offsets_colours_and_attributes(tmp_path, suffix):
 )
 def test_las_counts_are_not_trusted(tmp_path, suffix, offset, value):
     """Records that laspy would look for, points that its decompressor would die of: one line, at once."""
-    laspy = pytest.importorskip("laspy")
-    las = laspy.LasData(laspy.LasHeader(point_format=2, version="1.2"))
-    las.x, las.y, las.z = P.T
-    path = tmp_path / f"a{suffix}"
-    las.write(str(path))
-    data = bytearray(path.read_bytes())
+    pytest.importorskip("laspy")
+    path, data = tmp_path / f"a{suffix}", bytearray(las(P, compressed=suffix == ".laz"))
     struct.pack_into("<I", data, offset, value)
     path.write_bytes(data)
     with pytest.raises(CloudError, match="the file is truncated"):
@@ -49,27 +45,17 @@ def test_las_counts_are_not_trusted(tmp_path, suffix, offset, value):
 
 
 def test_las_with_normals_and_without_colours(tmp_path):
-    laspy = pytest.importorskip("laspy")
-    las = laspy.LasData(laspy.LasHeader(point_format=2, version="1.2"))
-    las.header.scales = [1e-9] * 3
-    for name in ("NormalX", "NormalY", "NormalZ"):
-        las.add_extra_dim(laspy.ExtraBytesParams(name=name, type=np.float32))
-    las.x, las.y, las.z = P.T
-    las.NormalX, las.NormalY, las.NormalZ = N.T
-    las.write(str(tmp_path / "a.las"))
+    pytest.importorskip("laspy")
+    (tmp_path / "a.las").write_bytes(las(P, N))
     found = load_scanned_cloud(tmp_path / "a.las")
     assert np.abs(found.normals - N).max() < 1e-7
     assert found.colours is None  # room for colours, but none in it
 
 
 def test_e57_has_all_scans_and_their_viewpoints(tmp_path):
-    pye57 = pytest.importorskip("pye57")
+    pytest.importorskip("pye57")
     stands = np.array([(10.0, 0, 0), (0, -20, 5)])
-    with pye57.E57(str(tmp_path / "a.e57"), mode="w") as file:
-        for stand in stands:
-            local = dict(zip(("cartesianX", "cartesianY", "cartesianZ"), (P - stand).T.copy(), strict=True))
-            colours = dict(zip(("colorRed", "colorGreen", "colorBlue"), RGB.T.astype(np.uint8), strict=True))
-            file.write_scan_raw({**local, **colours}, translation=stand, rotation=np.array([1.0, 0, 0, 0]))
+    (tmp_path / "a.e57").write_bytes(e57([(P, RGB, stand) for stand in stands]))
     found = load_scanned_cloud(tmp_path / "a.e57")
     assert np.abs(found.points - np.vstack([P, P])).max() < 2e-6  # pye57 writes float32
     assert np.array_equal(found.viewpoints, np.repeat(stands, COUNT, axis=0))
@@ -80,11 +66,8 @@ def test_offsets_survive_from_las_to_the_mesh(tmp_path):
     """The centre of a ball at UTM coordinates, in every format that has double or an offset."""
     import trimesh
 
-    laspy = pytest.importorskip("laspy")
-    las = laspy.LasData(laspy.LasHeader(point_format=2, version="1.2"))
-    las.header.offsets, las.header.scales = np.floor(UTM.min(0)), [1e-5] * 3
-    las.x, las.y, las.z = UTM.T
-    las.write(str(tmp_path / "a.las"))
+    pytest.importorskip("laspy")
+    (tmp_path / "a.las").write_bytes(las(UTM))
     for suffix in (".ply", ".obj", ".off", ".glb"):
         out = tmp_path / f"mesh{suffix}"
         done = run("fit.py", tmp_path / "a.las", "auto", 150, 16, "--seed", 0, "--out", out)
@@ -137,9 +120,12 @@ def test_e57_normals_of_the_extension_are_turned_as_the_points(tmp_path, invalid
     assert np.allclose(found.normals, N[kept] @ turn.T)
 
 
-@pytest.mark.parametrize(("package", "name"), [("laspy", "a.las"), ("pye57", "a.e57")])
-def test_an_extra_that_is_missing_is_one_line_with_the_command(tmp_path, monkeypatch, package, name):
-    monkeypatch.setitem(sys.modules, package, None)
-    (tmp_path / name).write_bytes(b"LASF")
-    with pytest.raises(CloudError, match=rf"need(s|) {package} .*; pip install 'neural-splines\[{name[2:]}\]'"):
-        load_scanned_cloud(tmp_path / name)
+@pytest.mark.parametrize(("package", "suffix"), [("laspy", "las"), ("pye57", "e57")])
+def test_an_extra_that_is_missing_is_one_line_with_the_command(tmp_path, monkeypatch, package, suffix):
+    """It is looked for where this process would find it, by the process that decodes."""
+    pytest.importorskip("laspy")
+    (tmp_path / f"a.{suffix}").write_bytes(las(P) if suffix == "las" else b"ASTM-E57")
+    (tmp_path / f"{package}.py").write_text("raise ImportError('not here')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(CloudError, match=rf"needs? {package} \(not here\); pip install 'neural-splines\[{suffix}\]'"):
+        load_scanned_cloud(tmp_path / f"a.{suffix}")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-import zipfile
+import os
 from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from ..errors import CloudError
 from .atomic import PathLike, atomic
+from .numpy_files import Archive
 from .reading import errors_name
 
 
@@ -64,10 +64,6 @@ def load_arrays(path: PathLike, only: Collection[str] = ()) -> dict[str, np.ndar
 
     CloudError names the path where it is none.
     """
-    with errors_name(path):
-        try:
-            # np.load would leave the file open where it is no archive
-            with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as archive:
-                return {name: archive[name] for name in archive.files if not only or name in only}
-        except (ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
-            raise CloudError("is not an .npz file of arrays; save it again") from error
+    with errors_name(path), open(path, "rb") as stream:
+        archive = Archive(stream, os.path.getsize(path))
+        return {name: archive[name] for name in archive.names if not only or name in only}

@@ -7,6 +7,7 @@ trust the header.
 from __future__ import annotations
 
 import io
+import math
 import struct
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,6 +20,8 @@ from .ply import TRUNCATED, quoted
 from .scans import ScannedCloud, from_columns
 
 HEADER_LIMIT = 1 << 16
+MOST_GROWTH = 88  # by LZF: three bytes copy at most 264
+Field = tuple[str, np.dtype, int]  # name, type, and how many of them
 TYPES = {"F": "f", "I": "i", "U": "u"}
 STILL = (0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)  # the viewpoint of those that tell none
 
@@ -30,29 +33,20 @@ def is_pcd(data: bytes) -> bool:
 def read_pcd(data: bytes, wanted: Sequence[str] = ()) -> ScannedCloud:
     """The cloud of a PCD file; a packed `rgb` becomes colours, and where VIEWPOINT says one, all points have it."""
     header, start = _header(data)
-    names, sizes = header.get("FIELDS", []), header.get("SIZE", [])
-    types, counts = header.get("TYPE", []), header.get("COUNT") or ["1"] * len(names)
     try:
-        fields = [
-            (name, np.dtype(f"<{TYPES[t]}{int(s)}"), int(c))
-            for name, t, s, c in zip(names, types, sizes, counts, strict=True)
-        ]
-        points = int(header["POINTS"][0]) if "POINTS" in header else int(header["WIDTH"][0]) * int(header["HEIGHT"][0])
+        fields = _fields(header)
+        sides = [header["POINTS"][0]] if "POINTS" in header else [header["WIDTH"][0], header["HEIGHT"][0]]
+        points = math.prod(map(int, sides))
         kind = header["DATA"][0].lower()
         view = tuple(map(float, header.get("VIEWPOINT", STILL)))
-        record = np.dtype([(f"{k}", type_, (count,)) for k, (_, type_, count) in enumerate(fields)])
         if points < 0 or not fields:
             raise ValueError
-    except (KeyError, ValueError, IndexError, TypeError, OverflowError):
+    except (KeyError, ValueError, IndexError, TypeError):
         raise CloudError("its PCD header is not understood; export the file again") from None
-    if kind == "ascii":
-        blocks = _ascii(data[start:], fields, points)
-    elif kind == "binary":
-        blocks = _binary(data[start:], record, points)
-    elif kind == "binary_compressed":
-        blocks = _compressed(data[start:], fields, points)
-    else:
+    reader = KINDS.get(kind)
+    if reader is None:
         raise CloudError(f"its PCD data are {quoted(kind)}; export it as ascii, binary or binary_compressed")
+    blocks = reader(data, start, fields, points)
     columns: dict[str, np.ndarray] = {}
     for (name, _, count), block in zip(fields, blocks, strict=True):
         if name.lower() in ("rgb", "rgba") and block.dtype.itemsize == 4:
@@ -81,10 +75,21 @@ def _header(data: bytes) -> tuple[dict[str, list[str]], int]:
     return header, position
 
 
-def _ascii(data: bytes, fields: list[tuple[str, np.dtype, int]], points: int) -> list[np.ndarray]:
+def _fields(header: dict[str, list[str]]) -> list[Field]:
+    """What each record holds; a field of which it holds none is left out."""
+    names = header["FIELDS"]
+    rows = zip(names, header["SIZE"], header["TYPE"], header.get("COUNT") or ["1"] * len(names), strict=True)
+    fields = [(name, np.dtype(f"<{TYPES[type_]}{int(size)}"), int(count)) for name, size, type_, count in rows]
+    if any(count < 0 for *_, count in fields):
+        raise ValueError
+    return [field for field in fields if field[2]]
+
+
+def _ascii(data: bytes, start: int, fields: list[Field], points: int) -> list[np.ndarray]:
     width = sum(count for *_, count in fields)
+    _require(points, 2 * width, len(data) - start + 1)  # a digit and a blank each
     try:
-        table = np.loadtxt(io.BytesIO(data), ndmin=2, max_rows=points)
+        table = np.loadtxt(io.BytesIO(data[start:]), ndmin=2, max_rows=points)
     except ValueError as error:
         raise CloudError(f"its lines do not have {width} numbers each ({error}); {TRUNCATED}") from None
     if table.shape != (points, width):
@@ -93,25 +98,39 @@ def _ascii(data: bytes, fields: list[tuple[str, np.dtype, int]], points: int) ->
         )
     ends = np.cumsum([count for *_, count in fields])[:-1]
     parts = np.split(table, ends, axis=1)
-    return [part.astype(type_) for (_, type_, _), part in zip(fields, parts, strict=True)]
+    with np.errstate(invalid="ignore", over="ignore"):  # numbers that the type does not hold
+        return [part.astype(type_) for (_, type_, _), part in zip(fields, parts, strict=True)]
 
 
-def _binary(data: bytes, record: np.dtype, points: int) -> list[np.ndarray]:
-    if points * record.itemsize > len(data):
-        raise CloudError(f"the header declares {points} points but {len(data) // record.itemsize} follow; {TRUNCATED}")
-    rows = np.frombuffer(data, record, points)
-    return [rows[name] for name in record.names or ()]
+def _binary(data: bytes, start: int, fields: list[Field], points: int) -> list[np.ndarray]:
+    record = sum(type_.itemsize * count for _, type_, count in fields)
+    _require(points, record, len(data) - start)
+    blocks = []
+    for _, type_, count in fields:
+        blocks.append(np.ndarray((points, count), type_, data, start, (record, type_.itemsize)))
+        start += type_.itemsize * count
+    return blocks
 
 
-def _compressed(data: bytes, fields: list[tuple[str, np.dtype, int]], points: int) -> list[np.ndarray]:
+def _require(points: int, bytes_: int, there: int) -> None:
+    if points * bytes_ > there:
+        raise CloudError(f"the header declares {points} points but {there // bytes_} follow; {TRUNCATED}")
+
+
+def _compressed(data: bytes, start: int, fields: list[Field], points: int) -> list[np.ndarray]:
     """Field after field, deflated by LZF as one piece."""
-    if len(data) < 8:
+    start += 8
+    if len(data) < start:
         raise CloudError(f"its compressed data are missing; {TRUNCATED}")
-    packed, size = struct.unpack_from("<II", data)
-    if packed > len(data) - 8 or size != points * sum(t.itemsize * c for _, t, c in fields):
+    packed, size = struct.unpack_from("<II", data, start - 8)
+    if (
+        packed > len(data) - start
+        or size > MOST_GROWTH * packed
+        or size != points * sum(t.itemsize * c for _, t, c in fields)
+    ):
         raise CloudError(f"its compressed data do not have the size that the header declares; {TRUNCATED}")
     out = np.empty(size, np.uint8)
-    if not _lzf(np.frombuffer(data, np.uint8, packed, 8), out):
+    if not _lzf(np.frombuffer(data, np.uint8, packed, start), out):
         raise CloudError(f"its compressed data are broken; {TRUNCATED}")
     blocks, start = [], 0
     for _, type_, count in fields:
@@ -119,6 +138,9 @@ def _compressed(data: bytes, fields: list[tuple[str, np.dtype, int]], points: in
         blocks.append(out[start:end].view(type_).reshape(points, count))
         start = end
     return blocks
+
+
+KINDS = {"ascii": _ascii, "binary": _binary, "binary_compressed": _compressed}
 
 
 @compiled()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ import torch
 
 from ..clouds import NO_NORMALS, CleaningReport, OrientedCloud, clean
 from ..errors import CloudError, warn
+from ..runtime import interrupts
 from . import numpy_clouds, obj_off, ply, records, scans, surveys, text_tables
 from .atomic import STANDARD, PathLike, shown
-from .reading import COORDINATES, errors_name, read_bytes, require
+from .reading import COORDINATES, errors_name, first_bytes, read_bytes, require
 from .scans import ScannedCloud
 
 COARSE_STEP = 1e-4  # of the cloud's length: coarser float32 coordinates are worth a warning
@@ -58,24 +60,34 @@ def load_scanned_cloud(path: PathLike, attributes: Sequence[str] = ()) -> Scanne
     """
     with errors_name(path):
         suffix = Path(path).suffix.lower()
-        if suffix == ".e57" and os.path.isfile(path):
-            return surveys.read_e57(path, attributes)
-        return _parse(read_bytes(path), suffix, shown(path), attributes)
+        if suffix in SURVEYS and not ply.is_ply(first_bytes(path, ply.HEADER_LIMIT)):
+            return SURVEYS[suffix](path, attributes)
+        data = read_bytes(path)
+        kind = suffix if suffix in EXTENSIONS else next((k for k, first in MAGIC.items() if data.startswith(first)), "")
+        if ply.is_ply(data) or kind == ".ply":
+            return _parse_ply(data, shown(path), attributes)
+        if kind in SURVEYS:
+            with _kept(path, data) as place:
+                return SURVEYS[kind](place, attributes)
+        if suffix == ".stl":
+            raise CloudError("STL files have no vertex normals; sample the mesh with normals and export it as PLY")
+        if kind or path == STANDARD:
+            return READERS.get(kind, text_tables.read_text)(data, attributes)
+        there = ", ".join(EXTENSIONS)
+        raise CloudError(f"is of no format that is read; give it the extension of its format ({there})")
 
 
-def _parse(data: bytes, suffix: str, name: str, wanted: Sequence[str]) -> ScannedCloud:
-    if ply.is_ply(data) or suffix == ".ply":
-        return _parse_ply(data, name, wanted)
-    if suffix == ".stl":
-        raise CloudError("STL files have no vertex normals; sample the mesh with normals and export it as PLY")
-    reader = READERS.get(suffix) or next(
-        (READERS[kind] for kind, first in MAGIC.items() if data.startswith(first)), None
-    )
-    if reader is None and name == STANDARD:
-        reader = text_tables.read_text
-    if reader is None:
-        raise CloudError(f"is of no format that is read; give it the extension of its format ({', '.join(EXTENSIONS)})")
-    return reader(data, wanted)
+@contextlib.contextmanager
+def _kept(path: PathLike, data: bytes) -> Iterator[PathLike]:
+    """A path to these bytes, for what reads nothing else."""
+    if path != STANDARD:
+        yield path
+        return
+    number, place = tempfile.mkstemp()
+    with interrupts.temporary(place):
+        with open(number, "wb") as stream:
+            stream.write(data)
+        yield place
 
 
 def _parse_ply(data: bytes, name: str, wanted: Sequence[str]) -> ScannedCloud:
@@ -128,12 +140,17 @@ READERS: dict[str, Callable[[bytes, Sequence[str]], ScannedCloud]] = {
     ".npy": numpy_clouds.read_npy,
     ".npz": numpy_clouds.read_npz,
     ".pcd": _read_pcd,
+}
+# by path, since what decodes them does so in a process of its own
+SURVEYS: dict[str, Callable[[PathLike, Sequence[str]], ScannedCloud]] = {
     ".las": surveys.read_las,
     ".laz": surveys.read_las,
+    ".e57": surveys.read_e57,
 }
-EXTENSIONS = (".ply", *READERS, ".e57")  # what is read, also of a folder
+EXTENSIONS = (".ply", *READERS, *SURVEYS)  # what is read, also of a folder
 OUTPUTS = (".pts.npz", ".grid.npy")  # of --save-points and --save-grid, which are no inputs
-MAGIC = {".npy": b"\x93NUMPY", ".npz": b"PK\x03\x04", ".pcd": b"# .PCD", ".las": b"LASF"}  # where no name tells
+MAGIC = {".npy": b"\x93NUMPY", ".npz": b"PK\x03\x04", ".pcd": b"# .PCD"}  # where no name tells
+MAGIC |= {".las": b"LASF", ".e57": b"ASTM-E57"}
 
 
 def warn_of_steps(cloud: OrientedCloud, name: str) -> None:

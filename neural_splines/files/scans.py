@@ -14,6 +14,8 @@ NORMALS = (("nx", "ny", "nz"), ("normal_x", "normal_y", "normal_z"), ("normalx",
 VIEWPOINTS = (("vx", "vy", "vz"), ("viewpoint_x", "viewpoint_y", "viewpoint_z"))
 COLOURS = (("red", "green", "blue"), ("r", "g", "b"), ("diffuse_red", "diffuse_green", "diffuse_blue"))
 ALL = "all"
+LISTED = 24  # names in a message
+Names = Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,11 @@ def group(names: Iterable[str], choices: Sequence[tuple[str, str, str]]) -> tupl
     return next((tuple(there[n] for n in choice) for choice in choices if all(n in there for n in choice)), ())
 
 
+def listed(names: Sequence[str], separator: str = " ") -> str:
+    """The first of the names, for a line: a file may have thousands."""
+    return separator.join(names[:LISTED]) + (f"{separator}..." if len(names) > LISTED else "")
+
+
 def chosen_scalars(names: Iterable[str], wanted: Sequence[str]) -> list[str]:
     """Those of the further columns that are wanted; CloudError says what there is where one is missing."""
     names = list(names)
@@ -47,20 +54,30 @@ def chosen_scalars(names: Iterable[str], wanted: Sequence[str]) -> list[str]:
         return names
     missing = [name for name in wanted if name.lower() not in known]
     if missing:
-        there = ", ".join(names) or "none"
+        there = listed(names, ", ") or "none"
         raise CloudError(f"has no attribute {missing[0]!r} (attributes: {there}); choose others with --attributes")
     return [known[name.lower()] for name in wanted]
+
+
+def roles(names: Iterable[str], wanted: Sequence[str] = ()) -> tuple[Names, Names, Names, Names, Names]:
+    """The names of coordinates, normals, viewpoints, colours and the wanted further numbers among those of columns.
+
+    CloudError where there is no x, y or z, or none of a wanted name.
+    """
+    names = list(names)
+    xyz = group(names, (COORDINATES,))
+    if not xyz:
+        there = listed(names, ", ") or "none"
+        raise CloudError(f"has no columns x, y and z (columns: {there}); export it with coordinates")
+    normals, viewpoints, colours = (group(names, choices) for choices in (NORMALS, VIEWPOINTS, COLOURS))
+    used = {*xyz, *normals, *viewpoints, *colours}
+    return xyz, normals, viewpoints, colours, chosen_scalars((name for name in names if name not in used), wanted)
 
 
 @np.errstate(invalid="ignore", over="ignore")  # signalling NaNs
 def from_columns(columns: Mapping[str, np.ndarray], wanted: Sequence[str] = (), reading: str = "") -> ScannedCloud:
     """A cloud of named columns [n]; CloudError where there is no x, y or z."""
-    xyz = group(columns, (COORDINATES,))
-    if not xyz:
-        there = ", ".join(list(columns)[:12]) or "none"
-        raise CloudError(f"has no columns x, y and z (columns: {there}); export it with coordinates")
-    groups = [group(columns, choices) for choices in (NORMALS, VIEWPOINTS, COLOURS)]
-    used = {*xyz, *(name for names in groups for name in names)}
+    xyz, *groups, further = roles(columns, wanted)
     normals, viewpoints, colours = (_block(columns, names) for names in groups)
     return ScannedCloud(
         points=np.stack([columns[name].astype(np.float64) for name in xyz], axis=1),
@@ -68,15 +85,12 @@ def from_columns(columns: Mapping[str, np.ndarray], wanted: Sequence[str] = (), 
         viewpoints=None if viewpoints is None else viewpoints.astype(np.float64),
         single=all(columns[name].dtype == np.float32 for name in xyz),
         colours=None if colours is None else bytes_of_colours(colours),
-        scalars={
-            name: columns[name].astype(np.float64)
-            for name in chosen_scalars((n for n in columns if n not in used), wanted)
-        },
+        scalars={name: columns[name].astype(np.float64) for name in further},
         reading=reading,
     )
 
 
-def _block(columns: Mapping[str, np.ndarray], names: tuple[str, ...]) -> np.ndarray | None:
+def _block(columns: Mapping[str, np.ndarray], names: Sequence[str]) -> np.ndarray | None:
     return np.stack([columns[name] for name in names], axis=1) if names else None
 
 
@@ -96,7 +110,7 @@ def bytes_of_colours(colours: np.ndarray) -> np.ndarray:
 def from_table(table: np.ndarray, wanted: Sequence[str] = ()) -> ScannedCloud:
     """A cloud of columns [n, 3 or more] without names, by how they look; `reading` says what they were taken for."""
     names = guess(table)
-    return from_columns(dict(zip(names, table.T, strict=True)), wanted, f"columns read as {' '.join(names)}")
+    return from_columns(dict(zip(names, table.T, strict=True)), wanted, f"columns read as {listed(names)}")
 
 
 def guess(table: np.ndarray) -> list[str]:
@@ -107,11 +121,14 @@ def guess(table: np.ndarray) -> list[str]:
     if count < 3:
         raise CloudError(f"has {count} columns, and a point needs three; export it with x, y and z")
     names, place = ["x", "y", "z"], 3
+    colours = normals = False  # whether they were found
     while place < count:
         three = table[:, place : place + 3]
-        if three.shape[1] == 3 and "red" not in names and _colours(three):
+        if three.shape[1] == 3 and not colours and _colours(three):
+            colours = True
             names += ["red", "green", "blue"]
-        elif three.shape[1] == 3 and "nx" not in names and not _colours(table[:, place + 1 : place + 4]):
+        elif three.shape[1] == 3 and not normals and not _colours(table[:, place + 1 : place + 4]):
+            normals = True
             names += ["nx", "ny", "nz"]
         else:
             names.append("intensity" if place == 3 else f"column_{place + 1}")

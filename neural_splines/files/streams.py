@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from ..clouds import NO_NORMALS
-from ..errors import CloudError, first_line
-from . import ply, records, scans
+from ..errors import CloudError
+from . import ply, records, scans, surveys
 from .atomic import PathLike, shown
+from .numpy_files import layout
 from .point_clouds import load_scanned_cloud
-from .reading import COORDINATES, errors_name, require
+from .reading import COORDINATES, errors_name, guarded, require
 
 ROWS = 1 << 20  # of a piece
 WHOLE_BYTES = 3  # of memory at the peak, for each byte of a text that is read as a whole
@@ -52,14 +53,6 @@ def open_stream(path: PathLike, memory: int | None = None) -> CloudStream:
     return found or _whole(path)
 
 
-def _named(path: PathLike, pieces: Callable[[], Iterator[Piece]]) -> Callable[[], Iterator[Piece]]:
-    def read() -> Iterator[Piece]:
-        with errors_name(path):
-            yield from pieces()
-
-    return read
-
-
 def _ply(path: PathLike, header: ply.Header) -> CloudStream | None:
     vertex = header.find("vertex")
     first = header.elements[0] is vertex
@@ -75,7 +68,7 @@ def _ply(path: PathLike, header: ply.Header) -> CloudStream | None:
         raise vertex.short_of(f"only {there} of {stride} bytes each are there")
     names = (*COORDINATES, *normals)
 
-    def pieces() -> Iterator[Piece]:
+    def pieces() -> Generator[Piece, None, None]:
         with open(path, "rb") as file:
             file.seek(header.size)
             for done in range(0, vertex.count, ROWS):
@@ -85,56 +78,35 @@ def _ply(path: PathLike, header: ply.Header) -> CloudStream | None:
                 block = records.block(columns["vertex"], COORDINATES)
                 yield block, records.block(columns["vertex"], normals)
 
-    return CloudStream(vertex.count, _named(path, pieces))
+    return CloudStream(vertex.count, guarded(path, pieces))
 
 
 def _npy(path: PathLike) -> CloudStream | None:
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except ValueError as error:
-        raise CloudError(f"is not read as NPY ({first_line(error)}); save it again") from None
-    if array.ndim != 2 or array.shape[1] != 6 or array.dtype.kind != "f":
+    with open(path, "rb") as file:
+        found = layout(file, os.path.getsize(path))
+    if len(found.shape) != 2 or found.shape[1] != 6 or found.dtype.kind != "f" or found.order != "C":
         return None
-    offset, (count, _), dtype, fortran = array.offset, array.shape, array.dtype, np.isfortran(array)
-    del array
-    if fortran:
-        return None
+    count = found.shape[0]
 
-    def pieces() -> Iterator[Piece]:
+    def pieces() -> Generator[Piece, None, None]:
         with open(path, "rb") as file:
-            file.seek(offset)
+            file.seek(found.offset)
             for done in range(0, count, ROWS):
-                rows = np.fromfile(file, dtype, 6 * min(ROWS, count - done)).reshape(-1, 6).astype(np.float64)
+                rows = np.fromfile(file, found.dtype, 6 * min(ROWS, count - done)).reshape(-1, 6).astype(np.float64)
                 yield rows[:, :3].copy(), rows[:, 3:].copy()
 
-    return CloudStream(count, _named(path, pieces))
+    return CloudStream(count, guarded(path, pieces))
 
 
-def _las(path: PathLike) -> CloudStream | None:
-    try:
-        import laspy
-    except ImportError as error:
-        raise CloudError(f"LAS and LAZ need laspy ({first_line(error)}); pip install 'neural-splines[las]'") from None
+def _las(path: PathLike) -> CloudStream:
+    def pieces() -> Generator[Piece, None, None]:
+        for columns in surveys.las_pieces(path):
+            names = scans.group(columns, scans.NORMALS)
+            if not names:
+                raise CloudError(NO_NORMALS)
+            yield records.block(columns, COORDINATES), records.block(columns, names)
 
-    def pieces() -> Iterator[Piece]:
-        try:
-            with laspy.open(os.fspath(path)) as file:
-                for part in file.chunk_iterator(ROWS):
-                    columns = {axis: np.asarray(getattr(part, axis), np.float64) for axis in "xyz"}
-                    found = scans.group(part.point_format.dimension_names, scans.NORMALS)
-                    if not found:
-                        raise CloudError(NO_NORMALS)
-                    columns |= {name: np.asarray(part[name], np.float64) for name in found}
-                    yield np.stack([columns[n] for n in COORDINATES], 1), np.stack([columns[n] for n in found], 1)
-        except laspy.errors.LaspyException as error:
-            raise CloudError(f"is not read as LAS or LAZ ({first_line(error)}); export it again") from None
-
-    try:
-        with laspy.open(os.fspath(path)) as file:
-            count = int(file.header.point_count)
-    except (laspy.errors.LaspyException, ValueError) as error:
-        raise CloudError(f"is not read as LAS or LAZ ({first_line(error)}); export it again") from None
-    return CloudStream(count, _named(path, pieces))
+    return CloudStream(surveys.count_las(path), guarded(path, pieces))
 
 
 def _whole(path: PathLike) -> CloudStream:
@@ -143,7 +115,7 @@ def _whole(path: PathLike) -> CloudStream:
         raise CloudError(f"{shown(path)}: {NO_NORMALS}")
     points, normals = scanned.points, scanned.normals
 
-    def pieces() -> Iterator[Piece]:
+    def pieces() -> Generator[Piece, None, None]:
         for start in range(0, len(points), ROWS):
             yield points[start : start + ROWS], normals[start : start + ROWS]
 

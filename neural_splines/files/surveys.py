@@ -1,113 +1,101 @@
-"""Points from LAS and LAZ, by laspy, and from E57, by pye57: extras, which only those install who need them."""
+"""Points from LAS and LAZ, by laspy, and from E57, by pye57: extras, which only those install who need them.
+
+Both are decoded in a process of their own (isolation.py). What a LAS header claims is compared with the file before.
+"""
 
 from __future__ import annotations
 
-import io
 import os
 import struct
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from ..errors import CloudError, first_line
+from ..errors import CloudError
 from .atomic import PathLike
-from .ply import TRUNCATED
+from .isolation import Columns, decoded
+from .ply import TRUNCATED, quoted
+from .reading import first_bytes
 from .scans import ScannedCloud, from_columns
 
 MOST_POINTS = 16  # that one byte of LAZ can hold: measured files have a byte or more for each
-E57_COLUMNS = {"cartesianX": "x", "cartesianY": "y", "cartesianZ": "z", "colorRed": "red", "colorGreen": "green"}
-E57_COLUMNS |= {"colorBlue": "blue", "intensity": "intensity"}
-E57_NORMALS = ("nor:normalX", "nor:normalY", "nor:normalZ")  # of the extension E57_EXT_surface_normals
+HEADERS = {2: 227, 3: 235, 4: 375}  # bytes of the public header block of LAS 1.0 to 1.2, 1.3 and 1.4
+RECORD, LONG_RECORD = 54, 60  # bytes of the header of a variable-length record, and of one behind the points
+COLOURS = ("red", "green", "blue")
 
 
-def read_las(data: bytes, wanted: Sequence[str] = ()) -> ScannedCloud:
+def read_las(path: PathLike, wanted: Sequence[str] = ()) -> ScannedCloud:
     """LAS and LAZ: coordinates scaled and offset, in double; colours of 16 bits; normals as extra dimensions nx, ..."""
-    try:
-        import laspy
-    except ImportError as error:
-        raise CloudError(f"LAS and LAZ need laspy ({first_line(error)}); pip install 'neural-splines[las]'") from None
-    _check_records(data)
-    try:
-        with laspy.open(io.BytesIO(data)) as reader:
-            _check(reader.header, data)
-        las = laspy.read(io.BytesIO(data))
-        names = [name for name in las.point_format.dimension_names if name.lower() not in ("x", "y", "z")]
-        columns = {axis: np.asarray(getattr(las, axis), np.float64) for axis in "xyz"}
-        columns |= {name: np.asarray(las[name]) for name in names}
-    except (CloudError, MemoryError, KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:  # laspy and its decompressors, which are not Python, raise what they like
-        raise CloudError(f"is not read as LAS or LAZ ({first_line(error)}); export it again") from None
-    columns = {name: values for name, values in columns.items() if values.ndim == 1}
-    if "red" in columns and not any(columns[name].any() for name in ("red", "green", "blue")):
-        for name in ("red", "green", "blue"):  # a format with room for colours that nobody filled
+    columns = _whole(las_pieces(path, wanted))
+    if "red" in columns and not any(columns[name].any() for name in COLOURS):
+        for name in COLOURS:  # a format with room for colours that nobody filled
             del columns[name]
     return from_columns(columns, wanted)
 
 
-def _check_records(data: bytes) -> None:
-    """Refuse more variable-length records than the bytes can hold: laspy would look for all of them, for minutes."""
-    if len(data) < 227:
-        raise CloudError(f"is not read as LAS or LAZ, it has {len(data)} bytes; {TRUNCATED}")
-    size, start, records = struct.unpack_from("<HII", data, 94)
-    (further,) = struct.unpack_from("<I", data, 243) if data[25] >= 4 and size >= 375 and len(data) >= 375 else (0,)
-    if start > len(data) or size + 54 * records > start or 60 * further > len(data):
+def las_pieces(path: PathLike, wanted: Sequence[str] = ()) -> Iterator[Columns]:
+    """The columns that a cloud is made of, in pieces with all the points that the header declares."""
+    left = count_las(path)
+    for columns in decoded("decode_las", path, wanted):
+        left -= len(columns["x"])
+        yield columns
+    if left:
+        raise CloudError(
+            f"its header declares {abs(left)} points {'more' if left > 0 else 'less'} than follow; {TRUNCATED}"
+        )
+
+
+def count_las(path: PathLike) -> int:
+    """How many points a LAS header declares; CloudError where the file is too short for what it claims.
+
+    Of more records than there are laspy would look for all of them, for minutes; more points than memory has room for
+    end what decompresses them.
+    """
+    size, header = os.path.getsize(path), first_bytes(path, HEADERS[4])
+    if header[:4] != b"LASF" or len(header) < HEADERS[2]:
+        raise CloudError(f"is not read as LAS or LAZ, it starts with {quoted(header[:4])}; {TRUNCATED}")
+    header += bytes(HEADERS[4] - len(header))
+    length, start, records, format_, stride, count = struct.unpack_from("<HIIBHI", header, 94)
+    further = 0
+    if header[25] >= 4:
+        further, count = struct.unpack_from("<IQ", header, 243)
+    if length < HEADERS.get(header[25], HEADERS[2]) or length + RECORD * records > start or start > size:
         raise CloudError(f"is not read as LAS or LAZ: its header declares more than is there; {TRUNCATED}")
+    compressed = format_ & 0xC0 == 0x80
+    if LONG_RECORD * further > size or (MOST_POINTS * size < count if compressed else start + count * stride > size):
+        raise CloudError(f"the header declares {count} points, which {size} bytes cannot hold; {TRUNCATED}")
+    if compressed and count:
+        _check_chunks(path, size, start)
+    return int(count)
 
 
-def _check(header: Any, data: bytes) -> None:
-    """Refuse counts that the bytes cannot hold: what decompresses LAZ ends the process where it gets no memory."""
-    count, start = header.point_count, header.offset_to_point_data
-    if not header.are_points_compressed:
-        if start + count * header.point_format.size > len(data):
-            raise CloudError(f"the header declares {count} points, which {len(data)} bytes cannot hold; {TRUNCATED}")
-        return
-    if count > MOST_POINTS * len(data):
-        raise CloudError(f"the header declares {count} points, which {len(data)} bytes cannot hold; {TRUNCATED}")
-    (table,) = struct.unpack_from("<q", data, start)
-    table = table if table >= 0 else struct.unpack_from("<q", data, len(data) - 8)[0]
-    _, chunks = struct.unpack_from("<II", data, table)
-    if chunks > len(data):
-        raise CloudError(f"its table declares {chunks} chunks, which {len(data)} bytes cannot hold; {TRUNCATED}")
+def _check_chunks(path: PathLike, size: int, start: int) -> None:
+    """Refuse a table of more chunks than bytes: what decompresses LAZ ends the process where it gets no memory."""
+    with open(path, "rb") as file:
+
+        def number(place: int, code: str) -> int:
+            file.seek(place)
+            values = file.read(struct.calcsize(code))
+            if len(values) < struct.calcsize(code):
+                raise CloudError(f"its table of chunks is not there; {TRUNCATED}")
+            return int(struct.unpack(code, values)[0])
+
+        table = number(start, "<q")
+        table = table if table >= 0 else number(max(0, size - 8), "<q")
+        chunks = number(max(0, table) + 4, "<I")
+    if chunks > size:
+        raise CloudError(f"its table declares {chunks} chunks, which {size} bytes cannot hold; {TRUNCATED}")
 
 
 def read_e57(path: PathLike, wanted: Sequence[str] = ()) -> ScannedCloud:
     """All scans of an E57 file in its common system; where a scanner stood is the viewpoint of its points."""
-    try:
-        import pye57
-    except ImportError as error:
-        raise CloudError(f"E57 needs pye57 ({first_line(error)}); pip install 'neural-splines[e57]'") from None
-    parts: list[dict[str, np.ndarray]] = []
-    try:
-        with pye57.E57(os.fspath(path)) as file:
-            for k in range(file.scan_count):
-                scan = file.read_scan(k, intensity=True, colors=True, ignore_missing_fields=True)
-                found = {new: np.asarray(scan[old]) for old, new in E57_COLUMNS.items() if old in scan}
-                header = file.get_header(k)
-                if header.has_pose():
-                    stand = zip(("vx", "vy", "vz"), header.translation, strict=True)
-                    found |= {name: np.full(len(found["x"]), float(value)) for name, value in stand}
-                parts.append(found | _e57_normals(file, header))
-    except Exception as error:  # libE57 raises its own
-        raise CloudError(f"is not read as E57 ({first_line(error)}); export it again") from None
+    return from_columns(_whole(decoded("decode_e57", path)), wanted)
+
+
+def _whole(pieces: Iterable[Columns]) -> Columns:
+    """The columns that all pieces have, each as one array."""
+    parts = list(pieces)
+    common = [name for name in parts[0] if all(name in part for part in parts)] if parts else []
     if not parts:
-        raise CloudError("holds no scans; export it again")
-    common = [name for name in parts[0] if all(name in part for part in parts)]
-    return from_columns({name: np.concatenate([part[name] for part in parts]) for name in common}, wanted)
-
-
-def _e57_normals(file: Any, header: Any) -> dict[str, np.ndarray]:
-    """Normals of one scan where it has some, turned as its points are: pye57's own reader knows no extension."""
-    from pye57 import libe57
-
-    if not set(E57_NORMALS) <= set(header.point_fields):
-        return {}
-    names = [*E57_NORMALS, *(name for name in header.point_fields if name == "cartesianInvalidState")]
-    rows, buffers = np.zeros((len(names), header.point_count)), libe57.VectorSourceDestBuffer()
-    for name, row in zip(names, rows, strict=True):
-        buffers.append(libe57.SourceDestBuffer(file.image_file, name, row, len(row), True, True))
-    header.points.reader(buffers).read()
-    normals = rows[:3, ~rows[3:].astype(bool).any(0)]  # invalid points are left out as by pye57
-    normals = header.rotation_matrix @ normals if header.has_pose() else normals
-    return dict(zip(("nx", "ny", "nz"), normals, strict=True))
+        raise CloudError("holds no points; export it again")
+    return {name: np.concatenate([part.pop(name) for part in parts]) for name in common}

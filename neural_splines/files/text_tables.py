@@ -16,18 +16,18 @@ import numpy as np
 
 from ..errors import CloudError
 from .ply import TRUNCATED, quoted
-from .scans import ScannedCloud, from_columns, from_table
+from .scans import ScannedCloud, from_columns, from_table, listed
 
 SNIFFED = 1 << 16  # bytes that tell how a file is written
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?nan|[+-]?inf(inity)?", re.IGNORECASE)
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]?nan|[+-]?inf(inity)?", re.IGNORECASE)
 
 
 def read_text(data: bytes, wanted: Sequence[str] = ()) -> ScannedCloud:
     """The cloud of a text of one point a line."""
     if b"\0" in data[:SNIFFED]:
         raise CloudError(f"is not text, it starts with {quoted(data[:16])}; give it the extension of its format")
-    text = data.decode("latin-1")
-    lines = [line for line in text[:SNIFFED].splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    text = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").decode("latin-1")
+    lines = [line for line in text[:SNIFFED].split("\n") if line.strip() and not line.lstrip().startswith("#")]
     if not lines:
         raise CloudError("has no lines of numbers; export it again")
     separator = next((mark for mark in (";", "\t", ",") if mark in lines[min(1, len(lines) - 1)]), None)
@@ -43,7 +43,7 @@ def read_text(data: bytes, wanted: Sequence[str] = ()) -> ScannedCloud:
         return from_table(table[:, ~np.isnan(table).all(0)] if separator else table, wanted)
     if len(names) != table.shape[1]:
         raise CloudError(f"names {len(names)} columns and has {table.shape[1]}; correct its first line")
-    return from_columns(dict(zip(names, table.T, strict=True)), wanted, f"columns {' '.join(names)}")
+    return from_columns(dict(zip(names, table.T, strict=True)), wanted, f"columns {listed(names)}")
 
 
 def _names(line: str, separator: str | None) -> list[str]:
@@ -61,7 +61,7 @@ def _table(text: str, separator: str | None, skip: int) -> np.ndarray:
         if len(table):
             return table
     width, seen, rows = None, 0, []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         line = line.split("#")[0].strip()
         if not line:
             continue
@@ -86,7 +86,7 @@ def _table(text: str, separator: str | None, skip: int) -> np.ndarray:
 def _without(text: str, skip: int) -> str:
     """The text behind its first `skip` lines that are neither blank nor comments."""
     position = 0
-    while skip:
+    while skip and position < len(text):
         end = text.find("\n", position)
         end = len(text) if end < 0 else end
         line = text[position:end].strip()

@@ -1,0 +1,35 @@
+"""LAS and LAZ by laspy, in a process of its own (see isolation.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ..errors import CloudError, first_line
+from .isolation import Columns, confine, serve
+from .scans import COORDINATES, roles
+
+ROWS = 1 << 20  # of a piece
+PIECE = 64 << 20  # bytes of records in one, which may be long
+
+
+def decode(path: str, wanted: Sequence[str]) -> Iterator[Columns]:
+    """The columns that a cloud is made of: coordinates scaled and offset, in double, others as they are."""
+    try:
+        import laspy
+    except ImportError as error:
+        raise CloudError(f"LAS and LAZ need laspy ({first_line(error)}); pip install 'neural-splines[las]'") from None
+    confine(path)
+    with laspy.open(path, read_evlrs=False) as reader:
+        format_ = reader.header.point_format
+        numbers = [d.name for d in format_.dimensions if d.num_elements == 1 and d.name.lower() not in COORDINATES]
+        names = [name for names in roles((*COORDINATES, *numbers), wanted) for name in names]
+        rows = max(1, min(ROWS, PIECE // max(1, format_.size)))
+        for part in reader.chunk_iterator(rows):
+            columns = {axis: np.asarray(getattr(part, axis), np.float64) for axis in COORDINATES}
+            yield columns | {name: np.asarray(part[name]) for name in names if name not in columns}
+
+
+def main() -> None:
+    serve("LAS or LAZ", decode)
