@@ -118,7 +118,7 @@ def _reconstruct(cloud: OrientedCloud, settings: Settings, compute: Compute, mon
     eps = choose_eps(lattice, settings)
     warnings += (doubts := doubts_about(cloud, fitted, lattice, eps, settings))
 
-    fit = fit_field(fitted, lattice, eps, settings, compute, timer)
+    fit = fit_field(fitted, lattice, eps, settings, compute, timer).over(cloud.box)
     warnings += fit.warnings
     try:
         wide = with_room(fit.field, lattice, fitted.points, settings, compute, timer)
@@ -140,7 +140,7 @@ def fit(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None = None
     cloud, line = without_outliers(cloud) if settings.remove_outliers == AUTO else (cloud, None)
     lattice = lattice_of(cloud, settings, compute)
     fitted = downsample(cloud, lattice, settings, timer)
-    result = fit_field(fitted, lattice, choose_eps(lattice, settings), settings, compute, timer)
+    result = fit_field(fitted, lattice, choose_eps(lattice, settings), settings, compute, timer).over(cloud.box)
     timer.phase("")
     said = [line] if line else []
     return replace(result, warnings=[*said, *downsample_lines(len(cloud), len(fitted)), *result.warnings])

@@ -2,13 +2,18 @@
 
 import pytest
 import torch
+from scripts import write_cloud
 from shapes import hemisphere, knot, sphere, torus
 from test_choices import generator, noisy
 
+import neural_splines as ns
 from neural_splines import pipeline
 from neural_splines.clouds import OrientedCloud
+from neural_splines.command_line import steps
 from neural_splines.outliers import outliers, without_outliers
-from neural_splines.settings import Settings
+from neural_splines.runtime.monitor import PhaseTimer
+from neural_splines.settings import CellSettings, NormalSettings, Settings
+from neural_splines.surface.lattice import Lattice
 
 
 def with_outliers(cloud: OrientedCloud, count: int) -> OrientedCloud:
@@ -65,3 +70,25 @@ def test_no_outlier_goes_without_a_word():
     spoilt = with_outliers(sphere(800), 40)
     settings = Settings(grid_size=16, device="cpu", regularization=1e-6)
     assert any("left out as outliers" in line for line in pipeline.fit(spoilt, settings).warnings)
+
+
+@pytest.mark.filterwarnings("ignore::neural_splines.errors.ReconstructionWarning")
+@pytest.mark.parametrize("cells", [None, CellSettings()], ids=["one spline", "cells"])
+def test_a_later_mesh_or_trim_has_the_voxels_of_the_run(cells, tmp_path, monkeypatch):
+    """Where outliers were left out, points averaged, and points without a normal dropped."""
+    spoilt = with_outliers(sphere(300), 9)
+    spoilt.normals[0], spoilt.points[0, 0] = 0.0, 9.0
+    path = str(write_cloud(tmp_path / "cloud.ply", spoilt))
+    settings = Settings(
+        grid_size=9, device="cpu", regularization=1e-6, cells=cells, remove_outliers="auto", trim=2.0,
+        voxel_downsample_threshold=100,
+    )  # fmt: skip
+    monitor, lattices, around = PhaseTimer(None), [], Lattice.around
+    cloud = steps.load(path, NormalSettings(), monitor)[1].cloud
+    run = pipeline.reconstruct(cloud, settings)
+    monkeypatch.setattr(Lattice, "around", lambda *args: lattices.append(around(*args)) or lattices[-1])
+    ns.extract_mesh(run.field, settings)
+    steps.trim(run.mesh, steps.load_points(path, settings, monitor), settings, absolute=False)
+    assert len(run.cloud) < len(cloud) - 5
+    assert [lattice.voxel_size for lattice in lattices] == 2 * [run.lattice.voxel_size]
+    assert all(torch.equal(lattice.origin, run.lattice.origin) for lattice in lattices)

@@ -54,6 +54,10 @@ class CellsFit:
     def __repr__(self) -> str:
         return f"CellsFit({self.summary()})"
 
+    def over(self, box: Box) -> CellsFit:
+        """The same, whose field knows the box of the cloud before its points were averaged: that of its lattice."""
+        return replace(self, field=replace(self.field, box=box))
+
     def summary(self) -> str:
         parts = [f"{len(self.cells)} cells, {len(self.models.centers)} centres, {self.chosen or self.smoothing}"]
         if self.models.largest_jitter:

@@ -16,9 +16,10 @@ from ..files.atomic import shown
 from ..files.point_clouds import ScannedCloud, load_scanned_cloud, warn_of_steps
 from ..geometry import Box
 from ..normals.orient import Orientation, orient
+from ..outliers import without_outliers
 from ..pipeline import Reconstruction
 from ..runtime.monitor import PhaseTimer
-from ..settings import NormalSettings, Settings
+from ..settings import AUTO, NormalSettings, Settings
 from ..surface.lattice import Lattice
 from ..surface.mesh import Mesh, face_average_normals
 from ..surface.trimming import trim as trim_mesh
@@ -40,11 +41,20 @@ def load(
     return scanned, found
 
 
-def load_points(path: str, monitor: PhaseTimer) -> Tensor:
-    """The points of a file, cleaned, whether they have normals or not."""
+def load_points(path: str, settings: Settings, monitor: PhaseTimer) -> Tensor:
+    """The points of a file as a reconstruction takes them: cleaned, whether they have normals or not, and without
+    outliers where the settings say so.
+    """
     monitor.phase("read")
-    points, _, cleaning = clean_points(torch.from_numpy(load_scanned_cloud(path).points), shown(path))
-    for line in cleaning.notes():
+    scanned = load_scanned_cloud(path)
+    if settings.remove_outliers == "none" and scanned.normals is None:
+        points, _, cleaning = clean_points(torch.from_numpy(scanned.points), shown(path))
+        notes = cleaning.notes()
+    else:
+        found = orient(scanned.points, scanned.normals, scanned.viewpoints, NormalSettings(), shown(path), monitor)
+        cloud, line = without_outliers(found.cloud) if settings.remove_outliers == AUTO else (found.cloud, None)
+        points, notes = cloud.points, [*found.cleaning.notes(), *([line] if line else [])]
+    for line in notes:
         warn(line)
     return points
 

@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from ..errors import SettingsError
-from ..settings import Settings
+from ..settings import AUTO, OUTLIER_MODES, Settings
 from . import arguments
 from .console import exit_policy, tell
 
@@ -34,6 +34,13 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
         default=Settings.scale,
         help="the one that the mesh was made with (default: %(default)s)",
     )
+    p.add_argument(
+        "--remove-outliers",
+        choices=OUTLIER_MODES,
+        default=None,
+        help="the one that the mesh was made with; auto estimates normals where there are none (default: auto, as with "
+        "adaptive cells; none with absolute units)",
+    )
     p.add_argument("--use-abs-units", action="store_true", help="DISTANCE is in the units of the cloud")
     return arguments.parse(p, argv)
 
@@ -43,10 +50,11 @@ def trim_settings_from(args: Namespace) -> Settings:
     if args.use_abs_units and args.grid_size is not None:
         raise SettingsError("GRID_SIZE says nothing with --use-abs-units; drop one of them")
     if args.use_abs_units:
-        return Settings(scale=args.scale, trim=args.distance)
+        return Settings(scale=args.scale, trim=args.distance, remove_outliers=args.remove_outliers or "none")
     if args.grid_size is None:
         raise SettingsError("DISTANCE is in voxel diagonals: give GRID_SIZE before it, or --use-abs-units")
-    return Settings(grid_size=args.grid_size, scale=args.scale, trim=args.distance)
+    remove = args.remove_outliers or AUTO
+    return Settings(grid_size=args.grid_size, scale=args.scale, trim=args.distance, remove_outliers=remove)
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "trim-surface.py") -> None:
@@ -56,7 +64,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "trim-surface.py") -> No
         from . import jobs, steps  # not before: it imports torch
 
         jobs.check_path(args.out, args.input_point_cloud, args.mesh)
-        points = steps.load_points(args.input_point_cloud, monitor)
+        points = steps.load_points(args.input_point_cloud, settings, monitor)
         mesh = steps.load_mesh(args.mesh)
         trimmed = steps.trim(mesh, points, settings, args.use_abs_units)
         steps.save_mesh(args.out, trimmed)

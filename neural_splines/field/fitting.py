@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -45,6 +45,10 @@ class SplineFit:
 
     def __repr__(self) -> str:
         return f"SplineFit({self.summary()})"
+
+    def over(self, box: Box) -> SplineFit:
+        """The same, whose field knows the box of the cloud before its points were averaged: that of its lattice."""
+        return replace(self, field=replace(self.field, box=box))
 
     def summary(self) -> str:
         chosen = f"{self.chosen}, " if self.chosen else ""
