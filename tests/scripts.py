@@ -32,10 +32,15 @@ def run(script: str, *args) -> Outcome:
     spec = importlib.util.spec_from_file_location("script", ROOT / script)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return captured(module.main, *args)
+
+
+def captured(main, *args) -> Outcome:
+    """What a call of a command's main() printed, and its exit code."""
     out, err, code = io.StringIO(), io.StringIO(), 0
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            module.main([str(a) for a in args])
+            main([str(a) for a in args])
         except SystemExit as stop:
             code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     return Outcome(code, out.getvalue(), err.getvalue())

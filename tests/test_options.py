@@ -1,6 +1,5 @@
-"""An option either acts or is refused with a reason; an output never replaces an input."""
+"""An option either acts or is refused with a reason."""
 
-import os
 import re
 
 import numpy as np
@@ -132,34 +131,6 @@ def test_every_word_of_the_command_line_is_a_value_from_python():
     one = Settings(cells=None, trim="none", regularization=1e-7, outer_layer_variance=1.0, min_component=0.0)
     assert one == Settings(cells=None)
     assert Settings(trim=2).trim == 2
-
-
-@pytest.mark.parametrize("link", ["same", "relative", "symbolic", "hard"])
-def test_the_input_is_never_the_output(tmp_path, cloud, link, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    before, out = cloud.read_bytes(), tmp_path / "other.ply"
-    if link == "same":
-        out = cloud
-    elif link == "relative":
-        out = os.path.join(".", "cloud.ply")
-    elif link == "symbolic":
-        out.symlink_to(cloud)
-    else:
-        os.link(cloud, out)
-    for script, args in (("fit.py", ["auto", 50, 12]), (GRID, ["auto", 50, 12, 2])):
-        assert "is the input, which would be lost; choose another --out" in refused(
-            tmp_path, script, cloud, *args, "--out", out
-        )
-    assert cloud.read_bytes() == before
-
-
-def test_trimming_replaces_neither_the_cloud_nor_the_mesh(tmp_path, cloud):
-    mesh = tmp_path / "mesh.ply"
-    assert run("fit.py", cloud, "auto", 50, 12, "--seed", 0, "--out", mesh).code == 0
-    for out in (cloud, mesh):
-        before = out.read_bytes()
-        assert "is the input" in refused(tmp_path, "trim-surface.py", cloud, mesh, 12, 1, "--out", out)
-        assert out.read_bytes() == before
 
 
 @pytest.mark.parametrize("name", ["mesh.jpg", "mesh.ply.gz", "mesh", "mesh.PLY.txt"])

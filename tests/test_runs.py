@@ -71,8 +71,11 @@ def test_warnings_name_their_input(tmp_path, folder):
         (["a.ply", "--format", "obj"], "--format is of the meshes in --out-dir"),
         (["a.ply", "--out-dir", "../out", "--out", "x.ply"], "drop one of them"),
         (["a.ply", "--out-dir", "../nowhere"], "there is no such folder; create it first"),
-        (["a.ply", "--out-dir", "."], "is the input, which would be lost"),
-        (["a.ply", "../clouds/a.ply", "--out-dir", "../out"], "would both be written to"),
+        (["a.ply", "--out-dir", "."], "is the input, which --out-dir of a.ply would overwrite"),
+        (
+            ["a.ply", "../clouds/a.ply", "--out-dir", "../out"],
+            "would be written by --out-dir of a.ply and by --out-dir of ../clouds/a.ply",
+        ),
         (["../out", "--out-dir", "../out"], "holds no cloud (.ply, .obj, "),
     ],
 )

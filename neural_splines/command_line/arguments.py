@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import fields
@@ -26,7 +27,7 @@ from ..settings import (
     Settings,
 )
 from .console import say
-from .outputs import add_output_options
+from .outputs import add_output_options, path
 
 
 def number_or(kind: Callable[[str], Any], name: str, *words: str) -> Callable[[str], Any]:
@@ -50,6 +51,9 @@ class Parser(argparse.ArgumentParser):
         say(self.prog, f"error: {message} (see {self.prog} --help)")
         self.exit(2)
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        super()._print_message(streams.encodable(message, file or sys.stderr), file)
+
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         streams.flush()  # --help
         super().exit(status, message)
@@ -67,6 +71,7 @@ def parser(prog: str, description: str) -> Parser:
 def add_cloud_arguments(p: argparse.ArgumentParser, centers: str) -> None:
     p.add_argument(
         "input_point_cloud",
+        type=path,
         metavar="INPUT_POINT_CLOUD",
         nargs="+",
         help="file of points; -: standard input; several files or folders with --out-dir",

@@ -11,10 +11,11 @@ import errno
 import logging
 import sys
 import warnings
-from collections.abc import Iterator
-from typing import Any, TextIO
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from ..errors import NeuralSplinesError, ReconstructionWarning, warn
+from ..files.atomic import STANDARD
 from ..runtime import limits, streams
 from ..runtime.interrupts import interruptible
 from ..runtime.monitor import PhaseTimer
@@ -39,9 +40,9 @@ def exit_policy(
     With `strict`, a run that warned exits with code 3 after it has written its outputs. The block gets a monitor that
     times its phases, measures their memory where `measured`, and draws their progress unless `quiet`.
     """
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING, format=f"{prog}: %(message)s", stream=sys.stderr, force=True
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Lines(f"{prog}: %(message)s"))
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("neural_splines").setLevel(logging.DEBUG if verbose else logging.NOTSET)
     logging.getLogger("numba").setLevel(logging.WARNING)
     logging.getLogger("neural_splines.cost").setLevel(logging.INFO)  # of what takes minutes
@@ -72,11 +73,21 @@ def exit_policy(
         sys.exit(3)
 
 
-def tell(text: str, stream: TextIO) -> None:
-    """Print what a command found out, when its outputs are complete: that nobody can read it is no failure."""
-    number = 2 if stream is sys.stderr else 1
+class _Lines(logging.Formatter):
+    """Every record is one line that can be read."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return streams.printable(super().format(record))
+
+
+def tell(lines: Iterable[str], out: str = "") -> None:
+    """Print what a command found out, when its outputs are complete: that nobody can read it is no failure.
+
+    On standard error where `out`, what was written, is standard output.
+    """
+    stream, number = (sys.stderr, 2) if out == STANDARD else (sys.stdout, 1)
     try:
-        print(text, file=stream, flush=True)
+        streams.write(stream, *lines)
     except BrokenPipeError:  # piped into head
         streams.discard(number)
     except OSError as error:
@@ -132,7 +143,6 @@ def _fail(prog: str, message: str) -> int:
 def say(prog: str, message: str) -> None:
     """One line on standard error, if anybody can be told."""
     try:
-        sys.stderr.write(f"{prog}: {' '.join(message.split())}\n")
-        sys.stderr.flush()
+        streams.write(sys.stderr, f"{prog}: {message}")
     except OSError:
         streams.discard(2)

@@ -26,6 +26,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from ..errors import first_line as reason
+from ..runtime import streams
 
 if TYPE_CHECKING:
     import torch
@@ -66,7 +67,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m neural_splines do
     args = parser.parse_args(argv)
     if args.only:
         works, text = self_test(args.only)
-        sys.stdout.write(f"{text}\n")
+        streams.write(sys.stdout, text)
         return 0 if works else 1
 
     section("versions", [("python", f"{platform.python_version()} ({sys.executable})")])
@@ -92,11 +93,7 @@ def main(argv: list[str] | None = None, prog: str = "python -m neural_splines do
 
 
 def section(title: str | None, lines: list[tuple[str, str]]) -> None:
-    if title:
-        sys.stdout.write(f"{title}\n")
-    for name, text in lines:
-        sys.stdout.write(f"  {name:<15} {text}\n")
-    sys.stdout.flush()
+    streams.write(sys.stdout, *([title] if title else []), *(f"  {name:<15} {text}" for name, text in lines))
 
 
 def attempt(question: Callable[[], Any]) -> Any:

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 
 from ..errors import CloudError, OutputError, SettingsError
 from ..files import meshes
-from ..files.atomic import STANDARD, check_writable, shown
+from ..files.atomic import STANDARD, shown, standard
 from ..files.point_clouds import clouds_in
 from ..files.scans import ScannedCloud
+from ..files.targets import Target, check
 from ..normals.orient import Orientation
 from ..pipeline import Reconstruction
 from ..runtime.monitor import PhaseTimer
@@ -40,13 +41,18 @@ class Job:
         """The numbers of the points that are to be carried to the mesh."""
         return [name.strip() for name in (self.args.attributes or "").split(",") if name.strip()]
 
-    def files(self) -> Iterator[str]:
-        """Everything that is written beside the mesh."""
-        if self.args.save_grid:
-            yield from (f"{self.out}.grid.npy", f"{self.out}.grid.json")
-        if self.args.save_points:
-            yield f"{self.out}.pts.npz"
-        yield from (path for path in (self.preview, self.page) if path)
+    def targets(self) -> Iterator[Target]:
+        """Everything that is written of it."""
+        args = self.args
+        source = f" of {shown(self.source)}" if args.out_dir else ""
+        yield Target(self.out, f"--out-dir{source}" if args.out_dir else "--out")
+        if args.save_grid:
+            yield from (Target(f"{self.out}.grid{end}", f"--save-grid{source}") for end in (".npy", ".json"))
+        if args.save_points:
+            yield Target(f"{self.out}.pts.npz", f"--save-points{source}")
+        for path, option in ((self.preview, "--preview"), (self.page, "--html")):
+            if path:
+                yield Target(path, f"{option}{source}")
 
     @property
     def preview(self) -> str | None:
@@ -102,14 +108,15 @@ def jobs_of(args: Namespace) -> list[Job]:
                 )
         if len(given) > 1:
             raise SettingsError(f"{len(given)} inputs and one output; give a folder with --out-dir")
-        if args.format and args.out != STANDARD:
+        out = standard(args.out or DEFAULT_OUT)
+        if args.format and out != STANDARD:
             raise SettingsError(
                 "--format is of the meshes in --out-dir and of --out -; drop it, --out has an extension"
             )
-        if args.out == STANDARD and (args.save_grid or args.save_points):
+        if out == STANDARD and (args.save_grid or args.save_points):
             raise SettingsError("--save-grid and --save-points write beside the mesh; name a file with --out")
         sources = given
-        jobs = [Job(sources[0], args.out or DEFAULT_OUT, args)]
+        jobs = [Job(sources[0], out, args)]
     else:
         if STANDARD in given:
             raise SettingsError("standard input has no name in a folder; name a file with --out")
@@ -119,7 +126,6 @@ def jobs_of(args: Namespace) -> list[Job]:
             raise OutputError(f"{shown(args.out_dir)}: there is no such folder; create it first")
         sources = [path for one in given for path in (clouds_in(one) if os.path.isdir(one) else [one])]
         jobs = [Job(path, _in_folder(path, args), args) for path in sources]
-        _check_distinct(jobs)
         for name, pattern in (("--preview", args.preview), ("--html", args.html)):
             if pattern and "{}" not in pattern:
                 raise SettingsError(f"{name} needs a name for each mesh of --out-dir; put {{}} into it for the mesh's")
@@ -132,34 +138,27 @@ def jobs_of(args: Namespace) -> list[Job]:
                 raise SettingsError(
                     f"--{option}: {job.suffix} files have no numbers of vertices; use {' or '.join(SCALAR_FORMATS)}"
                 )
-        check_path(job.out, *sources)
-        for path in job.files():
-            check_writable(path)
-    if args.report:
-        check_writable(args.report)
+        meshes.check_format(job.out)
+    check([*sources], [target for job in jobs for target in job.targets()] + [*_of_all(args)])
     return jobs
 
 
-def check_path(out: str, *inputs: str, formats: Sequence[str] = MESH_FORMATS) -> None:
-    """Refuse a file of unknown format, one that cannot be written, and one that is an input."""
+def _of_all(args: Namespace) -> Iterator[Target]:
+    """What is written once, whatever the number of inputs."""
+    if args.report:
+        yield Target(args.report, "--report")
+    if getattr(args, "work_dir", None):
+        yield Target(os.path.abspath(args.work_dir), "--work-dir", folder=True)
+
+
+def only_output(path: str, option: str, *inputs: str, formats: Sequence[str] = MESH_FORMATS) -> str:
+    """The path of a command that writes one file, `-` for standard output; refuses what `jobs_of` would."""
+    out = standard(path)
     meshes.check_format(out, formats)
-    check_writable(out)
-    for path in inputs:
-        if os.path.exists(out) and os.path.exists(path) and os.path.samefile(out, path):
-            raise OutputError(f"{shown(out)}: is the input, which would be lost; choose another --out")
+    check(inputs, [Target(out, option)])
+    return out
 
 
 def _in_folder(source: str, args: Namespace) -> str:
     stem = os.path.splitext(os.path.basename(source))[0]
     return os.path.join(args.out_dir, f"{stem}.{args.format or 'ply'}")
-
-
-def _check_distinct(jobs: list[Job]) -> None:
-    """Refuse two inputs of one name."""
-    first: dict[str, Job] = {}
-    for job in jobs:
-        other = first.setdefault(job.out, job)
-        if other is not job:
-            raise OutputError(
-                f"{shown(other.source)} and {shown(job.source)} would both be written to {shown(job.out)}; rename one"
-            )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 from collections.abc import Sequence
 
@@ -13,8 +12,12 @@ from .console import exit_policy, tell
 
 def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
     p = arguments.parser(prog, __doc__)
-    p.add_argument("input_point_cloud", metavar="INPUT_POINT_CLOUD", help="PLY, OBJ or OFF file of points")
-    p.add_argument("out", metavar="OUT", help="file to write, .ply, .obj or .off: points with normals")
+    p.add_argument(
+        "input_point_cloud", type=outputs.path, metavar="INPUT_POINT_CLOUD", help="PLY, OBJ or OFF file of points"
+    )
+    p.add_argument(
+        "out", type=outputs.path, metavar="OUT", help="file to write, .ply, .obj or .off: points with normals"
+    )
     normal_arguments.add_normal_options(p, source="estimate")
     arguments.add_device(p)
     outputs.add_verbosity(p)
@@ -25,12 +28,13 @@ def main(argv: Sequence[str] | None = None, prog: str = "neural-splines normals"
     args = parse_arguments(argv, prog)
     with exit_policy(prog, args.verbose, args.strict) as monitor:
         sides = normal_arguments.normal_settings_from(args)
+        from ..files.atomic import shown
         from . import jobs, steps  # not before: they import torch
 
-        jobs.check_path(args.out, args.input_point_cloud, formats=CLOUD_FORMATS)
+        out = jobs.only_output(args.out, "OUT", args.input_point_cloud, formats=CLOUD_FORMATS)
         _, origin = steps.load(args.input_point_cloud, sides, monitor)
         monitor.phase("write")
-        steps.save_cloud(args.out, origin.cloud)
+        steps.save_cloud(out, origin.cloud)
         monitor.phase("")
-        lines = [f"points:   {origin.cleaning.summary()}", f"normals:  {origin.summary()} -> {args.out}"]
-        tell("\n".join([*lines, f"seconds:  {monitor.summary()}"]), sys.stdout)
+        lines = [f"points:   {origin.cleaning.summary()}", f"normals:  {origin.summary()} -> {shown(out)}"]
+        tell([*lines, f"seconds:  {monitor.summary()}"], out)

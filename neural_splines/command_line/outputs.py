@@ -9,16 +9,28 @@ from ..settings import MESH_FORMATS, QUALITIES
 DEFAULT_OUT = "recon.ply"
 
 
+def path(text: str) -> str:
+    """An argument type: the name of a file or a folder."""
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError(f"expected a name, got {text!r}")
+    return text
+
+
 def add_output_options(p: argparse.ArgumentParser) -> None:
     output = p.add_argument_group("output")
     output.add_argument(
         "--out",
+        type=path,
         default=None,
         metavar="FILE",
         help=f"mesh to write, {', '.join(MESH_FORMATS)} by its extension; -: standard output (default: {DEFAULT_OUT})",
     )
     output.add_argument(
-        "--out-dir", default=None, metavar="DIR", help="write the mesh of each input into this folder, under its name"
+        "--out-dir",
+        type=path,
+        default=None,
+        metavar="DIR",
+        help="write the mesh of each input into this folder, under its name",
     )
     output.add_argument(
         "--format",
@@ -40,18 +52,24 @@ def add_output_options(p: argparse.ArgumentParser) -> None:
     )
     output.add_argument(
         "--preview",
+        type=path,
         default=None,
         metavar="FILE.png",
         help="draw the mesh beside the points; {} in the name stands for the mesh's without its extension",
     )
     output.add_argument(
         "--html",
+        type=path,
         default=None,
         metavar="FILE.html",
         help="write a page to turn the mesh in, with distances, settings, warnings and times; {} as above",
     )
     output.add_argument(
-        "--report", default=None, metavar="FILE.json", help="write what was done, chosen and found (docs/report.md)"
+        "--report",
+        type=path,
+        default=None,
+        metavar="FILE.json",
+        help="write what was done, chosen and found (docs/report.md)",
     )
     output.add_argument(
         "--save-grid", action="store_true", help="evaluate the dense grid and write {out}.grid.npy, {out}.grid.json"

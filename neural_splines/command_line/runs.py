@@ -14,7 +14,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 from typing import Any
 
-from ..files.atomic import STANDARD
+from ..files.atomic import shown
 from ..runtime.monitor import PhaseTimer
 from ..runtime.progress import Progress
 from ..settings import NormalSettings, Settings
@@ -31,7 +31,7 @@ def reconstruct(args: Namespace, settings: Settings, sides: NormalSettings, prog
     if args.out_dir is None:
         run = one(jobs[0], settings, sides, monitor)
         if not args.quiet:
-            tell(steps.summary(run), sys.stderr if args.out == STANDARD else sys.stdout)
+            tell(steps.summary(run), run.job.out)
         entries = [_entry(run)] if args.report else []
     else:
         entries, failures = many(jobs, settings, sides, monitor)
@@ -42,7 +42,8 @@ def reconstruct(args: Namespace, settings: Settings, sides: NormalSettings, prog
     if failures:
         say(prog, f"{len(failures)} of {len(jobs)} inputs failed:")
         for job, (_, line) in failures.items():
-            say(prog, f"error: {line if job.source in line else f'{job.source}: {line}'}")
+            name = shown(job.source)
+            say(prog, f"error: {line if name in line else f'{name}: {line}'}")
         sys.exit(min(code for code, _ in failures.values()))  # a bug, 1, is worse than a refusal, 2
 
 
@@ -72,7 +73,7 @@ def many(
             monitor.inner.start(place, len(jobs))
         timer = PhaseTimer(monitor.inner, measured=monitor.measured)
         try:
-            run = one(job, settings, sides, timer, f"{job.source}: ")
+            run = one(job, settings, sides, timer, f"{shown(job.source)}: ")
         except Exception as error:
             timer.phase("")
             line = explained(error)
@@ -85,7 +86,7 @@ def many(
             entries.append({"input": job.source, "output": job.out, "error": failures[job][1]})
             continue
         if not job.args.quiet:
-            tell(steps.short_summary(run), sys.stdout)
+            tell([steps.short_summary(run)])
         if job.args.report:
             entries.append(_entry(run))
     return entries, failures

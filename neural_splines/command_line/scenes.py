@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import os
 import re
-import sys
 import tempfile
 from argparse import Namespace
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 from ..errors import CloudError, OutputError, SettingsError, warn
 from ..runtime.monitor import PhaseTimer
 from ..settings import NormalSettings, SceneSettings, Settings
+from .outputs import path
 
 if TYPE_CHECKING:
     from ..scene.run import SceneResult
@@ -34,6 +34,7 @@ def add_scene_options(p: argparse.ArgumentParser) -> None:
     )
     scene.add_argument(
         "--work-dir",
+        type=path,
         default=None,
         metavar="DIR",
         help="keep what is finished in this folder: the same command goes on where it was stopped",
@@ -102,7 +103,7 @@ def reconstruct(
     for line in _warnings(result):
         warn(line)
     if not args.quiet:
-        tell(_summary(job.source, job.out, settings, result), sys.stdout)
+        tell(_summary(shown(job.source), shown(job.out), settings, result))
 
 
 @contextlib.contextmanager
@@ -131,7 +132,7 @@ def _warnings(result: SceneResult) -> Iterator[str]:
         yield f"{result.failed} of {result.cells} cells could not be solved; use a larger --regularization"
 
 
-def _summary(source: str, out: str, settings: Settings, result: SceneResult) -> str:
+def _summary(source: str, out: str, settings: Settings, result: SceneResult) -> list[str]:
     x, y, z = result.lattice.shape
     lines = [
         f"cloud:    {source}, {result.report.read} points in {result.nodes} nodes",
@@ -143,4 +144,4 @@ def _summary(source: str, out: str, settings: Settings, result: SceneResult) -> 
     ]
     if result.resumed:
         lines.insert(0, f"resumed:  {result.resumed} results were there already")
-    return "\n".join(lines)
+    return lines

@@ -123,7 +123,7 @@ def trim(mesh: Mesh, points: Tensor, settings: Settings, absolute: bool) -> Mesh
     return trim_mesh(mesh, points, float(settings.trim) * lattice.voxel_diagonal)
 
 
-def summary(run: Run) -> str:
+def summary(run: Run) -> list[str]:
     """The lines that a command prints at the end."""
     result, origin, args = run.result, run.origin, run.job.args
     lattice, mesh = result.lattice, result.mesh
@@ -132,18 +132,18 @@ def summary(run: Run) -> str:
     share = result.evaluations / lattice.size
     lines = [f"seed:     {args.chosen_seed}"] if args.seed is None else []
     chosen = f"{result.fit.options()} {origin.options()}".strip()
-    lines += [
+    return [
+        *lines,
         f"points:   {origin.cleaning.summary()}{fitted}{f' ({run.scanned.reading})' if run.scanned.reading else ''}",
         f"normals:  {origin.summary()}",
         f"fit:      {result.fit.summary()}, eps {result.eps:.6g} ({result.compute.summary})",
         *([f"choice:   repeat it with {chosen}"] if result.fit.chosen else []),
         f"lattice:  {nx} x {ny} x {nz}, voxel {lattice.voxel_size:.6g}, {result.evaluations} evaluations "
         f"({share:.1%} of the dense grid)",
-        f"mesh:     {len(mesh.vertices)} vertices, {len(mesh.faces)} faces -> {run.job.out}",
+        f"mesh:     {len(mesh.vertices)} vertices, {len(mesh.faces)} faces -> {shown(run.job.out)}",
         f"seconds:  {run.timer.summary()}",
         *([f"repeat:   {run.command}"] if args.verbose else []),
     ]
-    return "\n".join(lines)
 
 
 def short_summary(run: Run) -> str:
@@ -151,6 +151,6 @@ def short_summary(run: Run) -> str:
     mesh, count = run.result.mesh, len(run.warnings)
     warned = f", {count} warning{'s' if count > 1 else ''}" if count else ""
     return (
-        f"{run.job.source}: {run.origin.cleaning.kept} points -> {run.job.out}: {len(mesh.vertices)} vertices, "
-        f"{len(mesh.faces)} faces, {sum(run.timer.seconds.values()):.1f} s{warned}"
+        f"{shown(run.job.source)}: {run.origin.cleaning.kept} points -> {shown(run.job.out)}: "
+        f"{len(mesh.vertices)} vertices, {len(mesh.faces)} faces, {sum(run.timer.seconds.values()):.1f} s{warned}"
     )

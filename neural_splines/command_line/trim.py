@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 from collections.abc import Sequence
 
@@ -10,12 +9,13 @@ from ..errors import SettingsError
 from ..settings import AUTO, OUTLIER_MODES, Settings
 from . import arguments
 from .console import exit_policy, tell
+from .outputs import path
 
 
 def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
     p = arguments.parser(prog, __doc__)
-    p.add_argument("input_point_cloud", metavar="INPUT_POINT_CLOUD", help="PLY, OBJ or OFF file of points")
-    p.add_argument("mesh", metavar="MESH", help="PLY, OBJ or STL file of the mesh to trim")
+    p.add_argument("input_point_cloud", type=path, metavar="INPUT_POINT_CLOUD", help="PLY, OBJ or OFF file of points")
+    p.add_argument("mesh", type=path, metavar="MESH", help="PLY, OBJ or STL file of the mesh to trim")
     p.add_argument(
         "grid_size",
         metavar="GRID_SIZE",
@@ -27,7 +27,9 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
     p.add_argument(
         "distance", metavar="DISTANCE", type=float, help="drop faces farther from the input, in voxel diagonals"
     )
-    p.add_argument("--out", default="trimmed.ply", metavar="FILE", help="mesh to write (default: %(default)s)")
+    p.add_argument(
+        "--out", type=path, default="trimmed.ply", metavar="FILE", help="mesh to write (default: %(default)s)"
+    )
     p.add_argument(
         "--scale",
         type=float,
@@ -61,11 +63,12 @@ def main(argv: Sequence[str] | None = None, prog: str = "trim-surface.py") -> No
     args = parse_arguments(argv, prog)
     with exit_policy(prog, verbose=False) as monitor:
         settings = trim_settings_from(args)
-        from . import jobs, steps  # not before: it imports torch
+        from ..files.atomic import shown
+        from . import jobs, steps  # not before: they import torch
 
-        jobs.check_path(args.out, args.input_point_cloud, args.mesh)
+        out = jobs.only_output(args.out, "--out", args.input_point_cloud, args.mesh)
         points = steps.load_points(args.input_point_cloud, settings, monitor)
         mesh = steps.load_mesh(args.mesh)
         trimmed = steps.trim(mesh, points, settings, args.use_abs_units)
-        steps.save_mesh(args.out, trimmed)
-        tell(f"{len(mesh.faces)} faces, {len(trimmed.faces)} kept -> {args.out}", sys.stdout)
+        steps.save_mesh(out, trimmed)
+        tell([f"{len(mesh.faces)} faces, {len(trimmed.faces)} kept -> {shown(out)}"], out)

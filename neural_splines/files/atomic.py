@@ -7,6 +7,7 @@ import errno
 import logging
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -14,6 +15,7 @@ from ..errors import OutputError
 from ..runtime import interrupts
 
 STANDARD = "-"  # input or output
+_pipes: dict[str, int] = {}  # open from the check until they are written: their readers would take a close for the end
 logger = logging.getLogger(__name__)
 PathLike = str | os.PathLike[str]
 
@@ -22,7 +24,7 @@ PathLike = str | os.PathLike[str]
 def atomic(*paths: PathLike, result: bool = True) -> Iterator[list[BinaryIO]]:
     """Streams whose bytes appear at their paths when the block ends: at all or none, and never if it is left early.
 
-    Links are followed, which is said; what is no regular file (/dev/stdout, a pipe, `-` for standard output) is written
+    Links are followed, which is said; what is no regular file (a pipe, /dev/null, `-` for standard output) is written
     to directly. result: whether an interrupt later is to name them as complete.
     """
     path = paths[0]
@@ -36,8 +38,10 @@ def atomic(*paths: PathLike, result: bool = True) -> Iterator[list[BinaryIO]]:
                     continue
                 target = _target(path)
                 if _exists(target) and not os.path.isfile(target):
-                    streams.append(stack.enter_context(open(target, "wb")))
+                    streams.append(stack.enter_context(open(target, "wb", opener=_opened)))
                     continue
+                if any(target == other for _, other, _ in moves):
+                    raise OutputError(f"{shown(path)}: would be written twice; choose another name for one")
                 if os.path.islink(path):
                     logger.warning("%s is a link: %s is written", shown(path), shown(target))
                 temporary = os.path.join(os.path.dirname(target), f".neural-splines-{secrets.token_hex(8)}.tmp")
@@ -75,6 +79,15 @@ def save_bytes(path: PathLike, data: bytes) -> None:
         stream.write(data)
 
 
+def standard(path: str) -> str:
+    """`-` for a path that is where standard output goes, as /dev/stdout; other paths, and devices, as they are."""
+    with contextlib.suppress(OSError, ValueError):
+        found = os.stat(path)
+        if os.path.samestat(found, os.fstat(1)) and not stat.S_ISCHR(found.st_mode):
+            return STANDARD
+    return path
+
+
 def check_writable(path: PathLike) -> None:
     """Raise OutputError now if `path` could not be written later."""
     if path == STANDARD:
@@ -91,6 +104,36 @@ def check_writable(path: PathLike) -> None:
     replaced = not exists or os.path.isfile(target)
     if (exists and not os.access(target, os.W_OK)) or (replaced and not os.access(folder, os.W_OK | os.X_OK)):
         raise OutputError(f"{shown(path)}: no permission to write there; choose another place")
+    if not replaced:
+        _check_special(path, target)
+
+
+def _check_special(path: PathLike, target: str) -> None:
+    """Of what is neither file nor folder, pipes that somebody reads and devices such as /dev/null can be written to."""
+    mode = os.stat(target).st_mode
+    if not (stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)):
+        raise OutputError(f"{shown(path)}: is neither a file nor a pipe; give the name of a file")
+    if stat.S_ISFIFO(mode) and target not in _pipes:
+        try:
+            _pipes[target] = _opened(target, os.O_WRONLY)
+        except OSError as error:
+            raise unwritable(path, error) from None
+
+
+def _opened(target: str, flags: int) -> int:
+    """A descriptor of a pipe or a device; OSError for a pipe that nobody reads, for which `open` would wait."""
+    if target in _pipes:
+        return _pipes.pop(target)
+    at_once = getattr(os, "O_NONBLOCK", 0)
+    try:
+        descriptor = os.open(target, flags | at_once)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise OSError(errno.ENXIO, "nobody reads this pipe") from None
+        raise
+    if at_once:
+        os.set_blocking(descriptor, True)
+    return descriptor
 
 
 def _target(path: PathLike) -> str:
@@ -98,6 +141,8 @@ def _target(path: PathLike) -> str:
     path = os.fspath(path)
     if "\0" in path or not os.path.basename(path):
         raise OSError(errno.EINVAL, "not the name of a file")
+    if _exists(path) and not os.path.isfile(path):
+        return os.path.abspath(path)  # /dev/fd/63 leads to a pipe without a name
     return os.path.realpath(path)
 
 

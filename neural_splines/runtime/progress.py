@@ -7,6 +7,8 @@ import sys
 import time
 from typing import Any, TextIO
 
+from . import streams
+
 # Seconds of each phase, in order, as measured on two cores; what counts is their proportions: cells of 100,000 points
 # at grid auto, one spline with 5,000 centres on 36,000 points, and a fiftieth of a scene of 5 million points in parts.
 SHARES = {
@@ -121,8 +123,7 @@ class Progress:
         done, elapsed = self.fraction, now - self._begun
         left = f", about {elapsed * (1.0 - done) / done:.0f} s left" if done >= TELLS else ""
         which = f"{self._run + 1} of {self.runs}, " if self.runs > 1 else ""
-        self.stream.write(f"{self.prefix}{which}{self._name}: {done:.0%} after {elapsed:.0f} s{left}\n")
-        self.stream.flush()
+        streams.write(self.stream, f"{self.prefix}{which}{self._name}: {done:.0%} after {elapsed:.0f} s{left}")
 
 
 def _notebook() -> bool:
