@@ -42,7 +42,7 @@ def save(run: Run) -> None:
             facts=facts(run),
             warnings=run.warnings,
         )
-        save_bytes(job.page, page.render().encode())
+        save_bytes(job.page, page.render().encode(errors="backslashreplace"))  # names that are not UTF-8
     timer.phase("")
 
 

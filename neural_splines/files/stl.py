@@ -46,7 +46,11 @@ def _read_binary(path: PathLike, count: int) -> np.ndarray:
     try:
         import point_cloud_utils as pcu
 
-        vertices, faces = pcu.load_mesh_vf(os.fspath(path))
+        name = os.fsdecode(path)
+        name.encode()
+        vertices, faces = pcu.load_mesh_vf(name)
+    except UnicodeEncodeError:
+        raise CloudError("has a name that is not UTF-8, which point-cloud-utils cannot open; rename it") from None
     except ImportError as error:
         raise CloudError(f"STL needs the package point-cloud-utils ({first_line(error)}); convert it to PLY") from error
     except RuntimeError as error:  # NaN or Inf

@@ -6,7 +6,8 @@ normals nor colours of OFF. PLY is our own to choose between float and double. S
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -65,7 +66,8 @@ def write_ply(content: Content, name: str) -> Iterator[Part]:
         columns.append(("float", NORMALS, "<f4", c.normals))
     if c.colours is not None:
         columns.append(("uchar", COLOURS, "u1", c.colours))
-    columns += [("float", (key,), "<f4", values[:, None]) for key, values in c.scalars.items()]
+    for word, values in zip(_words(c.scalars, columns), c.scalars.values(), strict=True):
+        columns.append(("float", (word,), "<f4", values[:, None]))
     header = ["ply", "format binary_little_endian 1.0", "comment made by neural-splines", f"element vertex {n}"]
     header += [f"property {type_} {name}" for type_, names, *_ in columns for name in names]
     if c.faces is not None:
@@ -74,6 +76,19 @@ def write_ply(content: Content, name: str) -> Iterator[Part]:
     yield from table(n, [(type_, values.reshape(n, len(names))) for _, names, type_, values in columns])
     if c.faces is not None:
         yield from triangles(c.faces)
+
+
+def _words(names: Iterable[str], columns: list[tuple[str, tuple[str, ...], str, np.ndarray]]) -> list[str]:
+    """Names of further columns, which files may call anything, as one word of ASCII each that no other column has."""
+    taken = {name for _, names, *_ in columns for name in names}
+    found = []
+    for name in names:
+        word = re.sub(r"[^!-~]", "_", name) or "_"
+        while word in taken:
+            word += "_"
+        taken.add(word)
+        found.append(word)
+    return found
 
 
 def table(rows: int, columns: list[tuple[str, np.ndarray]]) -> Iterator[memoryview]:
