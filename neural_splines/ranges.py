@@ -1,4 +1,7 @@
-"""What a number, a word or a switch may be: one line where it is not."""
+"""What a number, a word or a switch may be: one line where it is not, else the plain Python value that it stands for.
+
+So settings may come from NumPy or be fractions, and what is kept can be compared, hashed, pickled and written as JSON.
+"""
 
 from __future__ import annotations
 
@@ -14,47 +17,76 @@ MAX_COUNT = 2**31 - 1  # of points, centres and iterations
 
 
 def check_number(
-    name: str,
-    value: Any,
-    low: float,
-    high: float = math.inf,
-    *,
-    strict: bool = False,
-    auto: bool = False,
-    words: str = "",
-) -> None:
-    """A real number in [low, high], or in (low, high] where `strict`; or the word auto where that is allowed."""
-    if auto and isinstance(value, str) and value == AUTO:
-        return
-    number = isinstance(value, Real) and not isinstance(value, bool)
-    good = number and (low < value if strict else low <= value) and value <= high and math.isfinite(value)
-    if not good:
-        span = f"{'greater than' if strict else 'at least'} {low:g}"
-        span += f", at most {high:g}" if high < math.inf else ""
-        span += f", or auto{words}" if auto else ""
-        raise SettingsError(f"{name} must be {span}, got {shown(value)}")
+    name: str, value: Any, low: float, high: float = math.inf, *, strict: bool = False, words: tuple[str, ...] = ()
+) -> Any:
+    """The float of a real number in [low, high], or in (low, high] where `strict`; or one of the words."""
+    if isinstance(value, str) and value in words:
+        return str(value)
+    number = _float(value)
+    if math.isfinite(number) and (low < number if strict else low <= number) and number <= high:
+        return number
+    span = f"{'greater than' if strict else 'at least'} {low:g}"
+    span += f", at most {high:g}" if high < math.inf else ""
+    span += f", or {' or '.join(words)}" if words else ""
+    raise SettingsError(f"{name} must be {span}, got {shown(value)}")
 
 
-def check_count(name: str, value: Any, low: int, high: int = MAX_COUNT, *, auto: bool = False) -> None:
-    """A whole number in [low, high], or the word auto where that is allowed."""
+def _float(value: Any) -> float:
+    """The nearest float of a real number; NaN for anything else, and where it is larger than all floats."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return math.nan
+    try:
+        return float(value)
+    except (OverflowError, TypeError, ValueError):
+        return math.nan
+
+
+def check_count(name: str, value: Any, low: int, high: int = MAX_COUNT, *, auto: bool = False) -> Any:
+    """The int of a whole number in [low, high], or the word auto where that is allowed."""
     if auto and isinstance(value, str) and value == AUTO:
-        return
+        return AUTO
     if not isinstance(value, Integral) or isinstance(value, bool) or not low <= int(value) <= high:
         raise SettingsError(
             f"{name} must be a whole number of at least {low}, at most {high}{', or auto' if auto else ''}, "
             f"got {shown(value)}"
         )
+    return int(value)
 
 
-def check_choice(name: str, value: Any, choices: tuple[str, ...] | None) -> None:
+def check_choice(name: str, value: Any, choices: tuple[str, ...] | None) -> str:
     if not isinstance(value, str) or (choices and value not in choices):
-        raise SettingsError(f"{name} must be {'one of ' + ', '.join(choices) if choices else 'text'}, got {value!r}")
+        raise SettingsError(
+            f"{name} must be {'one of ' + ', '.join(choices) if choices else 'text'}, got {shown(value)}"
+        )
+    return str(value)
 
 
-def check_flag(name: str, value: Any) -> None:
-    if not isinstance(value, bool):
-        raise SettingsError(f"{name} must be true or false, got {value!r}")
+def check_flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool) and (str(getattr(value, "dtype", "")), getattr(value, "shape", None)) != (
+        "bool",
+        (),
+    ):
+        raise SettingsError(f"{name} must be true or false, got {shown(value)}")
+    return bool(value)
+
+
+def check_places(name: str, value: Any) -> tuple[tuple[float, ...], ...]:
+    """Places [n, 3] in space."""
+    try:
+        places = [[*place] for place in value]
+    except TypeError:
+        places = [[value]]
+    for place in places:
+        if len(place) != 3 or not all(math.isfinite(_float(number)) for number in place):
+            raise SettingsError(f"{name} must be three finite numbers, got {shown(place)}")
+    return tuple(tuple(map(_float, place)) for place in places)
 
 
 def shown(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else repr(value)[:40]
+    """A value in a message: one short line, whatever it is."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    try:
+        return " ".join(repr(value).split())[:40]
+    except Exception:  # of a number with more digits than Python writes, or of an object with a fault of its own
+        return f"one of type {type(value).__name__}"

@@ -6,13 +6,12 @@ fields hold is what a run uses. Messages name settings as the command line does.
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from numbers import Real
 from typing import Any, Literal
 
 from .errors import SettingsError
-from .ranges import AUTO, MAX_COUNT, Auto, check_choice, check_count, check_flag, check_number, shown
+from .ranges import AUTO, MAX_COUNT, Auto, check_choice, check_count, check_flag, check_number, check_places, shown
 
 KERNELS = ("neural-spline", "spherical-laplace", "linear-angle")
 NYSTROM_MODES = ("random", "blue-noise", "k-means")
@@ -36,6 +35,11 @@ MAX_SCALE = 3.0  # beyond it the far corners of the box leave the kernels' polyn
 MAX_GRID = 8192
 
 
+def _keep(record: object, field: str, check: Callable[..., Any], name: str, *limits: Any, **options: Any) -> None:
+    """Put what `check` makes of a field in its place."""
+    object.__setattr__(record, field, check(name, getattr(record, field), *limits, **options))
+
+
 @dataclass(frozen=True, kw_only=True)
 class CellSettings:
     """How space is shared out to many splines.
@@ -57,13 +61,13 @@ class CellSettings:
     fill_holes: bool | float = False
 
     def __post_init__(self) -> None:
-        check_count("CELLS_PER_AXIS", self.cells_per_axis, 1, 1024, auto=True)
-        check_number("--overlap", self.overlap, 0.0, 1.0)
-        check_choice("--weight-type", self.weight_type, WEIGHT_TYPES)
-        check_count("--min-pts-per-cell", self.min_pts_per_cell, 0)
-        check_count("--points-per-cell", self.points_per_cell, 8, auto=True)
+        _keep(self, "cells_per_axis", check_count, "CELLS_PER_AXIS", 1, 1024, auto=True)
+        _keep(self, "overlap", check_number, "--overlap", 0.0, 1.0)
+        _keep(self, "weight_type", check_choice, "--weight-type", WEIGHT_TYPES)
+        _keep(self, "min_pts_per_cell", check_count, "--min-pts-per-cell", 0)
+        _keep(self, "points_per_cell", check_count, "--points-per-cell", 8, auto=True)
         if not isinstance(self.fill_holes, bool):
-            check_number("--fill-holes", self.fill_holes, 0.0, strict=True)
+            _keep(self, "fill_holes", check_number, "--fill-holes", 0.0, strict=True)
         if not self.adaptive and self.points_per_cell != AUTO:
             raise SettingsError("--points-per-cell is a size of adaptive cells; use CELLS_PER_AXIS auto, or drop it")
         if self.single and self.fill_holes:
@@ -95,8 +99,12 @@ class SceneSettings:
 
     def __post_init__(self) -> None:
         if self.max_memory is not None:
-            check_count("--max-memory", self.max_memory, 1, 2**62)
-        check_count("--workers", self.workers, 1, 1024)
+            _keep(self, "max_memory", check_count, "--max-memory", 1, 2**62)
+        _keep(self, "workers", check_count, "--workers", 1, 1024)
+        if self.work_dir is not None:
+            _keep(self, "work_dir", check_choice, "--work-dir", None)
+        if self.scheduler is not None:
+            _keep(self, "scheduler", check_choice, "--scheduler", None)
         if self.scheduler is not None and self.workers > 1:
             raise SettingsError("--workers starts processes here, and --scheduler has its own; drop one of them")
         if self.scheduler is not None and self.work_dir is None:
@@ -125,13 +133,11 @@ class NormalSettings:
     device: str = AUTO
 
     def __post_init__(self) -> None:
-        check_choice("--normals", self.source, NORMALS)
-        check_flag("--inside", self.inside)
-        check_flag("--flip-normals", self.flip)
-        check_choice("--device", self.device, None)
-        for place in self.sensor_positions:
-            if len(place) != 3 or not all(isinstance(value, Real) and math.isfinite(value) for value in place):
-                raise SettingsError(f"--sensor-position must be three finite numbers, got {shown(place)}")
+        _keep(self, "source", check_choice, "--normals", NORMALS)
+        _keep(self, "inside", check_flag, "--inside")
+        _keep(self, "flip", check_flag, "--flip-normals")
+        _keep(self, "device", check_choice, "--device", None)
+        _keep(self, "sensor_positions", check_places, "--sensor-position")
         if self.inside and self.sensor_positions:
             raise SettingsError("--inside guesses what --sensor-position tells; drop one of them")
         if self.source == "file" and (self.inside or self.sensor_positions):
@@ -206,34 +212,34 @@ class Settings:
 
     def __post_init__(self) -> None:
         self._resolve()
-        check_number("EPS", self.eps, 0.0, strict=True, auto=True)
-        check_count("NUM_NYSTROM_SAMPLES", self.num_nystrom_samples, -MAX_COUNT, auto=True)
+        _keep(self, "eps", check_number, "EPS", 0.0, strict=True, words=(AUTO,))
+        _keep(self, "num_nystrom_samples", check_count, "NUM_NYSTROM_SAMPLES", -MAX_COUNT, auto=True)
         if self.num_nystrom_samples == 0:
             raise SettingsError("NUM_NYSTROM_SAMPLES must be positive, negative (every tripled point) or auto, got 0")
-        check_count("GRID_SIZE", self.grid_size, 2, MAX_GRID, auto=True)
-        check_number("--scale", self.scale, 1.0, MAX_SCALE)
-        check_number("--regularization", self.regularization, 0.0, auto=True)
-        check_number("--offset-weight", self.offset_weight, 0.0, strict=True, auto=True)
-        check_count("--robust-passes", self.robust_passes, 0, 10, auto=True)
-        check_number("--gradient-length", self.gradient_length, 0.0, auto=True)
+        _keep(self, "grid_size", check_count, "GRID_SIZE", 2, MAX_GRID, auto=True)
+        _keep(self, "scale", check_number, "--scale", 1.0, MAX_SCALE)
+        _keep(self, "regularization", check_number, "--regularization", 0.0, words=(AUTO,))
+        _keep(self, "offset_weight", check_number, "--offset-weight", 0.0, strict=True, words=(AUTO,))
+        _keep(self, "robust_passes", check_count, "--robust-passes", 0, 10, auto=True)
+        _keep(self, "gradient_length", check_number, "--gradient-length", 0.0, words=(AUTO,))
+        self._refuse_smoothing()
+        _keep(self, "nystrom_mode", check_choice, "--nystrom-mode", NYSTROM_MODES)
+        _keep(self, "voxel_downsample_threshold", check_count, "--voxel-downsample-threshold", 1)
+        _keep(self, "kernel", check_choice, "--kernel", KERNELS)
+        _keep(self, "outer_layer_variance", check_number, "--outer-layer-variance", 0.0)
         self._refuse_gradients()
-        check_choice("--nystrom-mode", self.nystrom_mode, NYSTROM_MODES)
-        check_count("--voxel-downsample-threshold", self.voxel_downsample_threshold, 1)
-        check_choice("--kernel", self.kernel, KERNELS)
-        check_number("--outer-layer-variance", self.outer_layer_variance, 0.0)
-        check_count("--seed", self.seed, 0, 2**63 - 1)
-        check_count("--cg-max-iters", self.cg_max_iters, 1)
-        check_number("--cg-stop-thresh", self.cg_stop_thresh, 0.0)
-        check_choice("--solver", self.solver, SOLVERS)
-        check_choice("--dtype", self.dtype, DTYPES)
-        check_choice("--device", self.device, None)
-        check_choice("--backend", self.backend, BACKENDS)
-        check_flag("--dense", self.dense)
-        check_flag("--no-refine-vertices", self.refine_vertices)
-        if self.trim != "none":
-            check_number("--trim", self.trim, 0.0, strict=True, auto=True, words=" or none")
-        check_number("--min-component", self.min_component, 0.0, 1.0, auto=True)
-        check_choice("--remove-outliers", self.remove_outliers, OUTLIER_MODES)
+        _keep(self, "seed", check_count, "--seed", 0, 2**63 - 1)
+        _keep(self, "cg_max_iters", check_count, "--cg-max-iters", 1)
+        _keep(self, "cg_stop_thresh", check_number, "--cg-stop-thresh", 0.0)
+        _keep(self, "solver", check_choice, "--solver", SOLVERS)
+        _keep(self, "dtype", check_choice, "--dtype", DTYPES)
+        _keep(self, "device", check_choice, "--device", None)
+        _keep(self, "backend", check_choice, "--backend", BACKENDS)
+        _keep(self, "dense", check_flag, "--dense")
+        _keep(self, "refine_vertices", check_flag, "--no-refine-vertices")
+        _keep(self, "trim", check_number, "--trim", 0.0, strict=True, words=(AUTO, "none"))
+        _keep(self, "min_component", check_number, "--min-component", 0.0, 1.0, words=(AUTO,))
+        _keep(self, "remove_outliers", check_choice, "--remove-outliers", OUTLIER_MODES)
         if self.solver != "builtin" and self.many:
             raise SettingsError(
                 f"--solver {self.solver} fits one spline, and cells are solved directly; use fit.py or CELLS_PER_AXIS 1"
@@ -245,13 +251,12 @@ class Settings:
         return None if self.cells is None or self.cells.single else self.cells
 
     def _resolve(self) -> None:
-        """Refuse what would not act, and fill in the defaults that depend on other settings."""
+        """Fill in the defaults that depend on other settings."""
         if self.cells is not None and not isinstance(self.cells, CellSettings):
-            raise SettingsError(f"cells must be a CellSettings, or None for one spline, got {self.cells!r}")
+            raise SettingsError(f"cells must be a CellSettings, or None for one spline, got {shown(self.cells)}")
         adaptive = self.cells is not None and self.cells.adaptive
         filled = self.cells is not None and self.cells.fill_holes is True
         self._default("regularization", AUTO if adaptive else REGULARIZATION)
-        self._refuse_smoothing()
         self._default("outer_layer_variance", ADAPTIVE_VARIANCE if adaptive else OUTER_LAYER_VARIANCE)
         self._default("trim", AUTO if adaptive and not filled else "none")
         self._default("min_component", AUTO if adaptive or filled else 0.0)

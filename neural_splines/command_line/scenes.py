@@ -9,6 +9,7 @@ import re
 import tempfile
 from argparse import Namespace
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from ..errors import CloudError, OutputError, SettingsError, warn
@@ -19,7 +20,7 @@ from .outputs import path
 if TYPE_CHECKING:
     from ..scene.run import SceneResult
 
-UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+UNITS = ("", "k", "m", "g", "t")
 WHOLE = ("report", "preview", "html", "attributes", "quality", "out_dir", "save_grid", "save_points", "dense")
 
 
@@ -30,7 +31,8 @@ def add_scene_options(p: argparse.ArgumentParser) -> None:
         type=size,
         default=None,
         metavar="SIZE",
-        help="work in parts that take at most so much, as 4GB, all processes together (default: half of what is free)",
+        help="work in parts that take at most so much, as 4GB or 4GiB, all processes together (default: half of what "
+        "is free)",
     )
     scene.add_argument(
         "--work-dir",
@@ -49,11 +51,13 @@ def add_scene_options(p: argparse.ArgumentParser) -> None:
 
 
 def size(text: str) -> int:
-    """Bytes, as 4000000000, 4GB or 512M."""
-    found = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,9})?) ?([kmgt]?)(i?b)?", text.strip().lower())
+    """Bytes, as 4000000000, 4GB, 512M or 4GiB."""
+    found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*(?:([kmgt]?)b?|([kmgt])ib)", text.strip().lower(), re.ASCII)
     if found is None:
-        raise argparse.ArgumentTypeError(f"expected a size such as 4GB, got {text!r}")
-    return int(float(found[1]) * UNITS[found[2]])
+        raise argparse.ArgumentTypeError(f"expected a size such as 4GB or 4GiB, got {text!r}")
+    number, decimal, binary = found.groups()
+    unit = 1024 ** UNITS.index(binary) if binary else 1000 ** UNITS.index(decimal)
+    return int(Fraction(number) * unit)
 
 
 def scene_settings_from(args: Namespace) -> SceneSettings:
