@@ -54,17 +54,19 @@ FILES = {
         "mesh.jpg",
         "a/b.ply",
         "cloud.ply",
+        "link.ply",
         ".",
         "x" * 300,
     ],
     "work_dir": ["work", "cloud.ply", "a/b", ""],
     "out_dir": ["out", "cloud.ply", "a/b", ""],
-    "preview": ["a.png", "a.jpg", "mesh.ply", "cloud.ply"],
-    "html": ["a.html", "a/b.html", "cloud.ply"],
-    "report": ["a.json", "a/b.json", "cloud.ply", "mesh.ply"],
+    "preview": ["a.png", "a.jpg", "mesh.ply", "cloud.ply", "link.png"],
+    "html": ["a.html", "a/b.html", "cloud.ply", "link.html"],
+    "report": ["a.json", "a/b.json", "cloud.ply", "mesh.ply", "mesh.ply.grid.json", "link.json"],
     "device": ["cpu", "auto", "cuda", "cuda:99", "tpu"],
     "attributes": ["all", "red", "x,y", "quality"],
 }
+LINKS = {"link.ply", "link.png", "link.html", "link.json"}  # to the cloud
 SKIPPED = {"help", "scheduler"}  # a scheduler that is not there is waited for
 PARSERS = {"fit.py": fit.parse_arguments, "fit-grid.py": fit_grid.parse_arguments}
 
@@ -143,6 +145,8 @@ def broken(script: str, cloud: str, words: list[str], outcomes: Counter[int] | N
     with tempfile.TemporaryDirectory() as name, working_in(name):
         folder = Path(name)
         before = write_cloud(folder / "cloud.ply", CLOUDS[cloud]).read_bytes()
+        for link in LINKS:
+            (folder / link).symlink_to("cloud.ply")
         try:
             with _bounded(), mock.patch.object(memory, "available", return_value=FREE):
                 outcome = run(script, "cloud.ply", *words)
@@ -154,14 +158,16 @@ def broken(script: str, cloud: str, words: list[str], outcomes: Counter[int] | N
         if outcomes is not None:
             outcomes[outcome.code] += 1
         left = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-        meant = [path for path in left if not path.startswith("work/")]  # --work-dir keeps what is finished
+        meant = (
+            set(left) - LINKS - {path for path in left if path.startswith("work/")}
+        )  # what is finished is kept there
         lines = outcome.err.splitlines()
         errors = [line for line in lines if line.startswith(f"{script}: error: ")]
         checks = {
             f"exit code {outcome.code}": outcome.code in CODES,
             "more than one line of an error": len(errors) <= (2 if "--out-dir" in words else 1),
             "an error and no exit code 2": bool(errors) == (outcome.code == 2),
-            "files left after an error": outcome.code != 2 or meant == ["cloud.ply"] or "--out-dir" in words,
+            "files left after an error": outcome.code != 2 or meant == {"cloud.ply"} or "--out-dir" in words,
             "a temporary file left": not any(".neural-splines-" in path for path in left),
             "the input changed": (folder / "cloud.ply").read_bytes() == before,
             "a line that cannot be read": all(line.isprintable() for line in lines),

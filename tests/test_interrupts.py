@@ -46,12 +46,13 @@ def caught(process: subprocess.Popen) -> None:
 
 
 def interrupt(process: subprocess.Popen, number: signal.Signals) -> list[str]:
-    """What it complained of after the signal, which must have ended the process as it should."""
-    sent = time.monotonic()
+    """What it complained of after the signal, which must have ended the process as it should.
+
+    It takes milliseconds where nothing else runs, and the work minutes: what lies between depends on the machine.
+    """
     process.send_signal(number)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=60)
     assert process.returncode == 128 + number, said
-    assert time.monotonic() - sent < 10.0  # of minutes of work; milliseconds where nothing else runs
     return complaints(said)
 
 

@@ -1,7 +1,6 @@
 """benchmarks/processes.py: what a process is charged with."""
 
 import sys
-import time
 
 import numpy as np
 import processes
@@ -26,7 +25,5 @@ def test_a_process_is_charged_with_its_own_memory_and_time():
 def test_a_process_that_fails_or_hangs_says_so():
     with pytest.raises(processes.ProcessError, match=r"^no mesh$"):
         processes.run([[*PYTHON, "import sys; print('a'); sys.exit('first line\\nno mesh')"]])
-    start = time.monotonic()
     with pytest.raises(processes.ProcessError, match="ended after"):
-        processes.run([[*PYTHON, "import time; time.sleep(60)"]], limit=0.3)
-    assert time.monotonic() - start < 20
+        processes.run([[*PYTHON, "import time; time.sleep(1e6)"]], limit=0.3)

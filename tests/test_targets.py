@@ -53,10 +53,7 @@ class Place:
     name: str
     words: tuple[str, ...] = ()
     free: bool = True
-
-    @property
-    def read(self) -> bool:
-        return self.free and not self.words
+    read: bool = False
 
 
 def module_of(command: str) -> ModuleType:
@@ -91,7 +88,8 @@ def places_of(command: str) -> list[Place]:
         elif action.type is outputs.path and folder and suffix in (".png", ".html"):
             found.append(Place(mesh.replace(".ply", suffix), (*words, f"{{}}{suffix}"), free=False))
         elif action.type is outputs.path:
-            found.append(Place(action.dest + (suffix or "" if action.metavar == "DIR" else suffix or ".ply"), words))
+            name = action.dest + (suffix or ("" if action.metavar == "DIR" else ".ply"))
+            found.append(Place(name, words, read=not words))
     return found
 
 
@@ -120,8 +118,8 @@ def arranged(one: Place, other: Place, link: str) -> dict[Place, str] | None:
 
 
 def arguments(command: str, paths: dict[Place, str]) -> list[str]:
-    read = [paths.get(place, place.name) for place in places_of(command) if place.read]
-    written = [[*place.words, *([path] if place.free else [])] for place, path in paths.items() if not place.read]
+    read = [paths.get(place, place.name) for place in places_of(command) if not place.words]
+    written = [[*place.words, *([path] if place.free else [])] for place, path in paths.items() if place.words]
     folder = COMMANDS[command][2]
     written += [["--out-dir", folder]] if folder and ["--out-dir", folder] not in written else []
     return [*read, *COMMANDS[command][1], *(word for words in written for word in words)]
@@ -262,3 +260,12 @@ def test_every_argument_that_names_a_file_is_known():
         assert named == {word for word, action in words.items() if action.type is outputs.path}
     outcome = run("fit.py", "cloud.ply", *FIT, "--report", "")
     assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+
+
+def test_a_folder_of_other_files_is_no_work_directory(tmp_path):
+    """Not even a lock is left there."""
+    cloud = write_cloud(tmp_path / "cloud.ply", sphere(60))
+    outcome = run("fit-grid.py", cloud, *GRID, "--work-dir", tmp_path, "--out", tmp_path / "mesh.ply")
+    assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+    assert "holds files of something else" in outcome.err
+    assert os.listdir(tmp_path) == ["cloud.ply"]

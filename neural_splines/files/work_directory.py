@@ -93,6 +93,7 @@ class WorkDirectory:
         """
         try:
             os.makedirs(self.path, exist_ok=True)
+            self._refuse_files_of_others()
             lock = os.open(self.file("lock"), os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
             raise OutputError(
@@ -117,13 +118,17 @@ class WorkDirectory:
             return {}
         return found if isinstance(found, dict) else {}
 
+    def _refuse_files_of_others(self) -> None:
+        """Before a lock is made among them."""
+        names = [name for name in os.listdir(self.path) if name != "lock" and not name.startswith(".neural-splines-")]
+        if names and MANIFEST not in names:
+            raise SettingsError(
+                f"{shown(self.path)}: holds files of something else; give an empty folder to --work-dir"
+            )
+
     def _check(self, identity: dict[str, Any]) -> None:
         manifest = self.file(MANIFEST)
         if not os.path.exists(manifest):
-            if any(name != "lock" for name in os.listdir(self.path)):
-                raise SettingsError(
-                    f"{shown(self.path)}: holds files of something else; give an empty folder to --work-dir"
-                )
             with atomic(manifest, result=False) as (stream,):
                 stream.write((json.dumps(identity, indent=1) + "\n").encode())
             return
