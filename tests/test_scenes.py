@@ -1,14 +1,12 @@
 """Scenes in parts: the laws that parts, workers and interruptions keep. Parts are tiny, so that there are many."""
 
 import os
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from scripts import ROOT, run, write_cloud
+from scripts import run, write_cloud
 from shapes import edges, euler_number, hemisphere, is_watertight, sphere, torus
 
 import neural_splines as ns
@@ -265,12 +263,11 @@ def test_a_cloud_without_a_surface_is_one_line(small, tmp_path):
 
 
 def test_the_command_line_works_in_parts(tmp_path):
-    """As a user starts it: a process of its own, which leaves nothing beside the mesh."""
+    """And leave nothing beside the mesh."""
     path = write_cloud(tmp_path / "cloud.ply", sphere(1200))
-    command = [sys.executable, ROOT / "fit-grid.py", path, "auto", "auto", 24, "auto", "--seed", 0, "--device", "cpu"]
-    command += ["--regularization", 1e-8, "--max-memory", "2GB", "--out", tmp_path / "mesh.ply"]
-    result = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False, timeout=300)
-    assert result.returncode == 0, result.stderr
-    assert "in 1 nodes" in result.stdout
+    args = ["--regularization", 1e-8, "--max-memory", "2GB", "--out", tmp_path / "mesh.ply"]
+    outcome = run("fit-grid.py", path, "auto", "auto", 24, "auto", "--seed", 0, "--device", "cpu", *args)
+    assert outcome.code == 0, outcome.err
+    assert "in 1 nodes" in outcome.out
     assert sorted(os.listdir(tmp_path)) == ["cloud.ply", "mesh.ply"]
     assert is_watertight(load_mesh(tmp_path / "mesh.ply")[1])

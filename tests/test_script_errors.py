@@ -68,23 +68,6 @@ def test_help_is_fast_and_imports_nothing_heavy():
         assert "INPUT_POINT_CLOUD" in result.stdout
 
 
-def test_the_default_path_never_imports_optional_libraries(tmp_path):
-    """A broken pykeops, falkon or triton on the path does not matter."""
-    for name in ("pykeops", "falkon", "triton"):
-        (tmp_path / f"{name}.py").write_text("raise RuntimeError('broken')")
-    cloud = write_cloud(tmp_path / "cloud.ply", sphere(200))
-    code = ["from scripts import run"]
-    for script, extra in (("fit.py", []), ("fit-grid.py", ["auto"])):
-        args = [script, str(cloud), "auto", "100", "12", *extra, "--device", "cpu", "--out", str(tmp_path / "o.ply")]
-        code.append(f"done = run(*{args}); assert done.code == 0, done.err")
-    result = subprocess.run(
-        [sys.executable, "-c", "\n".join(code)],
-        env={"PYTHONPATH": f"{tmp_path}:{ROOT}:{ROOT}/tests", "PATH": "/usr/bin:/bin"},
-        capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
-    assert result.returncode == 0, result.stderr
-
-
 @pytest.mark.processes
 @pytest.mark.parametrize("broken", ["import", "compiler"])
 def test_keops_that_cannot_be_used_is_one_line(tmp_path, broken):

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
+from unittest import mock
 
 import pytest
 from scripts import ROOT, complaints, write_cloud
 from shapes import sphere
 
+from neural_splines.command_line import fit
+from neural_splines.runtime import streams
+
 SCRIPTS = {"fit.py": [], "fit-grid.py": [2]}
+FULL = "standard output cannot be written (No space left on device)"
 full = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
 
 
@@ -44,10 +50,8 @@ def arguments(script: str, cloud, out) -> list:
         pytest.param("fit-grid.py", ">&-", "", marks=pytest.mark.processes),
         pytest.param("fit-grid.py", "2>&-", "", marks=pytest.mark.processes),
         pytest.param("fit.py", "<&- >&- 2>&-", "", marks=pytest.mark.processes),
-        pytest.param("fit.py", "2>/dev/full", "", marks=full),
-        pytest.param(
-            "fit-grid.py", ">/dev/full", "standard output cannot be written (No space left on device)", marks=full
-        ),
+        pytest.param("fit.py", "2>/dev/full", "", marks=[full, pytest.mark.processes]),
+        pytest.param("fit-grid.py", ">/dev/full", FULL, marks=[full, pytest.mark.processes]),
     ],
 )
 def test_a_stream_that_is_gone_costs_what_would_be_read_there(script, redirection, said, cloud, tmp_path):
@@ -58,6 +62,28 @@ def test_a_stream_that_is_gone_costs_what_would_be_read_there(script, redirectio
     assert len(complaints(result.stderr)) == bool(said)
     assert out.read_bytes().startswith(b"ply\n")  # not what a library said into the descriptor of a closed stream
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@full
+@pytest.mark.parametrize(("name", "number"), [("stdout", 1), ("stderr", 2)])
+def test_a_full_stream_costs_what_would_be_read_there(name, number, cloud, tmp_path):
+    """As above in this process, with much to say: the mesh is there, and nothing is left for the end of Python."""
+    out, kept, other = tmp_path / "mesh.ply", os.dup(number), io.StringIO()
+    with open("/dev/full", "w") as stream:
+        os.dup2(stream.fileno(), number)
+    try:
+        with (
+            open(number, "w", closefd=False) as terminal,
+            mock.patch.object(sys, "stderr" if name == "stdout" else "stdout", other),
+            mock.patch.object(sys, name, terminal),
+        ):
+            fit.main([*map(str, arguments("fit.py", cloud, out)[1:]), "--verbose"])
+            streams.flush()
+    finally:
+        os.dup2(kept, number)
+        os.close(kept)
+    assert (FULL in other.getvalue()) == (name == "stdout")
+    assert out.read_bytes().startswith(b"ply\n")
 
 
 @pytest.mark.parametrize("redirection", ["2>&-", pytest.param("2>/dev/full", marks=full), "<&- >&- 2>&-"])

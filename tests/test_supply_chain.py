@@ -61,10 +61,13 @@ socket.getaddrinfo = socket.create_connection = socket.gethostbyname = refuse
 @pytest.mark.parametrize(
     ("script", "extra"), [pytest.param("fit.py", [], marks=pytest.mark.processes), ("fit-grid.py", ["auto"])]
 )
-def test_a_run_needs_no_network(script, extra, tmp_path):
+def test_a_run_needs_no_network_and_no_optional_library(script, extra, tmp_path):
+    """Broken ones on the path do not matter: they are not imported."""
     site = tmp_path / "site"
     site.mkdir()
     (site / "sitecustomize.py").write_text(NO_NETWORK)
+    for name in ("pykeops", "falkon", "triton"):
+        (site / f"{name}.py").write_text("raise RuntimeError('broken')")
     cloud = write_cloud(tmp_path / "cloud.ply", sphere(200))
     outputs = ["--save-grid", "--save-points", "--preview", tmp_path / "a.png", "--html", tmp_path / "a.html"]
     command = [sys.executable, ROOT / script, cloud, "auto", 50, 12, *extra, *outputs, "--out", tmp_path / "mesh.ply"]
