@@ -38,7 +38,8 @@ from shapes import hemisphere, knot, sphere, torus  # noqa: E402
 from neural_splines.files.meshes import load_mesh  # noqa: E402
 from neural_splines.files.point_clouds import load_point_cloud  # noqa: E402
 from neural_splines.normals.confidence import SURE_ENOUGH  # noqa: E402
-from neural_splines.normals.estimate import Guidance, estimate  # noqa: E402
+from neural_splines.normals.estimate import estimate  # noqa: E402
+from neural_splines.normals.evidence import Guidance  # noqa: E402
 from neural_splines.runtime.monitor import PhaseTimer  # noqa: E402
 
 Case = tuple[np.ndarray, np.ndarray]  # points and true normals [n, 3]

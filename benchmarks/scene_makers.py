@@ -74,7 +74,7 @@ def airborne(rng, make, spacing=0.45, strips=((0.0, 0.0),), high=90.0, noise=0.0
     truth = shapes.merged(shapes.seen(solid, np.array(eyes)), shapes.seen(leaves, np.array(eyes), solid))
     names = ("return_number", "number_of_returns", "scan_angle", "point_source_id")
     columns = dict(zip(names, table[:, 3:].T, strict=True)) if kind == "las" else {}
-    options: dict = {}
+    options = {"aerial": True} if how.get("told") else {}
     truth = Shape(truth.vertices + np.asarray(offset, float), truth.faces, sharp=True)
     return scene(table[:, :3] + np.asarray(offset, float), truth, kind, options=options, **columns)
 
@@ -91,7 +91,7 @@ def leaning(rng, axis: int = 1, **how) -> Scene:
     full = airborne(rng, kind="text", **how)
     turn = lambda x: np.roll(x, axis - 2, axis=1)  # noqa: E731
     truth = Shape(turn(full.truth.vertices), full.truth.faces, sharp=True)
-    return scene(turn(full.points), truth, options={})
+    return scene(turn(full.points), truth, options={"up": "xyz"[axis]})
 
 
 # -- from stations ------------------------------------------------------------------------------------
@@ -100,26 +100,23 @@ def leaning(rng, axis: int = 1, **how) -> Scene:
 def stations(rng, make, eyes, step=1.6, noise=0.002, known=True, lowest=-60.0, own_frame=False, kind="e57") -> Scene:
     """Scans in steps of so many degrees from each of the eyes; `known`: the file says where they were."""
     solid, parts = make(rng), []
-    for number, eye in enumerate(np.asarray(eyes, float)):
+    for eye in np.asarray(eyes, float):
         azimuth, elevation = np.meshgrid(
             np.radians(np.arange(0, 360, step) + step * rng.random()), np.radians(np.arange(lowest, 88, step))
         )
         ray = shapes.directions_of(azimuth.ravel(), elevation.ravel())
         distance, _ = shapes.hits(solid, np.tile(eye, (len(ray), 1)), ray)
-        row, column = np.unravel_index(np.arange(len(ray)), azimuth.shape)
         hit = np.isfinite(distance)
         length = distance[hit] + noise * rng.normal(size=hit.sum())
         place = np.tile(eye, (hit.sum(), 1))
-        parts.append(
-            np.column_stack([place + length[:, None] * ray[hit], place, row[hit], column[hit], 0 * row[hit] + number])
-        )
+        parts.append(np.column_stack([place + length[:, None] * ray[hit], place]))
     table, truth = np.concatenate(parts), shapes.seen(solid, np.asarray(eyes, float))
-    views = dict(zip(("vx", "vy", "vz"), table[:, 3:6].T, strict=True)) if known else {}
+    views = dict(zip(("vx", "vy", "vz"), table[:, 3:].T, strict=True)) if known else {}
     if own_frame:
         shift = -np.asarray(eyes[0], float)
         truth = Shape(truth.vertices + shift, truth.faces, sharp=True)
-        rows = {"row": table[:, 6], "column": table[:, 7]} if kind == "e57" else {}
-        return scene(table[:, :3] + shift, truth, kind, np.zeros(3), **rows)
+        own = {name: 0.0 * table[:, 0] for name in ("vx", "vy", "vz")} if kind == "e57" else {}
+        return scene(table[:, :3] + shift, truth, kind, np.zeros(3), **own)
     camera = np.asarray(eyes[0], float) if len(eyes) == 1 else None
     return scene(table[:, :3], truth, kind, camera, **views)
 
@@ -127,7 +124,7 @@ def stations(rng, make, eyes, step=1.6, noise=0.002, known=True, lowest=-60.0, o
 def depth_image(rng, make, eye, target=(0, 0, 0.2), width=170, height=130, lens=45.0, noise=5e-4, **how) -> Scene:
     """A camera at `eye`, in its own frame: x right, y down, z forward (`opengl`: y up, z backward).
 
-    organised: rows and columns of the image are told. world: in the frame of the place; told: with its viewpoint.
+    organised: the file has the default viewpoint. world: in the frame of the place; told: with its viewpoint.
     """
     solid, eye = make(rng), np.asarray(eye, float)
     forward = np.asarray(target, float) - eye
@@ -144,15 +141,14 @@ def depth_image(rng, make, eye, target=(0, 0, 0.2), width=170, height=130, lens=
     z = distance[hit] / length[hit]
     local = (z + noise * z * z * rng.normal(size=hit.sum()))[:, None] * ray[hit]
     truth = shapes.seen(solid, eye)
-    rows = np.nonzero(hit)[0]
-    places = {"row": rows // width, "column": rows % width} if how.get("organised") else {}
+    own = {name: np.zeros(hit.sum()) for name in ("vx", "vy", "vz")} if how.get("organised") else {}
     kind = "pcd" if how.get("organised") else "text"
     if how.get("world"):
         told = dict(zip(("vx", "vy", "vz"), np.tile(eye[:, None], hit.sum()), strict=True)) if how.get("told") else {}
-        return scene(eye + local @ axes, truth, kind, eye if told else None, **told, **places)
+        return scene(eye + local @ axes, truth, kind, eye if told else None, **told)
     flip = np.diag([1.0, -1.0, -1.0]) if how.get("opengl") else np.eye(3)
     truth = Shape((truth.vertices - eye) @ axes.T @ flip, truth.faces, truth.sharp)
-    return scene(local @ flip, truth, kind, np.zeros(3), **places)
+    return scene(local @ flip, truth, kind, np.zeros(3), **own)
 
 
 def spinning(rng, make, path, beams=32, low=-25.0, high=15.0, step=0.5, noise=0.01, known=True) -> Scene:

@@ -67,7 +67,7 @@ def ours(scene: Scene, truth, options) -> dict:
 
     scanned, start = from_columns(scene.columns), time.perf_counter()
     sides = NormalSettings(device=options.device, **scene.options)
-    found = orient(scanned.points, None, scanned.viewpoints, sides, "scene")
+    found = orient(scanned, sides, "scene")
     seconds = time.perf_counter() - start
     points, normals = found.cloud.points.numpy(), found.cloud.normals.numpy()
     areas = disc_areas(cKDTree(points).query(points, 9)[0][:, -1])
@@ -76,6 +76,7 @@ def ours(scene: Scene, truth, options) -> dict:
         "signs": _right(points - _origin(truth), normals * areas[:, None], _at_origin(truth)),
         "confidence": found.estimated.confidence.value,
         "notes": found.notes,
+        "source": found.estimated.known.source,
         "seconds_normals": seconds,
     }
     if options.signs:

@@ -24,7 +24,7 @@ from .field.spline import NeuralSpline
 from .files import meshes, point_clouds
 from .files.arrays import load_arrays
 from .files.atomic import PathLike, shown
-from .files.scans import ALL
+from .files.scans import ALL, ScannedCloud
 from .normals.orient import estimated, orient
 from .pipeline import Reconstruction
 from .runtime.arrays import as_rows
@@ -260,7 +260,7 @@ def _cloud(points: Any, normals: Any, device: str) -> tuple[OrientedCloud, list[
     """The cleaned cloud of two arrays, and what was said about it."""
     x, _ = as_rows(points)
     if normals is None:
-        found = orient(x.double().cpu().numpy(), None, None, NormalSettings(device=device), "the cloud")
+        found = orient(ScannedCloud(x.double().cpu().numpy(), None), NormalSettings(device=device), "the cloud")
         _warn(found.notes)
         return found.cloud, found.notes
     n, _ = as_rows(normals, "normals")

@@ -24,6 +24,7 @@ SCALAR_FORMATS = (".ply", ".glb")  # of these, with further numbers of each vert
 QUALITIES = ("distance", "density")
 CLOUD_FORMATS = (".ply", ".obj", ".off")  # of these, what a cloud without faces can be written in
 NORMALS = ("auto", "file", "estimate")
+UPS = ("x", "y", "z", "-x", "-y", "-z")
 
 DEPENDS: Any = None  # the default of a field that depends on others; no Settings keeps it
 
@@ -122,6 +123,8 @@ class NormalSettings:
     source: file, those of the file; estimate: from the points alone; auto: the file's where it has them.
     sensor_positions: places (x, y, z) in world units that the surface was seen from; normals point to the side of them.
     inside: the cloud is a room seen from within; normals point into it.
+    aerial: the cloud was seen from above, also through leaves; normals point upwards.
+    up: the direction that is up: x, y, z, or one of these with a minus.
     flip: turn all normals round at the end, estimated or not.
     device: auto, cpu, cuda or cuda:1.
     """
@@ -129,20 +132,29 @@ class NormalSettings:
     source: str = AUTO
     sensor_positions: tuple[tuple[float, float, float], ...] = ()
     inside: bool = False
+    aerial: bool = False
+    up: str = "z"
     flip: bool = False
     device: str = AUTO
 
     def __post_init__(self) -> None:
         _keep(self, "source", check_choice, "--normals", NORMALS)
         _keep(self, "inside", check_flag, "--inside")
+        _keep(self, "aerial", check_flag, "--aerial")
+        _keep(self, "up", check_choice, "--up", UPS)
         _keep(self, "flip", check_flag, "--flip-normals")
         _keep(self, "device", check_choice, "--device", None)
         _keep(self, "sensor_positions", check_places, "--sensor-position")
-        if self.inside and self.sensor_positions:
-            raise SettingsError("--inside guesses what --sensor-position tells; drop one of them")
-        if self.source == "file" and (self.inside or self.sensor_positions):
-            name = "--inside" if self.inside else "--sensor-position"
-            raise SettingsError(f"{name} is for normals that are estimated; use --normals estimate, or drop it")
+        if len(self.sides) > 1:
+            raise SettingsError(f"{' and '.join(self.sides)} both say which side was seen; drop one of them")
+        if self.source == "file" and self.sides:
+            raise SettingsError(f"{self.sides[0]} is for estimated normals; use --normals estimate, or drop it")
+
+    @property
+    def sides(self) -> list[str]:
+        """The options that say which side was seen."""
+        asked = {"--inside": self.inside, "--aerial": self.aerial, "--sensor-position": bool(self.sensor_positions)}
+        return [name for name, given in asked.items() if given]
 
 
 @dataclass(frozen=True, kw_only=True)

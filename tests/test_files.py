@@ -33,7 +33,7 @@ def load(path) -> tuple[object, str]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         scanned = point_clouds.load_scanned_cloud(path)
-        found = orient(scanned.points, scanned.normals, scanned.viewpoints, NormalSettings(device="cpu"), str(path))
+        found = orient(scanned, NormalSettings(device="cpu"), str(path))
         if scanned.single:
             point_clouds.warn_of_steps(found.cloud, str(path))
     said = [str(w.message) for w in caught if w.category is ReconstructionWarning]

@@ -17,6 +17,7 @@ from neural_splines.clouds import OrientedCloud
 from neural_splines.command_line.main import main
 from neural_splines.files.meshes import load_mesh, save_mesh
 from neural_splines.files.point_clouds import load_point_cloud, load_scanned_cloud
+from neural_splines.files.scans import ScannedCloud
 from neural_splines.normals.checks import contradictions
 from neural_splines.normals.orient import orient
 from neural_splines.settings import NormalSettings
@@ -93,8 +94,8 @@ def test_sensors_and_viewpoints_of_a_file_are_used(tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--inside", "--sensor-position", 0, 0, 0], "--inside guesses what --sensor-position tells"),
-        (["--inside", "--normals", "file"], "--inside is for normals that are estimated"),
+        (["--inside", "--sensor-position", 0, 0, 0], "--inside and --sensor-position both say which side was seen"),
+        (["--inside", "--normals", "file"], "--inside is for estimated normals"),
         (["--sensor-position", "nan", 0, 0], "--sensor-position must be three finite numbers"),
         (["--normals", "guess"], "invalid choice: 'guess'"),
     ],
@@ -132,9 +133,9 @@ def test_the_options_that_ask_for_these_normals_again():
         ({"sensor_positions": ((-1e-5, 0.1, 2.0),), "flip": True}, "--sensor-position -0.00001 0.1 2.0 --flip-normals"),
         ({"inside": True}, "--inside"),
     ]:
-        found = orient(points, None, None, NormalSettings(**settings), "sphere")
+        found = orient(ScannedCloud(points, None), NormalSettings(**settings), "sphere")
         assert found.options() == f"--normals estimate {words}"
-    assert orient(points, normals, None, NormalSettings(flip=True), "sphere").options() == "--flip-normals"
+    assert orient(ScannedCloud(points, normals), NormalSettings(flip=True), "sphere").options() == "--flip-normals"
 
 
 def test_an_open_bowl_may_be_seen_from_either_side():

@@ -68,7 +68,7 @@ SHAPES = {
     "box": (box(), 0.999, 6.0, True),
     "plate": (box(12000, (1.0, 1.0, 0.04)), 0.999, 5.0, True),
     "shells": (shells(), 1.0, 2.0, False),
-    "wave": (wave(), 1.0, 3.0, False),
+    "wave": (tuple(np.roll(part, 1, 1) for part in wave()), 1.0, 3.0, False),  # upright: nothing tells its side
 }
 
 
@@ -130,7 +130,7 @@ def test_sensors_viewpoints_and_rooms_decide_on_the_side():
 
 
 def test_an_open_sheet_is_doubted_in_words():
-    points, _ = wave()
+    points = np.roll(wave()[0], 1, 1)
     with pytest.warns(ns.ReconstructionWarning, match=r"signs of \d+% .* uncertain .* between .* --sensor-position"):
         ns.estimate_normals(points)
     with warnings.catch_warnings():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..settings import NORMALS, NormalSettings
+from ..settings import NORMALS, UPS, NormalSettings
 
 
 def add_normal_options(p: argparse.ArgumentParser, source: str = NormalSettings.source) -> None:
@@ -30,6 +30,17 @@ def add_normal_options(p: argparse.ArgumentParser, source: str = NormalSettings.
     normals.add_argument(
         "--inside", action="store_true", help="a room seen from within: estimated normals point into it"
     )
+    normals.add_argument(
+        "--aerial",
+        action="store_true",
+        help="seen from above, as from an aircraft, also through leaves: estimated normals point upwards",
+    )
+    normals.add_argument(
+        "--up",
+        choices=UPS,
+        default=NormalSettings.up,
+        help="the direction that is up, for what is seen from above (default: %(default)s)",
+    )
     normals.add_argument("--flip-normals", action="store_true", help="turn all normals round, those of the file too")
 
 
@@ -39,6 +50,8 @@ def normal_settings_from(args: argparse.Namespace) -> NormalSettings:
         source=args.normals,
         sensor_positions=places,
         inside=args.inside,
+        aerial=args.aerial,
+        up=args.up,
         flip=args.flip_normals,
         device=args.device,
     )

@@ -33,7 +33,7 @@ def load(
     """What a file says, and its cloud with these normals or with estimated ones, of which the user is warned."""
     monitor.phase("read")
     scanned = load_scanned_cloud(path, attributes)
-    found = orient(scanned.points, scanned.normals, scanned.viewpoints, sides, shown(path), monitor)
+    found = orient(scanned, sides, shown(path), monitor)
     if scanned.single:
         warn_of_steps(found.cloud, shown(path))
     for line in found.notes:
@@ -51,7 +51,7 @@ def load_points(path: str, settings: Settings, monitor: PhaseTimer) -> Tensor:
         points, _, cleaning = clean_points(torch.from_numpy(scanned.points), shown(path))
         notes = cleaning.notes()
     else:
-        found = orient(scanned.points, scanned.normals, scanned.viewpoints, NormalSettings(), shown(path), monitor)
+        found = orient(scanned, NormalSettings(), shown(path), monitor)
         cloud, line = without_outliers(found.cloud) if settings.remove_outliers == AUTO else (found.cloud, None)
         points, notes = cloud.points, [*found.cleaning.notes(), *([line] if line else [])]
     for line in notes:

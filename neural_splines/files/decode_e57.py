@@ -27,9 +27,9 @@ def decode(path: str, wanted: Sequence[str]) -> Iterator[Columns]:
             scan = file.read_scan(k, intensity=True, colors=True, ignore_missing_fields=True)
             found = {new: np.asarray(scan[old]) for old, new in COLUMNS.items() if old in scan}
             header = file.get_header(k)
-            if header.has_pose():
-                stand = zip(("vx", "vy", "vz"), header.translation, strict=True)
-                found |= {name: np.full(len(found["x"]), float(value)) for name, value in stand}
+            stand = header.translation if header.has_pose() else (0.0, 0.0, 0.0)  # of a scanner's own frame
+            views = zip(("vx", "vy", "vz"), stand, strict=True)
+            found |= {name: np.full(len(found["x"]), float(value)) for name, value in views}
             yield found | _normals(file, header)
 
 

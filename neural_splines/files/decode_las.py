@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import CloudError, first_line
 from .isolation import Columns, confine, serve
-from .scans import COORDINATES, roles
+from .scans import COORDINATES, laser_names, roles
 
 ROWS = 1 << 20  # of a piece
 PIECE = 64 << 20  # bytes of records in one, which may be long
@@ -25,6 +25,7 @@ def decode(path: str, wanted: Sequence[str]) -> Iterator[Columns]:
         format_ = reader.header.point_format
         numbers = [d.name for d in format_.dimensions if d.num_elements == 1 and d.name.lower() not in COORDINATES]
         names = [name for names in roles((*COORDINATES, *numbers), wanted) for name in names]
+        names += laser_names(numbers).values()
         rows = max(1, min(ROWS, PIECE // max(1, format_.size)))
         for part in reader.chunk_iterator(rows):
             columns = {axis: np.asarray(getattr(part, axis), np.float64) for axis in COORDINATES}

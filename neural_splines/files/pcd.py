@@ -31,7 +31,10 @@ def is_pcd(data: bytes) -> bool:
 
 
 def read_pcd(data: bytes, wanted: Sequence[str] = ()) -> ScannedCloud:
-    """The cloud of a PCD file; a packed `rgb` becomes colours, and where VIEWPOINT says one, all points have it."""
+    """The cloud of a PCD file; a packed `rgb` becomes colours, and all points have its VIEWPOINT.
+
+    The default one counts where the cloud has rows: a camera's own frame, in which it stands at the origin.
+    """
     header, start = _header(data)
     try:
         fields = _fields(header)
@@ -55,7 +58,8 @@ def read_pcd(data: bytes, wanted: Sequence[str] = ()) -> ScannedCloud:
         elif name != "_" and count == 1:
             columns[name] = block[:, 0]
     cloud = from_columns(columns, wanted)
-    if len(view) == 7 and view != STILL and cloud.viewpoints is None:
+    rows = int(header["HEIGHT"][0]) if "HEIGHT" in header and header["HEIGHT"][0].isdigit() else 1
+    if len(view) == 7 and (view != STILL or rows > 1) and cloud.viewpoints is None:
         cloud = replace(cloud, viewpoints=np.tile(np.array(view[:3]), (len(cloud.points), 1)))
     return cloud
 

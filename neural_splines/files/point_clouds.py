@@ -100,7 +100,8 @@ def _parse_ply(data: bytes, name: str, wanted: Sequence[str]) -> ScannedCloud:
         require(vertex, names)
     used = [name for names in groups for name in names]
     further = scans.chosen_scalars((name for name in numbers if name not in used), wanted)
-    columns, left_over = records.read(data, header, {"vertex": [*used, *further]})
+    pulses = scans.laser_names(numbers).values()
+    columns, left_over = records.read(data, header, {"vertex": [*dict.fromkeys((*used, *further, *pulses))]})
     found = columns["vertex"]
     points, normals, viewpoints = (records.block(found, names) if names else None for names in groups[:3])
     assert points is not None
@@ -112,13 +113,30 @@ def _parse_ply(data: bytes, name: str, wanted: Sequence[str]) -> ScannedCloud:
     single = not header.ascii and x is not None and x.type.str[1:] == "f4"
     colours = scans.bytes_of_colours(np.stack([found[name] for name in groups[3]], axis=1)) if groups[3] else None
     scalars = {name: records.block(found, (name,))[:, 0] for name in further}
-    return ScannedCloud(points, normals, viewpoints, single, colours, scalars)
+    laser = scans.laser_columns({name: records.block(found, (name,))[:, 0] for name in pulses})
+    faces = _ply_faces(data, header, points) if normals is None else None
+    return ScannedCloud(points, normals, viewpoints, single, colours, scalars, laser=laser, faces=faces)
+
+
+def _ply_faces(data: bytes, header: ply.Header, points: np.ndarray) -> np.ndarray | None:
+    """What the faces say of the sides of the points; faces that are not read say nothing."""
+    with contextlib.suppress(CloudError):
+        corners = header.find("face").find("vertex_indices", "vertex_index")
+        if corners is not None and corners.count_type is not None:
+            columns, _ = records.read(data, header, {"face": (corners.name,)})
+            return scans.face_sums(points, records.triangles(columns["face"][corners.name]))
+    return None
 
 
 def _read_obj(data: bytes, wanted: Sequence[str]) -> ScannedCloud:
     scans.chosen_scalars((), wanted)
     points, normals, colours = obj_off.read_obj(data)
-    return ScannedCloud(points, normals, colours=None if colours is None else scans.bytes_of_colours(colours))
+    faces = None
+    if normals is None:
+        with contextlib.suppress(CloudError):
+            faces = scans.face_sums(*obj_off.read_obj_mesh(data))
+    colours = None if colours is None else scans.bytes_of_colours(colours)
+    return ScannedCloud(points, normals, colours=colours, faces=faces)
 
 
 def _read_pcd(data: bytes, wanted: Sequence[str]) -> ScannedCloud:

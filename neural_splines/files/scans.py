@@ -13,6 +13,14 @@ COORDINATES = ("x", "y", "z")
 NORMALS = (("nx", "ny", "nz"), ("normal_x", "normal_y", "normal_z"), ("normalx", "normaly", "normalz"))
 VIEWPOINTS = (("vx", "vy", "vz"), ("viewpoint_x", "viewpoint_y", "viewpoint_z"))
 COLOURS = (("red", "green", "blue"), ("r", "g", "b"), ("diffuse_red", "diffuse_green", "diffuse_blue"))
+# What a laser's file tells of each pulse, by what it is called here: `Guidance.laser` of the normals.
+LASER = {
+    "returns": ("number_of_returns", "numberofreturns"),
+    "angles": ("scan_angle", "scan_angle_rank", "scananglerank"),
+}
+LASER |= {"strips": ("point_source_id", "pointsourceid")}
+ANGLE_STEP = 0.006  # degrees, of whole numbers called scan_angle: the point formats of LAS 1.4
+OPPOSITE = 0.02  # of the edges of a mesh that two faces use the same way: more, and it is not turned alike
 ALL = "all"
 LISTED = 24  # names in a message
 Names = Sequence[str]
@@ -24,6 +32,8 @@ class ScannedCloud:
 
     normals, viewpoints: None where it has none. single: coordinates are float32. colours [n, 3] uint8. scalars [n]: the
     other numbers that were asked for, by name. reading: how columns were read whose meaning the file does not say.
+    laser: columns [n] `returns`, `angles` in degrees and `strips`, of a laser that flew. faces [n, 3]: sums of the
+    normals of the faces around each point, of a mesh.
     """
 
     points: np.ndarray
@@ -33,6 +43,8 @@ class ScannedCloud:
     colours: np.ndarray | None = None
     scalars: Mapping[str, np.ndarray] = field(default_factory=dict)
     reading: str = ""
+    laser: Mapping[str, np.ndarray] = field(default_factory=dict)
+    faces: np.ndarray | None = None
 
 
 def group(names: Iterable[str], choices: Sequence[tuple[str, str, str]]) -> tuple[str, ...]:
@@ -57,6 +69,44 @@ def chosen_scalars(names: Iterable[str], wanted: Sequence[str]) -> list[str]:
         there = listed(names, ", ") or "none"
         raise CloudError(f"has no attribute {missing[0]!r} (attributes: {there}); choose others with --attributes")
     return [known[name.lower()] for name in wanted]
+
+
+def laser_names(names: Iterable[str]) -> dict[str, str]:
+    """Which of the columns are those of LASER."""
+    there = {name.lower(): name for name in names}
+    found = {kind: next((there[n] for n in choices if n in there), "") for kind, choices in LASER.items()}
+    return {kind: name for kind, name in found.items() if name}
+
+
+def laser_columns(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What columns tell of a laser that flew: nothing where all pulses have one return and one angle."""
+    found = {kind: np.asarray(columns[name], np.float64) for kind, name in laser_names(columns).items()}
+    angles = laser_names(columns).get("angles", "")
+    if angles.lower() == "scan_angle" and columns[angles].dtype.kind in "iu":
+        found["angles"] *= ANGLE_STEP
+    if "returns" in found and not found["returns"].max(initial=0.0) > 1.0:
+        del found["returns"]
+    if "angles" in found and not np.ptp(found["angles"]) > 0.0:
+        del found["angles"]
+    return found if {"returns", "angles"} & set(found) else {}
+
+
+@np.errstate(invalid="ignore", over="ignore")
+def face_sums(points: np.ndarray, faces: np.ndarray) -> np.ndarray | None:
+    """Sums [n, 3] of the normals of the triangles [f, 3] around each point, by area; None where they tell no side:
+    there are none, they refer to points that are not there, or neighbours are turned opposite ways.
+    """
+    if not len(faces) or faces.min() < 0 or faces.max() >= len(points):
+        return None
+    edges = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
+    directed = edges[:, 0].astype(np.int64) * len(points) + edges[:, 1]
+    if len(np.unique(directed)) < (1.0 - OPPOSITE) * len(directed):  # faces turned alike use an edge once each way
+        return None
+    a, b, c = (points[faces[:, k]] for k in range(3))
+    sums, normals = np.zeros_like(points), np.cross(b - a, c - a)
+    for k in range(3):
+        np.add.at(sums, faces[:, k], normals)
+    return sums
 
 
 def roles(names: Iterable[str], wanted: Sequence[str] = ()) -> tuple[Names, Names, Names, Names, Names]:
@@ -87,6 +137,7 @@ def from_columns(columns: Mapping[str, np.ndarray], wanted: Sequence[str] = (), 
         colours=None if colours is None else bytes_of_colours(colours),
         scalars={name: columns[name].astype(np.float64) for name in further},
         reading=reading,
+        laser=laser_columns(columns),
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .confidence import SURE_ENOUGH
-from .estimate import Estimate, Guidance
+from .estimate import Estimate
+from .evidence import Guidance
 
 VERY_NOISY = 0.5  # spacings
 

@@ -14,15 +14,16 @@ import numpy as np
 from .candidates import Votes
 from .graph import PointGraph
 from .patches import Patches
+from .sensors import GRAZING
 
 SURE_ENOUGH = 0.95
 
 
 @dataclass(frozen=True)
 class Confidence:
-    """agreement: share of the area where the field agrees with the signs. continuity: 1 - share of the couplings
-    between patches that the signs break. doubted [n]: points of patches that either witness doubts. where: world box
-    [2, 3] of the middle nine tenths of the doubted points, None where there are none.
+    """agreement: share of the area where the field, or what saw it, agrees with the signs. continuity: 1 - share of the
+    couplings between patches that the signs break. doubted [n]: points of patches that either witness doubts. where:
+    world box [2, 3] of the middle nine tenths of the doubted points, None where there are none.
     """
 
     agreement: float
@@ -39,23 +40,31 @@ class Confidence:
         return float(self.doubted.mean())
 
 
-def judge(graph: PointGraph, patches: Patches, normals: np.ndarray, votes: Votes) -> Confidence:
-    """Of normals [n, 3] that came from those patches and votes."""
+def judge(graph: PointGraph, patches: Patches, normals: np.ndarray, votes: Votes, own: bool = False) -> Confidence:
+    """Of normals [n, 3] that came from those patches and votes; own: what voted saw each point, so that a side is only
+    uncertain where it was seen at a grazing angle, and there by continuity alone.
+    """
     opinion = (normals * votes.field).sum(1)
     for_it = opinion * (1.0 if opinion.sum() >= 0.0 else -1.0) > 0.0  # which side the whole shows is asked elsewhere
+    decided = np.zeros(len(graph), bool)
     if votes.sensors is not None:
-        seen = (votes.sensors != 0.0).any(1)
-        for_it = np.where(seen, (normals * votes.sensors).sum(1) > 0.0, for_it)
-    agreement = float(graph.areas[for_it].sum() / graph.areas.sum())
+        seen, toward = (votes.sensors != 0.0).any(1), (normals * votes.sensors).sum(1)
+        for_it = np.where(seen, toward > 0.0, for_it)
+        if own:
+            decided = np.abs(toward) > GRAZING * np.linalg.norm(votes.sensors, axis=1)
+    undecided = 1.0 - patches.sums(decided * graph.areas) / patches.sums(graph.areas)
     signs = np.where(patches.sums((patches.directions * normals).sum(1)) < 0.0, -1.0, 1.0)
     p, q, weight = patches.continuity
     signed = weight * signs[p] * signs[q]
     broken, total = np.zeros(patches.count), np.zeros(patches.count)
     for end in (p, q):
-        np.add.at(broken, end, np.maximum(-signed, 0.0))
+        np.add.at(broken, end, np.maximum(-signed, 0.0) * np.maximum(undecided[p], undecided[q]))
         np.add.at(total, end, np.abs(signed))
     continuity = 1.0 - float(broken.sum() / max(total.sum(), 1e-300))
-    doubted = ~for_it | (2.0 * broken > total)[patches.of]
+    torn = (2.0 * broken > total)[patches.of]
+    for_it = decided | ~torn if own else for_it
+    agreement = float(graph.areas[for_it].sum() / graph.areas.sum())
+    doubted = ~for_it | (torn & ~decided)
     where = None
     if doubted.any():
         where = np.quantile(graph.points[doubted], [0.05, 0.95], axis=0) * graph.spacing + graph.center

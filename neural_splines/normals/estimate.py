@@ -16,10 +16,11 @@ from ..errors import CloudError
 from ..runtime.monitor import Monitor, Silent
 from .candidates import Votes, choose_signs
 from .confidence import Confidence, judge
+from .evidence import Guidance, Known, weighed
 from .graph import PointGraph
 from .patches import Patches
 from .planes import fit_planes, noise_of
-from .sensors import sensor_votes, turned_away, viewpoint_votes
+from .sensors import turned_away
 from .treecode import Treecode
 from .winding import consistent_normals, units
 
@@ -32,25 +33,17 @@ STEEP = 0.4  # |cos| between a plane fit and the field below which the field is 
 
 
 @dataclass(frozen=True)
-class Guidance:
-    """What a user knows of a cloud. sensors [s, 3]: world positions that it was seen from. viewpoints [n, 3]: of each
-    point. inside: it is a room seen from within. flip: turn everything round at the end.
-    """
-
-    sensors: np.ndarray | None = None
-    viewpoints: np.ndarray | None = None
-    inside: bool = False
-    flip: bool = False
-
-
-@dataclass(frozen=True)
 class Estimate:
-    """Unit normals [n, 3] in the order of the points, how sure their signs are, and the noise in spacings."""
+    """Unit normals [n, 3] in the order of the points, how sure their signs are, and the noise in spacings.
+
+    known: what was known of the side that they look to.
+    """
 
     normals: np.ndarray
     confidence: Confidence
     noise: float
     spacing: float
+    known: Known
 
 
 def estimate(
@@ -77,27 +70,18 @@ def estimate(
     monitor.phase("patches")
     patches = Patches.grown(graph, directions, field, noise > NOISY)
     monitor.phase("signs")
-    votes = Votes((field * graph.a).cpu().numpy(), _sensors(graph, guidance))
+    known = weighed(graph, guidance)
+    votes = Votes((field * graph.a).cpu().numpy(), known.votes)
     chosen = choose_signs(graph, sums, patches, votes)
     chosen = chosen * _side(graph, chosen, votes, guidance)
-    confidence = judge(graph, patches, chosen, votes)
+    confidence = judge(graph, patches, chosen, votes, known.own)
     monitor.phase("directions")
     normals = _refined(graph, sums, chosen, count, noise)
-    if guidance.viewpoints is not None and votes.sensors is not None:
-        normals = np.where(turned_away(normals, votes.sensors)[:, None], -normals, normals)
+    if known.own and known.votes is not None:
+        normals = np.where(turned_away(normals, known.votes)[:, None], -normals, normals)
     monitor.phase("")
     normals = graph.in_input_order(normals)
-    return Estimate(-normals if guidance.flip else normals, confidence, noise, graph.spacing)
-
-
-def _sensors(graph: PointGraph, guidance: Guidance) -> np.ndarray | None:
-    if guidance.viewpoints is not None:
-        places = (guidance.viewpoints[graph.order] - graph.center) / graph.spacing
-        return viewpoint_votes(graph.points, graph.areas, places)
-    if guidance.sensors is not None and len(guidance.sensors):
-        places = (np.asarray(guidance.sensors) - graph.center) / graph.spacing
-        return sensor_votes(graph.points, graph.areas, places)
-    return None
+    return Estimate(-normals if guidance.flip else normals, confidence, noise, graph.spacing, known)
 
 
 def _side(graph: PointGraph, normals: np.ndarray, votes: Votes, guidance: Guidance) -> float:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from ..clouds import NO_NORMALS, CleaningReport, OrientedCloud, clean, clean_points
 from ..errors import BackendError, CloudError, SettingsError
+from ..files.scans import ScannedCloud
 from ..runtime.monitor import Monitor
 from ..settings import AUTO, NormalSettings
 from .checks import contradictions
@@ -38,7 +39,8 @@ class Orientation:
         if self.estimated is None:
             return f"as given{turned}"
         e = self.estimated
-        return f"estimated, confidence {e.confidence.value:.2f}, noise {e.noise:.2g} spacings{turned}"
+        seen = f", seen from {e.known.source}" if e.known.source else ""
+        return f"estimated{seen}, confidence {e.confidence.value:.2f}, noise {e.noise:.2g} spacings{turned}"
 
     def options(self) -> str:
         """The options of the command line that ask for these normals again; nothing for those of the file."""
@@ -47,28 +49,28 @@ class Orientation:
             words.append("--normals estimate")
             for place in s.sensor_positions:  # without exponents: -1e-05 reads as an option
                 words += ["--sensor-position", *(np.format_float_positional(value, trim="0") for value in place)]
-            words += ["--inside"] * s.inside
+            words += ["--inside"] * s.inside + ["--aerial"] * s.aerial
+            words += ["--up", s.up] if s.up != NormalSettings.up else []
         return " ".join([*words, *["--flip-normals"] * s.flip])
 
 
-def orient(
-    points: np.ndarray,
-    normals: np.ndarray | None,
-    viewpoints: np.ndarray | None,
-    settings: NormalSettings,
-    name: str,
-    monitor: Monitor | None = None,
-) -> Orientation:
-    """Clean points [n, 3] and take their normals, or estimate them, as the settings say.
+def orient(scanned: ScannedCloud, settings: NormalSettings, name: str, monitor: Monitor | None = None) -> Orientation:
+    """Clean the points of a file and take their normals, or estimate them, as the settings say.
 
     `name` opens the message of a CloudError: no usable cloud, or no normals where those of the file are asked for.
     """
-    if settings.source == "file" and normals is None:
+    if settings.source == "file" and scanned.normals is None:
         raise CloudError(f"{name}: {NO_NORMALS}")
-    if normals is not None and settings.source != "estimate":
-        return _given(points, normals, settings, name)
-    kept, rows, cleaning = clean_points(torch.from_numpy(points), name)
-    found, notes = _estimate(kept.numpy(), _rows(viewpoints, rows), settings, name, monitor)
+    if scanned.normals is not None and settings.source != "estimate":
+        return _given(scanned.points, scanned.normals, settings, name)
+    kept, rows, cleaning = clean_points(torch.from_numpy(scanned.points), name)
+    index = rows.numpy()
+    told = {
+        "claims": _rows(scanned.viewpoints, index),
+        "laser": {kind: column[index] for kind, column in scanned.laser.items()},
+        "faces": _rows(scanned.faces, index),
+    }
+    found, notes = _estimate(kept.numpy(), told, settings, name, monitor)
     cloud = OrientedCloud(kept, torch.from_numpy(found.normals))
     return Orientation(cloud, cleaning, found, settings, [*cleaning.notes(), *notes])
 
@@ -82,7 +84,7 @@ def estimated(
 ) -> tuple[np.ndarray, list[str]]:
     """A normal for every row of points [n, 3]: NaN where they are not finite; and what a user should read."""
     kept, rows, _ = clean_points(torch.from_numpy(points), name)
-    found, notes = _estimate(kept.numpy(), _rows(viewpoints, rows), settings, name, monitor)
+    found, notes = _estimate(kept.numpy(), {"viewpoints": _rows(viewpoints, rows.numpy())}, settings, name, monitor)
     normals = np.full(points.shape, np.nan)
     finite = np.isfinite(points).all(1)
     if int(finite.sum()) == len(kept):
@@ -108,29 +110,36 @@ def _device(asked: str) -> torch.device:
     return device
 
 
-def _rows(viewpoints: np.ndarray | None, rows: torch.Tensor) -> np.ndarray | None:
-    return None if viewpoints is None else viewpoints[rows.numpy()]
+def _rows(values: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
+    return None if values is None else values[rows]
 
 
 def _estimate(
-    points: np.ndarray, viewpoints: np.ndarray | None, settings: NormalSettings, name: str, monitor: Monitor | None
+    points: np.ndarray, told: dict[str, Any], settings: NormalSettings, name: str, monitor: Monitor | None
 ) -> tuple[Estimate, list[str]]:
+    """told: the fields of a Guidance that came with the points."""
     from .advice import doubts  # not before: what they need takes a second to import
-    from .estimate import Guidance, estimate
+    from .estimate import estimate
+    from .evidence import Guidance
 
-    sensors = np.array(settings.sensor_positions, np.float64) if settings.sensor_positions else None
-    guidance = Guidance(sensors, None if settings.sensor_positions else viewpoints, settings.inside, settings.flip)
+    guidance = Guidance(
+        sensors=np.array(settings.sensor_positions, np.float64) if settings.sensor_positions else None,
+        inside=settings.inside,
+        aerial=settings.aerial,
+        up=np.eye(3)["xyz".index(settings.up[-1])] * (-1.0 if settings.up[0] == "-" else 1.0),
+        flip=settings.flip,
+        **told,
+    )
     try:
         found = estimate(points, guidance, _device(settings.device), monitor)
     except CloudError as error:
         raise CloudError(f"{name}: {error}") from None
-    return found, doubts(found, guidance)
+    return found, [*found.known.doubts, *doubts(found, guidance)]
 
 
 def _given(points: np.ndarray, normals: np.ndarray, settings: NormalSettings, name: str) -> Orientation:
-    if settings.inside or settings.sensor_positions:
-        option = "--inside" if settings.inside else "--sensor-position"
-        note = [f"{option} was not used: the cloud has normals; add --normals estimate to replace them"]
+    if settings.sides:
+        note = [f"{settings.sides[0]} was not used: the cloud has normals; add --normals estimate to replace them"]
     else:
         note = []
     cloud, cleaning = clean(torch.from_numpy(points), torch.from_numpy(normals), name)

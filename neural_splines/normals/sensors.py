@@ -22,13 +22,12 @@ def sensor_votes(points: np.ndarray, areas: np.ndarray, sensors: np.ndarray) -> 
     return votes
 
 
-def viewpoint_votes(points: np.ndarray, areas: np.ndarray, viewpoints: np.ndarray) -> np.ndarray:
-    """The same for a viewpoint [n, 3] of each point, which saw it; not finite where it is not known."""
-    ray = viewpoints - points
-    distance = np.linalg.norm(ray, axis=1)
+def ray_votes(areas: np.ndarray, rays: np.ndarray) -> np.ndarray:
+    """The same for the ray [n, 3] from each point to what saw it; not finite, or 0, where that is not known."""
+    distance = np.linalg.norm(rays, axis=1)
     known = np.isfinite(distance) & (distance > 0.0)
     weight = np.where(known, CERTAIN * areas / np.where(known, distance, 1.0), 0.0)
-    return weight[:, None] * np.where(known[:, None], ray, 0.0)
+    return weight[:, None] * np.where(known[:, None], rays, 0.0)
 
 
 def turned_away(normals: np.ndarray, votes: np.ndarray) -> np.ndarray:

@@ -1,0 +1,114 @@
+"""Whether a cloud can have been seen from a place, or from above: then every ray meets one surface, and rays are even.
+
+A scanner sees what is nearest. Of points beside each other in its image the depth changes little, unless one lies
+behind an edge; of a closed thing that is looked at from elsewhere half of them jump from one side to the other. And its
+rays are spread evenly over directions, however uneven the points are in space: that tells the centre of a room from the
+centre of a ball.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..runtime.threads import limit
+from .graph import PointGraph
+
+PROBES = 6_000  # points whose neighbours in the image are looked at
+FIRST_LOOK = 20_000  # points of a thinned cloud, in which fewer depths jump: what fails in it fails in all
+RANK, NEAREST = 8, 3  # the neighbour that tells the spacing of rays, and those whose depth is compared
+STEEP = 3.0  # a depth jumps where it changes so many times more than the place in the image
+LEAST = 0.33  # of the spacing of rays: what is nearer counts as so far, since points have noise
+HOPELESS = 0.4  # single in a thinned cloud
+INSIDE = 0.4  # length of the mean direction below which a place lies within the cloud; of half a ball .5
+
+
+@dataclass(frozen=True)
+class View:
+    """single: share of neighbours in the image between which the depth does not jump. evenness: how the spacing of rays
+    varies, over how that of points in space does; below 1 the rays are what is even. around: it is seen to all sides.
+    """
+
+    single: float
+    evenness: float
+    around: bool = False
+
+
+NONE = View(0.0, np.inf)
+
+
+def from_place(graph: PointGraph, place: np.ndarray, rows: np.ndarray | None = None) -> View:
+    """Of the points of a graph, or of those of some rows, seen from a place [3] in its units."""
+    points = graph.points if rows is None else graph.points[rows]
+    ray = points - place
+    depth = np.linalg.norm(ray, axis=1)
+    if not len(points) or depth.min() <= 0.0:
+        return NONE
+    ray /= depth[:, None]
+    around = float(np.linalg.norm(ray.mean(0))) < INSIDE
+    return _view(graph, ray, depth, depth, rows, around)
+
+
+def from_above(graph: PointGraph, up: np.ndarray) -> View:
+    """Seen along parallel rays from the direction `up` [3]."""
+    height = graph.points @ up
+    return _view(graph, graph.points - height[:, None] * up, height, np.ones(len(graph)), None, False)
+
+
+def _view(
+    graph: PointGraph, image: np.ndarray, depth: np.ndarray, scale: np.ndarray, rows: np.ndarray | None, around: bool
+) -> View:
+    """image [m, 3]: places whose distances, times scale [m], compare with depths [m]."""
+    if len(image) <= RANK:
+        return NONE
+    for step in {max(1, len(image) // FIRST_LOOK), 1}:
+        few = slice(None, None, step)
+        single, spacing = _compared(image[few], depth[few], scale[few])
+        if single < HOPELESS:
+            return View(single, np.inf, around)
+    chosen = _probes(len(image))
+    chosen = chosen if rows is None else rows[chosen]
+    ranked = graph.neighbours[:, min(RANK, graph.neighbours.shape[1]) - 1].cpu().numpy()[chosen]
+    there = np.linalg.norm(graph.points[ranked] - graph.points[chosen], axis=1)
+    return View(single, _spread(spacing) / max(_spread(there), 1e-12), around)
+
+
+def _compared(image: np.ndarray, depth: np.ndarray, scale: np.ndarray) -> tuple[float, np.ndarray]:
+    """The share of the nearest in the image whose depth does not jump, and the spacing of rays at each probe."""
+    from scipy.spatial import cKDTree
+
+    chosen = _probes(len(image))
+    tree = cKDTree(image, balanced_tree=False, compact_nodes=False)
+    distance, found = tree.query(image[chosen], RANK + 1, workers=limit())
+    near = np.maximum(distance[:, 1 : NEAREST + 1], LEAST * distance[:, -1:]) * scale[chosen, None]
+    change = np.abs(depth[found[:, 1 : NEAREST + 1]] - depth[chosen, None])
+    return float((change <= STEEP * near).mean()), distance[:, -1]
+
+
+def _probes(count: int) -> np.ndarray:
+    return np.arange(0, count, max(1, count // PROBES))
+
+
+def _spread(lengths: np.ndarray) -> float:
+    """How far the middle two thirds of the logarithms of lengths lie apart."""
+    low, high = np.quantile(lengths, [1 / 6, 5 / 6])
+    return float(np.log(max(high, 1e-300) / max(low, 1e-300)))
+
+
+def laser_rays(points: np.ndarray, angles: np.ndarray, strips: np.ndarray | None, up: np.ndarray) -> np.ndarray:
+    """Directions [n, 3] to a laser that flew over in strips, by its scan angles [n] in degrees.
+
+    The angle grows across a strip, so that the slope of a plane through the angles tells across from along; a strip in
+    which they follow no plane is looked at from straight above.
+    """
+    rays = np.tile(np.asarray(up, float), (len(points), 1))
+    level = points - (points @ up)[:, None] * up
+    for strip in [None] if strips is None else np.unique(strips):
+        rows = np.arange(len(points)) if strip is None else np.nonzero(strips == strip)[0]
+        places, tilt = level[rows] - level[rows].mean(0), angles[rows]
+        slope = np.linalg.lstsq(places, tilt - tilt.mean(), rcond=None)[0]
+        left = tilt - tilt.mean() - places @ slope
+        if left.var() < 0.5 * tilt.var() and np.abs(tilt).max() < 75.0:
+            rays[rows] -= np.tan(np.radians(tilt))[:, None] * (slope / np.linalg.norm(slope))
+    return rays / np.linalg.norm(rays, axis=1, keepdims=True)

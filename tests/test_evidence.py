@@ -1,0 +1,211 @@
+"""Which side a surface was seen from: by what a user, a file and the points say, and where they are not believed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from shapes import sphere, torus
+
+from neural_splines.errors import SettingsError
+from neural_splines.files.meshes import save_mesh
+from neural_splines.files.point_clouds import load_scanned_cloud
+from neural_splines.files.scans import ScannedCloud, face_sums, from_columns
+from neural_splines.normals.graph import PointGraph
+from neural_splines.normals.orient import orient
+from neural_splines.normals.views import from_above, from_place, laser_rays
+from neural_splines.settings import NormalSettings
+
+
+def depth_image(rows=45, columns=60):
+    """A camera at the origin that looks along z: a wall, a ball before it, a step."""
+    v, u = np.meshgrid(np.linspace(-0.35, 0.35, rows), np.linspace(-0.45, 0.45, columns), indexing="ij")
+    z = np.where(u < -0.2, 1.6, 2.2 + 0.4 * u)
+    inside = 0.25**2 - (u - 0.1) ** 2 - v**2
+    z = np.where(inside > 0, 1.5 - 0.8 * np.sqrt(np.maximum(inside, 0)), z)
+    return np.stack([u * z, v * z, z], -1).reshape(-1, 3)
+
+
+def ground(n=3000, houses=True, seed=0):
+    """Hills, with two blocks whose walls have points, from straight above."""
+    rng = np.random.default_rng(seed)
+    x, y = rng.random((2, n)) * 40
+    z = 1.5 * np.sin(0.2 * x) * np.cos(0.15 * y)
+    for left, low in ((5, 8), (24, 20)) if houses else ():
+        z = np.where((x > left) & (x < left + 9) & (y > low) & (y < low + 7), 6.0, z)
+    return np.stack([x, y, z], 1)
+
+
+def forest(n=2400, seed=0):
+    """Ground that is seen through crowns, and returns in these; for each its number of returns."""
+    rng = np.random.default_rng(seed)
+    low, high = ground(n, houses=False, seed=seed), ground(n, houses=False, seed=seed + 1)
+    crowns = rng.random((30, 2)) * 40
+    near = np.sqrt(((high[:, None, :2] - crowns) ** 2).sum(2).min(1))
+    high = (high + [0, 0, 7] + near[:, None] * [0, 0, -1.2])[near < 2.5]
+    return np.concatenate([low, high]), np.r_[np.full(len(low), 2), np.full(len(high), 2)]
+
+
+def oriented(points, normals=None, viewpoints=None, laser=None, faces=None, **settings):
+    scanned = ScannedCloud(points, normals, viewpoints, laser=laser or {}, faces=faces)
+    return orient(scanned, NormalSettings(source="estimate", device="cpu", **settings), "cloud")
+
+
+def towards(found, place):
+    x, n = found.cloud.points.numpy(), found.cloud.normals.numpy()
+    return float(((n * (np.asarray(place) - x)).sum(1) > 0).mean())
+
+
+def upwards(found, up=(0.0, 0.0, 1.0)):
+    return float((found.cloud.normals.numpy() @ np.array(up) > -0.05).mean())
+
+
+# -- what the points show -----------------------------------------------------------------------------
+
+
+def test_rays_that_meet_at_the_origin_are_found():
+    """Whatever the frame of the camera is, and in any order of the points; the result says so and is sure."""
+    points = depth_image()
+    for turn in (np.eye(3), np.diag([1.0, -1.0, -1.0]), np.eye(3)[[2, 0, 1]]):
+        found = oriented(points @ turn)
+        assert towards(found, (0, 0, 0)) > 0.99
+        assert "seen from the origin" in found.summary()
+        assert found.notes == []
+    mixed = oriented(np.random.default_rng(0).permutation(points))
+    assert towards(mixed, (0, 0, 0)) > 0.99
+
+
+def test_the_centre_of_a_scanned_room_is_not_the_centre_of_a_ball():
+    """The same directions and the same closed shape: the rays of one are even, the points of the other."""
+    rng = np.random.default_rng(0)
+    ray = rng.normal(size=(4000, 3))
+    ray /= np.linalg.norm(ray, axis=1, keepdims=True)
+    room = ray * (np.array([3.0, 2.0, 1.3]) / np.abs(ray)).min(1, keepdims=True)
+    assert towards(oriented(room), (0, 0, 0)) > 0.99
+    face = rng.choice(6, 4000, p=np.repeat([2.6, 3.9, 6.0], 2) / 25.0)
+    block = (2 * rng.random((4000, 3)) - 1) * (3.0, 2.0, 1.3)
+    block[np.arange(4000), face // 2] = np.array([3.0, 2.0, 1.3])[face // 2] * (2 * (face % 2) - 1)
+    assert towards(oriented(block), (0, 0, 0)) < 0.01
+
+
+@pytest.mark.parametrize("offset", [(0, 0, 0), (431_000, 5_412_000, 220)])
+def test_ground_and_roofs_look_up(offset):
+    found = oriented(ground() + np.asarray(offset, float))
+    assert upwards(found) > 0.98
+    assert "seen from above" in found.summary()
+
+
+def test_up_is_another_axis_where_the_user_says_so():
+    points = ground(2000, houses=False)[:, [0, 2, 1]]
+    assert upwards(oriented(points, up="y"), (0, 1, 0)) > 0.99
+    assert upwards(oriented(points, up="-y"), (0, -1, 0)) > 0.99
+
+
+def test_closed_things_are_seen_neither_from_above_nor_from_the_origin():
+    """Also thin and flat ones, and those around the origin."""
+    rng = np.random.default_rng(0)
+    plate = rng.random((6000, 3)) * (1.0, 1.0, 0.04)  # its spacing is .018
+    plate[:, 2] = 0.045 * (rng.random(6000) < 0.5)
+    for points in (sphere(2000).points.numpy(), torus(2000).points.numpy(), plate, plate - (0.5, 0.5, 0.02)):
+        graph = PointGraph.of(points)
+        assert from_above(graph, np.array([0.0, 0.0, 1.0])).single < 0.7
+        view = from_place(graph, -graph.center / graph.spacing)
+        assert view.single < 0.8 or view.evenness > 0.9
+
+
+# -- what a file says ---------------------------------------------------------------------------------
+
+
+def test_viewpoints_that_did_not_see_the_points_are_not_used_and_named():
+    """Velocities called vx vy vz, and a pose that was never set within a closed thing."""
+    ball = sphere(2000)
+    points = ball.points.numpy()
+    for claim in ((-2.0, 0.4, -9.0), (0.0, 0.0, 0.0)):
+        found = oriented(points, viewpoints=np.tile(claim, (len(points), 1)))
+        assert towards(found, (0, 0, 0)) < 0.01
+        (line,) = found.notes
+        assert line.startswith("the viewpoints of the file were not used")
+        assert "--sensor-position" in line
+
+
+def test_viewpoints_that_saw_them_are():
+    points = np.add(depth_image(), (5.0, 1.0, 0.0))
+    found = oriented(points, viewpoints=np.tile((5.0, 1.0, 0.0), (len(points), 1)))
+    assert towards(found, (5, 1, 0)) > 0.99
+    assert "the viewpoints of the file" in found.summary()
+
+
+def test_the_default_viewpoint_of_pcd_counts_where_the_cloud_has_rows(tmp_path):
+    points = depth_image(9, 12)
+    for rows, known in ((9, True), (1, False)):
+        head = f"VERSION .7\nFIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nCOUNT 1 1 1\nWIDTH {108 // rows}\nHEIGHT {rows}\n"
+        head += "VIEWPOINT 0 0 0 1 0 0 0\nPOINTS 108\nDATA binary\n"
+        path = tmp_path / "cloud.pcd"
+        path.write_bytes(b"# .PCD v.7\n" + head.encode() + points.astype("<f4").tobytes())
+        assert (load_scanned_cloud(path).viewpoints is not None) == known
+
+
+def test_faces_of_a_mesh_say_the_side(tmp_path):
+    """Of PLY and OBJ read as clouds; faces that are turned every way, or refer to nothing, say nothing."""
+    u, v = np.meshgrid(np.arange(30), np.arange(30), indexing="ij")
+    points = np.stack([u, v, 3 * np.sin(u / 5)], -1).reshape(-1, 3)[:, [0, 2, 1]] / 10.0  # upright
+    corner = (30 * np.arange(29)[:, None] + np.arange(29)).ravel()
+    faces = np.concatenate(
+        [np.stack([corner, corner + 30, corner + 1], 1), np.stack([corner + 1, corner + 30, corner + 31], 1)]
+    )
+    mixed = faces.copy()
+    mixed[::2] = mixed[::2, ::-1]
+    for suffix in (".ply", ".obj"):
+        path, looks = tmp_path / f"mesh{suffix}", []
+        for turned in (faces, faces[:, ::-1]):
+            save_mesh(path, points, None, turned)
+            found = orient(load_scanned_cloud(path), NormalSettings(device="cpu"), "mesh")
+            assert "faces" in found.summary()
+            looks.append(found.cloud.normals.numpy()[:, 1].mean())
+        assert min(looks) < -0.7 < 0.7 < max(looks)
+        save_mesh(path, points, None, mixed)
+        assert load_scanned_cloud(path).faces is None
+    assert face_sums(points, faces + 1) is None
+
+
+def test_a_laser_sees_through_leaves():
+    """Several returns: all looks up, also from one position above that would see the crowns alone."""
+    points, returns = forest()
+    for settings in ({}, {"sensor_positions": ((20.0, 20.0, 300.0),)}):
+        found = oriented(points, laser={"returns": returns}, **settings)
+        assert upwards(found) > 0.98
+    assert upwards(oriented(points, aerial=True)) > 0.98
+
+
+def test_columns_of_a_laser_are_known_by_name():
+    names = ("x", "y", "z", "number_of_returns", "scan_angle", "point_source_id")
+    columns = dict(zip(names, np.ones((6, 4)), strict=True))
+    assert from_columns(columns).laser == {}  # one return, one angle: says nothing
+    columns["scan_angle"] = np.array([-1000, 0, 500, 1000], np.int16)  # LAS 1.4: steps of .006 degrees
+    laser = from_columns(columns).laser
+    assert sorted(laser) == ["angles", "strips"]
+    assert np.allclose(laser["angles"], [-6.0, 0.0, 3.0, 6.0])
+
+
+def test_scan_angles_lead_to_the_laser():
+    """It flew along y, 100 above, at x = 10 and x = 50; the sign of its angles does not matter."""
+    rng = np.random.default_rng(0)
+    points = np.concatenate([rng.random((300, 3)) * (40, 60, 1), rng.random((300, 3)) * (40, 60, 1) + (20, 0, 0)])
+    strips = np.repeat([1, 2], 300)
+    laser = np.where(strips == 1, 10.0, 50.0)
+    angles = np.degrees(np.arctan((points[:, 0] - laser) / 100.0))
+    ray = np.stack([laser - points[:, 0], np.zeros(600), np.full(600, 100.0)], 1)
+    ray /= np.linalg.norm(ray, axis=1, keepdims=True)
+    for sign in (1.0, -1.0):
+        found = laser_rays(points, sign * angles, strips, np.array([0.0, 0.0, 1.0]))
+        assert (found * ray).sum(1).min() > 0.999
+
+
+# -- what cannot be ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "settings", [{"aerial": True, "inside": True}, {"aerial": True, "source": "file"}, {"up": "w"}]
+)
+def test_options_that_contradict_each_other_are_refused(settings):
+    with pytest.raises(SettingsError, match=r"--(aerial|inside|up)"):
+        NormalSettings(**settings)
