@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import random
 
 import pytest
 import torch
@@ -105,6 +106,69 @@ def test_segments_are_independent_problems(backend, kernel, problem):
     close(found, (K * mask) @ w.double(), x.dtype)
     value, _ = products.gradient(kernel, x.to(device), y.to(device), w.to(device), segments)
     close(value, (K * mask) @ w.double(), x.dtype)
+
+
+@pytest.fixture
+def poisoned(monkeypatch):
+    """Memory that nothing was written to is NaN, so that no test passes by the zeros of a fresh page."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    yield
+    torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+
+
+def layouts(count: int) -> list[tuple[list[int], list[int]]]:
+    """Sizes of problems, many of them empty; the first has a problem of rows alone before one of both."""
+    draw, found = random.Random(0), [([3, 3, 3], [4, 0, 5])]
+    while len(found) < count:
+        problems = draw.randint(0, 6)
+        found.append(tuple([draw.choice((0, 0, 1, 3, most)) for _ in range(problems)] for most in (70, 9)))
+    return found
+
+
+def offsets(sizes: list[int]) -> torch.Tensor:
+    return torch.tensor([0, *sizes]).cumsum(0)
+
+
+def test_an_empty_problem_hides_no_other(backend, poisoned, generator):
+    """Without rows, columns or both; first, last, in the middle, several in a row. No row or column is left out."""
+    products, device = backend
+    kernel = make_kernel("neural-spline", VARIANCE).covering(1.0, 1.0)
+    for rows, columns in layouts(4 if products.name in ("triton", "keops") else 25):
+        x, y = (torch.rand(sum(n), 3, generator=generator, dtype=torch.float64) - 0.5 for n in (rows, columns))
+        w = torch.randn(len(y), generator=generator, dtype=torch.float64)
+        blocks = [kernel(a, b) for a, b in zip(x.split(rows), y.split(columns), strict=True)] if rows else []
+        expected = torch.block_diag(*blocks)[: len(x)] @ w if rows else x[:, 0]
+        args = x.to(device), y.to(device), w.to(device), Segments(offsets(rows).to(device), offsets(columns).to(device))
+        value, slope = products.gradient(kernel, *args)
+        # A few sums in another order, of numbers of about 1.
+        for found in (products.apply(kernel, *args), value):
+            assert torch.allclose(found.cpu(), expected, rtol=0.0, atol=1e-11), (rows, columns)
+        assert slope.shape == x.shape
+        assert slope.isfinite().all(), (rows, columns)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(0, 0), (0, 5), (5, 0), (1, 1), (5, 1)])
+def test_products_of_nothing_are_nothing_or_zero(backend, poisoned, rows, columns, generator):
+    products, device = backend
+    kernel = make_kernel("neural-spline", VARIANCE).covering(1.0, 1.0)
+    x, y = (torch.rand(n, 3, generator=generator, dtype=torch.float64).to(device) for n in (rows, columns))
+    w, K = torch.ones(columns, dtype=torch.float64, device=device), kernel(x, y)
+    value, slope = products.gradient(kernel, x, y, w)
+    for found, expected in (
+        (products.apply(kernel, x, y, w), K @ w),
+        (value, K @ w),
+        (products.normal(kernel, x, y, w), (K @ w) @ K),
+        (products.dense(kernel, x, y), K),
+        (products.dense(kernel, x.expand(2, -1, -1), y.expand(2, -1, -1)), K.expand(2, -1, -1)),
+        (products.dense_gradient(kernel, x, y)[:, 0], K),
+    ):
+        assert found.shape == expected.shape
+        assert torch.allclose(found, expected, rtol=0.0, atol=1e-11)
+    assert slope.shape == (rows, 3)
+    assert slope.isfinite().all()
+    assert products.dense_gradient(kernel, x.expand(2, -1, -1), y.expand(2, -1, -1)).shape == (2, rows, 4, columns)
 
 
 def test_gradient_matches_finite_differences(backend, kernel, problem):

@@ -15,7 +15,8 @@ from ..kernels import Kernel
 class Segments:
     """Problem p owns rows x_offsets[p]:x_offsets[p + 1] and columns y_offsets[p]:y_offsets[p + 1].
 
-    Both are int64 tensors [problems + 1], on the device of the points.
+    Both are int64 tensors [problems + 1], on the device of the points, from 0 to the numbers of rows and columns. A
+    problem may have no rows, no columns, or neither: rows that meet no column are 0.
     """
 
     x_offsets: Tensor

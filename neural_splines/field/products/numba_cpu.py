@@ -39,7 +39,7 @@ class NumbaLoops(Products):
 
     def apply(self, kernel: Kernel, x: Tensor, y: Tensor, w: Tensor, segments: Segments | None = None) -> Tensor:
         rows, tasks, poly = x.contiguous().numpy(), _tasks(x, y, segments), _Polynomials.of(kernel, x.dtype)
-        v, weights = _columns(kernel, y, w, tasks)
+        v, weights = _columns(kernel, y, w, segments)
         out = torch.empty(len(x), dtype=x.dtype)
         _run(_apply, len(tasks), tasks, rows, v, weights, *poly.values, kernel.homogeneity, out.numpy())
         return out
@@ -48,7 +48,7 @@ class NumbaLoops(Products):
         self, kernel: Kernel, x: Tensor, y: Tensor, w: Tensor, segments: Segments | None = None
     ) -> tuple[Tensor, Tensor]:
         rows, tasks, poly = x.contiguous().numpy(), _tasks(x, y, segments), _Polynomials.of(kernel, x.dtype)
-        v, weights = _columns(kernel, y, w, tasks)
+        v, weights = _columns(kernel, y, w, segments)
         values, slopes = torch.empty(len(x), dtype=x.dtype), torch.empty(len(x), 3, dtype=x.dtype)
         found = (values.numpy(), slopes.numpy())
         _run(_gradient, len(tasks), tasks, rows, v, weights, *poly.all, kernel.homogeneity, *found)
@@ -108,18 +108,18 @@ def _run(loop: Any, tasks: int, *args: Any) -> None:
 
 
 def _columns(
-    kernel: Kernel, y: Tensor, w: Tensor | None = None, tasks: np.ndarray | None = None
+    kernel: Kernel, y: Tensor, w: Tensor | None = None, segments: Segments | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Half unit vectors [4, m] of the columns, as `geometry.lift`, and w |Y|^homogeneity [m]; 1 in the place of no w.
 
-    With tasks only of the columns that these meet: the others are never touched, nor is their memory.
+    With segments only of the columns that meet a row: the others are never touched, nor is their memory.
     """
     y = y.reshape(-1, 3)
     points, weights = y.contiguous().numpy(), (y.new_ones(len(y)) if w is None else w.contiguous()).numpy()
-    v, scaled = np.empty((4, len(points)), points.dtype), np.empty_like(weights)
+    v, scaled = torch.empty(4, len(points), dtype=y.dtype).numpy(), torch.empty(len(points), dtype=y.dtype).numpy()
     runs = np.array([[0, len(points)]])
-    if tasks is not None:  # those of a problem follow each other
-        runs = tasks[np.diff(tasks[:, 2], prepend=-1) != 0, 2:]
+    if segments is not None:
+        runs = torch.stack([segments.y_offsets[:-1], segments.y_offsets[1:]], 1)[segments.x_offsets.diff() > 0].numpy()
     _run(_lift, len(runs), runs, points, weights, kernel.homogeneity, v, scaled)
     return v, scaled
 
