@@ -52,9 +52,9 @@ class Reconstruction:
     """A mesh, the field that it is the zero set of, and how both came about.
 
     lattice: where the field was sampled. grid_size: what gives it again, were it auto; a lattice that grew where holes
-    are filled has more. cloud: what was fitted, after downsampling. eps: the offset that was used, world units.
-    grid: values [nx, ny, nz] where the dense grid was asked for. evaluations: of the field at lattice points.
-    seconds: of each phase. warnings: lines that a user should read.
+    are filled has more, and so has one of 2 or 3 voxels. cloud: what was fitted, after downsampling. eps: the offset
+    that was used, world units. grid: values [nx, ny, nz] where the dense grid was asked for. evaluations: of the field
+    at lattice points. seconds: of each phase. warnings: lines that a user should read.
     """
 
     mesh: Mesh
@@ -104,7 +104,8 @@ def _reconstruct(cloud: OrientedCloud, settings: Settings, compute: Compute, mon
     cloud = moved(cloud, compute.device)
     cloud, line = without_outliers(cloud) if settings.remove_outliers == AUTO else (cloud, None)
     warnings = [line] if line else []
-    lattice = lattice_of(cloud, settings, compute)
+    size = grid_size_of(cloud, settings, compute)
+    lattice = Lattice.around(cloud.box, settings.scale, size)
     if settings.dense:
         check_dense(lattice)
     else:
@@ -128,7 +129,6 @@ def _reconstruct(cloud: OrientedCloud, settings: Settings, compute: Compute, mon
         raise EmptySurfaceError(f"no surface is left: {doubts[0]}" if doubts else str(error)) from None
     warnings += far_warnings(mesh, wide, fitted, settings)
     timer.phase("")
-    size = max(lattice.shape)
     return Reconstruction(mesh, fit, wide, size, fitted, eps, compute, grid, evaluations, timer.seconds, warnings)
 
 
@@ -138,7 +138,7 @@ def fit(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None = None
     timer = PhaseTimer(monitor, compute.synchronize)
     cloud = moved(cloud, compute.device)
     cloud, line = without_outliers(cloud) if settings.remove_outliers == AUTO else (cloud, None)
-    lattice = lattice_of(cloud, settings, compute)
+    lattice = Lattice.around(cloud.box, settings.scale, grid_size_of(cloud, settings, compute))
     fitted = downsample(cloud, lattice, settings, timer)
     result = fit_field(fitted, lattice, choose_eps(lattice, settings), settings, compute, timer).over(cloud.box)
     timer.phase("")
@@ -146,12 +146,11 @@ def fit(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None = None
     return replace(result, warnings=[*said, *downsample_lines(len(cloud), len(fitted)), *result.warnings])
 
 
-def lattice_of(cloud: OrientedCloud, settings: Settings, compute: Compute) -> Lattice:
-    """The lattice over the scaled box of the cloud."""
-    size = settings.grid_size
-    if isinstance(size, str):
-        size = choose_grid_size(cloud.points, settings.scale, settings.dense, compute.device)
-    return Lattice.around(cloud.box, settings.scale, size)
+def grid_size_of(cloud: OrientedCloud, settings: Settings, compute: Compute) -> int:
+    """GRID_SIZE as asked for or as the cloud deserves; along a side a lattice has four voxels at least."""
+    if isinstance(settings.grid_size, str):
+        return choose_grid_size(cloud.points, settings.scale, settings.dense, compute.device)
+    return settings.grid_size
 
 
 def choose_eps(lattice: Lattice, settings: Settings) -> float:
@@ -211,8 +210,8 @@ def fit_field(
     given = REGULARIZATION if settings.regularization == AUTO else float(settings.regularization)
     plan, chosen = SplinePlan(kernel, eps, centers, solver(given), compute, generator), ""
     if settings.regularization == AUTO:
-        regularization, chosen = choose_regularization(cloud, plan, solver, monitor)
-        plan = replace(plan, solver=solver(regularization))
+        regularization, chosen, doubts = choose_regularization(cloud, plan, solver, monitor)
+        plan, notes = replace(plan, solver=solver(regularization)), notes + doubts
     fit = fit_spline(cloud, plan, monitor)
     return replace(fit, chosen=chosen, regularization=plan.solver.regularization, warnings=[*notes, *fit.warnings])
 

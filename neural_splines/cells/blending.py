@@ -18,8 +18,10 @@ from ..files.arrays import save_arrays
 from ..geometry import Box
 from ..runtime.arrays import Array, as_rows
 from ..runtime.devices import halving, moved, pieces
+from .models import CellModels
 from .partition import Cells
 from .places import Places, sum_by
+from .problem import FitProblem
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,15 @@ class BlendedField:
     background_weight: float = 0.0
 
     kind = "blend"
+
+    @classmethod
+    def of(
+        cls, problem: FitProblem, models: CellModels, background: Field | None = None, background_weight: float = 0.0
+    ) -> BlendedField:
+        """The blend of the cells that could be solved. Of the others there is only what neighbours that overlap say."""
+        cells, centers, coefficients, offsets = models.solved(problem.cells)
+        kernel, compute, box = problem.kernel, problem.compute, problem.cloud.box
+        return cls(cells, kernel, centers, coefficients, offsets, compute, box, background, background_weight)
 
     def __repr__(self) -> str:
         background = ", with a background" if self.background else ""

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from ..clouds import OrientedCloud
+from ..errors import NotPositiveDefiniteError
 from ..field.contract import Field
 from ..field.fitting import Centers
+from ..field.judge import UnjudgedError
 from ..field.kernels import Kernel
 from ..field.products import Compute
 from ..field.solvers.falkon import Falkon
@@ -18,19 +20,20 @@ from ..geometry import Box, morton_order, offset_triples
 from ..runtime.monitor import Monitor
 from ..settings import AUTO, CellSettings, Settings
 from . import background
-from .advice import eps_lines, failure_lines, model_lines
+from .advice import REMEDY, eps_lines, failure_lines, model_lines
 from .batches import Smoothing
 from .blending import BlendedField
 from .budget import check_cells
 from .members import Members
 from .models import CellModels, fit_cells
-from .partition import Cells, adaptive_cells, leaves, uniform_cells
+from .partition import Cells, adaptive_cells, uniform_cells
 from .problem import LARGEST_EPS, FitProblem
-from .smoothing import REGION_POINTS, SIZES, Race
+from .regions import pieces
+from .smoothing import REGION_POINTS, SIZES, Choice, Race, unjudged
 
 POINTS_PER_CELL = 200  # of an adaptive cell at most, where smoothing is not chosen by the data
 AUTO_CENTERS = 300  # of a cell; 500 gain 3 % in accuracy for twice the time
-LARGE, LOOKED_AT, NODE_POINTS = 600_000, 300_000, 20_000  # points of a large cloud, of what is seen of it, of a node
+LARGE, LOOKED_AT, NODE_POINTS = 600_000, 300_000, 20_000  # points of a large cloud, of what is seen of it, of a piece
 FEW_CENTERS, FEW_POINTS = 150, 100  # cells of so few points are as accurate with half the centres
 
 
@@ -120,10 +123,6 @@ class BlendPlan:
             return adaptive_cells(self.box, points, points_per_cell, o.overlap, o.min_pts_per_cell, blend)
         return uniform_cells(self.box, points, o.cells_per_axis, o.overlap, o.min_pts_per_cell, blend)
 
-    def regions(self, points: int) -> Cells:
-        """Boxes with at most so many points each."""
-        return adaptive_cells(self.box, self.cloud.points, points, 0.0, 0)
-
     def _center_count(self, constraints: int, points_per_cell: int) -> int:
         """The most centres of a cell whose largest has so many constraints."""
         asked = self.settings.num_nystrom_samples
@@ -135,50 +134,53 @@ class BlendPlan:
 
 def fit_blend(plan: BlendPlan, monitor: Monitor) -> CellsFit:
     """Share the points out to cells of the box, fit each, and blend."""
-    points_per_cell, smoothing, chosen = choose(plan, monitor)
+    choice = choose(plan, monitor)
+    points_per_cell, smoothing = choice.points_per_cell, choice.smoothing
     problem = replace(plan.problem(points_per_cell), gradients=smoothing.gradients)
     monitor.phase("fit")
-    models = fit_cells(problem, smoothing, monitor)
-    far = fit_far(plan, monitor)
-    field = blend(problem, models, far)
-    cells, dtype = problem.cells, plan.compute.dtype
-    warnings = model_lines(models, cells, dtype)
+    models, cells, dtype = fit_cells(problem, smoothing, monitor), problem.cells, plan.compute.dtype
+    if len(models.failed) == len(cells):
+        raise NotPositiveDefiniteError(f"no cell could be solved: {models.failed[0][1]}; {REMEDY}")
+    field = BlendedField.of(problem, models, fit_far(plan, monitor), background.WEIGHT)
+    warnings = choice.warnings + model_lines(models, cells, smoothing, dtype)
     warnings += eps_lines(plan.eps, cells) if plan.settings.eps != AUTO else []
     warnings += failure_lines(models, cells)
     constraints = offset_triples(plan.cloud.points, plan.cloud.normals, plan.eps)
     size = points_per_cell if plan.options.adaptive else None
-    return CellsFit(field, *constraints, cells, models, smoothing, size, chosen, warnings)
+    return CellsFit(field, *constraints, cells, models, smoothing, size, choice.words, warnings)
 
 
-def choose(plan: BlendPlan, monitor: Monitor) -> tuple[int, Smoothing, str]:
-    """Points of a cell at most, and smoothing, as asked for or as held-out points choose, and words about the choice.
+def choose(plan: BlendPlan, monitor: Monitor) -> Choice:
+    """Points of a cell at most, and smoothing, as asked for or as held-out points choose.
 
     Random numbers of the choice are its own: with what it chose given, a run has the same bytes.
     """
     asked, s = plan.options.points_per_cell, plan.settings
+    given = POINTS_PER_CELL if asked == AUTO else int(asked)
     if s.regularization != AUTO:
-        return POINTS_PER_CELL if asked == AUTO else int(asked), asked_smoothing(s), ""
+        return Choice(given, asked_smoothing(s))
     monitor.phase("smoothing")
-    sizes = SIZES if plan.options.adaptive and asked == AUTO else (POINTS_PER_CELL if asked == AUTO else int(asked),)
+    sizes = SIZES if plan.options.adaptive and asked == AUTO else (given,)
     generator = torch.Generator().manual_seed(s.seed)
-    private = replace(plan, generator=generator, cloud=representative(plan.cloud, plan.box, generator))
-    choice = Race(lru_cache(private.problem), generator, monitor).run(sizes, private.regions(REGION_POINTS))
-    return choice.points_per_cell, choice.smoothing, choice.summary()
+    private = replace(plan, generator=generator, cloud=representative(plan.cloud, generator))
+    try:
+        regions = pieces(private.cloud.points, REGION_POINTS)
+        return Race(lru_cache(private.problem), generator, monitor).run(sizes, regions)
+    except UnjudgedError:
+        return unjudged(given, plan.kernel)
 
 
-def representative(cloud: OrientedCloud, box: Box, generator: torch.Generator) -> OrientedCloud:
-    """What is looked at for a choice: a small cloud, or some nodes of the octree of a large one, with all their points.
+def representative(cloud: OrientedCloud, generator: torch.Generator) -> OrientedCloud:
+    """What is looked at for a choice: a small cloud, or some pieces of a large one, with all their points.
 
     The race judges by 12,000 points, but makes the cells of all that it is given, for every size.
     """
     if len(cloud) <= LARGE:
         return cloud
-    lower, side = leaves(box, cloud.points, NODE_POINTS, 0)
-    order = torch.randperm(len(lower), generator=generator).to(lower.device)
-    order = order[: max(1, round(len(lower) * LOOKED_AT / len(cloud)))]
-    none = torch.zeros_like(side[order])
-    mask = Cells(lower[order], lower[order] + side[order, None], none, none, none).holding(cloud.points)
-    return OrientedCloud(cloud.points[mask], cloud.normals[mask])
+    parts = pieces(cloud.points, NODE_POINTS)
+    order = torch.randperm(len(parts), generator=generator)[: max(1, round(len(parts) * LOOKED_AT / len(cloud)))]
+    rows = torch.cat([parts[k] for k in order.tolist()]).sort().values
+    return OrientedCloud(cloud.points[rows], cloud.normals[rows])
 
 
 def asked_smoothing(s: Settings) -> Smoothing:
@@ -199,18 +201,3 @@ def fit_far(plan: BlendPlan, monitor: Monitor) -> Field | None:
     s = plan.settings
     solver = Falkon(background.REGULARIZATION, s.cg_max_iters, s.cg_stop_thresh)
     return background.fit_background(plan.cloud, solver, plan.compute, plan.generator)
-
-
-def blend(problem: FitProblem, models: CellModels, far: Field | None) -> BlendedField:
-    """One field of the models of all cells, and of a background where there is one."""
-    return BlendedField(
-        problem.cells,
-        problem.kernel,
-        models.centers,
-        models.coefficients,
-        models.offsets,
-        problem.compute,
-        problem.cloud.box,
-        background=far,
-        background_weight=background.WEIGHT,
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -18,8 +19,8 @@ from .models import ModelStore
 from .partition import Cells
 from .places import Places
 from .problem import FitProblem
+from .regions import cores
 
-MARGIN = 0.08  # of a region's side, where cells around it would speak too: they need not be fitted
 PATCH_EVERY, PATCH_POINTS, PATCH_JUDGES = 120, 30, 8  # a patch for so many points of the cloud; points of a patch
 
 
@@ -54,20 +55,29 @@ class HeldOut:
     """A blend of the cells in and around some regions, fitted without some of the points there.
 
     What is judged is the blend, not each cell by itself: where noise is as thick as a cell, a cell that holds the upper
-    half of it is at peace with the points it holds, and its neighbour with the lower half.
+    half of it agrees with the points it holds, and its neighbour with the lower half.
     """
 
-    def __init__(self, problem: FitProblem, regions: Cells, left: LeftOut):
-        """Of the points that are left out, the judges within the regions judge."""
-        cloud, held, regions = problem.cloud, left.held, regions.shrunk(MARGIN)
-        judges = left.judges & regions.holding(cloud.points)
-        cells = problem.cells.subset(problem.cells.touching(regions))
+    def __init__(self, problem: FitProblem, regions: Sequence[Tensor], left: LeftOut):
+        """Of the points that are left out, the judges within the regions (rows of the cloud) judge.
+
+        A cell all of whose points are left out is absent, and points within no other judge nothing. Raises
+        UnjudgedError where no point judges.
+        """
+        cloud = problem.cloud
+        inner, boxes = cores(cloud.points, regions)
+        judges = inner[left.judges[inner]]
+        cells = problem.cells.subset(problem.cells.touching(boxes))
         point, cell = cells.members(cloud.points)
-        keep = ~held[point]
+        keep = ~left.held[point]
         training = Members.grouped(point[keep], cell[keep], len(cells))
         compute = problem.compute.on(cells.lower.device)
         self.points, self.normals = cloud.points[judges], cloud.normals[judges]
-        self._problem = replace(problem, cells=cells, members=training, compute=compute)
+        self._problem = replace(problem, cells=cells, members=training, compute=compute).occupied()
+        within, _ = self._problem.cells.members(self.points)
+        self._mute = torch.bincount(within, minlength=len(judges)) == 0
+        if bool(self._mute.all()):
+            raise judge.UnjudgedError
         self._lines: dict[float, Places] = {}
         self._batches: list[tuple[Batch, Grams]] = []
         self._problem.spread(self._make)
@@ -82,21 +92,27 @@ class HeldOut:
 
         def solve(device: torch.device, made: tuple[Batch, Grams]) -> None:
             solution, jitter = made[0].solve(smoothing, made[1])
-            store.put(made[0], solution.nan_to_num(nan=0.0), jitter, torch.zeros_like(jitter, dtype=torch.int64))
+            store.put(made[0], solution, jitter, torch.zeros_like(jitter, dtype=torch.int64))
 
         spread(p.compute.devices, solve, self._batches)
-        m = store.models("")
-        return BlendedField(p.cells, p.kernel, m.centers, m.coefficients, m.offsets, p.compute, p.cloud.box)
+        return BlendedField.of(p, store.models(""))
 
     def residuals(self, smoothing: Smoothing, window: float) -> judge.Residuals:
         """Of the held-out points, along lines of that length on either side."""
         field = self.field(smoothing)
-        if window not in self._lines:
-            lines = judge.lines(self.points, self.normals, window)
-            self._lines[window] = Places.of(self._problem.cells, lines)
-        along = field.at(self._lines[window])
-        return judge.residuals(*field.gradient(self.points), along, self.normals, window)
+        along = field.at(self._along(field.cells, window))
+        found = judge.residuals(*field.gradient(self.points), along, self.normals, window)
+        return replace(found, distance=found.distance.masked_fill(self._mute, torch.nan))
 
-    def scale(self, smoothing: Smoothing) -> float:
-        """About the standard deviation of the distances, to first order."""
-        return judge.percentile(judge.newton(*self.field(smoothing).gradient(self.points), self.normals)[0])
+    def _along(self, cells: Cells, window: float) -> Places:
+        """Of the points' lines; kept for as long as every cell can be solved."""
+        known = self._lines.get(window) if cells is self._problem.cells else None
+        if known is None:
+            known = Places.of(cells, judge.lines(self.points, self.normals, window))
+        if cells is self._problem.cells:
+            self._lines[window] = known
+        return known
+
+    def window(self, smoothing: Smoothing) -> float:
+        """How long lines are to be, from the distances to this surface. Raises UnjudgedError where none is known."""
+        return judge.window(*self.field(smoothing).gradient(self.points), self.normals)

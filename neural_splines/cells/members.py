@@ -23,6 +23,10 @@ class Members:
         point, cell = cells.members(points)
         return cls.grouped(point, cell, len(cells))
 
+    def subset(self, cells: Tensor) -> Members:
+        """Those of some cells [c]."""
+        return Members(self.point, self.starts[cells], self.counts[cells])
+
     @classmethod
     def grouped(cls, point: Tensor, cell: Tensor, cells: int) -> Members:
         order = cell.argsort(stable=True)

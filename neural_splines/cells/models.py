@@ -11,11 +11,13 @@ from torch import Tensor
 
 from ..runtime.monitor import Monitor
 from .batches import Batch, Smoothing
+from .partition import Cells
 from .problem import FitProblem
 
 logger = logging.getLogger(__name__)
 
-COARSER = (1.0, 1e2, 1e4)  # factors on the regularization, tried in turn where a cell cannot be solved
+COARSER = (1e2, 1e4)  # factors on the regularization, tried in turn where a cell cannot be solved
+LEAST = 1e-9  # that they are applied to: the least that the automatic choice tries, and a multiple of 0 is no more
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,16 @@ class CellModels:
     jitters: Tensor
     attempts: Tensor
 
+    def solved(self, cells: Cells) -> tuple[Cells, Tensor, Tensor, Tensor]:
+        """The cells that have a model, and their centres, coefficients and offsets."""
+        good = ~self.jitters.isnan().to(self.offsets.device)
+        if bool(good.all()):
+            return cells, self.centers, self.coefficients, self.offsets
+        rows = torch.repeat_interleave(good, self.offsets.diff())
+        ends = self.offsets.diff()[good].cumsum(0)
+        kept = cells.subset(good.nonzero()[:, 0])
+        return kept, self.centers[rows], self.coefficients[rows], torch.cat([ends.new_zeros(1), ends])
+
     @property
     def largest_jitter(self) -> float:
         return float(self.jitters.nan_to_num(nan=0.0).max()) if len(self.jitters) else 0.0
@@ -49,18 +61,24 @@ def fit_cells(problem: FitProblem, smoothing: Smoothing, monitor: Monitor) -> Ce
         store.put(batch, *_solve(batch, smoothing))
 
     problem.spread(fit)
-    return store.models(f"not positive definite even with regularization {smoothing.regularization * COARSER[-1]:.0e}")
+    most = raised(smoothing, COARSER[-1]).regularization
+    return store.models(f"not positive definite even with regularization {most:.0e}")
+
+
+def raised(smoothing: Smoothing, factor: float) -> Smoothing:
+    """With so many times the regularization."""
+    return replace(smoothing, regularization=factor * max(smoothing.regularization, LEAST))
 
 
 def _solve(batch: Batch, smoothing: Smoothing) -> tuple[Tensor, Tensor, Tensor]:
     """Coefficients [b, m], relative jitter [b], and how often [b] the regularization had to be raised."""
     solution, jitter = batch.solve(smoothing)
     attempts = torch.zeros_like(jitter, dtype=torch.int64)
-    for attempt, factor in enumerate(COARSER[1:], 1):
+    for attempt, factor in enumerate(COARSER, 1):
         bad = jitter.isnan()
         if not bool(bad.any()):
             break
-        again, again_jitter = batch.solve(replace(smoothing, regularization=smoothing.regularization * factor))
+        again, again_jitter = batch.solve(raised(smoothing, factor))
         solution[bad], jitter[bad], attempts[bad] = again[bad], again_jitter[bad], attempt
     return solution, jitter, attempts
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -129,26 +130,12 @@ class Cells:
         keep = ((x >= lower[cell]) & (x <= upper[cell])).all(1)
         return point[keep], cell[keep]
 
-    def holding(self, points: Tensor) -> Tensor:
-        """The mask [n] of points [n, 3] within one of the boxes, without their margins."""
-        point, cell = self.containing(points)
-        x = points[point]
-        own = ((x >= self.lower[cell]) & (x < self.upper[cell])).all(1)
-        mask = torch.zeros(len(points), dtype=torch.bool, device=points.device)
-        mask[point[own]] = True
-        return mask
-
-    def shrunk(self, share: float) -> Cells:
-        """The boxes without a margin, a share of their sides, along each wall."""
-        inset = share * (self.upper - self.lower)
-        return Cells(self.lower + inset, self.upper - inset, self.padding, self.ramp, self.reach)
-
-    def touching(self, regions: Cells) -> Tensor:
-        """The cells [s] whose weight, but for its reach, is not zero everywhere in some regions."""
+    def touching(self, boxes: Sequence[Box]) -> Tensor:
+        """The cells [s] whose weight, but for its reach, is not zero everywhere in some boxes, which may be flat."""
         low, high = self.lower - self.ramp[:, None], self.upper + self.ramp[:, None]
         touch = torch.zeros(len(self), dtype=torch.bool, device=low.device)
-        for lower, upper in zip(regions.lower, regions.upper, strict=True):
-            touch |= ((low < upper) & (high > lower)).all(1)
+        for box in boxes:
+            touch |= ((low <= box.upper) & (high >= box.lower)).all(1)
         return touch.nonzero()[:, 0]
 
     def weights(self, points: Tensor, cell: Tensor) -> Tensor:

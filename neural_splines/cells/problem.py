@@ -50,6 +50,13 @@ class FitProblem:
             compute=self.compute.on(device),
         )
 
+    def occupied(self) -> FitProblem:
+        """The same without cells that have no points: there is nothing to fit them to."""
+        kept = (self.members.counts > 0).nonzero()[:, 0]
+        if len(kept) == len(self.cells):
+            return self
+        return replace(self, cells=self.cells.subset(kept), members=self.members.subset(kept))
+
     def spread(self, work: Callable[[FitProblem, Tensor, Tensor], None]) -> None:
         """work(problem, cells [b], draws [cells, centres]) for batches of cells of similar size.
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
+from torch import Tensor
 
 from ..field import judge
+from ..field.kernels import Kernel
 from ..runtime.monitor import Monitor
 from .batches import Smoothing
 from .dependence import follows_noise
 from .held_out import HeldOut, LeftOut
-from .partition import Cells
 from .problem import FitProblem
 
 HELD_OUT = 0.2  # of the points in the regions that are looked at
@@ -48,23 +49,32 @@ NOISY = 1e-7  # the least ridge that suits noisy points; there the best is also 
 AS_GOOD, AS_GOOD_NOISY = 1.02, 1.005
 TYPICAL = 26.0  # of a race, in trials on few points: six at one size, four at the next, four on four times as many
 PATCHES_SEE = 2.0  # times the points where patches judge: a third as many of their points do
-WINDOW = 5.0  # times the held-out points' distance from a first surface
-PILOT = Smoothing(1e-6, gradient_length=0.2), Smoothing(1e-6, 0.1)
+PILOT = Smoothing(1e-6, gradient_length=0.2), Smoothing(1e-6, 0.1)  # suits most clouds, noisy or not
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The best smoothing and size of cells (points), and the errors of all that were compared at last."""
+    """Points of a cell at most, and smoothing. words: why, or nothing where both were asked for."""
 
     points_per_cell: int
     smoothing: Smoothing
-    errors: dict[tuple[int, Smoothing], float]
-    distance: float
-    dependent: bool
+    words: str = ""
+    warnings: list[str] = field(default_factory=list)
 
-    def summary(self) -> str:
-        made = "; the normals follow the noise of the points" if self.dependent else ""
-        return f"{self.smoothing} (held-out points at {self.distance:.3g}{made})"
+
+def unjudged(points_per_cell: int, kernel: Kernel) -> Choice:
+    """What is taken where no held-out point can judge."""
+    smoothing = pilot(kernel.is_smooth)
+    line = (
+        "no held-out point could judge how much to smooth: there are too few, or their normals contradict each other. "
+        f"Taken: up to {points_per_cell} points a cell, {smoothing}; check the cloud, or give --regularization a number"
+    )
+    return Choice(points_per_cell, smoothing, f"{smoothing} (no held-out point could judge)", [line])
+
+
+def pilot(slopes: bool) -> Smoothing:
+    """The smoothing of a first surface."""
+    return PILOT[0 if slopes else 1]
 
 
 class Race:
@@ -76,8 +86,12 @@ class Race:
         self._window, self._noisy = math.nan, False
         self._found: dict[tuple[int, Smoothing], judge.Residuals] = {}
 
-    def run(self, sizes: Sequence[int], regions: Cells) -> Choice:
-        """The best of all smoothings at these sizes, of which larger ones are tried as long as they seem to help."""
+    def run(self, sizes: Sequence[int], regions: Sequence[Tensor]) -> Choice:
+        """The best of all smoothings at these sizes, of which larger ones are tried as long as they seem to help.
+
+        regions: rows of points near each other, some of which are looked at. Raises judge.UnjudgedError where no point
+        of these can judge.
+        """
         first = self._problem_of(sizes[0])
         cloud, generator = first.cloud, self._generator
         dependent = follows_noise(cloud, generator)
@@ -86,9 +100,9 @@ class Race:
             self._left = LeftOut.patches(cloud.points, generator)
         else:
             self._left = LeftOut.single(len(cloud), HELD_OUT, generator, cloud.points.device)
-        order = torch.randperm(len(regions), generator=generator).to(cloud.points.device)
+        order = torch.randperm(len(regions), generator=generator)
         shares = (share * PATCHES_SEE if dependent else share for share in (FEW / len(cloud), MANY / len(cloud)))
-        few, many = (regions.subset(order[: math.ceil(s * len(regions))].sort().values) for s in shares)
+        few, many = ([regions[k] for k in order[: math.ceil(s * len(regions))].tolist()] for s in shares)
         self._climb(sizes[0], smoothings, few)
         self._noisy = self._leader()[1].regularization >= NOISY
         for size in sizes[2 if self._noisy else 1 :]:
@@ -109,7 +123,8 @@ class Race:
             self._judge(self._trial(size, smoothing, many), size, survivors)
             errors = self._errors()
         best = self._leader()
-        return Choice(*best, errors, judge.percentile(self._found[best].distance), dependent)
+        made = "; the normals follow the noise of the points" if dependent else ""
+        return Choice(*best, f"{best[1]} (held-out points at {judge.percentile(self._found[best].distance):.3g}{made})")
 
     def _leader(self) -> tuple[int, Smoothing]:
         """The best at the smallest size that is about as good as any, or the largest, where there is noise."""
@@ -118,7 +133,7 @@ class Race:
         size = (max if self._noisy else min)(size for (size, _), e in errors.items() if e <= enough)
         return min((c for c in errors if c[0] == size), key=errors.__getitem__)
 
-    def _climb(self, size: int, smoothings: Sequence[Smoothing], regions: Cells) -> None:
+    def _climb(self, size: int, smoothings: Sequence[Smoothing], regions: Sequence[Tensor]) -> None:
         """Try a few of the smoothings, which run from closely to loosely, and the neighbours of the best of them."""
         first: Sequence[int] = FIRST
         if self._found:
@@ -132,10 +147,10 @@ class Race:
             best = smoothings.index(min(mine, key=mine.__getitem__))
             todo = [s for s in smoothings[max(0, best - 1) : best + 2] if s not in mine]
 
-    def _trial(self, size: int, like: Smoothing, regions: Cells) -> HeldOut:
+    def _trial(self, size: int, like: Smoothing, regions: Sequence[Tensor]) -> HeldOut:
         trial = HeldOut(replace(self._problem_of(size), gradients=like.gradients), regions, self._left)
         if math.isnan(self._window):
-            self._window = WINDOW * trial.scale(PILOT[0 if like.gradients else 1])
+            self._window = trial.window(pilot(like.gradients))
         return trial
 
     def _judge(self, trial: HeldOut, size: int, smoothings: Sequence[Smoothing]) -> None:

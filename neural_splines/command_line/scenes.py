@@ -132,6 +132,8 @@ def _warnings(result: SceneResult) -> Iterator[str]:
             f"{result.outliers} of {report.kept} points were left out as outliers: sparse, and at odds with the points "
             "around them; keep them with --remove-outliers none"
         )
+    if result.doubts:
+        yield result.doubts
     if result.failed:
         yield f"{result.failed} of {result.cells} cells could not be solved; use a larger --regularization"
 

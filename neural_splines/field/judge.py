@@ -10,16 +10,21 @@ import torch
 from torch import Tensor
 
 STEPS = 6  # on either side of a point, along its normal
+WINDOW = 5.0  # times the distance of the points from a first surface: so long are the lines
 CLIP = 4.0  # times the least 68th percentile: farther counts as so far
 # The root mean square tells heights apart; angles tell wild surfaces, and say little else: normals that were estimated
 # from noisy points err together, so that a field may follow their errors even at points that it has not seen.
 ANGLE_OFFSET, ANGLE_POWER = 0.2, 0.25
 
 
+class UnjudgedError(Exception):
+    """No point says anything about any candidate: there is nothing to choose by."""
+
+
 @dataclass(frozen=True)
 class Residuals:
-    """At each of some points [h]: the distance along its normal to the surface (world units, at most the window), and
-    the angle (radians) between the normal and the field's gradient.
+    """At each of some points [h]: the distance along its normal to the surface (world units, at most the window; NaN
+    where the point cannot judge), and the angle (radians) between the normal and the field's gradient.
     """
 
     distance: Tensor
@@ -38,7 +43,15 @@ def newton(value: Tensor, slope: Tensor, normals: Tensor) -> tuple[Tensor, Tenso
     along = (slope * normals).sum(1)
     angle = (along / slope.norm(dim=1).clamp_min(1e-300)).clamp(-1.0, 1.0).acos().nan_to_num(nan=math.pi)
     distance = torch.where(along > 0.0, value.abs() / along, math.inf)
-    return distance.nan_to_num(nan=math.inf), angle
+    return distance.nan_to_num(nan=math.inf, posinf=math.inf), angle
+
+
+def window(value: Tensor, slope: Tensor, normals: Tensor) -> float:
+    """The length of lines on either side of points, from a first surface.
+
+    Where normals contradict their neighbours that has no distance along them: such points say nothing here.
+    """
+    return WINDOW * percentile(newton(value, slope, normals)[0])
 
 
 def residuals(value: Tensor, slope: Tensor, along: Tensor, normals: Tensor, window: float) -> Residuals:
@@ -70,18 +83,24 @@ def heights(f: Tensor, step: float) -> tuple[Tensor, Tensor]:
 
 
 def percentile(distance: Tensor) -> float:
-    """The 68th: of normally distributed errors, their standard deviation."""
-    return float(distance.sort().values[int(0.68 * len(distance))]) if len(distance) else math.inf
+    """The 68th of those that are finite: of normally distributed errors, their standard deviation."""
+    known = distance[distance.isfinite()].sort().values
+    if not len(known):
+        raise UnjudgedError
+    return float(known[int(0.68 * len(known))])
 
 
 def errors(candidates: Sequence[Residuals]) -> list[float]:
-    """One number for each candidate at the same points: rms distance (clipped alike) times (angle + 0.2)^(1/4).
+    """One number for each candidate, at the points that judge all of them: rms distance (clipped alike) times
+    (angle + 0.2)^(1/4).
 
     The mean square of independent heights is the noise's plus the fit's error squared: its least is the best fit's.
     """
-    clip = CLIP * min(percentile(c.distance) for c in candidates)
+    judged = torch.stack([c.distance for c in candidates]).isfinite().all(0)
+    common = [Residuals(c.distance[judged], c.angle[judged]) for c in candidates]
+    clip = CLIP * min(percentile(c.distance) for c in common)
     found = []
-    for c in candidates:
-        rms = float(c.distance.clamp_max(clip).square().mean().sqrt()) if len(c.distance) else math.inf
-        found.append(rms * (float(c.angle.mean()) + ANGLE_OFFSET) ** ANGLE_POWER if rms < math.inf else math.inf)
+    for c in common:
+        rms = float(c.distance.clamp_max(clip).square().mean().sqrt())
+        found.append(rms * (float(c.angle.mean()) + ANGLE_OFFSET) ** ANGLE_POWER)
     return found

@@ -18,16 +18,31 @@ LADDER = tuple(10.0**k for k in range(-11, -1))  # from closely to loosely
 FIRST = (2, 5, 8)  # the levels tried first; then the neighbours of the best until it is a minimum
 HELD_OUT, MOST = 0.1, 4000  # the share of the points that judge, and how many at most
 CENTERS = 3000  # that are enough to choose by: the best level hardly depends on their number
-WINDOW = 5.0  # times the distance of the points from a first surface
 
 
 def choose_regularization(
     cloud: OrientedCloud, plan: SplinePlan, solver: Callable[[float], Solver], monitor: Monitor
-) -> tuple[float, str]:
-    """The level of the ladder whose spline passes closest to a tenth of the points, and what to say about it.
+) -> tuple[float, str, list[str]]:
+    """The level of the ladder whose spline passes closest to a tenth of the points, words about it, and warnings.
 
-    The error of a level is `judge.errors`: distances along the normals, with a little of the angles.
+    The error of a level is `judge.errors`: distances along the normals, with a little of the angles. Where no point
+    judges, the regularization is the plan's own.
     """
+    try:
+        return *_best(cloud, plan, solver, monitor), []
+    except judge.UnjudgedError:
+        taken = plan.solver.regularization
+        line = (
+            "no held-out point could judge how much to smooth: there are too few, or their normals contradict each "
+            f"other. Taken: regularization {taken:.0e}; check the cloud, or give --regularization a number"
+        )
+        return taken, f"regularization {taken:.0e} (no held-out point could judge)", [line]
+
+
+def _best(
+    cloud: OrientedCloud, plan: SplinePlan, solver: Callable[[float], Solver], monitor: Monitor
+) -> tuple[float, str]:
+    """The best level and words about it. Raises judge.UnjudgedError."""
     monitor.phase("regularization")
     generator = torch.Generator().manual_seed(plan.generator.initial_seed())
     held = torch.randperm(len(cloud), generator=generator)[: max(1, min(int(HELD_OUT * len(cloud)), MOST))]
@@ -51,7 +66,7 @@ def choose_regularization(
             field = spline(level)
             value, slope = field.gradient(points)
             if not window:
-                window = WINDOW * judge.percentile(judge.newton(value, slope, normals)[0])
+                window = judge.window(value, slope, normals)
             along = field.evaluate(judge.lines(points, normals, window))
             found[level] = judge.residuals(value, slope, along, normals, window)
         errors = dict(zip(found, judge.errors(list(found.values())), strict=True))

@@ -52,12 +52,13 @@ def fit(scene: Scene, node: int, device: str | None = None) -> None:
     problem = plan.problem_of(cells, scene.points_per_cell)
     problem = replace(problem, gradients=scene.smoothing.gradients)
     models = fit_cells(problem, scene.smoothing, Silent())
+    solved, centers, coefficients, offsets = models.solved(cells)
     scene.store.save(
         f"cells-{node}", count=len(cells), z_max=problem.kernel.z_max, failed=len(models.failed),
         retried=models.retried, jitter=models.largest_jitter, blocks=blocks_of(scene, cells),
         lower_bound=cells.outer_lower.amin(0), upper_bound=cells.outer_upper.amax(0),
-        centers=models.centers, coefficients=models.coefficients, offsets=models.offsets,
-        **{name: getattr(cells, name) for name in MARGINS},
+        centers=centers, coefficients=coefficients, offsets=offsets,
+        **{name: getattr(solved, name) for name in MARGINS},
     )  # fmt: skip
 
 

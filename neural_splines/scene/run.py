@@ -57,6 +57,7 @@ class SceneResult:
     cells: int
     failed: int
     chosen: str
+    doubts: str
     nodes: int
     blocks: int
     resumed: int
@@ -93,7 +94,7 @@ def _tasks(
     found: Partition, out: str, settings: Settings, store: WorkDirectory, side: int, team: Workers,
     monitor: PhaseTimer, resumed: int,
 ) -> SceneResult:  # fmt: skip
-    scene, chosen = planned(found, settings, store, side, monitor)
+    scene, chosen, doubts = planned(found, settings, store, side, monitor)
     nodes = list(range(len(found.nodes)))
     _each(team, points.prepare, scene, "points", nodes, "points", monitor)
     _each(team, cells.fit, scene, "cells", nodes, "fit", monitor)
@@ -106,7 +107,7 @@ def _tasks(
     report = replace(found.report, duplicates=sums["repeated"], kept=sums["kept"] + sums["outliers"])
     return SceneResult(
         vertices, faces, scene.lattice, report, sums["outliers"], sums["cells"], sums["failed"], chosen,
-        len(nodes), len(touched), resumed, monitor.seconds,
+        doubts, len(nodes), len(touched), resumed, monitor.seconds,
     )  # fmt: skip
 
 
@@ -196,8 +197,10 @@ def identity(source: str, settings: Settings, most: int, side: int, device: str)
 
 def planned(
     found: Partition, settings: Settings, store: WorkDirectory, side: int, monitor: Monitor
-) -> tuple[Scene, str]:
-    """The scene with all that is chosen by its points, of which a sample of nodes is looked at."""
+) -> tuple[Scene, str, str]:
+    """The scene with all that is chosen by its points, of which a sample of nodes is looked at; words about the choice,
+    and what to doubt of it.
+    """
     nodes = found.nodes
     order = torch.randperm(len(nodes), generator=torch.Generator().manual_seed(settings.seed)).tolist()
     sample: list[OrientedCloud] = []
@@ -222,10 +225,12 @@ def planned(
         if averaged:
             seen = voxel_downsample(seen, lattice.origin, lattice.voxel_size)
         plan = cells.plan_of(scene, seen, scene.compute(), settings.seed)
-        per_cell, smoothing, words = choose(plan, monitor)
-        store.save("choice", per_cell=per_cell, smoothing=list(asdict(smoothing).values()), words=words)
+        choice = choose(plan, monitor)
+        smoothed = list(asdict(choice.smoothing).values())
+        doubts = "; ".join(choice.warnings)
+        store.save("choice", per_cell=choice.points_per_cell, smoothing=smoothed, words=choice.words, doubts=doubts)
     chosen = store.load("choice")
     regularization, offset_weight, passes, gradient = chosen["smoothing"].tolist()
     smoothing = Smoothing(regularization, offset_weight, int(passes), gradient)
     scene = replace(scene, points_per_cell=int(chosen["per_cell"]), smoothing=smoothing)
-    return scene, str(chosen["words"]) or str(smoothing)
+    return scene, str(chosen["words"]) or str(smoothing), str(chosen["doubts"])
