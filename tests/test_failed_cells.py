@@ -21,7 +21,6 @@ from neural_splines.field.solvers import direct
 from neural_splines.runtime.monitor import Silent
 from neural_splines.settings import Settings
 
-
 SMOOTHING = Smoothing(1e-7)
 
 
