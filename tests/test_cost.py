@@ -103,7 +103,7 @@ def test_the_grid_that_is_advised_fits(monkeypatch):
 
 
 def check(cloud: OrientedCloud, settings: Settings) -> None:
-    lattice = pipeline.lattice_of(cloud, settings, CPU)
+    lattice = Lattice.around(cloud.box, settings.scale, pipeline.grid_size_of(cloud, settings, CPU))
     cost.check(cost.estimate(lattice, cloud.points, 500, settings, CPU), lattice, settings, CPU.device)
 
 

@@ -29,7 +29,7 @@ SETTINGS = ns.Settings(cells=ns.CellSettings(cells_per_axis=2, fill_holes=True),
 
 
 def plan() -> BlendPlan:
-    lattice = pipeline.lattice_of(CLOUD, SETTINGS, CPU)
+    lattice = Lattice.around(CLOUD.box, SETTINGS.scale, pipeline.grid_size_of(CLOUD, SETTINGS, CPU))
     kernel, generator = make_kernel("neural-spline", 1.0), torch.Generator().manual_seed(0)
     return BlendPlan.of(CLOUD, lattice.box, kernel, 0.05, SETTINGS, CPU, generator)
 
