@@ -15,7 +15,7 @@ LAYERS = [
     {"ranges"},
     {"runtime", "settings", "geometry"},
     {"clouds", "neighbours"},
-    {"files", "outliers", "attributes", "pictures", "degeneracy"},
+    {"files", "metric", "outliers", "attributes", "pictures", "degeneracy"},
     {"field", "surface", "normals"},
     {"cells", "cost"},
     {"pipeline"},

@@ -8,8 +8,9 @@ from format_bytes import e57, las
 from scripts import run
 from test_cloud_formats import COUNT, RGB, UTM, N, P
 
-from neural_splines.errors import CloudError
+from neural_splines.errors import CloudError, ReconstructionWarning
 from neural_splines.files.point_clouds import load_scanned_cloud
+from neural_splines.files.streams import open_stream
 
 
 @pytest.mark.parametrize("suffix", [".las", ".laz"])
@@ -50,6 +51,38 @@ def test_las_with_normals_and_without_colours(tmp_path):
     found = load_scanned_cloud(tmp_path / "a.las")
     assert np.abs(found.normals - N).max() < 1e-7
     assert found.colours is None  # room for colours, but none in it
+
+
+@pytest.mark.parametrize("suffix", [".las", ".laz"])
+@pytest.mark.parametrize("form", [3, 6])
+def test_las_points_marked_as_noise_are_left_out(tmp_path, suffix, form):
+    """Classes 7 and 18 and withheld points, whole and in pieces, with one line that counts them."""
+    laspy = pytest.importorskip("laspy")
+    las = laspy.LasData(laspy.LasHeader(point_format=form, version="1.4"))
+    for k, name in enumerate(("nx", "ny", "nz")):
+        las.add_extra_dim(laspy.ExtraBytesParams(name=name, type=np.float64))
+        las[name] = N[:, k]
+    las.header.scales = [1e-9] * 3
+    las.x, las.y, las.z = P.T
+    las.intensity, marks = np.arange(COUNT), np.zeros((2, COUNT), int)
+    marks[0, :30], marks[1, 20:40] = (7, 18) * 15, 1
+    las.classification, las.withheld = marks
+    path = tmp_path / f"a{suffix}"
+    las.write(str(path))
+    line = f"40 of {COUNT} points are marked as noise"
+    with pytest.warns(ReconstructionWarning, match=line):
+        found = load_scanned_cloud(path, ["intensity"])
+    assert np.array_equal(found.scalars["intensity"], np.arange(40, COUNT))
+    assert np.abs(found.points - P[40:]).max() <= 1e-9
+    stream = open_stream(path)
+    with pytest.warns(ReconstructionWarning, match=line):
+        points, normals = (np.concatenate(parts) for parts in zip(*stream.pieces(), strict=True))
+    assert np.array_equal(points, found.points)
+    assert np.array_equal(normals, found.normals)
+    las.withheld[:] = 1
+    las.write(str(path))
+    with pytest.warns(ReconstructionWarning, match=f"{COUNT} of {COUNT} points are marked as noise"):
+        assert len(load_scanned_cloud(path).points) == 0
 
 
 def test_e57_has_all_scans_and_their_viewpoints(tmp_path):

@@ -187,3 +187,34 @@ def test_a_gap_that_a_block_of_a_scene_cuts_is_no_border(axis):
     assert reach(whole) < 0.02
     assert reach(blocks.trimmed(scene, part, whole, points)) == reach(whole)
     assert reach(trim_unsupported(whole, points)) > 1.5 * reach(whole)
+
+
+def dense_beside_sparse(ratio: int) -> torch.Tensor:
+    """Points of a square that are 0.01 apart up to x = 0.5, and from there on so many times as far."""
+    step = 0.01 * ratio
+    dense, sparse = grid(0.01, 0.0, 1.0), grid(step, 0.0, 1.0)
+    return torch.cat([dense[dense[:, 0] < 0.505], sparse + torch.tensor([0.5 + step, 0, 0])])
+
+
+def dense_within_sparse(ratio: int) -> torch.Tensor:
+    dense, sparse = grid(0.01, 0.0, 1.0), grid(0.01 * ratio, 0.0, 1.0)
+    inner = [((part[:, :2] - 0.5).abs() < 0.205).all(1) for part in (dense, sparse)]
+    return torch.cat([dense[inner[0]], sparse[~inner[1]]])
+
+
+@pytest.mark.parametrize("ratio", [3, 4, 6, 8, 10])
+@pytest.mark.parametrize("points", [dense_beside_sparse, dense_within_sparse])
+def test_no_moat_where_density_changes(points, ratio):
+    """A gap between dense and sparse points is as wide as the sparse ones are apart: the square is whole there."""
+    found = trim_unsupported(square(100), points(ratio))
+    pairs, count = edges(found.faces)
+    rim = found.vertices[pairs[count == 1].reshape(-1)]
+    assert ((rim[:, :2] - 0.5).abs().amax(1) > 0.45).all()
+
+
+def test_a_lone_point_lends_no_sheet_its_spacing():
+    """Beyond the last points of a square a sheet ends, though a lone point lies on it twenty spacings away."""
+    points = grid(0.02, 0.0, 0.5)
+    lone = torch.tensor([[0.9, 0.25, 0.0]], dtype=torch.float64)
+    found = trim_unsupported(square(50), torch.cat([points, lone]))
+    assert not ((found.vertices[:, 0] > 0.6) & (found.vertices[:, 0] < 0.8)).any()

@@ -11,11 +11,12 @@ from .isolation import Columns, confine, serve
 from .scans import COORDINATES, laser_names, roles
 
 ROWS = 1 << 20  # of a piece
+MARKS = ("classification", "withheld")  # of points that belong to no surface
 PIECE = 64 << 20  # bytes of records in one, which may be long
 
 
 def decode(path: str, wanted: Sequence[str]) -> Iterator[Columns]:
-    """The columns that a cloud is made of: coordinates scaled and offset, in double, others as they are."""
+    """The columns that a cloud is made of, and MARKS: coordinates scaled and offset, in double, others as they are."""
     try:
         import laspy
     except ImportError as error:
@@ -24,7 +25,7 @@ def decode(path: str, wanted: Sequence[str]) -> Iterator[Columns]:
     with laspy.open(path, read_evlrs=False) as reader:
         format_ = reader.header.point_format
         numbers = [d.name for d in format_.dimensions if d.num_elements == 1 and d.name.lower() not in COORDINATES]
-        names = [name for names in roles((*COORDINATES, *numbers), wanted) for name in names]
+        names = [*MARKS, *(name for names in roles((*COORDINATES, *numbers), wanted) for name in names)]
         names += laser_names(numbers).values()
         rows = max(1, min(ROWS, PIECE // max(1, format_.size)))
         for part in reader.chunk_iterator(rows):

@@ -99,12 +99,16 @@ def _npy(path: PathLike) -> CloudStream | None:
 
 
 def _las(path: PathLike) -> CloudStream:
+    told = False
+
     def pieces() -> Generator[Piece, None, None]:
-        for columns in surveys.las_pieces(path):
+        nonlocal told
+        for columns in surveys.las_pieces(path, silent=told):
             names = scans.group(columns, scans.NORMALS)
             if not names:
                 raise CloudError(NO_NORMALS)
             yield records.block(columns, COORDINATES), records.block(columns, names)
+        told = True
 
     return CloudStream(surveys.count_las(path), guarded(path, pieces))
 

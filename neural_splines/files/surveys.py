@@ -11,13 +11,14 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from ..errors import CloudError
+from ..errors import CloudError, warn
 from .atomic import PathLike
 from .isolation import Columns, decoded
 from .ply import TRUNCATED, quoted
 from .reading import first_bytes
 from .scans import ScannedCloud, from_columns
 
+NOISE_CLASSES = (7, 18)  # low and high noise, of the ASPRS standard
 MOST_POINTS = 16  # that one byte of LAZ can hold: measured files have a byte or more for each
 HEADERS = {2: 227, 3: 235, 4: 375}  # bytes of the public header block of LAS 1.0 to 1.2, 1.3 and 1.4
 RECORD, LONG_RECORD = 54, 60  # bytes of the header of a variable-length record, and of one behind the points
@@ -33,15 +34,26 @@ def read_las(path: PathLike, wanted: Sequence[str] = ()) -> ScannedCloud:
     return from_columns(columns, wanted)
 
 
-def las_pieces(path: PathLike, wanted: Sequence[str] = ()) -> Iterator[Columns]:
-    """The columns that a cloud is made of, in pieces with all the points that the header declares."""
-    left = count_las(path)
+def las_pieces(path: PathLike, wanted: Sequence[str] = (), silent: bool = False) -> Iterator[Columns]:
+    """The columns that a cloud is made of, in pieces that have together the points that the header declares.
+
+    Without those that are marked as noise or withheld; a warning counts them, unless `silent`.
+    """
+    left = count = count_las(path)
+    dropped = 0
     for columns in decoded("decode_las", path, wanted):
         left -= len(columns["x"])
-        yield columns
+        keep = ~(np.isin(columns["classification"], NOISE_CLASSES) | (columns["withheld"] != 0))
+        dropped += int((~keep).sum())
+        yield columns if keep.all() else {name: values[keep] for name, values in columns.items()}
     if left:
         raise CloudError(
             f"its header declares {abs(left)} points {'more' if left > 0 else 'less'} than follow; {TRUNCATED}"
+        )
+    if dropped and not silent:
+        warn(
+            f"{dropped} of {count} points are marked as noise (classes 7 and 18) or withheld and were left out; "
+            "to keep them, export without these marks"
         )
 
 

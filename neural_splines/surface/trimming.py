@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..metric import Metric
 from ..neighbours import Neighbours
 from .clipping import clip
 from .components import components
@@ -34,12 +35,11 @@ def trim_unsupported(mesh: Mesh, points: Tensor, gap: float = GAP_SPACINGS, cut_
     there, or floats away from them, and is cut along that distance. cut_off [v]: vertices where a part of a mesh ends
     and the whole goes on, which are no border.
     """
-    cloud = Neighbours(points)
-    spacing = cloud.spacing(points).clamp_min(1e-300)
-    too_far = max(gap, SMALL_GAP_SPACINGS) * float(spacing.max())
-    distance, nearest = cloud.query(mesh.vertices, within=too_far)
-    spacing = spacing[nearest]
-    level = distance - OPEN_SPACINGS * spacing
+    metric = Metric(points)
+    most = max(gap, SMALL_GAP_SPACINGS)
+    distance, spacing, sparser = metric.nearest(mesh.vertices, OPEN_SPACINGS, most)
+    # between dense and sparse points a gap is as wide as the sparse ones are apart
+    level = distance - torch.where(sparser, GAP_SPACINGS, OPEN_SPACINGS) * spacing
     far = level > 0.0
     if not bool(far.any()):
         return mesh
@@ -63,14 +63,14 @@ def trim_unsupported(mesh: Mesh, points: Tensor, gap: float = GAP_SPACINGS, cut_
     mean_spacing = torch.segment_reduce(spacing[far][order], "sum", lengths=size, unsafe=True) / size
     small = _areas(mesh, faces)[far][order]
     small = torch.segment_reduce(small, "sum", lengths=size, unsafe=True) <= SMALL_GAP_AREA * mean_spacing**2
-    deep = torch.where(small, max(gap, SMALL_GAP_SPACINGS), gap) * mean_spacing
+    deep = (torch.where(small, most, gap) * mean_spacing)[label]
     lost = torch.zeros_like(small)
-    lost[label[border[far] | (distance[far] > deep[label])]] = True
+    lost[label[border[far] | (distance[far] > deep)]] = True
     attached = torch.zeros_like(lost)
     attached[label[touching[far]]] = True
     drop = torch.zeros_like(far)
     drop[far] = (lost | ~attached)[label]
-    return clip(mesh, drop, level.clamp_max(too_far))
+    return clip(mesh, drop, level.clamp_max(most * float(metric.spacing.max())))
 
 
 def drop_specks(mesh: Mesh, points: Tensor) -> Mesh:
