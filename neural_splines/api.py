@@ -17,7 +17,7 @@ import torch
 from . import attributes, pipeline
 from .cells.blending import BlendedField
 from .clouds import OrientedCloud, clean, clean_points
-from .errors import CloudError, SettingsError, warn
+from .errors import CloudError, NeuralSplinesError, SettingsError, first_line, warn
 from .field.contract import Field
 from .field.products import resolve
 from .field.spline import NeuralSpline
@@ -182,10 +182,12 @@ def load(path: PathLike, *, device: str = AUTO, backend: str = AUTO) -> Field:
         kind = FIELDS[str(state["kind"])]
         dtype = {"float64": torch.float64, "float32": torch.float32}[str(state["centers"].dtype)]
         return kind.from_state(state, resolve(device, backend, dtype))
-    except (KeyError, ValueError, TypeError, RuntimeError, IndexError) as error:
-        if isinstance(error, SettingsError):
-            raise
-        raise CloudError(f"{shown(path)}: is not a field that this program saved ({error}); save it again") from error
+    except NeuralSplinesError:
+        raise
+    except Exception as error:
+        raise CloudError(
+            f"{shown(path)}: is not a field that this program saved ({first_line(error)}); save it again"
+        ) from error
 
 
 def load_point_cloud(path: PathLike) -> tuple[Any, Any]:

@@ -25,6 +25,8 @@ from neural_splines.geometry import Box
 from neural_splines.runtime.monitor import PhaseTimer
 from neural_splines.scene import run as scene
 from neural_splines.scene.nodes import COUNTED_LEVEL, Nodes, counted_cubes
+from neural_splines.scene.partition import kept_partition
+from neural_splines.scene.plan import raw
 from neural_splines.settings import SceneSettings
 
 SETTINGS = ns.Settings(grid_size=24, regularization=1e-8, num_nystrom_samples=60, device="cpu")
@@ -136,19 +138,56 @@ def test_a_full_disk_is_one_line_and_nothing_is_lost(small, finished, tmp_path, 
     monkeypatch.setattr(np, "savez", save)
     assert done(path, tmp_path).resumed == 8
     assert (tmp_path / "mesh.ply").read_bytes() == mesh
-    damaged_results_are_made_again(path, mesh, tmp_path)
 
 
-def damaged_results_are_made_again(path, mesh, folder):
-    victim = folder / "work" / "cells-1.npz"
-    data = bytearray(victim.read_bytes())
-    data[len(data) // 2] ^= 255
-    victim.write_bytes(data)
-    (folder / "work" / "block-0.npz").unlink()
-    with pytest.raises(OutputError, match="was damaged and is removed; run the same command again"):
-        done(path, folder)
-    done(path, folder)
-    assert (folder / "mesh.ply").read_bytes() == mesh
+def test_what_is_damaged_while_it_is_used_is_one_line_and_made_again(small, finished, tmp_path):
+    path, mesh, _ = finished
+    done(path, tmp_path)
+    store = WorkDirectory(str(tmp_path / "work"))
+    nodes = kept_partition(SETTINGS.scale, store).nodes
+    for name in ("cells-1.npz", "points.bin"):
+        data = bytearray((tmp_path / "work" / name).read_bytes())
+        data[len(data) // 2] ^= 1
+        (tmp_path / "work" / name).write_bytes(data)
+    with pytest.raises(OutputError, match=r"cells-1\.npz: was damaged and is removed; run the same command again"):
+        store.load("cells-1")
+    with pytest.raises(OutputError, match=r"points\.bin: was damaged; run the same command again"):
+        [raw(store, nodes, node) for node in range(len(nodes))]
+    done(path, tmp_path)
+    assert (tmp_path / "mesh.ply").read_bytes() == mesh
+
+
+@pytest.mark.parametrize("rounds", [1, 6])
+def test_blocks_are_meshed_again_as_often_as_the_surface_comes_in(rounds, small, finished, tmp_path, monkeypatch):
+    path, mesh, _ = finished
+    asked, missed = [], scene.missed
+
+    def found(*args):
+        asked.append(1)
+        cubes = torch.tensor([0], dtype=torch.int64)
+        return {0: cubes, 1: cubes} if len(asked) <= rounds else missed(*args)
+
+    monkeypatch.setattr(scene, "missed", found)
+    done(path, tmp_path)
+    assert len(asked) > rounds
+    assert (tmp_path / "mesh.ply").read_bytes() == mesh
+
+
+def test_a_run_that_is_stopped_between_rounds_goes_on(small, finished, tmp_path, monkeypatch):
+    path, mesh, _ = finished
+    missed = scene.missed
+
+    def stopping(*args):
+        monkeypatch.setattr(scene, "missed", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        return {0: torch.tensor([0], dtype=torch.int64)}
+
+    monkeypatch.setattr(scene, "missed", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        done(path, tmp_path)
+    assert (tmp_path / "work" / "block-0.npz").exists()
+    monkeypatch.setattr(scene, "missed", missed)
+    done(path, tmp_path)
+    assert (tmp_path / "mesh.ply").read_bytes() == mesh
 
 
 def test_another_run_is_refused_by_name(cloud, tmp_path):

@@ -29,7 +29,8 @@ class Many(float):
 NUMBERS = [
     0, 1, 3, 64, -1, 2**31, 2**63, 10**308, 10**400, 10**5000, -(10**400), 0.5, 1e-300, math.inf, -math.inf, math.nan,
     Many(0.25), Fraction(1, 2), Fraction(3), Fraction(1, 10**400), Fraction(10**400), np.uint64(3),
-    np.uint64(2**64 - 1), np.int8(64), np.float16(0.5), np.float32(0.1), np.float64(2.0), np.longdouble("0.5"), np.longdouble("1e4000"),
+    np.uint64(2**64 - 1), np.int8(64), np.float16(0.5), np.float32(0.1), np.float64(2.0),
+    np.longdouble("0.5"), np.longdouble("1e4000"),
 ]  # fmt: skip
 OTHERS = [
     True, np.True_, Decimal("0.5"), 1j, "", "auto", "none", "x\ny", b"1", [], [1], (1, 2, 3), {}, np.array(3),

@@ -6,14 +6,15 @@ from dataclasses import dataclass, fields
 from os import PathLike
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from ..field import stored
 from ..field.contract import Field
 from ..field.kernels import Kernel, kernel_from, kernel_state
 from ..field.products import Compute, Segments
 from ..field.spline import NeuralSpline
+from ..field.stored import State
 from ..files.arrays import save_arrays
 from ..geometry import Box
 from ..runtime.arrays import Array, as_rows
@@ -22,6 +23,8 @@ from .models import CellModels
 from .partition import Cells
 from .places import Places, sum_by
 from .problem import FitProblem
+
+ROUNDED = 1.0 + 1e-6  # of boxes that together are one, at most
 
 
 @dataclass(frozen=True)
@@ -100,23 +103,23 @@ class BlendedField:
         }
 
     @classmethod
-    def from_state(cls, state: dict[str, np.ndarray], compute: Compute) -> BlendedField:
+    def from_state(cls, state: State, compute: Compute) -> BlendedField:
         """The field of a `state`, evaluated as `compute` says. KeyError and ValueError where it is none."""
-        cells = Cells(*(torch.from_numpy(state[f"cells.{f.name}"]).to(compute.device) for f in fields(Cells)))
-        offsets = torch.from_numpy(state["offsets"]).to(compute.device).reshape(len(cells) + 1)
-        centers = torch.from_numpy(state["centers"]).reshape(int(offsets[-1]), 3)
+        cells = cells_from(state)
+        centers = stored.array(state, "centers", -1, 3, types=stored.FLOATS)
+        coefficients = stored.array(state, "coefficients", len(centers), types=(state["centers"].dtype.name,))
         prefix = "background."
         background = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
         return cls(
-            cells,
+            moved(cells, compute.device),
             kernel_from(state),
             compute.place(centers),
-            compute.place(torch.from_numpy(state["coefficients"]).reshape(len(centers))),
-            offsets,
+            compute.place(coefficients),
+            stored.offsets(state, "offsets", len(cells), len(centers)).to(compute.device),
             compute,
-            Box(*torch.from_numpy(state["box"]).reshape(2, 3)),
+            Box(*stored.corners(state, "box")),
             NeuralSpline.from_state(background, compute) if background else None,
-            float(state["background_weight"]),
+            stored.number(state, "background_weight"),
         )
 
     def save(self, path: str | PathLike[str]) -> None:
@@ -162,6 +165,26 @@ class BlendedField:
         value, _ = self.models(places, False)
         total = sum_by(places.point, places.weight, places.count)
         return sum_by(places.point, places.weight * value, places.count) / total
+
+
+def cells_from(state: State) -> Cells:
+    """The cells of a `state`: boxes that lie side by side, with margins of at most a side; else ValueError.
+
+    So the buckets that cells are looked up in have as many entries as those of cells that were fitted.
+    """
+    lower = stored.array(state, "cells.lower", -1, 3)
+    upper = stored.array(state, "cells.upper", len(lower), 3)
+    margins = [stored.array(state, f"cells.{name}", len(lower)) for name in ("padding", "ramp", "reach")]
+    if not len(lower):
+        raise ValueError("it has no cells")
+    sides, span = upper - lower, upper.amax(0) - lower.amin(0)
+    flat = span == 0.0
+    share = torch.where(flat, 1.0, sides / span)
+    most = ROUNDED * sides.amax(1)
+    apart = bool(((share > 0.0).all(1) & span.isfinite().all()).all()) and float(share.prod(1).sum()) <= ROUNDED
+    if not apart or flat.all() or not all(bool(((m >= 0.0) & (m <= most)).all()) for m in margins):
+        raise ValueError("its cells overlap, or reach too far")
+    return Cells(lower, upper, *margins)
 
 
 def _put(order: Tensor, values: Tensor) -> Tensor:

@@ -14,10 +14,9 @@ neighbours.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +24,8 @@ from torch import Tensor
 
 from ..errors import SettingsError
 from ..geometry import lift
+from . import stored
+from .stored import State
 
 # Upper ends of the polynomials' domain in z. A short ladder bounds the number of compiled variants:
 # z < 0.5 holds in the default working box (a cube of side 1.1: z <= 0.48), larger boxes climb.
@@ -153,9 +154,12 @@ def kernel_state(kernel: Kernel) -> dict[str, object]:
     return {"kernel": kernel.name, "variance": getattr(kernel, "variance", 0.0), "z_max": kernel.z_max}
 
 
-def kernel_from(state: Mapping[str, Any]) -> Kernel:
-    """The kernel of a `kernel_state`; KeyError where there is none of that name."""
-    return replace(make_kernel(str(state["kernel"]), float(state["variance"])), z_max=float(state["z_max"]))
+def kernel_from(state: State) -> Kernel:
+    """The kernel of a `kernel_state`; KeyError where there is none of that name, ValueError for other numbers."""
+    z_max = stored.number(state, "z_max")
+    if z_max not in Z_LADDER:
+        raise ValueError(f"z_max is {z_max:g}")
+    return replace(make_kernel(str(state["kernel"]), stored.number(state, "variance")), z_max=z_max)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,8 +13,12 @@ from ..files.arrays import save_arrays
 from ..geometry import Box, Similarity
 from ..runtime.arrays import Array, as_rows
 from ..runtime.devices import halving, moved, pieces
+from . import stored
 from .kernels import Kernel, kernel_from, kernel_state
 from .products import Compute
+from .stored import State
+
+TINY = 1e-300  # a scale that has an inverse
 
 
 @dataclass(frozen=True)
@@ -83,16 +86,17 @@ class NeuralSpline:
         }
 
     @classmethod
-    def from_state(cls, state: dict[str, np.ndarray], compute: Compute) -> NeuralSpline:
+    def from_state(cls, state: State, compute: Compute) -> NeuralSpline:
         """The field of a `state`, evaluated as `compute` says. KeyError and ValueError where it is none."""
-        centers = torch.from_numpy(np.asarray(state["centers"])).reshape(-1, 3)
+        centers = stored.array(state, "centers", -1, 3, types=stored.FLOATS)
+        coefficients = stored.array(state, "coefficients", len(centers), types=(state["centers"].dtype.name,))
         return cls(
             kernel_from(state),
-            Similarity(torch.from_numpy(state["center"]).reshape(3), float(state["scale"])),
+            Similarity(stored.array(state, "center", 3), stored.number(state, "scale", TINY)),
             compute.place(centers),
-            compute.place(torch.from_numpy(state["coefficients"]).reshape(len(centers))),
+            compute.place(coefficients),
             compute,
-            Box(*torch.from_numpy(state["box"]).reshape(2, 3)),
+            Box(*stored.corners(state, "box")),
         )
 
     def save(self, path: str | PathLike[str]) -> None:

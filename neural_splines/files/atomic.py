@@ -21,11 +21,12 @@ PathLike = str | os.PathLike[str]
 
 
 @contextlib.contextmanager
-def atomic(*paths: PathLike, result: bool = True) -> Iterator[list[BinaryIO]]:
+def atomic(*paths: PathLike, result: bool = True, synced: bool = False) -> Iterator[list[BinaryIO]]:
     """Streams whose bytes appear at their paths when the block ends: at all or none, and never if it is left early.
 
     Links are followed, which is said; what is no regular file (a pipe, /dev/null, `-` for standard output) is written
-    to directly. result: whether an interrupt later is to name them as complete.
+    to directly. result: whether an interrupt later is to name them as complete. synced: whether they outlast a power
+    cut as soon as the block has ended, and one within it leaves what was there.
     """
     path = paths[0]
     try:
@@ -51,8 +52,13 @@ def atomic(*paths: PathLike, result: bool = True) -> Iterator[list[BinaryIO]]:
                 moves.append((temporary, target, shown(path)))
             yield streams
             for stream in streams:
+                if synced and os.path.isfile(stream.name):
+                    stream.flush()
+                    os.fsync(stream.fileno())
                 stream.close()
             _move(moves, result)
+            for folder in {os.path.dirname(target) for _, target, _ in moves} if synced else ():
+                sync_folder(folder)
     except OSError as error:
         raise unwritable(path, error) from error
 
@@ -72,6 +78,22 @@ def _move(moves: list[tuple[str, str, str]], result: bool) -> None:
             raise
         for _, _, name in moves if result else ():
             interrupts.completed(name)
+
+
+def sync(path: PathLike) -> None:
+    """Wait until the bytes of a file are on its disk."""
+    with open(path, "r+b") as stream:
+        os.fsync(stream.fileno())
+
+
+def sync_folder(path: PathLike) -> None:
+    """Wait until the names in a folder are on its disk; Windows has no such call."""
+    with contextlib.suppress(PermissionError):
+        folder = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def save_bytes(path: PathLike, data: bytes) -> None:

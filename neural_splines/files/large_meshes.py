@@ -56,7 +56,7 @@ class PartWriter:
 @contextlib.contextmanager
 def written_in_parts(path: PathLike, aside: str, single: bool) -> Iterator[PartWriter]:
     """A writer of the mesh at `path`, which appears when the block ends; `aside` is a scratch file for faces."""
-    with atomic(path) as (out,):
+    with atomic(path, synced=True) as (out,):
         if not out.seekable():
             raise OutputError(f"{shown(path)}: a mesh in parts is not written to a pipe; give a file to --out")
         with interrupts.temporary(aside), open(aside, "w+b") as faces:

@@ -1,7 +1,9 @@
 """A folder that keeps what a long run has finished, so that the same command goes on where it was stopped.
 
-Every result is an .npz file that is there as a whole or not at all (`atomic`), and whose checksums (CRC-32, of the
-archive) are verified when it is read.
+Every result is an .npz file that is there as a whole or not at all (`atomic`), as long as the system runs. A power cut
+may cut, empty or lose whatever was not synced: results are synced at the end of a stage (`sync`), together and not each
+by itself, and what a run finds when it goes on is read and verified first (CRC-32), so that what is damaged is made
+again.
 """
 
 from __future__ import annotations
@@ -9,17 +11,20 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import CloudError, OutputError, SettingsError
+from ..runtime.threads import share_out
 from .arrays import as_array, load_arrays
-from .atomic import atomic, shown, unwritable
+from .atomic import atomic, shown, sync, sync_folder, unwritable
 
-MANIFEST = "run.json"
+MANIFESTS = "run.json", "run.copy.json"  # the same twice: one damaged bit does not hide what the other files are of
+LEFTOVERS = ".neural-splines-*.tmp"  # of a process that was killed
 
 
 class WorkDirectory:
@@ -55,34 +60,44 @@ class WorkDirectory:
         """Forget a result, so that it is made again."""
         os.unlink(self.file(f"{name}.npz"))
 
+    def sync(self, names: Iterable[str]) -> None:
+        """Wait until these results outlast a power cut."""
+        try:
+            for name in names:
+                sync(self.file(f"{name}.npz"))
+            sync_folder(self.path)
+        except OSError as error:
+            raise unwritable(self.path, error) from None
+
     @contextlib.contextmanager
     def rows_into(self, name: str, width: int) -> Iterator[Callable[[int, np.ndarray], None]]:
-        """put(first, rows) writes rows [n, width] of float64 to the places from `first` on in a new file of rows."""
+        """put(first, rows) writes rows [n, width] of float64 to the places from `first` on in a new file of rows.
+
+        The file is synced when the block ends, so that a result may stand for it.
+        """
         path = self.file(name)
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+            with open(path, "wb") as stream:
+
+                def put(first: int, rows: np.ndarray) -> None:
+                    stream.seek(8 * width * first)
+                    stream.write(rows.data)
+
+                yield put
+                stream.flush()
+                os.fsync(stream.fileno())
         except OSError as error:
             raise unwritable(path, error) from None
 
-        def put(first: int, rows: np.ndarray) -> None:
-            data, offset = rows.data.cast("B"), 8 * width * first
-            while len(data):
-                try:
-                    done = os.pwrite(descriptor, data, offset)
-                except OSError as error:
-                    raise unwritable(path, error) from None
-                data, offset = data[done:], offset + done
-
+    def rows(self, name: str, width: int, first: int, count: int, checksum: int) -> np.ndarray | None:
+        """Rows [count, width] of such a file; None where they are not those of that CRC-32."""
         try:
-            yield put
-        finally:
-            os.close(descriptor)
-
-    def rows(self, name: str, width: int, first: int, count: int) -> np.ndarray:
-        """Rows [count, width] of such a file."""
-        with open(self.file(name), "rb") as file:
-            file.seek(8 * width * first)
-            return np.fromfile(file, np.float64, width * count).reshape(-1, width)
+            with open(self.file(name), "rb") as stream:
+                stream.seek(8 * width * first)
+                data = np.fromfile(stream, np.float64, width * count)
+        except OSError:
+            return None
+        return data.reshape(count, width) if len(data) == width * count and zlib.crc32(data.data) == checksum else None
 
     @contextlib.contextmanager
     def claimed(self, identity: Mapping[str, Any]) -> Iterator[None]:
@@ -102,43 +117,65 @@ class WorkDirectory:
         try:
             if not _locked(lock):
                 raise OutputError(f"{shown(self.path)}: another run is using it; wait for its end, or choose another")
-            self._check(json.loads(json.dumps(identity)))
-            for leftover in Path(self.path).glob(".neural-splines-*.tmp"):  # of a process that was killed
+            for leftover in Path(self.path).glob(LEFTOVERS):
                 leftover.unlink(missing_ok=True)
+            if self._check(json.loads(json.dumps(identity))):
+                self._verify()
             yield
         finally:
             os.close(lock)
 
     def known(self) -> dict[str, Any]:
         """The identity of the run that is kept here; nothing where there is none."""
-        try:
-            with open(self.file(MANIFEST), encoding="utf-8") as file:
-                found = json.load(file)
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
+        return next(filter(None, map(self._manifest, MANIFESTS)), {})
 
     def _refuse_files_of_others(self) -> None:
         """Before a lock is made among them."""
         names = [name for name in os.listdir(self.path) if name != "lock" and not name.startswith(".neural-splines-")]
-        if names and MANIFEST not in names:
-            raise SettingsError(
-                f"{shown(self.path)}: holds files of something else; give an empty folder to --work-dir"
-            )
+        if names and not self.known():
+            what = f"its {MANIFESTS[0]} is damaged" if MANIFESTS[0] in names else "holds files of something else"
+            raise SettingsError(f"{shown(self.path)}: {what}; give an empty folder to --work-dir")
 
-    def _check(self, identity: dict[str, Any]) -> None:
-        manifest = self.file(MANIFEST)
-        if not os.path.exists(manifest):
-            with atomic(manifest, result=False) as (stream,):
-                stream.write((json.dumps(identity, indent=1) + "\n").encode())
-            return
+    def _manifest(self, name: str) -> dict[str, Any]:
+        """The identity that a manifest states; nothing where it is missing or damaged."""
+        try:
+            with open(self.file(name), encoding="utf-8") as file:
+                found = json.load(file)
+            identity: dict[str, Any] = found["identity"]
+            return identity if found["crc32"] == _checksum(identity) else {}
+        except (OSError, ValueError, TypeError, KeyError):
+            return {}
+
+    def _check(self, identity: dict[str, Any]) -> bool:
+        """Whether a run of that identity is kept here; an empty folder is marked as one's."""
         known = self.known()
-        for name in [*identity, *known]:
+        for name in [*identity, *known] if known else ():
             if known.get(name) != identity.get(name):
                 raise SettingsError(
                     f"{shown(self.path)}: holds another run, with {name} {known.get(name)} where this one has "
                     f"{identity.get(name)}; choose another --work-dir, or repeat the first command"
                 )
+        stated = json.dumps({"identity": identity, "crc32": _checksum(identity)}, indent=1) + "\n"
+        for name in MANIFESTS:
+            if not self._manifest(name):
+                with atomic(self.file(name), result=False, synced=True) as (stream,):
+                    stream.write(stated.encode())
+        return bool(known)
+
+    def _verify(self) -> None:
+        """Remove the results that are damaged, so that they are made again."""
+
+        def look(path: Path) -> None:
+            try:
+                load_arrays(path)
+            except CloudError:
+                path.unlink()
+
+        share_out(look, sorted(Path(self.path).glob("*.npz")))
+
+
+def _checksum(identity: dict[str, Any]) -> int:
+    return zlib.crc32(json.dumps(identity, sort_keys=True).encode())
 
 
 def _locked(descriptor: int) -> bool:

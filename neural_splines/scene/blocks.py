@@ -84,7 +84,8 @@ def mesh(scene: Scene, around: Surroundings, block: int, entering: Tensor, devic
     field: Field | None = field_in(scene, part.nodes, box, compute)
     name = f"block-{block}"
     if field is None:
-        scene.store.save(name, faces=np.empty((0, 3), np.int32), leaving=np.empty(0, np.int64))
+        none = np.empty(0, np.int64)
+        scene.store.save(name, faces=np.empty((0, 3), np.int32), cubes=none, leaving=none, entering=entering)
         return
     margin = POINTS_BEYOND * part.spacing
     points = points_in(scene, part.nodes, box.lower - margin, box.upper + margin).to(compute.device)
@@ -102,7 +103,7 @@ def mesh(scene: Scene, around: Surroundings, block: int, entering: Tensor, devic
     whole = refine(whole, crossings, field.gradient, REFINE_STEPS if s.refine_vertices else 0, compute.devices)
     found = own_faces(scene.lattice, part, trimmed(scene, part, whole, points))
     leaving = leaving_cubes(scene.lattice, cubes)
-    scene.store.save(name, **stored(scene.lattice, part, found), cubes=own_cubes, leaving=leaving)
+    scene.store.save(name, **stored(scene.lattice, part, found), cubes=own_cubes, leaving=leaving, entering=entering)
 
 
 def points_in(scene: Scene, nodes: list[int], lower: Tensor, upper: Tensor) -> Tensor:

@@ -16,13 +16,15 @@ COUNTED_LEVEL = 7  # points are counted in cubes of this level: no node is small
 class Nodes:
     """Cubes [k] of the octree over a box, in the order of the curve, with their levels and numbers of points.
 
-    first: the first cube of COUNTED_LEVEL in each [k].
+    first: the first cube of COUNTED_LEVEL in each [k]. checksums [k]: CRC-32 of each node's rows where points are kept,
+    zero before they are.
     """
 
     box: Box
     first: Tensor
     level: Tensor
     counts: Tensor
+    checksums: Tensor
 
     @classmethod
     def of(cls, box: Box, histogram: Tensor, most: int) -> Nodes:
@@ -43,7 +45,7 @@ class Nodes:
             if not len(found):
                 break
         first, order = torch.cat(firsts).sort()
-        return cls(box, first, torch.cat(levels)[order], torch.cat(counts)[order])
+        return cls(box, first, torch.cat(levels)[order], torch.cat(counts)[order], torch.zeros_like(first))
 
     def __len__(self) -> int:
         return len(self.first)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import zlib
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,10 +15,11 @@ from ..files.streams import CloudStream
 from ..files.work_directory import WorkDirectory
 from ..geometry import Box
 from ..runtime.monitor import Monitor
+from ..runtime.threads import share_out
 from .nodes import COUNTED_LEVEL, Nodes, counted_cubes
-from .plan import POINT_WIDTH, POINTS_FILE
+from .plan import PARTITION, POINT_WIDTH, POINTS_FILE, rows_of
 
-RESULT = "partition"
+OF_NODES = ("first", "level", "counts", "checksums")
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,27 @@ def partition(
     stream: CloudStream, name: str, scale: float, most: int, store: WorkDirectory, monitor: Monitor
 ) -> Partition:
     """The nodes, of at most so many points each; their points are in the store's POINTS_FILE, node by node."""
-    if not store.has(RESULT):
+    found = kept_partition(scale, store)
+    if found is None:
         monitor.phase("partition")
         _make(stream, name, scale, most, store, monitor)
-    found = {key: torch.from_numpy(values) for key, values in store.load(RESULT).items()}
+        found = _read(scale, store)
+    return found
+
+
+def kept_partition(scale: float, store: WorkDirectory) -> Partition | None:
+    """The partition that is kept; None where there is none, or one of points that are damaged."""
+    if not store.has(PARTITION):
+        return None
+    found = _read(scale, store)
+    whole = share_out(lambda node: rows_of(store, found.nodes, node) is not None, range(len(found.nodes)))
+    return found if all(whole) else None
+
+
+def _read(scale: float, store: WorkDirectory) -> Partition:
+    found = {key: torch.from_numpy(values) for key, values in store.load(PARTITION).items()}
     box, (read, non_finite, zero) = Box(*found["box"]), found["read"].tolist()
-    nodes = Nodes(box.scaled(scale), found["first"], found["level"], found["counts"])
+    nodes = Nodes(box.scaled(scale), *(found[name] for name in OF_NODES))
     return Partition(nodes, box, CleaningReport(read, non_finite, zero, 0, int(nodes.counts.sum())))
 
 
@@ -65,20 +82,20 @@ def _make(stream: CloudStream, name: str, scale: float, most: int, store: WorkDi
         histogram += torch.bincount(counted_cubes(scaled, kept), minlength=len(histogram))
         monitor.progress(done := done + len(points), total)
     nodes = Nodes.of(scaled, histogram, most)
-    _scatter(stream, nodes, store, monitor)
-    store.save(
-        RESULT, box=torch.stack([low, high]), first=nodes.first, level=nodes.level, counts=nodes.counts,
-        read=np.array([read, non_finite, zero]),
-    )  # fmt: skip
+    nodes = _scatter(stream, nodes, store, monitor)
+    parts = {name: getattr(nodes, name) for name in OF_NODES}
+    store.save(PARTITION, box=torch.stack([low, high]), read=np.array([read, non_finite, zero]), **parts)
+    store.sync([PARTITION])
 
 
 def _usable(points: np.ndarray, normals: np.ndarray) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return usable(torch.from_numpy(points), torch.from_numpy(normals))
 
 
-def _scatter(stream: CloudStream, nodes: Nodes, store: WorkDirectory, monitor: Monitor) -> None:
-    """Write every point into the place of its node, in the order of the file."""
+def _scatter(stream: CloudStream, nodes: Nodes, store: WorkDirectory, monitor: Monitor) -> Nodes:
+    """Write every point into the place of its node, in the order of the file; the nodes with their checksums."""
     place, done, total = nodes.starts.clone(), 2 * stream.count, 3 * stream.count
+    checksums = nodes.checksums.clone()
     with store.rows_into(POINTS_FILE, POINT_WIDTH) as put:
         for points, normals in stream.pieces():
             kept, units, *_ = _usable(points, normals)
@@ -90,8 +107,11 @@ def _scatter(stream: CloudStream, nodes: Nodes, store: WorkDirectory, monitor: M
             which, counts = node.unique_consecutive(return_counts=True)
             ends = counts.cumsum(0).tolist()
             for k, end, count in zip(which.tolist(), ends, counts.tolist(), strict=True):
-                put(int(place[k]), rows[end - count : end])
+                mine = rows[end - count : end]
+                put(int(place[k]), mine)
+                checksums[k] = zlib.crc32(mine.data, int(checksums[k]))
                 place[k] += count
             monitor.progress(done := done + len(points), total)
     if not torch.equal(place, nodes.starts + nodes.counts):
         raise CloudError("the file changed while it was read; leave it alone and run again")
+    return replace(nodes, checksums=checksums)

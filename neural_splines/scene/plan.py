@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..cells.batches import Smoothing
 from ..clouds import OrientedCloud
+from ..errors import OutputError
 from ..field.products import Compute, resolve
+from ..files.atomic import shown
 from ..files.work_directory import WorkDirectory
 from ..settings import Settings
 from ..surface.lattice import Lattice
@@ -18,6 +21,7 @@ from .nodes import Nodes
 
 POINT_WIDTH = 6  # three coordinates and three components of the normal
 POINTS_FILE = "points.bin"
+PARTITION = "partition"  # the result that stands for it
 
 
 @dataclass(frozen=True)
@@ -55,9 +59,20 @@ def compute_of(settings: Settings, device: str | None = None) -> Compute:
 
 def raw(store: WorkDirectory, nodes: Nodes, node: int) -> OrientedCloud:
     """The points of a node as the partition left them."""
-    rows = store.rows(POINTS_FILE, POINT_WIDTH, int(nodes.starts[node]), int(nodes.counts[node]))
+    rows = rows_of(store, nodes, node)
+    if rows is None:
+        store.remove(PARTITION)
+        raise OutputError(
+            f"{shown(store.file(POINTS_FILE))}: was damaged; run the same command again, which makes it anew"
+        )
     table = torch.from_numpy(rows)
     return OrientedCloud(table[:, :3].contiguous(), table[:, 3:].contiguous())
+
+
+def rows_of(store: WorkDirectory, nodes: Nodes, node: int) -> np.ndarray | None:
+    """The rows of a node in the store's POINTS_FILE; None where they are damaged."""
+    place = int(nodes.starts[node]), int(nodes.counts[node])
+    return store.rows(POINTS_FILE, POINT_WIDTH, *place, int(nodes.checksums[node]))
 
 
 def inside(cloud: OrientedCloud, lower: Tensor, upper: Tensor) -> OrientedCloud:

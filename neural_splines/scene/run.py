@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -38,7 +39,6 @@ from .plan import Scene, compute_of, joined, raw
 from .points import distinct
 
 SAMPLE_POINTS = 300_000  # whose spacing and noise stand for the scene's
-ROUNDS = 4  # of passing on where the surface leaves a block
 # What a process takes at most, by measurement: at rest, for a point of a node, for a square cube of a block's side.
 REST, POINT, SQUARE = {"cpu": 0.7e9, "cuda": 2.5e9}, 4_000.0, 3_000.0
 NODE_POINTS = {"cpu": (20_000, 200_000), "cuda": (20_000, 1_000_000)}
@@ -112,16 +112,15 @@ def _tasks(
 
 
 def _each(
-    team: Workers, task: Callable[..., None], shared: Any, result: str, items: Sequence[Any], phase: str,
+    team: Workers, task: Callable[..., None], scene: Scene, result: str, items: Sequence[int], phase: str,
     monitor: Monitor,
 ) -> None:  # fmt: skip
     """Do the task for those items whose result is not there."""
-    store = (shared[0] if isinstance(shared, tuple) else shared).store
-    names = [f"{result}-{item[0] if isinstance(item, tuple) else item}" for item in items]
-    left = [item for item, name in zip(items, names, strict=True) if not store.has(name)]
+    left = [item for item in items if not scene.store.has(f"{result}-{item}")]
     monitor.phase(phase)
     known = len(items) - len(left)
-    team.run(task, shared, left, lambda done: monitor.progress(known + done, len(items)))
+    team.run(task, scene, left, partial(_progress, monitor, known, len(items)))
+    scene.store.sync(f"{result}-{item}" for item in left)
 
 
 def mesh_block(shared: tuple[Scene, blocks.Surroundings], item: tuple[int, Any], device: str | None) -> None:
@@ -131,21 +130,31 @@ def mesh_block(shared: tuple[Scene, blocks.Surroundings], item: tuple[int, Any],
 
 
 def _mesh(team: Workers, scene: Scene, around: blocks.Surroundings, touched: list[int], monitor: Monitor) -> None:
-    """Mesh all blocks, and again those where the surface comes in from a neighbour and was not found from inside."""
-    entering: dict[int, torch.Tensor] = {}
-    for _ in range(ROUNDS):
-        items = [(block, entering.get(block, torch.empty(0, dtype=torch.int64)).numpy()) for block in touched]
-        _each(team, mesh_block, (scene, around), "block", items, "mesh", monitor)
-        fresh = missed(scene, touched, entering)
-        if not fresh:
+    """Mesh all blocks, and again those where the surface comes in from a neighbour and was not found from inside.
+
+    A block is never without a result meanwhile: it knows the cubes that it was looked into from, so that a run which
+    is stopped between two rounds goes on. Each round looks into cubes that none has looked into, and there are so many.
+    """
+    monitor.phase("mesh")
+    none = torch.empty(0, dtype=torch.int64)
+    left = {block: none for block in touched if not scene.store.has(f"block-{block}")}
+    while True:
+        items = [(block, cubes.numpy()) for block, cubes in left.items()]
+        known = len(touched) - len(left)
+        team.run(mesh_block, (scene, around), items, partial(_progress, monitor, known, len(touched)))
+        scene.store.sync(f"block-{block}" for block in left)
+        left = missed(scene, touched)
+        if not left:
             return
-        for block, cubes in fresh.items():
-            entering[block] = torch.cat([entering.get(block, cubes[:0]), cubes]).unique()
-            scene.store.remove(f"block-{block}")
 
 
-def missed(scene: Scene, touched: list[int], known: dict[int, torch.Tensor]) -> dict[int, torch.Tensor]:
-    """By block, the cubes that the surface enters from a neighbour and that were neither found nor looked at."""
+def _progress(monitor: Monitor, known: int, total: int, done: int) -> None:
+    monitor.progress(known + done, total)
+
+
+def missed(scene: Scene, touched: list[int]) -> dict[int, torch.Tensor]:
+    """The blocks that the surface enters from a neighbour in cubes that were neither found nor looked into, and all
+    cubes of each to look into then."""
     leaving = [torch.from_numpy(scene.store.load(f"block-{b}", "leaving")["leaving"]) for b in touched]
     cubes = torch.cat(leaving).unique()
     b = scene.blocks
@@ -155,12 +164,11 @@ def missed(scene: Scene, touched: list[int], known: dict[int, torch.Tensor]) -> 
     for block in owner.unique().tolist():
         if block not in there:
             continue
-        mine = cubes[owner == block]
-        found = scene.store.load(f"block-{block}", "cubes")
-        seen = torch.cat([torch.from_numpy(found.get("cubes", mine[:0].numpy())), known.get(block, mine[:0])])
-        mine = mine[~torch.isin(mine, seen)]
+        mine, found = cubes[owner == block], scene.store.load(f"block-{block}", "cubes", "entering")
+        inside, entering = (torch.from_numpy(found[name]) for name in ("cubes", "entering"))
+        mine = mine[~torch.isin(mine, torch.cat([inside, entering]))]
         if len(mine):
-            result[block] = mine
+            result[block] = torch.cat([entering, mine]).unique()
     return result
 
 
@@ -229,6 +237,7 @@ def planned(
         smoothed = list(asdict(choice.smoothing).values())
         doubts = "; ".join(choice.warnings)
         store.save("choice", per_cell=choice.points_per_cell, smoothing=smoothed, words=choice.words, doubts=doubts)
+        store.sync(["choice"])
     chosen = store.load("choice")
     regularization, offset_weight, passes, gradient = chosen["smoothing"].tolist()
     smoothing = Smoothing(regularization, offset_weight, int(passes), gradient)
