@@ -81,8 +81,8 @@ def test_las_points_marked_as_noise_are_left_out(tmp_path, suffix, form):
     assert np.array_equal(normals, found.normals)
     las.withheld[:] = 1
     las.write(str(path))
-    with pytest.warns(ReconstructionWarning, match=f"{COUNT} of {COUNT} points are marked as noise"):
-        assert len(load_scanned_cloud(path).points) == 0
+    with pytest.raises(CloudError, match=f"{COUNT} of {COUNT} points are marked as noise"):
+        load_scanned_cloud(path)
 
 
 def test_e57_has_all_scans_and_their_viewpoints(tmp_path):

@@ -50,11 +50,11 @@ def las_pieces(path: PathLike, wanted: Sequence[str] = (), silent: bool = False)
         raise CloudError(
             f"its header declares {abs(left)} points {'more' if left > 0 else 'less'} than follow; {TRUNCATED}"
         )
+    marked = f"{dropped} of {count} points are marked as noise (classes 7 and 18) or withheld"
+    if dropped and dropped == count:
+        raise CloudError(f"{marked}; export it without these marks")
     if dropped and not silent:
-        warn(
-            f"{dropped} of {count} points are marked as noise (classes 7 and 18) or withheld and were left out; "
-            "to keep them, export without these marks"
-        )
+        warn(f"{marked} and were left out; to keep them, export without these marks")
 
 
 def count_las(path: PathLike) -> int:
