@@ -13,8 +13,9 @@ from measures import measure
 from scripts import run, write_cloud
 from shapes import sphere, torus
 
-from neural_splines.errors import CloudError
+from neural_splines.errors import CloudError, OutputError
 from neural_splines.files import writers
+from neural_splines.files.large_meshes import PartWriter, written_in_parts
 from neural_splines.files.meshes import load_mesh, save_mesh
 
 V = np.array([(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1.5)], float)
@@ -189,3 +190,45 @@ def test_a_coordinate_that_is_no_number_does_not_pass_for_exact(tmp_path):
     v[17], v[4000] = 1 / 3, math.nan
     save_mesh(tmp_path / "mesh.ply", v, None, torch.tensor([[0, 1, 2]]), voxel_size=1e9)
     assert b"property double x" in (tmp_path / "mesh.ply").read_bytes()
+
+
+def header_of(vertices):
+    """The header of a PLY with so many vertices, of which none is written; all lie at one place in memory."""
+    content = writers.Content(np.broadcast_to(0.0, (vertices, 3)), None, F)
+    content.__dict__["single"] = True
+    return next(writers.write_ply(content, "mesh.ply")).decode()
+
+
+def test_the_integers_of_a_ply_count_its_vertices(monkeypatch, tmp_path):
+    assert "list uchar int vertex" in header_of(2**31 - 1)
+    assert "list uchar uint vertex" in header_of(2**31)
+    assert "list uchar uint vertex" in header_of(2**32 - 1)
+    with pytest.raises(OutputError, match=r"mesh\.ply: the mesh has 4294967296 vertices, and PLY counts 4294967295"):
+        header_of(2**32)
+    monkeypatch.setattr(writers, "LARGEST_INT", 3)
+    save_mesh(tmp_path / "mesh.ply", V, None, F)
+    with written_in_parts(tmp_path / "parts.ply", str(tmp_path / "aside"), False) as writer:
+        writer.add(V, V, F)
+    for name in ("mesh.ply", "parts.ply"):
+        assert b"list uchar uint vertex" in (tmp_path / name).read_bytes()
+        assert load_mesh(tmp_path / name)[1].tolist() == F.tolist()
+
+
+def test_a_mesh_in_parts_that_ply_cannot_count_is_one_line(tmp_path):
+    with open(tmp_path / "mesh", "wb") as out, open(tmp_path / "aside", "wb") as aside:
+        writer = PartWriter(out, aside, True, "mesh.ply")
+        writer.vertices = 2**32 - 4
+        before = out.tell()
+        with pytest.raises(OutputError, match="use a smaller GRID_SIZE, or cut the cloud into tiles"):
+            writer.add(V, V, F)
+        assert out.tell() == before
+
+
+@pytest.mark.parametrize(
+    ("suffix", "what"), [("stl", "4 faces, and STL counts 3"), ("glb", "96 bytes, and GLB counts 3")]
+)
+def test_what_a_format_cannot_count_is_one_line_and_no_file(suffix, what, monkeypatch, tmp_path):
+    monkeypatch.setattr(writers, "LARGEST_UINT", 3)
+    with pytest.raises(OutputError, match=f"mesh.{suffix}: the mesh has {what}"):
+        save_mesh(tmp_path / f"mesh.{suffix}", V, None, F)
+    assert not list(tmp_path.iterdir())

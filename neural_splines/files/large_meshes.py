@@ -14,7 +14,7 @@ from ..errors import OutputError
 from ..runtime import interrupts
 from .atomic import PathLike, atomic, shown
 from .reading import COORDINATES
-from .writers import NORMALS, table, triangles
+from .writers import NORMALS, corner_type, table, triangles
 
 HEADER = 512  # bytes: the counts, which are known last, are written into it
 
@@ -22,15 +22,16 @@ HEADER = 512  # bytes: the counts, which are known last, are written into it
 class PartWriter:
     """Appends vertices and faces; faces refer to vertices by their place among all of them."""
 
-    def __init__(self, out: BinaryIO, aside: BinaryIO, single: bool):
-        self._out, self._aside, self._single = out, aside, single
+    def __init__(self, out: BinaryIO, aside: BinaryIO, single: bool, name: str):
+        self._out, self._aside, self._single, self._name = out, aside, single, name
         self.vertices = self.faces = 0
         out.write(b" " * HEADER)
 
     def add(self, vertices: np.ndarray, normals: np.ndarray, faces: np.ndarray) -> None:
+        corner_type(self.vertices + len(vertices), self._name)  # refused before more is written than can be counted
         position = "<f4" if self._single else "<f8"
         self._out.writelines(table(len(vertices), [(position, vertices), ("<f4", normals)]))
-        self._aside.writelines(triangles(faces, "<u4"))
+        self._aside.writelines(triangles(faces, "<u4"))  # the same bytes as <i4, while these serve
         self.vertices += len(vertices)
         self.faces += len(faces)
 
@@ -42,7 +43,7 @@ class PartWriter:
         self._out.write(self._header())
 
     def _header(self) -> bytes:
-        type_, index = "float" if self._single else "double", "int" if self.vertices < 2**31 else "uint"
+        type_, (index, _) = "float" if self._single else "double", corner_type(self.vertices, self._name)
         lines = ["ply", "format binary_little_endian 1.0", "comment made by neural-splines"]
         lines += [f"element vertex {self.vertices}", *(f"property {type_} {name}" for name in COORDINATES)]
         lines += [f"property float {name}" for name in NORMALS]
@@ -60,7 +61,7 @@ def written_in_parts(path: PathLike, aside: str, single: bool) -> Iterator[PartW
         if not out.seekable():
             raise OutputError(f"{shown(path)}: a mesh in parts is not written to a pipe; give a file to --out")
         with interrupts.temporary(aside), open(aside, "w+b") as faces:
-            writer = PartWriter(out, faces, single)
+            writer = PartWriter(out, faces, single, shown(path))
             yield writer
             writer.finish()
     with contextlib.suppress(FileNotFoundError):

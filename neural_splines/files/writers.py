@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from .reading import COORDINATES
 NORMALS, COLOURS = ("nx", "ny", "nz"), ("red", "green", "blue")
 MAX_LOSS = 0.01  # voxels that rounding to float32 may move a vertex
 ROWS, TABLE_ROWS = 100_000, 1 << 20  # of text, and of bytes, at a time
+LARGEST_INT, LARGEST_UINT = 2**31 - 1, 2**32 - 1
 Part = bytes | memoryview
 
 
@@ -71,11 +72,23 @@ def write_ply(content: Content, name: str) -> Iterator[Part]:
     header = ["ply", "format binary_little_endian 1.0", "comment made by neural-splines", f"element vertex {n}"]
     header += [f"property {type_} {name}" for type_, names, *_ in columns for name in names]
     if c.faces is not None:
-        header += [f"element face {len(c.faces)}", "property list uchar int vertex_indices"]
+        index, corner = corner_type(n, name)
+        header += [f"element face {len(c.faces)}", f"property list uchar {index} vertex_indices"]
     yield "\n".join([*header, "end_header", ""]).encode()
     yield from table(n, [(type_, values.reshape(n, len(names))) for _, names, type_, values in columns])
     if c.faces is not None:
-        yield from triangles(c.faces)
+        yield from triangles(c.faces, corner)
+
+
+def corner_type(vertices: int, name: str) -> tuple[str, str]:
+    """The integers of a PLY that count so many vertices, as its header and as NumPy call them."""
+    if vertices > LARGEST_UINT:
+        refuse_size(name, f"{vertices} vertices, and PLY counts {LARGEST_UINT}")
+    return ("uint", "<u4") if vertices > LARGEST_INT else ("int", "<i4")
+
+
+def refuse_size(name: str, what: str) -> NoReturn:
+    raise OutputError(f"{name}: the mesh has {what}; use a smaller GRID_SIZE, or cut the cloud into tiles")
 
 
 def _words(names: Iterable[str], columns: list[tuple[str, tuple[str, ...], str, np.ndarray]]) -> list[str]:
@@ -100,7 +113,7 @@ def table(rows: int, columns: list[tuple[str, np.ndarray]]) -> Iterator[memoryvi
         yield part.data
 
 
-def triangles(faces: np.ndarray, corner: str = "<i4") -> Iterator[memoryview]:
+def triangles(faces: np.ndarray, corner: str) -> Iterator[memoryview]:
     """Lists of three corners [f, 3], of that type, with their counts before them."""
     return table(len(faces), [("u1", np.broadcast_to(3, (len(faces), 1))), (corner, faces)])
 
@@ -150,6 +163,8 @@ def write_stl(content: Content, name: str) -> Iterator[Part]:
             f"{name}: STL has only float32, which moves vertices by up to {loss:.3g}, {loss / content.voxel_size:.2g} "
             "voxels; use PLY, OBJ, OFF or GLB, or subtract an offset from the cloud"
         )
+    if content.faces is not None and len(content.faces) > LARGEST_UINT:
+        refuse_size(name, f"{len(content.faces)} faces, and STL counts {LARGEST_UINT}")
     yield _mesh(content, 0.0).export(file_type="stl")
 
 
@@ -159,6 +174,10 @@ def write_glb(content: Content, name: str) -> Iterator[Part]:
     Scalars are the attributes `_NAME`. Axes are those of the cloud, where viewers take y as upwards.
     """
     trimesh, origin = _trimesh(), np.zeros(3)
+    parts = (content.vertices, content.faces, content.normals, *content.scalars.values())
+    size = 4 * sum(part.size for part in parts if part is not None)
+    if size > LARGEST_UINT:
+        refuse_size(name, f"{size} bytes, and GLB counts {LARGEST_UINT}")
     if not content.single and len(content.vertices):
         origin = 0.5 * (content.vertices.min(0) + content.vertices.max(0))
     mesh = _mesh(content, origin)
