@@ -25,20 +25,21 @@ from .field.solvers.budget import check_spline
 from .outliers import without_outliers
 from .runtime import memory
 from .runtime.devices import moved, slabs
-from .runtime.monitor import Monitor, PhaseTimer
+from .runtime.monitor import Monitor, PhaseTimer, Silent
 from .settings import AUTO, REGULARIZATION, Settings
 from .surface import trimming
-from .surface.advice import far_lines
+from .surface.advice import comparison_lines
 from .surface.band import sample_band
 from .surface.budget import check_band, check_dense
 from .surface.dense import sample_dense
 from .surface.lattice import Lattice
+from .surface.lost import Stages
 from .surface.marching_cubes import marching_cubes
 from .surface.mesh import Mesh
 from .surface.published import published_marching_cubes, refine_published
 from .surface.refinement import refine
 from .surface.resolution import choose_grid_size
-from .surface.room import open_lines, room_for
+from .surface.room import room_for
 
 EPS_VOXEL_DIAGONALS = 0.5
 CENTERS_PER_ROOT = 30  # centres for sqrt(constraints): the literature says 10 to 100
@@ -123,11 +124,13 @@ def _reconstruct(cloud: OrientedCloud, settings: Settings, compute: Compute, mon
     warnings += fit.warnings
     try:
         wide = with_room(fit.field, lattice, fitted.points, settings, compute, timer)
-        mesh, evaluations, grid = extract(fit.field, wide, fitted.points, settings, compute, timer)
-        mesh = trimmed(mesh, cloud, lattice, settings, timer)
+        uncut, evaluations, grid = extract(fit.field, wide, fitted.points, settings, compute, timer)
+        mesh = trimmed(uncut, cloud, lattice, settings, timer)
     except EmptySurfaceError as error:
         raise EmptySurfaceError(f"no surface is left: {doubts[0]}" if doubts else str(error)) from None
-    warnings += far_warnings(mesh, wide, fitted, settings)
+    timer.phase("compare")
+    stages = Stages(mesh, uncut, lambda: trimmed(uncut, cloud, lattice, replace(settings, min_component=0.0), Silent()))
+    warnings += comparison_lines(stages, cloud, fitted, lattice, wide, settings)
     timer.phase("")
     return Reconstruction(mesh, fit, wide, size, fitted, eps, compute, grid, evaluations, timer.seconds, warnings)
 
@@ -288,11 +291,3 @@ def trimmed(mesh: Mesh, cloud: OrientedCloud, lattice: Lattice, settings: Settin
     if not len(mesh.faces):
         raise EmptySurfaceError("trimming leaves no face; use a larger --trim, or --trim none")
     return mesh
-
-
-def far_warnings(mesh: Mesh, lattice: Lattice, cloud: OrientedCloud, settings: Settings) -> list[str]:
-    """What to say about sheets that no point supports; where they were asked for, about holes that are left."""
-    if settings.cells is not None and settings.cells.fill_holes:
-        return open_lines(mesh, lattice, settings.cells.fill_holes)
-    remedies = {"none": "drop them with --trim auto", AUTO: "drop them with --trim 2"}
-    return far_lines(mesh, cloud, remedies.get(str(settings.trim), "drop them with a smaller --trim, or auto"))

@@ -14,9 +14,21 @@ from neural_splines.runtime import progress
 from neural_splines.runtime.monitor import PhaseTimer
 from neural_splines.runtime.progress import SHARES, Progress
 
-CELLS = ["read", "check", "cells", "smoothing", "fit", "sample", "mesh", "trim", "", "write", ""]
+CELLS = ["read", "check", "cells", "smoothing", "fit", "sample", "mesh", "trim", "compare", "", "write", ""]
 PARTS = ["partition", "check", "smoothing", "points", "fit", "mesh", "trim", "write", ""]
-SPLINE = ["read", "check", "nystrom", "preconditioner", "conjugate gradients", "sample", "mesh", "", "write", ""]
+SPLINE = [
+    "read",
+    "check",
+    "nystrom",
+    "preconditioner",
+    "conjugate gradients",
+    "sample",
+    "mesh",
+    "compare",
+    "",
+    "write",
+    "",
+]
 
 
 class Terminal(io.StringIO):

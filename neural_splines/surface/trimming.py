@@ -82,7 +82,7 @@ def drop_specks(mesh: Mesh, points: Tensor) -> Mesh:
     """
     if not len(mesh.faces):
         return mesh
-    label = _labels(mesh)
+    label = labels(mesh)
     faces = torch.bincount(label[mesh.faces[:, 0]], minlength=int(label.max()) + 1)
     vertex = (label != faces.argmax()).nonzero()[:, 0]
     if not len(vertex):
@@ -106,12 +106,12 @@ def drop_small_components(mesh: Mesh, fraction: float) -> Mesh:
     """Drop connected components with fewer faces than `fraction` of the largest component's."""
     if not len(mesh.faces):
         return mesh
-    label = _labels(mesh)[mesh.faces[:, 0]]
+    label = labels(mesh)[mesh.faces[:, 0]]
     sizes = torch.bincount(label)
     return keep_faces(mesh, sizes[label] >= fraction * float(sizes.max()))
 
 
-def _labels(mesh: Mesh) -> Tensor:
+def labels(mesh: Mesh) -> Tensor:
     """The component [v] of every vertex."""
     return components(torch.cat([mesh.faces[:, :2], mesh.faces[:, 1:]]), len(mesh.vertices))
 

@@ -1,0 +1,145 @@
+"""Points that the mesh does not show: how many, why, and what would show them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..clouds import OrientedCloud
+from ..neighbours import SPACING_RANK, Neighbours
+from ..settings import AUTO, MAX_GRID, Settings
+from .lattice import Lattice
+from .mesh import Mesh
+from .trimming import labels
+
+SAMPLES = 20_000  # faces, and points, that are looked at
+# Farther than both is far. Noise of 1 % of a diagonal leaves no point so far away, and no point of a surface that the
+# lattice shows is two of its voxels' diagonals from a vertex.
+FAR_SPACINGS, FAR_DIAGONALS = 4.0, 2.0
+NOTABLE = 0.01  # of the points
+OPPOSITE = -0.5  # cosine between the normals of two sides of one thing
+DEPTHS = range(-24, 8)  # in thirds of octaves of a voxel: where the other side of a thing is looked for
+ACROSS = 2.0  # voxels that show a thing: with 1.5 a pipe of 60,000 points was whole
+THIN = 0.1  # quantile of what is too thin; thicknesses vary
+
+
+@dataclass(frozen=True)
+class Stages:
+    """A mesh, and what it came from. uncut: before it was trimmed. parts: makes the one that was trimmed, but has all
+    its components.
+    """
+
+    mesh: Mesh
+    uncut: Mesh
+    parts: Callable[[], Mesh]
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Points without a mesh [k, 3], their normals, and the distances [k] within which there is none; `of` so many."""
+
+    points: Tensor
+    normals: Tensor
+    far: Tensor
+    of: int
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    @property
+    def share(self) -> float:
+        return len(self) / self.of
+
+    def part(self, mask: Tensor) -> Lost:
+        return Lost(self.points[mask], self.normals[mask], self.far[mask], self.of)
+
+    def reached(self, mesh: Mesh) -> tuple[Tensor, Tensor]:
+        """Which of the points are near a mesh all the same, and the vertices that are nearest to them."""
+        if not len(self) or not len(mesh.vertices):
+            return torch.zeros_like(self.far, dtype=torch.bool), torch.zeros_like(self.far, dtype=torch.int64)
+        distance, nearest = Neighbours(mesh.vertices).query(self.points, within=float(self.far.max()))
+        return distance <= self.far, nearest
+
+
+def every(rows: Tensor, most: int) -> Tensor:
+    """At most so many of the rows, from everywhere."""
+    return rows[:: -(-len(rows) // most)]
+
+
+def lost_lines(
+    stages: Stages, cloud: OrientedCloud, near: Neighbours, lattice: Lattice, settings: Settings
+) -> list[str]:
+    """One line where more than 1 % of the points are lost. near: the points that were fitted."""
+    device = near.points.device
+    points, normals = (every(rows, SAMPLES).to(device) for rows in (cloud.points, cloud.normals))
+    far = FAR_SPACINGS * near.query(points, SPACING_RANK + 1)[0]
+    least = max(float(far.median()), FAR_DIAGONALS * lattice.voxel_diagonal)
+    seen = Lost(points, normals, far.clamp_min(least), len(points))
+    lost = seen.part(~seen.reached(stages.mesh)[0])
+    if lost.share <= NOTABLE:
+        return []
+    reasons = sorted(_reasons(lost, stages, cloud, lattice, settings), key=lambda reason: -reason[0])
+    why = "; ".join(f"{share:.1%} {words}" for share, words in reasons)
+    return [
+        f"{lost.share:.0%} of the points lie farther than {least:.3g} from the mesh, which does not show them: {why}"
+    ]
+
+
+def _reasons(
+    lost: Lost, stages: Stages, cloud: OrientedCloud, lattice: Lattice, settings: Settings
+) -> Iterator[tuple[float, str]]:
+    """Shares of all points, and why they are lost."""
+    once = lost.reached(stages.uncut)[0]
+    yield from _cut(lost.part(once), stages, settings)
+    yield from _never(lost.part(~once), cloud, lattice)
+
+
+def _cut(lost: Lost, stages: Stages, settings: Settings) -> Iterator[tuple[float, str]]:
+    """Of points that had a surface which was not kept."""
+    if not len(lost):
+        return
+    whole = stages.parts()
+    dropped, nearest = lost.reached(whole)
+    if share := lost.part(dropped).share:
+        count = len(labels(whole)[nearest[dropped]].unique())
+        what = f"{count} small parts that were" if count > 1 else "a small part that was"
+        yield share, f"lie on {what} dropped, keep such with --min-component 0"
+    if share := lost.part(~dropped).share:
+        remedy = "keep it with --trim none" if settings.trim == AUTO else "use a larger --trim"
+        yield share, f"lie where the surface was trimmed away, {remedy}"
+
+
+def _never(lost: Lost, cloud: OrientedCloud, lattice: Lattice) -> Iterator[tuple[float, str]]:
+    """Of points near which there never was a surface."""
+    thickness = _thickness(lost, cloud, lattice.voxel_size)
+    thin = thickness <= ACROSS * lattice.voxel_size
+    if share := lost.part(thin).share:
+        least = float(thickness[thin].quantile(THIN))
+        size = math.ceil(max(lattice.shape) * ACROSS * lattice.voxel_size / least)
+        remedy = f"use GRID_SIZE {size}" if size <= MAX_GRID else "reconstruct these parts by themselves"
+        middle = float(thickness[thin].median())
+        yield share, f"lie on what is about {middle:.3g} thick, where a voxel is {lattice.voxel_size:.3g}, {remedy}"
+    if share := lost.part(~thin).share:
+        yield share, "lie where the field has no surface, check their normals and whether they are outliers"
+
+
+def _thickness(lost: Lost, cloud: OrientedCloud, voxel_size: float) -> Tensor:
+    """How far behind each point [k] the cloud's other side is, at whose normal they look; infinite where there is none
+    within a few voxels.
+    """
+    found = torch.full_like(lost.far, math.inf)
+    if not len(lost):
+        return found
+    everything = Neighbours(cloud.points.to(lost.points.device))
+    for step in DEPTHS:
+        left = found.isinf().nonzero()[:, 0]
+        x, n = lost.points[left], lost.normals[left]
+        other = everything.query(x - voxel_size * 2.0 ** (step / 3) * n)[1]
+        depth = ((x - everything.points[other]) * n).sum(1)
+        opposite = (cloud.normals.to(n.device)[other] * n).sum(1) < OPPOSITE
+        found[left] = torch.where(opposite & (depth > 0.0), depth, math.inf)
+    return found
