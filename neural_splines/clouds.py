@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from .distinct import distinct_points, lexicographic, merging_distance, separate_points
 from .errors import CloudError, SettingsError
 from .geometry import Box
 from .runtime.devices import slices
@@ -24,8 +24,6 @@ LARGEST_OFFSET = 1e11
 # corner have 0.58): the mean point lies on neither sheet and the mean direction is noise.
 SHORTEST_MEAN_NORMAL = 0.25
 OUTLIER_SHARE, OUTLIER_RATIO = 1e-3, 4.0
-HASH_FACTORS = (0x1E3779B97F4A7C15, 0x3F58476D1CE4E5B9, 0x14D049BB133111EB)  # odd, of splitmix64's making
-LAST_BITS = (1 << 24) - 1
 NO_NORMALS = (
     "the points have no normals, and the method needs oriented points; use --normals auto, which estimates them"
 )
@@ -58,11 +56,13 @@ class CleaningReport:
     zero_normals: int
     duplicates: int
     kept: int
+    copies: int = 0  # nearly at the place of another
 
     def summary(self) -> str:
         """One line: counts, and reasons where something was dropped."""
         reasons = [(self.non_finite, "not finite"), (self.zero_normals, "without a normal")]
-        dropped = [f"{count} {what}" for count, what in [*reasons, (self.duplicates, "duplicates")] if count]
+        reasons += [(self.duplicates, "duplicates"), (self.copies, "near duplicates")]
+        dropped = [f"{count} {what}" for count, what in reasons if count]
         if not dropped:
             return f"{self.read} points read, all kept"
         return f"{self.read} points read, {self.kept} kept; dropped: {', '.join(dropped)}"
@@ -77,7 +77,8 @@ def clean(points: Tensor, normals: Tensor, name: str) -> tuple[OrientedCloud, Cl
 
     points, normals [n, 3] of any real dtype. Dropped and counted, in this order: points with a
     coordinate or normal that is not finite, with a normal shorter than 1e-5, at the very position
-    of an earlier point. `name` opens the message of the CloudError raised when no cloud remains.
+    of an earlier point, nearly at that of another (`distinct.separate_points`). `name` opens the
+    message of the CloudError raised when no cloud remains.
     """
     points, normals = points.double().cpu(), normals.double().cpu()
     read = len(points)
@@ -85,14 +86,15 @@ def clean(points: Tensor, normals: Tensor, name: str) -> tuple[OrientedCloud, Cl
         raise CloudError(f"{name}: contains no points; check how it was exported")
 
     points, units, finite, oriented = usable(points, normals)
-    distinct = distinct_points(points)
+    distinct, copies = _single(points)
     cloud = OrientedCloud(*_rows(distinct, points, units))
     report = CleaningReport(
         read=read,
         non_finite=int((~finite).sum()),
         zero_normals=int((finite & ~oriented).sum()),
-        duplicates=int((~distinct).sum()),
+        duplicates=int((~distinct).sum()) - copies,
         kept=len(cloud),
+        copies=copies,
     )
     _check(cloud, report, name)
     return cloud, report
@@ -119,12 +121,22 @@ def clean_points(points: Tensor, name: str) -> tuple[Tensor, Tensor, CleaningRep
         raise CloudError(f"{name}: contains no points; check how it was exported")
     finite = points.isfinite().all(1)
     rows = finite.nonzero()[:, 0]
-    distinct = distinct_points(points[rows])
+    distinct, copies = _single(points[rows])
     rows = rows[distinct]
     kept = points[rows]
-    report = CleaningReport(len(points), int((~finite).sum()), 0, int((~distinct).sum()), len(rows))
+    duplicates = int((~distinct).sum()) - copies
+    report = CleaningReport(len(points), int((~finite).sum()), 0, duplicates, len(rows), copies)
     _check(OrientedCloud(kept, kept), report, name)
     return kept, rows, report
+
+
+def _single(points: Tensor) -> tuple[Tensor, int]:
+    """Mask [n] of one point of each place, and how many are not at the place of another, but nearly."""
+    mask = distinct_points(points)
+    (left,) = _rows(mask, points)
+    separate = separate_points(left, merging_distance(left))
+    mask[mask.nonzero()[:, 0][~separate]] = False
+    return mask, int((~separate).sum())
 
 
 def _rows(mask: Tensor, *arrays: Tensor) -> list[Tensor]:
@@ -140,49 +152,6 @@ def _unit_normals(points: Tensor, normals: Tensor) -> tuple[Tensor, Tensor, Tens
     length = scaled.norm(dim=1, keepdim=True)
     unit = (normals.norm(dim=1, keepdim=True) - 1.0).abs() <= UNIT_ERROR
     return torch.where(unit, normals, scaled / length), finite, (largest * length >= SHORTEST_NORMAL)[:, 0]
-
-
-def distinct_points(points: Tensor) -> Tensor:
-    """Mask [n] of the points that no earlier point equals.
-
-    A hash of every row is sorted, by values alone, which is several times faster than to sort rows; only rows whose
-    hash occurs more than once are compared.
-    """
-    keys = np.empty(len(points), np.int64)
-
-    def hash_rows(chunk: slice) -> None:
-        keys[chunk] = _hashes(points[chunk]).numpy()
-
-    share_out(hash_rows, slices(len(points), points.device))
-    ordered = np.sort(keys)
-    repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
-    distinct = torch.ones(len(points), dtype=torch.bool)
-    if len(repeated):
-        marked = np.zeros(LAST_BITS + 1, bool)  # most rows are told apart by a look at a table
-        marked[repeated & LAST_BITS] = True
-        found = marked[keys & LAST_BITS].nonzero()[0]
-        found = found[np.isin(keys[found], repeated)]
-        rows = _lexicographic(points, torch.from_numpy(found))
-        same = (points[rows[1:]] == points[rows[:-1]]).all(1)
-        distinct[rows[1:][same]] = False
-    return distinct
-
-
-def _hashes(points: Tensor) -> Tensor:
-    """Integers [n] that are the same for equal points [n, 3]: multiplications that wrap, and shifts that mix."""
-    bits = (points + 0.0).view(torch.int64)  # -0 equals 0
-    key = torch.zeros(len(points), dtype=torch.int64)
-    for axis, odd in enumerate(HASH_FACTORS):
-        key = (key ^ bits[:, axis]) * odd
-        key = key ^ key >> 29
-    return key
-
-
-def _lexicographic(points: Tensor, rows: Tensor) -> Tensor:
-    """`rows` reordered by x, then y, then z of their points; equal points keep their order."""
-    for axis in (2, 1, 0):
-        rows = rows[points[rows, axis].sort(stable=True).indices]
-    return rows
 
 
 def _check(cloud: OrientedCloud, report: CleaningReport, name: str) -> None:
@@ -233,7 +202,7 @@ def voxel_downsample(cloud: OrientedCloud, origin: Tensor, voxel_size: float) ->
     normals = normals / length.clamp_min(SHORTEST_MEAN_NORMAL)
     cancelling = length[:, 0] < SHORTEST_MEAN_NORMAL
     if cancelling.any():
-        rows = _lexicographic(cloud.points, order[cancelling[voxel]])
+        rows = lexicographic(cloud.points, order[cancelling[voxel]])
         ordered, by_voxel = keys[rows].sort(stable=True)
         counts = ordered.unique_consecutive(return_counts=True)[1]
         chosen = rows[by_voxel[counts.cumsum(0) - counts]]

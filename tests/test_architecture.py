@@ -14,6 +14,7 @@ LAYERS = [
     {"errors"},
     {"ranges"},
     {"runtime", "settings", "geometry"},
+    {"distinct"},
     {"clouds", "neighbours"},
     {"files", "metric", "outliers", "attributes", "pictures", "degeneracy"},
     {"field", "surface", "normals"},

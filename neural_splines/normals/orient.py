@@ -12,6 +12,7 @@ import torch
 from ..clouds import NO_NORMALS, CleaningReport, OrientedCloud, clean, clean_points
 from ..errors import BackendError, CloudError, SettingsError
 from ..files.scans import ScannedCloud
+from ..neighbours import Neighbours
 from ..runtime.monitor import Monitor
 from ..settings import AUTO, NormalSettings
 from .checks import contradictions
@@ -90,9 +91,8 @@ def estimated(
     if int(finite.sum()) == len(kept):
         normals[rows.numpy()] = found.normals
         return normals, notes
-    first = np.unique(points[finite] + 0.0, axis=0, return_inverse=True)[1]  # distinct rows are sorted as below
-    order = np.lexsort(kept.numpy().T[::-1])
-    normals[finite] = found.normals[order][first.reshape(-1)]
+    own = Neighbours(kept).query(torch.from_numpy(points[finite]))[1]  # the point at this place, or nearly
+    normals[finite] = found.normals[own.numpy()]
     return normals, notes
 
 

@@ -28,8 +28,8 @@ PARTITION = "partition"  # the result that stands for it
 class Scene:
     """A run: everything that a task needs beside the results of other tasks. Can be pickled.
 
-    typical: the median distance of points from their 6th neighbour. block: cubes along each side of a block.
-    averaged: whether points are averaged within voxels.
+    typical: the median distance of points from their 6th neighbour. close: points so close are one. block: cubes along
+    each side of a block. averaged: whether points are averaged within voxels.
     """
 
     store: WorkDirectory
@@ -38,6 +38,7 @@ class Scene:
     lattice: Lattice
     eps: float
     typical: float
+    close: float
     block: int
     averaged: bool
     points_per_cell: int = 0

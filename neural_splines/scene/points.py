@@ -7,7 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..clouds import OrientedCloud, distinct_points, voxel_downsample
+from ..clouds import OrientedCloud, voxel_downsample
+from ..distinct import distinct_points, separate_points
 from ..files.work_directory import WorkDirectory
 from ..neighbours import Neighbours
 from ..outliers import without_outliers
@@ -31,7 +32,15 @@ def near(
 
 
 def distinct(cloud: OrientedCloud) -> OrientedCloud:
-    keep = distinct_points(cloud.points)
+    return _kept(cloud, distinct_points(cloud.points))
+
+
+def separate(cloud: OrientedCloud, close: float) -> OrientedCloud:
+    """The distinct points of a cloud, and one of those within `close` of each other, the same one in every node."""
+    return _kept(cloud, separate_points(cloud.points, close))
+
+
+def _kept(cloud: OrientedCloud, keep: Tensor) -> OrientedCloud:
     return cloud if bool(keep.all()) else OrientedCloud(cloud.points[keep], cloud.normals[keep])
 
 
@@ -39,11 +48,11 @@ def prepare(scene: Scene, node: int, device: str | None = None) -> None:
     """Store the points of a node that are fitted, and all that are left of it for trimming where these are averages."""
     s, nodes = scene.settings, scene.nodes
     own = distinct(raw(scene.store, nodes, node))
-    repeated = int(nodes.counts[node]) - len(own)
     around = distinct(near(nodes, node, AROUND * scene.typical, lambda k: raw(scene.store, nodes, k), own))
     compute = scene.compute(device)
-    cloud, outliers = moved(joined([own, around]), compute.device), 0
-    own = moved(own, compute.device)
+    cloud, outliers = moved(separate(joined([own, around]), scene.close), compute.device), 0
+    own = of_node(nodes, node, cloud)
+    repeated = int(nodes.counts[node]) - len(own)
     if s.remove_outliers == AUTO:
         cloud, _ = without_outliers(cloud, scene.typical)
         own, before = of_node(nodes, node, cloud), len(own)

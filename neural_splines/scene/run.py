@@ -18,6 +18,7 @@ from .. import __version__
 from ..cells.batches import Smoothing
 from ..cells.fitting import choose
 from ..clouds import CleaningReport, OrientedCloud, voxel_downsample
+from ..distinct import merging_distance
 from ..errors import CloudError, OutOfMemoryBudgetError
 from ..field.products import Compute, resolve
 from ..files.atomic import shown
@@ -36,7 +37,7 @@ from . import blocks, cells, points
 from .assembly import assemble, surroundings
 from .partition import Partition, partition
 from .plan import Scene, compute_of, joined, raw
-from .points import distinct
+from .points import distinct, separate
 
 SAMPLE_POINTS = 300_000  # whose spacing and noise stand for the scene's
 # What a process takes at most, by measurement: at rest, for a point of a node, for a square cube of a block's side.
@@ -215,6 +216,8 @@ def planned(
     while order and sum(map(len, sample)) < SAMPLE_POINTS:
         sample.append(distinct(raw(store, nodes, order.pop())))
     seen = joined(sample)
+    close = merging_distance(seen.points)
+    seen = separate(seen, close)
     monitor.phase("check")
     if len(seen) < 2:
         raise CloudError("its points all coincide; a surface needs at least 2 distinct points")
@@ -226,7 +229,7 @@ def planned(
     lattice = Lattice.around(found.box, settings.scale, size)
     total = int(nodes.counts.sum())
     averaged = total > settings.voxel_downsample_threshold
-    scene = Scene(store, settings, nodes, lattice, choose_eps(lattice, settings), typical, side, averaged)
+    scene = Scene(store, settings, nodes, lattice, choose_eps(lattice, settings), typical, close, side, averaged)
     if not store.has("choice"):
         if settings.remove_outliers == AUTO:
             seen, _ = without_outliers(seen, typical)
