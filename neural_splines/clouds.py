@@ -86,7 +86,7 @@ def clean(points: Tensor, normals: Tensor, name: str) -> tuple[OrientedCloud, Cl
         raise CloudError(f"{name}: contains no points; check how it was exported")
 
     points, units, finite, oriented = usable(points, normals)
-    distinct, copies = _single(points)
+    distinct, copies = _single(points, units)
     cloud = OrientedCloud(*_rows(distinct, points, units))
     report = CleaningReport(
         read=read,
@@ -130,11 +130,11 @@ def clean_points(points: Tensor, name: str) -> tuple[Tensor, Tensor, CleaningRep
     return kept, rows, report
 
 
-def _single(points: Tensor) -> tuple[Tensor, int]:
+def _single(points: Tensor, normals: Tensor | None = None) -> tuple[Tensor, int]:
     """Mask [n] of one point of each place, and how many are not at the place of another, but nearly."""
     mask = distinct_points(points)
     (left,) = _rows(mask, points)
-    separate = separate_points(left, merging_distance(left))
+    separate = separate_points(left, merging_distance(left), None if normals is None else normals[mask])
     mask[mask.nonzero()[:, 0][~separate]] = False
     return mask, int((~separate).sum())
 

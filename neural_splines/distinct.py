@@ -80,9 +80,10 @@ def merging_distance(points: Tensor) -> float:
     return close if 2.0 * BY_CHANCE < pairs < COPIES else 0.0
 
 
-def separate_points(points: Tensor, close: float) -> Tensor:
+def separate_points(points: Tensor, close: float, normals: Tensor | None = None) -> Tensor:
     """Mask [n] of distinct points [n, 3] without all but one, the first by x, y, z, of each group within `close`.
 
+    Points whose normals [n, 3] point to opposite sides are no copies: they are two sheets.
     A group that is longer than a few of these distances, or has many points, stays: it is a dense part of the cloud.
     """
     from scipy.sparse import coo_array
@@ -93,6 +94,9 @@ def separate_points(points: Tensor, close: float) -> Tensor:
     if not close:
         return keep
     pairs = cKDTree(points.numpy()).query_pairs(close, output_type="ndarray")
+    if normals is not None:
+        one, other = normals.numpy()[pairs.T]
+        pairs = pairs[(one * other).sum(1) > 0.0]
     near, place = np.unique(pairs, return_inverse=True)
     first, other = place.reshape(-1, 2).T
     links = coo_array((np.ones(len(first)), (first, other)), shape=(len(near), len(near)))

@@ -40,6 +40,13 @@ def test_a_few_copies_are_merged_and_chance_is_not(generator):
     assert 8990 <= int(kept.sum()) <= 9000
 
 
+def test_two_sheets_that_face_each_other_are_no_copies():
+    cloud = sphere(300)
+    points = torch.cat([cloud.points, cloud.points * (1.0 - 1e-9)])
+    assert len(clean(points, torch.cat([cloud.normals, -cloud.normals]), "test")[0]) == 600
+    assert len(clean(points, cloud.normals.repeat(2, 1), "test")[0]) == 300
+
+
 def test_which_point_stays_does_not_depend_on_the_order(generator):
     points = repeated(torus(300).points, 3, 1e-7, generator)
     order, close = torch.randperm(len(points), generator=generator), merging_distance(points)

@@ -37,7 +37,7 @@ def distinct(cloud: OrientedCloud) -> OrientedCloud:
 
 def separate(cloud: OrientedCloud, close: float) -> OrientedCloud:
     """The distinct points of a cloud, and one of those within `close` of each other, the same one in every node."""
-    return _kept(cloud, separate_points(cloud.points, close))
+    return _kept(cloud, separate_points(cloud.points, close, cloud.normals))
 
 
 def _kept(cloud: OrientedCloud, keep: Tensor) -> OrientedCloud:
