@@ -14,6 +14,7 @@ SPREADS = (
     (4, 0x10C30C30C30C30C3),
     (2, 0x1249249249249249),
 )
+STRAYS = 100  # one of so many points, at either end of an axis, may be a stray
 MORTON_BITS = 20  # levels of an octree at most; 3 * 20 bits fit into an int64
 
 
@@ -27,6 +28,19 @@ class Box:
     @classmethod
     def around(cls, points: Tensor) -> Box:
         return cls(points.amin(0).double().cpu(), points.amax(0).double().cpu())
+
+    @classmethod
+    def around_most(cls, points: Tensor) -> Box:
+        """The box around points [n, 3] but for a few strays far from the others.
+
+        Those are up to a hundredth beyond either end of an axis, and half a box away from all others.
+        """
+        rank = len(points) // STRAYS + 1
+        low, high = points.kthvalue(rank, 0).values, points.kthvalue(len(points) + 1 - rank, 0).values
+        room = 0.5 * (high - low).max()
+        if not float(room):
+            return cls.around(points)
+        return cls.around(points[((points >= low - room) & (points <= high + room)).all(1)])
 
     @property
     def center(self) -> Tensor:
@@ -105,10 +119,13 @@ def bounding_cube(box: Box) -> tuple[Tensor, float]:
 
 
 def morton_codes(box: Box, points: Tensor) -> Tensor:
-    """Codes [n] of points [n, 3] along a space-filling curve: the interleaved bits of their octree cells."""
+    """Codes [n] of points [n, 3] along a space-filling curve: the interleaved bits of their octree cells.
+
+    Points outside of the box have those of the nearest cells in it.
+    """
     origin, side = bounding_cube(box)
-    index = ((points - origin.to(points.device)) * (2**MORTON_BITS / side)).floor().long()
-    index = index.clamp(0, 2**MORTON_BITS - 1)
+    index = ((points - origin.to(points.device)) * (2**MORTON_BITS / side)).floor()
+    index = index.clamp(0, 2**MORTON_BITS - 1).long()
     x, y, z = (_spread_bits(index[:, axis]) for axis in range(3))
     return x | y << 1 | z << 2
 

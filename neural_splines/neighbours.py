@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .geometry import linear_ids, ranks
+from .geometry import Box, linear_ids, ranks
 from .runtime.threads import limit
 
 QUERIES_AT_ONCE = 1 << 20
@@ -76,14 +76,17 @@ class Neighbours:
 class _Buckets:
     """Points sorted by the cube of a grid that they lie in; works on any device.
 
+    The grid is that of most points: strays far outside count to its outermost cubes, which keeps all that are near each
+    other in cubes side by side. One stray would leave the others in one cube.
     A query looks at the 27 cubes around its own. What it finds within a cube's side is exact; the others
     are asked again with cubes twice as large.
     """
 
     def __init__(self, points: Tensor):
         self.points = points
-        self.lower = points.amin(0)
-        a, b, c = (points.amax(0) - self.lower).tolist()
+        box = Box.around_most(points)
+        self.lower, self.upper = box.lower.to(points), box.upper.to(points)
+        a, b, c = box.sides.tolist()
         self.side = SPREAD * math.sqrt(2 * (a * b + b * c + c * a) / len(points)) or max(a, b, c, 1e-300)
 
     def query(self, x: Tensor, k: int, within: float = math.inf) -> tuple[Tensor, Tensor]:
@@ -113,7 +116,8 @@ class _Buckets:
 
     def _search(self, select: Select, x: Tensor, k: int, side: float) -> tuple[Tensor, Tensor, Tensor]:
         """Distances and indices of what is selected in the cubes around x, and whether there can be none nearer."""
-        at = ((self.points - self.lower) / side).long() + 2  # two empty layers around the points
+        inside = self.points.clamp(self.lower, self.upper) - self.lower
+        at = (inside / side).long() + 2  # two empty layers around the points
         shape = at.amax(0) + 3
         key, order = linear_ids(at, shape).sort()
         at = (((x - self.lower) / side).floor() + 2).clamp_min(1).minimum(shape - 2).long()

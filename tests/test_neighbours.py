@@ -16,11 +16,13 @@ def cloud_of(kind, generator):
         points[::2] *= 1e-3
     elif kind == "far":
         points += 1e6
+    elif kind == "strays":
+        points[:2] -= torch.tensor([[4e5, 5e6, 100.0], [4e5, 5e6, 100.5]], dtype=torch.float64)
     return points
 
 
 @pytest.mark.parametrize("find", [Neighbours, _Buckets])
-@pytest.mark.parametrize("kind", ["cube", "plane", "line", "clusters", "far"])
+@pytest.mark.parametrize("kind", ["cube", "plane", "line", "clusters", "far", "strays"])
 @pytest.mark.parametrize("k", [1, 2, 7])
 def test_the_kth_neighbour_is_the_kth_smallest_distance(find, kind, k):
     generator = torch.Generator().manual_seed(k)
@@ -37,7 +39,7 @@ def test_the_kth_neighbour_is_the_kth_smallest_distance(find, kind, k):
 
 
 @pytest.mark.parametrize("find", [Neighbours, _Buckets])
-@pytest.mark.parametrize("kind", ["cube", "plane", "line", "clusters", "far"])
+@pytest.mark.parametrize("kind", ["cube", "plane", "line", "clusters", "far", "strays"])
 @pytest.mark.parametrize("count", [1, 40, 300])
 def test_the_nearest_are_those_of_the_smallest_distances(find, kind, count, generator):
     points = cloud_of(kind, generator)
@@ -75,3 +77,25 @@ def test_the_spacing_is_the_distance_to_the_sixth_other_point(generator):
     points = cloud_of("cube", generator)
     distance = torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist").fill_diagonal_(torch.inf)
     assert torch.allclose(Neighbours(points).spacing(points[:40]), distance.sort(1).values[:40, 5], rtol=1e-12)
+
+
+@pytest.mark.parametrize("stray", [[0.0, 0.0, 0.0], [1e9, 0.0, 0.0], [4e5, 5e6, 2e12]])
+def test_a_stray_does_not_make_one_bucket_of_the_others(stray, generator, monkeypatch):
+    """The points that are looked at, and what is found, are those without it."""
+    points = torch.rand(3000, 3, generator=generator, dtype=torch.float64) * torch.tensor([100.0, 80.0, 1e-3])
+    points = points.double() + torch.tensor([4e5, 5e6, 100.0], dtype=torch.float64)
+    pairs, look = [], _Buckets._pairs
+
+    def looked(self, x, order, first, counts):
+        pairs.append(int(counts.sum()))
+        return look(self, x, order, first, counts)
+
+    monkeypatch.setattr(_Buckets, "_pairs", looked)
+    found = _Buckets(points).nearest(points, 7)
+    alone = sum(pairs)
+    pairs.clear()
+    spoilt = torch.cat([points, torch.tensor([stray], dtype=torch.float64)])
+    assert all(map(torch.equal, _Buckets(spoilt).nearest(points, 7), found))
+    assert sum(pairs) <= 1.1 * alone < 200 * len(points)
+    _Buckets(spoilt).nearest(spoilt[-1:], 7)
+    assert sum(pairs) <= 1.1 * alone + 2 * len(points)

@@ -11,10 +11,11 @@ import torch
 from shapes import hemisphere, knot, sphere, torus
 
 import neural_splines as ns
+from neural_splines.geometry import MORTON_BITS
 from neural_splines.normals.confidence import SURE_ENOUGH
 from neural_splines.normals.estimate import estimate
 from neural_splines.normals.graph import PointGraph
-from neural_splines.normals.octree import Octree
+from neural_splines.normals.octree import LEAF, Octree
 from neural_splines.normals.signs import best_signs
 
 
@@ -203,6 +204,15 @@ def test_nodes_of_the_octree_are_runs_of_points():
         reach = tree.radius[node] + 1e-14 * np.abs(tree.centers[node]).max()  # both were scaled, and rounded
         assert np.linalg.norm(inside - tree.centers[node], axis=1).max() <= reach * (1 + 1e-12)
     assert len(Octree.over(graph.points[:5], np.zeros(5, np.int64), leaf=2)) > 1  # equal codes end at the last level
+
+
+@pytest.mark.parametrize("stray", [[0.0, 0.0, 0.0], [4e5, 5e6, 2e12]])
+def test_a_stray_does_not_make_one_leaf_of_the_others(stray):
+    points = arrays(torus(3000))[0] + [4e5, 5e6, 100.0]
+    alone, graph = PointGraph.of(points), PointGraph.of(np.concatenate([points, [stray]]))
+    assert (graph.tree.last - graph.tree.first)[graph.tree.leaves].max() <= LEAF
+    assert len(graph.tree) <= len(alone.tree) + MORTON_BITS
+    assert graph.spacing == pytest.approx(alone.spacing, rel=1e-3)
 
 
 def test_signs_are_the_best_of_all_on_small_graphs(generator):

@@ -46,7 +46,7 @@ class PointGraph:
     def of(cls, world: np.ndarray, device: torch.device | str = "cpu") -> PointGraph:
         """Of distinct points [n, 3], n > 1, finite, in world units; their order does not matter."""
         x = torch.from_numpy(world).to(device)
-        codes = morton_codes(Box.around(x), x)
+        codes = morton_codes(Box.around_most(x), x)  # one stray must not leave all others in one leaf
         order = torch.arange(len(x), device=x.device)
         for key in (x[:, 2], x[:, 1], x[:, 0], codes):
             order = order[key[order].argsort(stable=True)]
