@@ -13,6 +13,9 @@ from .errors import SettingsError
 
 Auto = Literal["auto"]
 AUTO: Auto = "auto"  # the word that stands for what the program chooses
+UP = (0.0, 0.0, 1.0)  # where nothing else is said
+UPS = {AUTO: None, "x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": UP}
+UPS |= {"-x": (-1.0, 0.0, 0.0), "-y": (0.0, -1.0, 0.0), "-z": (0.0, 0.0, -1.0)}
 MAX_COUNT = 2**31 - 1  # of points, centres and iterations
 
 

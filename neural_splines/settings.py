@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from .errors import SettingsError
-from .ranges import AUTO, MAX_COUNT, Auto, check_choice, check_count, check_flag, check_number, check_places, shown
+from .ranges import AUTO, MAX_COUNT, UPS, Auto, check_choice, check_count, check_flag, check_number, check_places, shown
 
 KERNELS = ("neural-spline", "spherical-laplace", "linear-angle")
 NYSTROM_MODES = ("random", "blue-noise", "k-means")
@@ -24,7 +24,6 @@ SCALAR_FORMATS = (".ply", ".glb")  # of these, with further numbers of each vert
 QUALITIES = ("distance", "density")
 CLOUD_FORMATS = (".ply", ".obj", ".off")  # of these, what a cloud without faces can be written in
 NORMALS = ("auto", "file", "estimate")
-UPS = ("x", "y", "z", "-x", "-y", "-z")
 
 DEPENDS: Any = None  # the default of a field that depends on others; no Settings keeps it
 
@@ -124,25 +123,23 @@ class NormalSettings:
     sensor_positions: places (x, y, z) in world units that the surface was seen from; normals point to the side of them.
     inside: the cloud is a room seen from within; normals point into it.
     aerial: the cloud was seen from above, also through leaves; normals point upwards.
-    up: the direction that is up: x, y, z, or one of these with a minus.
-    flip: turn all normals round at the end, estimated or not.
-    device: auto, cpu, cuda or cuda:1.
+    up: the direction that is up: x, y, z, or one of these with a minus; auto: z for what is seen from above.
+    flip: turn all normals round at the end, estimated or not. device: auto, cpu, cuda or cuda:1.
     """
 
     source: str = AUTO
     sensor_positions: tuple[tuple[float, float, float], ...] = ()
     inside: bool = False
     aerial: bool = False
-    up: str = "z"
+    up: str = AUTO
     flip: bool = False
     device: str = AUTO
 
     def __post_init__(self) -> None:
         _keep(self, "source", check_choice, "--normals", NORMALS)
-        _keep(self, "inside", check_flag, "--inside")
-        _keep(self, "aerial", check_flag, "--aerial")
-        _keep(self, "up", check_choice, "--up", UPS)
-        _keep(self, "flip", check_flag, "--flip-normals")
+        for name, option in (("inside", "--inside"), ("aerial", "--aerial"), ("flip", "--flip-normals")):
+            _keep(self, name, check_flag, option)
+        _keep(self, "up", check_choice, "--up", tuple(UPS))
         _keep(self, "device", check_choice, "--device", None)
         _keep(self, "sensor_positions", check_places, "--sensor-position")
         if len(self.sides) > 1:

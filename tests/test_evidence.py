@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from shapes import sphere, torus
 
+from neural_splines.command_line.show import upright
 from neural_splines.errors import SettingsError
 from neural_splines.files.meshes import save_mesh
 from neural_splines.files.point_clouds import load_scanned_cloud
@@ -105,6 +106,8 @@ def test_closed_things_are_seen_neither_from_above_nor_from_the_origin():
     rng = np.random.default_rng(0)
     plate = rng.random((6000, 3)) * (1.0, 1.0, 0.04)  # its spacing is .018
     plate[:, 2] = 0.045 * (rng.random(6000) < 0.5)
+    lattice = np.stack(np.meshgrid(np.arange(60.0), np.arange(40.0), np.arange(2.0)), -1).reshape(-1, 3)
+    assert "above" not in oriented(lattice).summary()  # two sides a spacing apart
     for points in (sphere(2000).points.numpy(), torus(2000).points.numpy(), plate, plate - (0.5, 0.5, 0.02)):
         graph = PointGraph.of(points)
         assert from_above(graph, np.array([0.0, 0.0, 1.0])).single < 0.7
@@ -198,6 +201,25 @@ def test_scan_angles_lead_to_the_laser():
     for sign in (1.0, -1.0):
         found = laser_rays(points, sign * angles, strips, np.array([0.0, 0.0, 1.0]))
         assert (found * ray).sum(1).min() > 0.999
+
+
+# -- what is up ---------------------------------------------------------------------------------------
+
+
+def test_what_is_up_in_pictures():
+    """y downwards of a camera that looks along z, upwards of one against it; z from above; what the user says."""
+    image = depth_image()
+    for points, settings, up in [
+        (image, {}, (0, -1, 0)),
+        (image * (1, -1, -1), {}, (0, 1, 0)),
+        (ground(2000), {}, (0, 0, 1)),
+        (ground(2000), {"up": "-x", "aerial": True}, (-1, 0, 0)),
+        (torus(500).points.numpy(), {}, None),
+    ]:
+        found = upright(ScannedCloud(points, None), oriented(points, **settings))
+        assert found is None if up is None else found.tolist() == list(up)
+    ball = sphere(300).points.numpy()
+    assert upright(ScannedCloud(ball, None, upright=True), oriented(ball)).tolist() == [0, 0, 1]
 
 
 # -- what cannot be ------------------------------------------------------------------------------------

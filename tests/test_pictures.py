@@ -77,6 +77,23 @@ def test_good_views_show_all_of_it(stretch):
     assert views[0].axes[2] @ views[1].axes[2] < 0.5
 
 
+def test_a_surface_that_shows_one_side_is_seen_from_it_and_upright():
+    """A relief that faces z or away from it, as cameras see it: the picture has its front, y upwards or downwards."""
+    u, v = np.meshgrid(np.arange(20), np.arange(20), indexing="ij")
+    points = np.stack([u, v, 8 * np.sin(u / 6) * np.sin(v / 6)], -1).reshape(-1, 3)
+    corner = (20 * np.arange(19)[:, None] + np.arange(19)).ravel()
+    faces = np.concatenate(
+        [np.stack([corner, corner + 20, corner + 1], 1), np.stack([corner + 1, corner + 20, corner + 21], 1)]
+    )
+    for turned, side in ((faces, 1.0), (faces[:, ::-1], -1.0)):
+        for camera in good_views(points, 1, faces=turned):
+            assert side * camera.axes[2, 2] > 0.5
+            assert side * camera.axes[1, 1] > 0.5
+    flat = points * (1, 1, 0.2)  # terrain
+    assert good_views(flat, 1, faces=faces)[0].axes[1, 2] > 0.5
+    assert good_views(points, 1, faces=faces, up=np.array([1.0, 0, 0]))[0].axes[1, 0] > 0.5
+
+
 def test_few_points_are_drawn_too():
     for points in (np.zeros((1, 3)), np.array([(0.0, 0, 0), (1, 0, 0)])):
         picture = draw_points(points, good_views(points, 1)[0], 50)

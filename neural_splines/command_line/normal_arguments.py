@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from ..settings import NORMALS, UPS, NormalSettings
+from ..ranges import UPS
+from ..settings import NORMALS, NormalSettings
 
 
 def add_normal_options(p: argparse.ArgumentParser, source: str = NormalSettings.source) -> None:
@@ -37,9 +38,10 @@ def add_normal_options(p: argparse.ArgumentParser, source: str = NormalSettings.
     )
     normals.add_argument(
         "--up",
-        choices=UPS,
+        choices=tuple(UPS),
         default=NormalSettings.up,
-        help="the direction that is up, for what is seen from above (default: %(default)s)",
+        help="the direction that is up, for what is seen from above and in pictures; auto: z, but y in pictures of "
+        "models (default: %(default)s)",
     )
     normals.add_argument("--flip-normals", action="store_true", help="turn all normals round, those of the file too")
 

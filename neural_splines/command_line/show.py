@@ -11,8 +11,11 @@ import numpy as np
 from ..attributes import carry, distances
 from ..cells.fitting import CellsFit
 from ..files.atomic import save_bytes
+from ..files.scans import ScannedCloud
+from ..normals.orient import Orientation
 from ..pictures.page import Page
 from ..pictures.preview import preview
+from ..ranges import UP, UPS
 from .jobs import Run
 from .report import chosen, residuals
 
@@ -24,9 +27,10 @@ def save(run: Run) -> None:
     mesh, points = run.result.mesh.numpy(), run.result.cloud.points.cpu().numpy()
     colours = run.paint.colours
     tints = None if colours is None else _tints(run, points)
+    up = upright(run.scanned, run.origin)
     if job.preview:
         shades = (None, None) if colours is None or tints is None else (tints / 255.0, colours / 255.0)
-        picture = preview(points, mesh.vertices, mesh.faces, point_colours=shades[0], colours=shades[1])
+        picture = preview(points, mesh.vertices, mesh.faces, point_colours=shades[0], colours=shades[1], up=up)
         save_bytes(job.preview, picture)
     if job.page:
         page = Page(
@@ -41,9 +45,27 @@ def save(run: Run) -> None:
             point_colours=tints,
             facts=facts(run),
             warnings=run.warnings,
+            up=up,
         )
         save_bytes(job.page, page.render().encode(errors="backslashreplace"))  # names that are not UTF-8
     timer.phase("")
+
+
+def upright(scanned: ScannedCloud, origin: Orientation) -> np.ndarray | None:
+    """The direction that is up: what the user says, z of formats of surveyors and of what was seen from above, and of
+    a camera's own frame y, which is downwards where it looks along z.
+    """
+    asked = UPS[origin.settings.up]
+    if asked is not None:
+        return np.array(asked)
+    known = None if origin.estimated is None else origin.estimated.known
+    if scanned.upright or (known is not None and known.above):
+        return np.array(UP)
+    if known is not None and known.at_origin:
+        ahead = origin.cloud.points.mean(0).numpy()
+        axis = int(np.abs(ahead).argmax())
+        return np.array([0.0, -np.sign(ahead[2]), 0.0]) if axis == 2 else np.array(UP)
+    return None
 
 
 def _tints(run: Run, points: np.ndarray) -> np.ndarray | None:

@@ -33,7 +33,7 @@ class ScannedCloud:
     normals, viewpoints: None where it has none. single: coordinates are float32. colours [n, 3] uint8. scalars [n]: the
     other numbers that were asked for, by name. reading: how columns were read whose meaning the file does not say.
     laser: columns [n] `returns`, `angles` in degrees and `strips`, of a laser that flew. faces [n, 3]: sums of the
-    normals of the faces around each point, of a mesh.
+    normals of the faces around each point, of a mesh. upright: z is up in files of this format.
     """
 
     points: np.ndarray
@@ -45,6 +45,7 @@ class ScannedCloud:
     reading: str = ""
     laser: Mapping[str, np.ndarray] = field(default_factory=dict)
     faces: np.ndarray | None = None
+    upright: bool = False
 
 
 def group(names: Iterable[str], choices: Sequence[tuple[str, str, str]]) -> tuple[str, ...]:

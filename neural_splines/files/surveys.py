@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -31,7 +32,7 @@ def read_las(path: PathLike, wanted: Sequence[str] = ()) -> ScannedCloud:
     if "red" in columns and not any(columns[name].any() for name in COLOURS):
         for name in COLOURS:  # a format with room for colours that nobody filled
             del columns[name]
-    return from_columns(columns, wanted)
+    return replace(from_columns(columns, wanted), upright=True)
 
 
 def las_pieces(path: PathLike, wanted: Sequence[str] = (), silent: bool = False) -> Iterator[Columns]:
@@ -101,7 +102,7 @@ def _check_chunks(path: PathLike, size: int, start: int) -> None:
 
 def read_e57(path: PathLike, wanted: Sequence[str] = ()) -> ScannedCloud:
     """All scans of an E57 file in its common system; where a scanner stood is the viewpoint of its points."""
-    return from_columns(_whole(decoded("decode_e57", path)), wanted)
+    return replace(from_columns(_whole(decoded("decode_e57", path)), wanted), upright=True)
 
 
 def _whole(pieces: Iterable[Columns]) -> Columns:

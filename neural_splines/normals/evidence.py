@@ -8,10 +8,11 @@ in their own frame, and one height for almost every place, as what is seen from 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ..ranges import UP
 from .graph import PointGraph
 from .sensors import ray_votes, sensor_votes
 from .views import NONE, from_above, from_place, laser_rays
@@ -21,6 +22,7 @@ SEEN = 0.85  # single from a scanner, at least (from .87 for rings of a street);
 EVEN = 0.75  # evenness of a scanner that no file names, at most (.03 to .6; of other places 1.0 and more)
 SHEET = 0.95  # single from above of open ground (.97 to 1; of a plate two spacings thick .58)
 FLAT_SHEET, FLAT = 0.8, 0.5  # the same where the height is below so much of both sides (ground with houses .85)
+WALL = 4.0  # spacings: the least median of the jumps, where there are more; smaller ones are a plate's other side
 MAPPED, FAR = 0.7, 100.0  # the same in coordinates of a map: so many times farther from the origin than they are wide
 LASER = 0.5  # the same of a laser whose file tells of several returns or of scan angles (forests .6 to .8)
 PLACES, FEWEST = 32, 100  # largest groups of viewpoints that are compared with their points, and points of each
@@ -41,7 +43,7 @@ class Guidance:
     viewpoints: np.ndarray | None = None
     inside: bool = False
     aerial: bool = False
-    up: np.ndarray = field(default_factory=lambda: np.array([0.0, 0.0, 1.0]))
+    up: np.ndarray = field(default_factory=lambda: np.array(UP))
     flip: bool = False
     claims: np.ndarray | None = None
     laser: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -53,13 +55,15 @@ class Known:
     """votes [n, 3] of the points of a graph: areas times directions to the seen side; None where nothing is known.
 
     own: each point was seen along its vote, whatever hides it from there. source: where it comes from, in words.
-    doubts: lines about what was said and not used.
+    doubts: lines about what was said and not used. above: from where `up` is. at_origin: all from there.
     """
 
     votes: np.ndarray | None = None
     own: bool = False
     source: str = ""
     doubts: tuple[str, ...] = ()
+    above: bool = False
+    at_origin: bool = False
 
 
 def weighed(graph: PointGraph, guidance: Guidance) -> Known:
@@ -78,7 +82,7 @@ def weighed(graph: PointGraph, guidance: Guidance) -> Known:
     if guidance.faces is not None:
         return Known(ray_votes(graph.areas, guidance.faces[graph.order]), True, "where the faces of the file look to")
     found = _found(graph, guidance)
-    return Known(found.votes, found.own, found.source, doubts)
+    return replace(found, doubts=doubts)
 
 
 def _seen(graph: PointGraph, places: np.ndarray, source: str) -> Known:
@@ -107,7 +111,7 @@ def _from_laser(graph: PointGraph, guidance: Guidance, source: str) -> Known:
         strips = guidance.laser.get("strips")
         strips = None if strips is None else strips[graph.order]
         rays = laser_rays(graph.points, guidance.laser["angles"][graph.order], strips, guidance.up)
-    return Known(ray_votes(graph.areas, rays), True, source)
+    return Known(ray_votes(graph.areas, rays), True, source, above=True)
 
 
 def _claimed(graph: PointGraph, guidance: Guidance) -> tuple[Known | None, tuple[str, ...]]:
@@ -141,7 +145,8 @@ def _claimed(graph: PointGraph, guidance: Guidance) -> tuple[Known | None, tuple
             "are as of no scanner; if they are right, give them with --sensor-position"
         )
         return None, (doubt,)
-    return _seen(graph, places, "the viewpoints of the file"), ()
+    at_origin = bool((guidance.claims[np.isfinite(guidance.claims).all(1)] == 0.0).all())
+    return replace(_seen(graph, places, "the viewpoints of the file"), at_origin=at_origin), ()
 
 
 def _found(graph: PointGraph, guidance: Guidance) -> Known:
@@ -151,12 +156,12 @@ def _found(graph: PointGraph, guidance: Guidance) -> Known:
     if place.single < SEEN or place.evenness > EVEN:
         place = NONE
     above = from_above(graph, guidance.up)
-    if above.single < _asked(graph, guidance):
+    if above.single < _asked(graph, guidance) or (not guidance.laser and above.single < SHEET and above.jump < WALL):
         above = NONE
     if place is above:
         return Known()
     if place.evenness < above.evenness:
-        return _seen(graph, origin, "the origin, where all rays meet")
+        return replace(_seen(graph, origin, "the origin, where all rays meet"), at_origin=True)
     return _from_laser(graph, guidance, "above, where almost every place has one height")
 
 

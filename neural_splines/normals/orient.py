@@ -13,6 +13,7 @@ from ..clouds import NO_NORMALS, CleaningReport, OrientedCloud, clean, clean_poi
 from ..errors import BackendError, CloudError, SettingsError
 from ..files.scans import ScannedCloud
 from ..neighbours import Neighbours
+from ..ranges import UP, UPS
 from ..runtime.monitor import Monitor
 from ..settings import AUTO, NormalSettings
 from .checks import contradictions
@@ -126,7 +127,7 @@ def _estimate(
         sensors=np.array(settings.sensor_positions, np.float64) if settings.sensor_positions else None,
         inside=settings.inside,
         aerial=settings.aerial,
-        up=np.eye(3)["xyz".index(settings.up[-1])] * (-1.0 if settings.up[0] == "-" else 1.0),
+        up=np.array(UPS[settings.up] or UP),
         flip=settings.flip,
         **told,
     )

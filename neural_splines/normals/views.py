@@ -27,11 +27,13 @@ INSIDE = 0.4  # length of the mean direction below which a place lies within the
 @dataclass(frozen=True)
 class View:
     """single: share of neighbours in the image between which the depth does not jump. evenness: how the spacing of rays
-    varies, over how that of points in space does; below 1 the rays are what is even. around: it is seen to all sides.
+    varies, over how that of points in space does; below 1 the rays are what is even. jump: the median of the changes of
+    depth that are jumps, in spacings of the points. around: it is seen to all sides.
     """
 
     single: float
     evenness: float
+    jump: float = 0.0
     around: bool = False
 
 
@@ -64,18 +66,20 @@ def _view(
         return NONE
     for step in {max(1, len(image) // FIRST_LOOK), 1}:
         few = slice(None, None, step)
-        single, spacing = _compared(image[few], depth[few], scale[few])
+        single, jump, spacing = _compared(image[few], depth[few], scale[few])
         if single < HOPELESS:
-            return View(single, np.inf, around)
+            return View(single, np.inf, jump, around)
     chosen = _probes(len(image))
     chosen = chosen if rows is None else rows[chosen]
     ranked = graph.neighbours[:, min(RANK, graph.neighbours.shape[1]) - 1].cpu().numpy()[chosen]
     there = np.linalg.norm(graph.points[ranked] - graph.points[chosen], axis=1)
-    return View(single, _spread(spacing) / max(_spread(there), 1e-12), around)
+    return View(single, _spread(spacing) / max(_spread(there), 1e-12), jump, around)
 
 
-def _compared(image: np.ndarray, depth: np.ndarray, scale: np.ndarray) -> tuple[float, np.ndarray]:
-    """The share of the nearest in the image whose depth does not jump, and the spacing of rays at each probe."""
+def _compared(image: np.ndarray, depth: np.ndarray, scale: np.ndarray) -> tuple[float, float, np.ndarray]:
+    """The share of the nearest in the image whose depth does not jump, how far it jumps elsewhere, and the spacing of
+    rays at each probe.
+    """
     from scipy.spatial import cKDTree
 
     chosen = _probes(len(image))
@@ -83,7 +87,8 @@ def _compared(image: np.ndarray, depth: np.ndarray, scale: np.ndarray) -> tuple[
     distance, found = tree.query(image[chosen], RANK + 1, workers=limit())
     near = np.maximum(distance[:, 1 : NEAREST + 1], LEAST * distance[:, -1:]) * scale[chosen, None]
     change = np.abs(depth[found[:, 1 : NEAREST + 1]] - depth[chosen, None])
-    return float((change <= STEEP * near).mean()), distance[:, -1]
+    jumps = change[change > STEEP * near]
+    return 1.0 - len(jumps) / change.size, float(np.median(jumps)) if len(jumps) else 0.0, distance[:, -1]
 
 
 def _probes(count: int) -> np.ndarray:

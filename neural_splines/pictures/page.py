@@ -26,7 +26,8 @@ class Page:
 
     vertices [v, 3], faces [f, 3], points [n, 3]; distances [v] of the vertices from the nearest point; residuals [k]:
     distances of points from the surface; history: relative residuals of conjugate gradients. colours [v, 3] and
-    point_colours [n, 3]: 0..255. facts: tables of names and values, by title. warnings: lines.
+    point_colours [n, 3]: 0..255. facts: tables of names and values, by title. warnings: lines. up [3]: the direction
+    that is up, where it is known.
     """
 
     title: str
@@ -40,6 +41,7 @@ class Page:
     point_colours: np.ndarray | None = None
     facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    up: np.ndarray | None = None
 
     def render(self) -> str:
         """The whole page as text."""
@@ -58,7 +60,7 @@ class Page:
         points = self.points[::stride]
         frame = Frame.around(self.vertices, points)
         top = self._top()
-        camera = good_views(self.vertices, 1)[0]
+        camera = good_views(self.vertices, 1, faces=self.faces, up=self.up)[0]
         data: dict[str, Any] = {
             "vertices": len(self.vertices),
             "faces": len(self.faces),

@@ -19,9 +19,13 @@ def preview(
     *,
     point_colours: np.ndarray | None = None,
     colours: np.ndarray | None = None,
+    up: np.ndarray | None = None,
     size: int = SIZE,
 ) -> bytes:
-    """PNG of points [n, 3] on the left and their mesh on the right, a row for each of two views; colours in [0, 1]."""
+    """PNG of points [n, 3] on the left and their mesh on the right, a row for each of two views; colours in [0, 1].
+
+    up [3]: the direction that is up, where it is known.
+    """
     stride = max(1, len(points) // MOST_POINTS)
     points, point_colours = points[::stride], None if point_colours is None else point_colours[::stride]
     rows = [
@@ -32,6 +36,6 @@ def preview(
                 draw_mesh(vertices, faces, camera, size, colours=colours),
             ]
         )
-        for camera in good_views(vertices)
+        for camera in good_views(vertices, faces=faces, up=up)
     ]
     return png.encode(np.vstack(rows))
