@@ -118,14 +118,15 @@ def bounding_cube(box: Box) -> tuple[Tensor, float]:
     return box.center - 0.5 * side, side
 
 
-def morton_codes(box: Box, points: Tensor) -> Tensor:
+def morton_codes(box: Box, points: Tensor, deeper: bool = False) -> Tensor:
     """Codes [n] of points [n, 3] along a space-filling curve: the interleaved bits of their octree cells.
 
-    Points outside of the box have those of the nearest cells in it.
+    Points outside of the box have those of the nearest cells in it. deeper: within these cells, as many levels on.
     """
+    cells = 2 ** (2 * MORTON_BITS if deeper else MORTON_BITS)
     origin, side = bounding_cube(box)
-    index = ((points - origin.to(points.device)) * (2**MORTON_BITS / side)).floor()
-    index = index.clamp(0, 2**MORTON_BITS - 1).long()
+    index = ((points - origin.to(points.device)) * (cells / side)).floor().clamp(0, cells - 1).long()
+    index &= 2**MORTON_BITS - 1
     x, y, z = (_spread_bits(index[:, axis]) for axis in range(3))
     return x | y << 1 | z << 2
 

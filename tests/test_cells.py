@@ -297,3 +297,14 @@ def test_members_are_those_within_the_padding():
     low, high = cells.lower[c] - cells.padding[c], cells.upper[c] + cells.padding[c]
     expected = ((x > low) & (x < high)).all(1).nonzero()[:, 0]
     assert torch.equal(mine.sort().values, expected)
+
+
+@pytest.mark.parametrize("stray", [[0.0, 0.0, 0.0], [4e5, 5e6, 2e10]])
+def test_a_far_point_does_not_make_one_cell_of_the_others(stray):
+    """The cells of the others hold as few points as without it; and it has a cell of its own."""
+    points = torus(700).points + torch.tensor([4e5, 5e6, 100.0], dtype=torch.float64)
+    points = torch.cat([points, torch.tensor([stray], dtype=torch.float64)])
+    cells = adaptive_cells(Box.around(points), points, 60, 0.0, 0)
+    point, cell = cells.members(points)
+    assert torch.bincount(cell, minlength=len(cells)).max() <= 60
+    assert torch.bincount(point, minlength=len(points)).min() >= 1

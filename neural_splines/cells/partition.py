@@ -232,20 +232,27 @@ def leaves(box: Box, points: Tensor, max_points: int, min_points: int, first: in
     """Lower corners [c, 3] and sides [c] of the leaves, at the level `first` or deeper, for `adaptive_cells`."""
     origin, side = bounding_cube(box)
     origin = origin.to(points.device)
-    codes = morton_codes(box, points).sort().values
+    codes, order = morton_codes(box, points).sort()
+    deeper = torch.zeros_like(codes)
     lowers, sizes = [], []
-    open_points = torch.ones_like(codes, dtype=torch.bool)
-    for level in range(first, MORTON_BITS + 1):
-        codes = codes[open_points]
-        node, counts = torch.unique_consecutive(codes >> 3 * (MORTON_BITS - level), return_counts=True)
-        leaf = counts <= max_points if level < MORTON_BITS else torch.ones_like(counts, dtype=torch.bool)
+    for level in range(first, 2 * MORTON_BITS + 1):
+        if level == MORTON_BITS + 1:  # what is left is tiny in the box, which a far point makes large
+            deeper, by = morton_codes(box, points[order], deeper=True).sort(stable=True)
+            codes, again = codes[by].sort(stable=True)
+            deeper, order = deeper[again], order[by[again]]
+        coarse, fine = codes >> 3 * max(0, MORTON_BITS - level), deeper >> 3 * min(MORTON_BITS, 2 * MORTON_BITS - level)
+        starts = torch.nn.functional.pad(((coarse.diff() != 0) | (fine.diff() != 0)).nonzero()[:, 0] + 1, (1, 0))
+        counts = torch.nn.functional.pad(starts, (0, 1), value=len(codes)).diff()
+        leaf = counts <= max_points if level < 2 * MORTON_BITS else torch.ones_like(counts, dtype=torch.bool)
         size = side / 2**level
-        kept = node[leaf & (counts >= max(1, min_points))]
-        lowers.append(origin + morton_coordinates(kept).double() * size)
+        kept = starts[leaf & (counts >= max(1, min_points))]
+        corner = morton_coordinates(coarse[kept]).double() * 2 ** max(0, level - MORTON_BITS)
+        lowers.append(origin + (corner + morton_coordinates(fine[kept]).double()) * size)
         sizes.append(torch.full((len(kept),), size, dtype=torch.float64, device=points.device))
         if bool(leaf.all()):
             break
-        open_points = torch.repeat_interleave(~leaf, counts)
+        left = torch.repeat_interleave(~leaf, counts)
+        codes, deeper, order = codes[left], deeper[left], order[left]
     return torch.cat(lowers), torch.cat(sizes)
 
 
