@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from shapes import sphere, torus
@@ -122,8 +124,9 @@ def test_viewpoints_that_did_not_see_the_points_are_not_used_and_named():
     """Velocities called vx vy vz, and a pose that was never set within a closed thing."""
     ball = sphere(2000)
     points = ball.points.numpy()
-    for claim in ((-2.0, 0.4, -9.0), (0.0, 0.0, 0.0)):
-        found = oriented(points, viewpoints=np.tile(claim, (len(points), 1)))
+    spin = np.add(np.cross(points, (0.0, 0.0, 1.0)), (0.5, 0.0, -9.0))
+    for claims in (spin, np.tile((-2.0, 0.4, -9.0), (len(points), 1)), np.zeros_like(points)):
+        found = oriented(points, viewpoints=claims)
         assert towards(found, (0, 0, 0)) < 0.01
         (line,) = found.notes
         assert line.startswith("the viewpoints of the file were not used")
@@ -201,6 +204,17 @@ def test_scan_angles_lead_to_the_laser():
     for sign in (1.0, -1.0):
         found = laser_rays(points, sign * angles, strips, np.array([0.0, 0.0, 1.0]))
         assert (found * ray).sum(1).min() > 0.999
+
+
+def test_an_open_surface_that_looks_down_is_doubted():
+    """A trough that was seen from within comes out like a hull, since nothing tells; one on its side is sure."""
+    u, v = np.random.default_rng(0).random((2, 3000))
+    angle = np.pi * (0.1 + 0.8 * u) * 1.25 - 0.125 * np.pi
+    trough = np.stack([6 * v, -np.cos(angle), -np.sin(angle)], 1)
+    (line,) = oriented(trough).notes
+    assert re.match(r"the surface is open and looks down, \d+% of its area .*--aerial.*--inside", line)
+    assert oriented(trough, inside=True).notes == []
+    assert oriented(trough[:, [0, 2, 1]]).notes == []
 
 
 # -- what is up ---------------------------------------------------------------------------------------

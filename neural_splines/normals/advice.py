@@ -10,10 +10,15 @@ VERY_NOISY = 0.5  # spacings
 
 
 def doubts(found: Estimate, guidance: Guidance) -> list[str]:
-    """A line where signs are uncertain: how many, where, and what helps."""
-    c = found.confidence
+    """A line where signs are uncertain: how many, where, and what helps; one where all may be upside down."""
+    c, lines = found.confidence, []
+    if c.down:
+        lines.append(
+            f"the surface is open and looks down, {c.down:.0%} of its area (confidence {c.value:.2f}); if it was seen "
+            "from above, use --aerial, if from within, --inside; if another axis is up, say --up"
+        )
     if c.value >= SURE_ENOUGH or c.where is None:
-        return []
+        return lines
     low, high = (", ".join(f"{value:.4g}" for value in corner) for corner in c.where)
     if guidance.sensors is not None or guidance.viewpoints is not None:
         remedy = "check the result, or add a --sensor-position that sees these"
@@ -22,6 +27,7 @@ def doubts(found: Estimate, guidance: Guidance) -> list[str]:
     else:
         remedy = "an open surface: check the result, or give a --sensor-position, or --inside for a room"
     return [
+        *lines,
         f"the signs of {c.share:.0%} of the estimated normals are uncertain (confidence {c.value:.2f}), most of them "
-        f"between ({low}) and ({high}); {remedy}"
+        f"between ({low}) and ({high}); {remedy}",
     ]

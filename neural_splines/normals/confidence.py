@@ -17,32 +17,42 @@ from .patches import Patches
 from .sensors import GRAZING
 
 SURE_ENOUGH = 0.95
+OPEN = 0.25  # of the area, which normals of a closed surface sum up to 0 of: half a knot .14, a street from within .47
 
 
 @dataclass(frozen=True)
 class Confidence:
     """agreement: share of the area where the field, or what saw it, agrees with the signs. continuity: 1 - share of the
     couplings between patches that the signs break. doubted [n]: points of patches that either witness doubts. where:
-    world box [2, 3] of the middle nine tenths of the doubted points, None where there are none.
+    world box [2, 3] of the middle nine tenths of the doubted points, None where there are none. down: share of the area
+    that looks down, of an open surface whose opening looks up: it may have been seen through that, and be inside out.
     """
 
     agreement: float
     continuity: float
     doubted: np.ndarray
     where: np.ndarray | None
+    down: float = 0.0
 
     @property
     def value(self) -> float:
-        return self.agreement * self.continuity
+        return self.agreement * self.continuity * (1.0 - self.down)
 
     @property
     def share(self) -> float:
         return float(self.doubted.mean())
 
 
-def judge(graph: PointGraph, patches: Patches, normals: np.ndarray, votes: Votes, own: bool = False) -> Confidence:
+def judge(
+    graph: PointGraph,
+    patches: Patches,
+    normals: np.ndarray,
+    votes: Votes,
+    own: bool = False,
+    up: np.ndarray | None = None,
+) -> Confidence:
     """Of normals [n, 3] that came from those patches and votes; own: what voted saw each point, so that a side is only
-    uncertain where it was seen at a grazing angle, and there by continuity alone.
+    uncertain where it was seen at a grazing angle, and there by continuity alone. up [3]: where no side was known.
     """
     opinion = (normals * votes.field).sum(1)
     for_it = opinion * (1.0 if opinion.sum() >= 0.0 else -1.0) > 0.0  # which side the whole shows is asked elsewhere
@@ -68,4 +78,10 @@ def judge(graph: PointGraph, patches: Patches, normals: np.ndarray, votes: Votes
     where = None
     if doubted.any():
         where = np.quantile(graph.points[doubted], [0.05, 0.95], axis=0) * graph.spacing + graph.center
-    return Confidence(agreement, continuity, doubted, where)
+    return Confidence(agreement, continuity, doubted, where, 0.0 if up is None else _down(graph, normals @ up))
+
+
+def _down(graph: PointGraph, rise: np.ndarray) -> float:
+    """The share of the area with a rise [n] of its normals below 0, where the whole has an opening that looks up."""
+    whole = graph.areas.sum()
+    return float(graph.areas[rise < 0.0].sum() / whole) if graph.areas @ rise < -OPEN * whole else 0.0

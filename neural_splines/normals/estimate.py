@@ -74,7 +74,8 @@ def estimate(
     votes = Votes((field * graph.a).cpu().numpy(), known.votes)
     chosen = choose_signs(graph, sums, patches, votes)
     chosen = chosen * _side(graph, chosen, votes, guidance)
-    confidence = judge(graph, patches, chosen, votes, known.own)
+    unknown = known.votes is None and not guidance.inside
+    confidence = judge(graph, patches, chosen, votes, known.own, guidance.up if unknown else None)
     monitor.phase("directions")
     normals = _refined(graph, sums, chosen, count, noise)
     if known.own and known.votes is not None:

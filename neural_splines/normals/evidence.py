@@ -15,7 +15,7 @@ import numpy as np
 from ..ranges import UP
 from .graph import PointGraph
 from .sensors import ray_votes, sensor_votes
-from .views import NONE, from_above, from_place, laser_rays
+from .views import NONE, View, from_above, from_place, hidden, laser_rays
 
 # Measured on the half of benchmarks/scenes.py that is not held out, on plates and on strangers' files.
 SEEN = 0.85  # single from a scanner, at least (from .87 for rings of a street); other places have less, or uneven rays
@@ -25,7 +25,8 @@ FLAT_SHEET, FLAT = 0.8, 0.5  # the same where the height is below so much of bot
 WALL = 4.0  # spacings: the least median of the jumps, where there are more; smaller ones are a plate's other side
 MAPPED, FAR = 0.7, 100.0  # the same in coordinates of a map: so many times farther from the origin than they are wide
 LASER = 0.5  # the same of a laser whose file tells of several returns or of scan angles (forests .6 to .8)
-PLACES, FEWEST = 32, 100  # largest groups of viewpoints that are compared with their points, and points of each
+HIDDEN = 0.1  # of what a viewpoint of a file saw, at most
+PLACES = 12  # largest groups of viewpoints that are compared with their points
 APART = 0.05  # viewpoints nearer than so much of the distance to their points are of one group
 
 
@@ -126,27 +127,26 @@ def _claimed(graph: PointGraph, guidance: Guidance) -> tuple[Known | None, tuple
     side = max(APART * float(np.median(distance[known])), 1e-9)
     _, group, count = np.unique(np.floor(places[known] / side), axis=0, return_inverse=True, return_counts=True)
     rows, group = np.nonzero(known)[0], group.reshape(-1)
-    views: list[float] = []
+    shares: list[float] = []
     sizes: list[int] = []
-    origin = _places(graph, np.zeros(3))
     for number in np.argsort(-count, kind="stable")[:PLACES]:
         members = rows[group == number]
-        if len(members) < FEWEST and views:
-            break
-        place = places[members].mean(0)
-        view = from_place(graph, place, members)
-        default = bool(np.linalg.norm(place - origin) <= 1e-9 * (1.0 + np.linalg.norm(origin)))
-        views.append(0.0 if default and view.around and view.evenness > EVEN else view.single)
+        shares.append(hidden(graph, places[members].mean(0), members))
         sizes.append(len(members))
-    single = float(np.average(views, weights=sizes))
-    if single < SEEN - 0.1 * (len(count) > 1):  # a moving scanner's places are near each other, not one
+    default = len(count) == 1 and not guidance.claims[np.isfinite(guidance.claims).all(1)].any()
+    unset = default and _within(from_place(graph, places[rows[0]]))
+    if unset or np.average(shares, weights=sizes) > HIDDEN:
         doubt = (
             "the viewpoints of the file were not used: from there many of its points hide behind others, or their rays "
             "are as of no scanner; if they are right, give them with --sensor-position"
         )
         return None, (doubt,)
-    at_origin = bool((guidance.claims[np.isfinite(guidance.claims).all(1)] == 0.0).all())
-    return replace(_seen(graph, places, "the viewpoints of the file"), at_origin=at_origin), ()
+    return replace(_seen(graph, places, "the viewpoints of the file"), at_origin=default), ()
+
+
+def _within(view: View) -> bool:
+    """Whether a place lies within the cloud, and its rays are not as even as a scanner's: it may be that of no one."""
+    return view.around and view.evenness > EVEN
 
 
 def _found(graph: PointGraph, guidance: Guidance) -> Known:

@@ -40,28 +40,43 @@ class View:
 NONE = View(0.0, np.inf)
 
 
-def from_place(graph: PointGraph, place: np.ndarray, rows: np.ndarray | None = None) -> View:
-    """Of the points of a graph, or of those of some rows, seen from a place [3] in its units."""
-    points = graph.points if rows is None else graph.points[rows]
+def from_place(graph: PointGraph, place: np.ndarray) -> View:
+    """Of the points of a graph, seen from a place [3] in its units."""
+    ray, depth = _rays(graph.points, place)
+    around = float(np.linalg.norm(ray.mean(0))) < INSIDE
+    return _view(graph, ray, depth, depth, around) if depth.min() > 0.0 else NONE
+
+
+def hidden(graph: PointGraph, place: np.ndarray, rows: np.ndarray) -> float:
+    """Of points of these rows, the share of their neighbours in the picture from a place [3] that lie before them."""
+    few = slice(None, None, max(1, len(graph) // FIRST_LOOK))
+    ray, depth = _rays(graph.points[few], place)
+    asked = np.zeros(len(graph), bool)
+    asked[rows] = True
+    chosen = np.nonzero(asked[few])[0]
+    chosen = chosen[_probes(len(chosen))]
+    if len(depth) <= RANK or not len(chosen):
+        return 0.0
+    found, near, _ = _neighbours(ray, chosen)
+    nearer = depth[chosen, None] - depth[found] > STEEP * near * depth[chosen, None]
+    return float(nearer.mean())
+
+
+def _rays(points: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Unit vectors [n, 3] from a place to points, and how far [n] these are."""
     ray = points - place
     depth = np.linalg.norm(ray, axis=1)
-    if not len(points) or depth.min() <= 0.0:
-        return NONE
-    ray /= depth[:, None]
-    around = float(np.linalg.norm(ray.mean(0))) < INSIDE
-    return _view(graph, ray, depth, depth, rows, around)
+    return ray / np.maximum(depth, 1e-300)[:, None], depth
 
 
 def from_above(graph: PointGraph, up: np.ndarray) -> View:
     """Seen along parallel rays from the direction `up` [3]."""
     height = graph.points @ up
-    return _view(graph, graph.points - height[:, None] * up, height, np.ones(len(graph)), None, False)
+    return _view(graph, graph.points - height[:, None] * up, height, np.ones(len(graph)), False)
 
 
-def _view(
-    graph: PointGraph, image: np.ndarray, depth: np.ndarray, scale: np.ndarray, rows: np.ndarray | None, around: bool
-) -> View:
-    """image [m, 3]: places whose distances, times scale [m], compare with depths [m]."""
+def _view(graph: PointGraph, image: np.ndarray, depth: np.ndarray, scale: np.ndarray, around: bool) -> View:
+    """image [n, 3]: places whose distances, times scale [n], compare with depths [n]."""
     if len(image) <= RANK:
         return NONE
     for step in {max(1, len(image) // FIRST_LOOK), 1}:
@@ -70,7 +85,6 @@ def _view(
         if single < HOPELESS:
             return View(single, np.inf, jump, around)
     chosen = _probes(len(image))
-    chosen = chosen if rows is None else rows[chosen]
     ranked = graph.neighbours[:, min(RANK, graph.neighbours.shape[1]) - 1].cpu().numpy()[chosen]
     there = np.linalg.norm(graph.points[ranked] - graph.points[chosen], axis=1)
     return View(single, _spread(spacing) / max(_spread(there), 1e-12), jump, around)
@@ -80,15 +94,23 @@ def _compared(image: np.ndarray, depth: np.ndarray, scale: np.ndarray) -> tuple[
     """The share of the nearest in the image whose depth does not jump, how far it jumps elsewhere, and the spacing of
     rays at each probe.
     """
+    chosen = _probes(len(image))
+    found, near, spacing = _neighbours(image, chosen)
+    change = np.abs(depth[found] - depth[chosen, None])
+    jumps = change[change > STEEP * near * scale[chosen, None]]
+    return 1.0 - len(jumps) / change.size, float(np.median(jumps)) if len(jumps) else 0.0, spacing
+
+
+def _neighbours(image: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The NEAREST others in the image to each of the chosen, how far they are, at least LEAST of the spacing of rays,
+    and that spacing: the distance of the neighbour of RANK.
+    """
     from scipy.spatial import cKDTree
 
-    chosen = _probes(len(image))
     tree = cKDTree(image, balanced_tree=False, compact_nodes=False)
     distance, found = tree.query(image[chosen], RANK + 1, workers=limit())
-    near = np.maximum(distance[:, 1 : NEAREST + 1], LEAST * distance[:, -1:]) * scale[chosen, None]
-    change = np.abs(depth[found[:, 1 : NEAREST + 1]] - depth[chosen, None])
-    jumps = change[change > STEEP * near]
-    return 1.0 - len(jumps) / change.size, float(np.median(jumps)) if len(jumps) else 0.0, distance[:, -1]
+    near = np.maximum(distance[:, 1 : NEAREST + 1], LEAST * distance[:, -1:])
+    return found[:, 1 : NEAREST + 1], near, distance[:, -1]
 
 
 def _probes(count: int) -> np.ndarray:
