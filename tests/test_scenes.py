@@ -1,6 +1,7 @@
 """Scenes in parts: the laws that parts, workers and interruptions keep. Parts are tiny, so that there are many."""
 
 import os
+import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -221,6 +222,19 @@ def test_a_run_that_goes_on_keeps_its_parts_whatever_memory_is_free(finished, tm
     assert (tmp_path / "mesh.ply").read_bytes() == mesh
     with pytest.raises(SettingsError, match="points_per_node 300 where this one has 5000"):
         done(path, tmp_path, asked=SceneSettings(max_memory=10**9))
+
+
+def test_rows_need_nothing_that_some_systems_lack(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "pwrite", raising=False)  # Windows has none
+    store, rows = WorkDirectory(str(tmp_path)), np.arange(12.0).reshape(4, 3)
+    with store.rows_into("rows", 3) as put:
+        put(2, rows[2:])
+        put(0, rows[:2])
+    found = store.rows("rows", 3, 1, 2, zlib.crc32(rows[1:3].data))
+    assert np.array_equal(found, rows[1:3])
+    assert store.rows("rows", 3, 1, 2, zlib.crc32(rows[1:3].data) ^ 1) is None
+    assert store.rows("rows", 3, 3, 2, 0) is None
+    assert store.rows("none", 3, 0, 1, 0) is None
 
 
 def test_two_runs_do_not_share_a_folder(tmp_path):
