@@ -24,7 +24,7 @@ from shapes import sphere
 
 from neural_splines.command_line import jobs, outputs, show, steps
 from neural_splines.errors import OutputError
-from neural_splines.files import arrays, atomic, targets
+from neural_splines.files import arrays, atomic, meshes, targets
 from neural_splines.pictures.preview import preview
 
 FIT = ["auto", "50", "8", "--seed", "0", "--device", "cpu"]
@@ -210,6 +210,19 @@ def test_standard_output_is_a_target_too(tmp_path):
     with open(os.devnull, "wb") as stream, standing_for(1, stream):
         targets.check([], [targets.Target(os.devnull, "--out"), targets.Target(os.devnull, "--report")])
         assert atomic.standard(os.devnull) == os.devnull
+
+
+def test_what_is_written_to_standard_output_is_alone_there(tmp_path):
+    """The summary goes to standard error, as that of the reconstruction did already."""
+    cloud = write_cloud(tmp_path / "cloud.ply", sphere(60))
+    meshes.save_mesh(tmp_path / "mesh.ply", sphere(60).points, None, [[0, 1, 2]])
+    for command, args in (("normals", [cloud, "-"]), ("trim-surface.py", [cloud, tmp_path / "mesh.ply", 8, 99])):
+        with open(tmp_path / "out", "wb") as stream, standing_for(1, stream):
+            words = args if command == "normals" else [*args, "--out", tmp_path / "out"]
+            outcome = captured(module_of(command).main, *words)
+        assert (outcome.code, outcome.out) == (0, ""), outcome.err
+        assert "-> -" in outcome.err
+        assert (tmp_path / "out").read_bytes().startswith(b"ply\n")
 
 
 @contextlib.contextmanager
