@@ -1,39 +1,26 @@
 """Workers: what one loses another does, and what cannot go on is one line."""
 
-import os
 from types import SimpleNamespace
 
 import pytest
 import torch
+from worker_tasks import die, square
 
 from neural_splines.errors import BackendError, CloudError, OutOfMemoryBudgetError
 from neural_splines.runtime import workers
 from neural_splines.scene import run as scene
 
 
-def _square(shared, item, device):
-    if item == shared.get("lethal") and not os.path.exists(shared["flag"]):
-        with open(shared["flag"], "w"):
-            pass
-        os.kill(os.getpid(), 9)
-    if item == "wrong":
-        raise CloudError("named: is wrong; do better")
-    with open(os.path.join(shared["folder"], str(item)), "w") as file:
-        file.write(str(item * item))
-    with open(os.path.join(shared["folder"], f"by-{device}"), "w"):
-        pass
-
-
 def test_what_a_lost_worker_did_is_done_again(tmp_path):
     shared = {"folder": str(tmp_path), "lethal": 3, "flag": str(tmp_path / "flag")}
     counts = []
     with workers.workers(2, None, ("one", "other"), "1") as team:
-        team.run(_square, shared, range(8), counts.append)
+        team.run(square, shared, range(8), counts.append)
         assert counts[-1] == 8
         assert [(tmp_path / str(k)).read_text() for k in range(8)] == [str(k * k) for k in range(8)]
         assert {path.name for path in tmp_path.glob("by-*")} <= {"by-one", "by-other"}
         with pytest.raises(CloudError, match="named: is wrong"):
-            team.run(_square, shared, ["wrong"], counts.append)
+            team.run(square, shared, ["wrong"], counts.append)
 
 
 def test_processes_take_all_gpus_unless_some_are_named(monkeypatch):
@@ -52,15 +39,11 @@ def test_processes_take_all_gpus_unless_some_are_named(monkeypatch):
     assert workers.Processes(2).deal() == [None, None]
 
 
-def _die(shared, item, device):
-    os.kill(os.getpid(), 9)
-
-
 def test_workers_that_die_again_and_again_are_one_line(monkeypatch):
     monkeypatch.setattr(workers, "LOST", 1)
     with workers.workers(2, None, (), "1") as team:
         with pytest.raises(OutOfMemoryBudgetError, match="use fewer --workers or a smaller --max-memory"):
-            team.run(_die, None, [1], list)
+            team.run(die, None, [1], list)
 
 
 @pytest.mark.parametrize(("theirs", "line"), [("0.2.0", "has neural-splines 0.2.0, this is 1"), (ImportError(), "no")])
