@@ -43,6 +43,11 @@ def distances(points: np.ndarray, places: np.ndarray) -> np.ndarray:
     return Neighbours(torch.from_numpy(points)).query(torch.from_numpy(places))[0].numpy()
 
 
+def nearest(points: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Of points [n, 3] the indices [q] of those that are nearest to places [q, 3]."""
+    return Neighbours(torch.from_numpy(points)).query(torch.from_numpy(places))[1].numpy()
+
+
 def densities(points: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Points per unit of area near places [q, 3]: 6 within the distance to the 6th nearest, on a disc."""
     radius = Neighbours(torch.from_numpy(points)).query(torch.from_numpy(places), SPACING_RANK)[0].numpy()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -58,6 +60,14 @@ class Box:
         """The box with the same centre and a diameter `factor` times as long."""
         half = 0.5 * factor * self.sides
         return Box(self.center - half, self.center + half)
+
+
+def place(point: Iterable[float], size: float) -> str:
+    """A point in words, to a thousandth of the size of the things around it, however far from the origin it is."""
+    values = [float(value) for value in point]
+    ratio = max(map(abs, values)) / size if size > 0.0 else 1.0
+    digits = min(17, max(4, 4 + math.ceil(math.log10(max(ratio, 1.0)))))
+    return f"({', '.join(f'{value:.{digits}g}' for value in values)})"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -53,7 +53,8 @@ class Reconstruction:
     """A mesh, the field that it is the zero set of, and how both came about.
 
     lattice: where the field was sampled. grid_size: what gives it again, were it auto; a lattice that grew where holes
-    are filled has more, and so has one of 2 or 3 voxels. cloud: what was fitted, after downsampling. eps: the offset
+    are filled has more, and so has one of 2 or 3 voxels. cloud: what was fitted, after downsampling;
+    kept: before it, without outliers. eps: the offset
     that was used, world units. grid: values [nx, ny, nz] where the dense grid was asked for. evaluations: of the field
     at lattice points. seconds: of each phase. warnings: lines that a user should read.
     """
@@ -68,7 +69,8 @@ class Reconstruction:
     grid: Tensor | None
     evaluations: int
     seconds: dict[str, float]
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str]
+    kept: OrientedCloud
 
     @property
     def field(self) -> Field:
@@ -132,7 +134,9 @@ def _reconstruct(cloud: OrientedCloud, settings: Settings, compute: Compute, mon
     stages = Stages(mesh, uncut, lambda: trimmed(uncut, cloud, lattice, replace(settings, min_component=0.0), Silent()))
     warnings += comparison_lines(stages, cloud, fitted, lattice, wide, settings)
     timer.phase("")
-    return Reconstruction(mesh, fit, wide, size, fitted, eps, compute, grid, evaluations, timer.seconds, warnings)
+    return Reconstruction(
+        mesh, fit, wide, size, fitted, eps, compute, grid, evaluations, timer.seconds, warnings, cloud
+    )
 
 
 def fit(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None = None) -> SplineFit | CellsFit:

@@ -68,7 +68,7 @@ def test_our_own_readers_agree(tmp_path, suffix):
 
 
 def test_scalars_are_where_programs_look_for_them(tmp_path):
-    quality = np.array([0.25, 0.5, 0.75, 1.0])
+    quality = np.array([0.25, 0.5, 0.75, 1.0], np.float32)
     save_mesh(tmp_path / "mesh.ply", V, N, F, scalars={"quality": quality})
     assert b"property float quality\n" in (tmp_path / "mesh.ply").read_bytes()
     assert np.array_equal(

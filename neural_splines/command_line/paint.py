@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..attributes import carry, densities, distances
+from ..attributes import carry, densities, distances, nearest
 from ..clouds import OrientedCloud
 from ..files.scans import ScannedCloud
 from ..surface.mesh import Mesh
@@ -22,16 +22,32 @@ class Paint:
     scalars: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-def paint(scanned: ScannedCloud, cloud: OrientedCloud, mesh: Mesh, quality: str | None) -> Paint:
-    """Colours and scalars of the scanned points, carried to the vertices; `quality`: distance or density."""
+def paint(scanned: ScannedCloud, cloud: OrientedCloud, kept: OrientedCloud, mesh: Mesh, quality: str | None) -> Paint:
+    """Colours and scalars of the scanned points, carried to the vertices; `quality`: distance or density.
+
+    Points of the cloud that were not kept, as outliers, give nothing. Integers, such as classes, are those of the
+    nearest point.
+    """
     vertices = mesh.numpy().vertices
-    finite = np.isfinite(scanned.points).all(1)
-    points = scanned.points[finite]
+    rows = np.isfinite(scanned.points).all(1)
+    left = kept.points.cpu().numpy()
+    if len(kept) < len(cloud):
+        all_points = cloud.points.cpu().numpy()
+        out = all_points[distances(left, all_points) > 0.0]
+        rows[rows] = distances(out, scanned.points[rows]) > 0.0
+    points = scanned.points[rows]
     colours = None
     if scanned.colours is not None:
-        colours = np.round(carry(points, scanned.colours[finite], vertices)).astype(np.uint8)
-    scalars = {name: carry(points, values[finite, None], vertices)[:, 0] for name, values in scanned.scalars.items()}
+        colours = np.round(carry(points, scanned.colours[rows], vertices)).astype(np.uint8)
+    scalars = {name: _carried(points, values[rows], vertices) for name, values in scanned.scalars.items()}
     if quality:
         measure = distances if quality == "distance" else densities
-        scalars[QUALITY] = measure(cloud.points.cpu().numpy(), vertices)
+        scalars[QUALITY] = measure(left, vertices).astype(np.float32)
     return Paint(colours, scalars)
+
+
+def _carried(points: np.ndarray, values: np.ndarray, vertices: np.ndarray) -> np.ndarray:
+    """Numbers [n] of their own type."""
+    if values.dtype.kind == "f":
+        return carry(points, values[:, None].astype(np.float64), vertices)[:, 0].astype(values.dtype)
+    return values[nearest(points, vertices)]

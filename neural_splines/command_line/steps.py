@@ -68,7 +68,7 @@ def carry(scanned: ScannedCloud, origin: Orientation, result: Reconstruction, jo
     if scanned.colours is None and not scanned.scalars and not job.args.quality:
         return Paint()
     monitor.phase("colour")
-    return paint(scanned, origin.cloud, result.mesh, job.args.quality)
+    return paint(scanned, origin.cloud, result.kept, result.mesh, job.args.quality)
 
 
 def save(result: Reconstruction, carried: Paint, job: Job, monitor: PhaseTimer) -> None:

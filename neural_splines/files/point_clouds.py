@@ -112,7 +112,7 @@ def _parse_ply(data: bytes, name: str, wanted: Sequence[str]) -> ScannedCloud:
     x = vertex.find("x")
     single = not header.ascii and x is not None and x.type.str[1:] == "f4"
     colours = scans.bytes_of_colours(np.stack([found[name] for name in groups[3]], axis=1)) if groups[3] else None
-    scalars = {name: records.block(found, (name,))[:, 0] for name in further}
+    scalars = {name: np.asarray(found[name]) for name in further}
     laser = scans.laser_columns({name: records.block(found, (name,))[:, 0] for name in pulses})
     faces = _ply_faces(data, header, points) if normals is None else None
     return ScannedCloud(points, normals, viewpoints, single, colours, scalars, laser=laser, faces=faces)

@@ -136,7 +136,7 @@ def from_columns(columns: Mapping[str, np.ndarray], wanted: Sequence[str] = (), 
         viewpoints=None if viewpoints is None else viewpoints.astype(np.float64),
         single=all(columns[name].dtype == np.float32 for name in xyz),
         colours=None if colours is None else bytes_of_colours(colours),
-        scalars={name: columns[name].astype(np.float64) for name in further},
+        scalars={name: columns[name] for name in further},
         reading=reading,
         laser=laser_columns(columns),
     )

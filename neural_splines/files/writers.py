@@ -19,10 +19,18 @@ from ..runtime.threads import parallel
 from .reading import COORDINATES
 
 NORMALS, COLOURS = ("nx", "ny", "nz"), ("red", "green", "blue")
+PLY_TYPES = {"char": "i1", "uchar": "u1", "short": "<i2", "ushort": "<u2", "int": "<i4", "uint": "<u4"}
+PLY_TYPES |= {"float": "<f4", "double": "<f8"}
 MAX_LOSS = 0.01  # voxels that rounding to float32 may move a vertex
 ROWS, TABLE_ROWS = 100_000, 1 << 20  # of text, and of bytes, at a time
 LARGEST_INT, LARGEST_UINT = 2**31 - 1, 2**32 - 1
 Part = bytes | memoryview
+
+
+def _flat(corners: np.ndarray) -> np.ndarray:
+    """Which of triangles [f, 3, 3] have no area."""
+    a, b, c = corners.transpose(1, 0, 2)
+    return np.asarray((np.cross(b - a, c - a) == 0.0).all(1))
 
 
 @dataclass(frozen=True)
@@ -54,11 +62,27 @@ class Content:
     @cached_property
     def single(self) -> bool:
         """Whether float32 is good enough for its vertices."""
-        return self.loss() <= MAX_LOSS * (self.voxel_size or 0.0)
+        return self.loss() <= MAX_LOSS * (self.voxel_size or 0.0) and not self.collapsed()
+
+    def collapsed(self, origin: np.ndarray | float = 0.0) -> int:
+        """How many triangles with an area have none when coordinates from an origin are rounded to float32."""
+        if self.faces is None:
+            return 0
+        vertices, faces = self.vertices, self.faces
+        found: list[int] = []
+
+        def look(first: int, last: int) -> None:
+            for start in range(first, last, ROWS):
+                corners = vertices[faces[start : min(start + ROWS, last)]] - origin
+                flat = _flat(corners.astype(np.float32).astype(np.float64))
+                found.append(int((~_flat(corners[flat])).sum()))
+
+        parallel(look, len(faces))
+        return sum(found)
 
 
 def write_ply(content: Content, name: str) -> Iterator[Part]:
-    """Binary little-endian PLY; vertices float, or double where they need it; normals and scalars float."""
+    """Binary little-endian PLY; vertices float, or double where they need it; normals float, scalars as they are."""
     c, n = content, len(content.vertices)
     position = "<f4" if c.single else "<f8"
     columns: list[tuple[str, tuple[str, ...], str, np.ndarray]]
@@ -68,7 +92,7 @@ def write_ply(content: Content, name: str) -> Iterator[Part]:
     if c.colours is not None:
         columns.append(("uchar", COLOURS, "u1", c.colours))
     for word, values in zip(_words(c.scalars, columns), c.scalars.values(), strict=True):
-        columns.append(("float", (word,), "<f4", values[:, None]))
+        columns.append((scalar_type(values), (word,), PLY_TYPES[scalar_type(values)], values[:, None]))
     header = ["ply", "format binary_little_endian 1.0", "comment made by neural-splines", f"element vertex {n}"]
     header += [f"property {type_} {name}" for type_, names, *_ in columns for name in names]
     if c.faces is not None:
@@ -78,6 +102,13 @@ def write_ply(content: Content, name: str) -> Iterator[Part]:
     yield from table(n, [(type_, values.reshape(n, len(names))) for _, names, type_, values in columns])
     if c.faces is not None:
         yield from triangles(c.faces, corner)
+
+
+def scalar_type(values: np.ndarray) -> str:
+    """The type of PLY that keeps numbers: double where it has no other."""
+    return next(
+        (name for name, type_ in PLY_TYPES.items() if np.dtype(type_) == values.dtype.newbyteorder("<")), "double"
+    )
 
 
 def corner_type(vertices: int, name: str) -> tuple[str, str]:
@@ -157,11 +188,12 @@ def write_off(content: Content, name: str) -> Iterator[Part]:
 
 def write_stl(content: Content, name: str) -> Iterator[Part]:
     """Binary STL: float32 corners and face normals, nothing else; warns where float32 shows."""
-    loss = content.loss()
-    if content.voxel_size and loss > MAX_LOSS * content.voxel_size:
+    loss, collapsed = content.loss(), content.collapsed()
+    if content.voxel_size and (loss > MAX_LOSS * content.voxel_size or collapsed):
+        lost = f", so that {collapsed} faces have no area" if collapsed else ""
         warn(
             f"{name}: STL has only float32, which moves vertices by up to {loss:.3g}, {loss / content.voxel_size:.2g} "
-            "voxels; use PLY, OBJ, OFF or GLB, or subtract an offset from the cloud"
+            f"voxels{lost}; use PLY, OBJ, OFF or GLB, or subtract an offset from the cloud"
         )
     if content.faces is not None and len(content.faces) > LARGEST_UINT:
         refuse_size(name, f"{len(content.faces)} faces, and STL counts {LARGEST_UINT}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..geometry import place
 from .confidence import SURE_ENOUGH
 from .estimate import Estimate
 from .evidence import Guidance
@@ -17,9 +18,12 @@ def doubts(found: Estimate, guidance: Guidance) -> list[str]:
             f"the surface is open and looks down, {c.down:.0%} of its area (confidence {c.value:.2f}); if it was seen "
             "from above, use --aerial, if from within, --inside; if another axis is up, say --up"
         )
-    if c.value >= SURE_ENOUGH or c.where is None:
+    if c.value >= SURE_ENOUGH:
         return lines
-    low, high = (", ".join(f"{value:.4g}" for value in corner) for corner in c.where)
+    where = ""
+    if c.where is not None:
+        low, high = (place(corner, float((c.where[1] - c.where[0]).max())) for corner in c.where)
+        where = f", most of them between {low} and {high}"
     if guidance.sensors is not None or guidance.viewpoints is not None:
         remedy = "check the result, or add a --sensor-position that sees these"
     elif guidance.inside:
@@ -28,6 +32,5 @@ def doubts(found: Estimate, guidance: Guidance) -> list[str]:
         remedy = "an open surface: check the result, or give a --sensor-position, or --inside for a room"
     return [
         *lines,
-        f"the signs of {c.share:.0%} of the estimated normals are uncertain (confidence {c.value:.2f}), most of them "
-        f"between ({low}) and ({high}); {remedy}",
+        f"the signs of {c.share:.0%} of the estimated normals are uncertain (confidence {c.value:.2f}){where}; {remedy}",
     ]

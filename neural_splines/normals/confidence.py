@@ -40,7 +40,10 @@ class Confidence:
 
     @property
     def share(self) -> float:
-        return float(self.doubted.mean())
+        """Of the area that may be on the wrong side: where only half of it is right no side is, and a confidence of .7
+        without a patch that stands out is as little as with one.
+        """
+        return min(0.5, max(float(self.doubted.mean()), 1.0 - self.value))
 
 
 def judge(

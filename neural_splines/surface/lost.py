@@ -92,10 +92,20 @@ def lost_lines(
 def _reasons(
     lost: Lost, stages: Stages, cloud: OrientedCloud, lattice: Lattice, settings: Settings
 ) -> Iterator[tuple[float, str]]:
-    """Shares of all points, and why they are lost."""
+    """Shares of all points, and why they are lost: what is thin first, around which there may be a wrong surface."""
+    thickness = _thickness(lost, cloud, lattice.voxel_size)
+    thin = thickness <= ACROSS * lattice.voxel_size
+    if share := lost.part(thin).share:
+        least = float(thickness[thin].quantile(THIN))
+        size = math.ceil(max(lattice.shape) * ACROSS * lattice.voxel_size / least)
+        remedy = f"use GRID_SIZE {size}" if size <= MAX_GRID else "reconstruct these parts by themselves"
+        middle = float(thickness[thin].median())
+        yield share, f"lie on what is about {middle:.3g} thick, where a voxel is {lattice.voxel_size:.3g}, {remedy}"
+    lost = lost.part(~thin)
     once = lost.reached(stages.uncut)[0]
     yield from _cut(lost.part(once), stages, settings)
-    yield from _never(lost.part(~once), cloud, lattice)
+    if share := lost.part(~once).share:
+        yield share, "lie where the field has no surface, check their normals and whether they are outliers"
 
 
 def _cut(lost: Lost, stages: Stages, settings: Settings) -> Iterator[tuple[float, str]]:
@@ -111,20 +121,6 @@ def _cut(lost: Lost, stages: Stages, settings: Settings) -> Iterator[tuple[float
     if share := lost.part(~dropped).share:
         remedy = "keep it with --trim none" if settings.trim == AUTO else "use a larger --trim"
         yield share, f"lie where the surface was trimmed away, {remedy}"
-
-
-def _never(lost: Lost, cloud: OrientedCloud, lattice: Lattice) -> Iterator[tuple[float, str]]:
-    """Of points near which there never was a surface."""
-    thickness = _thickness(lost, cloud, lattice.voxel_size)
-    thin = thickness <= ACROSS * lattice.voxel_size
-    if share := lost.part(thin).share:
-        least = float(thickness[thin].quantile(THIN))
-        size = math.ceil(max(lattice.shape) * ACROSS * lattice.voxel_size / least)
-        remedy = f"use GRID_SIZE {size}" if size <= MAX_GRID else "reconstruct these parts by themselves"
-        middle = float(thickness[thin].median())
-        yield share, f"lie on what is about {middle:.3g} thick, where a voxel is {lattice.voxel_size:.3g}, {remedy}"
-    if share := lost.part(~thin).share:
-        yield share, "lie where the field has no surface, check their normals and whether they are outliers"
 
 
 def _thickness(lost: Lost, cloud: OrientedCloud, voxel_size: float) -> Tensor:
