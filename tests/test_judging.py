@@ -12,7 +12,7 @@ from neural_splines.cells import fitting, held_out
 from neural_splines.cells.batches import Batch, Smoothing
 from neural_splines.cells.fitting import BlendPlan
 from neural_splines.cells.held_out import HeldOut, LeftOut
-from neural_splines.cells.regions import cores, pieces
+from neural_splines.cells.regions import cores, regions_of
 from neural_splines.cells.smoothing import PILOT
 from neural_splines.clouds import OrientedCloud
 from neural_splines.field import judge
@@ -36,7 +36,7 @@ def plan_of(cloud: OrientedCloud, per_cell: int, **settings) -> BlendPlan:
 
 def trial(plan: BlendPlan, per_cell: int, held: torch.Tensor) -> HeldOut:
     problem = replace(plan.problem(per_cell), gradients=True)
-    return HeldOut(problem, pieces(plan.cloud.points, 200), LeftOut(held, held))
+    return HeldOut(problem, regions_of(plan.cloud.points, 200), LeftOut(held, held))
 
 
 def sheet(n: int, noise: float, turn: torch.Tensor | None = None) -> OrientedCloud:
@@ -50,30 +50,47 @@ def sheet(n: int, noise: float, turn: torch.Tensor | None = None) -> OrientedClo
     return OrientedCloud(points @ turn.T, normals @ turn.T)
 
 
-def test_pieces_are_a_partition_into_about_equal_parts(generator):
+def test_regions_are_a_partition_into_about_equal_parts(generator):
     points = torch.rand(1000, 3, generator=generator, dtype=torch.float64)
-    parts = pieces(points, 70)
-    assert torch.equal(torch.cat(parts).sort().values, torch.arange(1000))
-    assert max(map(len, parts)) <= 70
-    assert min(map(len, parts)) >= 60
-    assert torch.equal(pieces(points[:1].repeat(9, 1), 4)[0].sort().values, torch.arange(9)[:3])
+    parts = regions_of(points, 70)
+    rows = [part.rows for part in parts]
+    assert torch.equal(torch.cat(rows).sort().values, torch.arange(1000))
+    assert max(map(len, rows)) <= 70
+    assert min(map(len, rows)) >= 60
+    for part in parts:
+        inside = ((points >= part.lower) & (points < part.upper)).all(1).nonzero()[:, 0]
+        assert torch.equal(part.rows.sort().values, inside)
+    assert len(regions_of(points[:1].repeat(9, 1), 4)) == 4
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.01])
 @pytest.mark.parametrize("turn", [torch.eye(3, dtype=torch.float64), TURN], ids=["level", "tilted"])
 def test_a_flat_cloud_keeps_its_judges(noise, turn):
-    """Level, all of its points lie at a wall of the octree. About .84^2 of them judge, from above and from below."""
+    """Level, all of its points lie at a wall of the octree. About .84^2 of them judge, those of the rim more."""
     cloud = sheet(1000, noise, turn)
-    regions = pieces(cloud.points, 250)[::2]
+    regions = regions_of(cloud.points, 250)[::2]
     rows, _ = cores(cloud.points, regions)
-    assert len(rows) > 0.6 * sum(map(len, regions))
+    count = sum(len(region.rows) for region in regions)
+    assert len(rows) > 0.6 * count
     height = (cloud.points @ turn)[rows, 2]
     assert noise == 0.0 or abs(float((height > 0).double().mean()) - 0.5) < 0.1
 
 
+@pytest.mark.parametrize("thickness", [0.0, 1e-17, 0.02])
+def test_both_faces_of_a_plate_keep_their_judges(thickness):
+    """A share of the thickness is no margin: no wall lies between the faces."""
+    cloud = sheet(1000, 0.0)
+    cloud.points[::2, 2] += thickness
+    regions = regions_of(cloud.points, 100)[::3]
+    rows, boxes = cores(cloud.points, regions)
+    assert len(rows) > 0.6 * sum(len(region.rows) for region in regions)
+    assert abs(float((rows % 2 == 0).double().mean()) - 0.5) < 0.1
+    assert all(float(box.sides[2]) == thickness for box in boxes)
+
+
 def test_around_all_regions_of_a_cloud_nothing_is_kept_back():
     cloud = sphere(300)
-    assert len(cores(cloud.points, pieces(cloud.points, 100))[0]) == 300
+    assert len(cores(cloud.points, regions_of(cloud.points, 100))[0]) == 300
 
 
 def test_a_level_board_is_judged_and_smoothed_as_a_tilted_one():

@@ -28,7 +28,7 @@ from .members import Members
 from .models import CellModels, fit_cells
 from .partition import Cells, adaptive_cells, uniform_cells
 from .problem import LARGEST_EPS, FitProblem
-from .regions import pieces
+from .regions import regions_of
 from .smoothing import REGION_POINTS, SIZES, Choice, Race, unjudged
 
 POINTS_PER_CELL = 200  # of an adaptive cell at most, where smoothing is not chosen by the data
@@ -164,7 +164,7 @@ def choose(plan: BlendPlan, monitor: Monitor) -> Choice:
     generator = torch.Generator().manual_seed(s.seed)
     private = replace(plan, generator=generator, cloud=representative(plan.cloud, generator))
     try:
-        regions = pieces(private.cloud.points, REGION_POINTS)
+        regions = regions_of(private.cloud.points, REGION_POINTS)
         return Race(lru_cache(private.problem), generator, monitor).run(sizes, regions)
     except UnjudgedError:
         return unjudged(given, plan.kernel)
@@ -177,9 +177,9 @@ def representative(cloud: OrientedCloud, generator: torch.Generator) -> Oriented
     """
     if len(cloud) <= LARGE:
         return cloud
-    parts = pieces(cloud.points, NODE_POINTS)
+    parts = regions_of(cloud.points, NODE_POINTS)
     order = torch.randperm(len(parts), generator=generator)[: max(1, round(len(parts) * LOOKED_AT / len(cloud)))]
-    rows = torch.cat([parts[k] for k in order.tolist()]).sort().values
+    rows = torch.cat([parts[k].rows for k in order.tolist()]).sort().values
     return OrientedCloud(cloud.points[rows], cloud.normals[rows])
 
 

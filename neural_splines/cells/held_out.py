@@ -19,7 +19,7 @@ from .models import ModelStore
 from .partition import Cells
 from .places import Places
 from .problem import FitProblem
-from .regions import cores
+from .regions import Region, cores
 
 PATCH_EVERY, PATCH_POINTS, PATCH_JUDGES = 120, 30, 8  # a patch for so many points of the cloud; points of a patch
 
@@ -58,8 +58,8 @@ class HeldOut:
     half of it agrees with the points it holds, and its neighbour with the lower half.
     """
 
-    def __init__(self, problem: FitProblem, regions: Sequence[Tensor], left: LeftOut):
-        """Of the points that are left out, the judges within the regions (rows of the cloud) judge.
+    def __init__(self, problem: FitProblem, regions: Sequence[Region], left: LeftOut):
+        """Of the points that are left out, the judges within the regions judge.
 
         A cell all of whose points are left out is absent, and points within no other judge nothing. Raises
         UnjudgedError where no point judges.

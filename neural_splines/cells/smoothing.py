@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
-from torch import Tensor
 
 from ..field import judge
 from ..field.kernels import Kernel
@@ -16,6 +15,7 @@ from .batches import Smoothing
 from .dependence import follows_noise
 from .held_out import HeldOut, LeftOut
 from .problem import FitProblem
+from .regions import Region
 
 HELD_OUT = 0.2  # of the points in the regions that are looked at
 FEW, MANY = 3000, 12000  # points of these regions: to find who may win, and who wins
@@ -86,10 +86,10 @@ class Race:
         self._window, self._noisy = math.nan, False
         self._found: dict[tuple[int, Smoothing], judge.Residuals] = {}
 
-    def run(self, sizes: Sequence[int], regions: Sequence[Tensor]) -> Choice:
+    def run(self, sizes: Sequence[int], regions: Sequence[Region]) -> Choice:
         """The best of all smoothings at these sizes, of which larger ones are tried as long as they seem to help.
 
-        regions: rows of points near each other, some of which are looked at. Raises judge.UnjudgedError where no point
+        regions: parts of the cloud, some of which are looked at. Raises judge.UnjudgedError where no point
         of these can judge.
         """
         first = self._problem_of(sizes[0])
@@ -133,7 +133,7 @@ class Race:
         size = (max if self._noisy else min)(size for (size, _), e in errors.items() if e <= enough)
         return min((c for c in errors if c[0] == size), key=errors.__getitem__)
 
-    def _climb(self, size: int, smoothings: Sequence[Smoothing], regions: Sequence[Tensor]) -> None:
+    def _climb(self, size: int, smoothings: Sequence[Smoothing], regions: Sequence[Region]) -> None:
         """Try a few of the smoothings, which run from closely to loosely, and the neighbours of the best of them."""
         first: Sequence[int] = FIRST
         if self._found:
@@ -147,7 +147,7 @@ class Race:
             best = smoothings.index(min(mine, key=mine.__getitem__))
             todo = [s for s in smoothings[max(0, best - 1) : best + 2] if s not in mine]
 
-    def _trial(self, size: int, like: Smoothing, regions: Sequence[Tensor]) -> HeldOut:
+    def _trial(self, size: int, like: Smoothing, regions: Sequence[Region]) -> HeldOut:
         trial = HeldOut(replace(self._problem_of(size), gradients=like.gradients), regions, self._left)
         if math.isnan(self._window):
             self._window = trial.window(pilot(like.gradients))
