@@ -32,5 +32,6 @@ def doubts(found: Estimate, guidance: Guidance) -> list[str]:
         remedy = "an open surface: check the result, or give a --sensor-position, or --inside for a room"
     return [
         *lines,
-        f"the signs of {c.share:.0%} of the estimated normals are uncertain (confidence {c.value:.2f}){where}; {remedy}",
+        f"the signs of {c.share:.0%} of the estimated normals are uncertain (confidence {c.value:.2f})"
+        f"{where}; {remedy}",
     ]
