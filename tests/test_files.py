@@ -9,14 +9,11 @@ import re
 import warnings
 
 import cloud_bytes
-import fuzz_ply
 import numpy as np
 import pytest
 import torch
 from cloud_bytes import sphere
 from corpus import CORPUS
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from neural_splines.clouds import outlier_warning
 from neural_splines.degeneracy import shape_lines
@@ -133,19 +130,6 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.ply")
     with pytest.raises(CloudError, match="not a regular file"):
         point_clouds.load_point_cloud(tmp_path / "pipe.ply")
-
-
-@given(st.data())
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_mutations_end_in_a_cloud_or_a_cloud_error(tmp_path, data):
-    """Bytes replaced, removed and inserted, in files of every kind; see fuzz_ply.py for more of them."""
-    name, contents = data.draw(st.sampled_from(fuzz_ply.SEEDS))
-    contents = bytearray(contents)
-    for _ in range(data.draw(st.integers(1, 4))):
-        at = data.draw(st.integers(0, min(len(contents), 600)) | st.integers(0, len(contents)))
-        cut = data.draw(st.integers(0, 3) | st.integers(0, len(contents)))
-        contents[at : at + cut] = data.draw(st.sampled_from(fuzz_ply.WORDS) | st.binary(max_size=8))
-    assert fuzz_ply.crash(tmp_path / name, bytes(contents)) is None
 
 
 @pytest.mark.parametrize("voxel_size", [None, 1e-2])

@@ -33,18 +33,15 @@ ROOM, ROOM_OF_A_BYTE = (
     64,
 )  # of address space: a piece and what makes it; the largest scan that is read at once
 SECONDS, SECONDS_OF_A_BYTE = 5, 1e-5  # of computing: 100 times what LAZ and E57 took
-CODE = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {} import main; main()"
+BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1])"
+CODE = BOOT + "; from {} import main; main()"
 # Address space is limited, and each thread and each of glibc's arenas takes some: no more of them than help.
 THREADS = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "4", "MALLOC_ARENA_MAX": "4"}
 
 
 def decoded(module: str, path: PathLike, wanted: Sequence[str] = ()) -> Iterator[Columns]:
-    """The columns that `serve` sends in the main() of a module of this room, piece after piece."""
-    request = [os.fspath(path), list(wanted)]
-    code = CODE.format(f"{__package__}.{module}")
-    # -I: no module of the folder that one happens to work in
-    command = [os.fsdecode(spawn.get_executable()), "-I", "-c", code, json.dumps(sys.path), json.dumps(request)]
-    child = start(command)
+    """The columns that the decoder of a module of this room gives, piece after piece."""
+    child = start(module, json.dumps([os.fspath(path), list(wanted)]))
     assert isinstance(child.stdout, io.BufferedReader)
     with child:
         try:
@@ -54,9 +51,12 @@ def decoded(module: str, path: PathLike, wanted: Sequence[str] = ()) -> Iterator
             child.kill()
 
 
-def start(command: list[str]) -> subprocess.Popen[bytes]:
+def start(module: str, request: str) -> subprocess.Popen[bytes]:
+    """The process that runs the main() of a module, which sends what `serve` says into its standard output."""
+    code = CODE.format(f"{__package__}.{module}")
     return subprocess.Popen(
-        command,
+        # -I: no module of the folder that one happens to work in
+        [os.fsdecode(spawn.get_executable()), "-I", "-c", code, json.dumps(sys.path), request],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # where libraries say how they end
@@ -88,7 +88,7 @@ def _ended(child: subprocess.Popen[bytes]) -> CloudError:
 
 def serve(kind: str, decoder: Decoder) -> None:
     """In the process: send what the decoder gives, or the one line about what it raises."""
-    path, wanted = json.loads(sys.argv[2])
+    path, wanted = json.loads(sys.argv[-1])
     pipe = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no column
     with suppress(OSError):  # nobody listens any more

@@ -15,6 +15,7 @@ from ..settings import MESH_FORMATS
 from . import obj_off, ply, records, stl
 from .arrays import as_array
 from .atomic import STANDARD, PathLike, atomic, shown
+from .polygons import triangles
 from .reading import COORDINATES, errors_name, read_bytes, require
 from .writers import WRITERS, Content
 
@@ -47,7 +48,7 @@ def _read_ply(data: bytes) -> tuple[np.ndarray, np.ndarray]:
     require(header.find("vertex"), COORDINATES)
     columns, _ = records.read(data, header, {"vertex": COORDINATES, "face": (corners.name,)})
     vertices = records.block(columns["vertex"], COORDINATES)
-    return vertices, records.triangles(columns["face"][corners.name])
+    return vertices, triangles(columns["face"][corners.name])
 
 
 def check_format(path: PathLike, formats: Sequence[str] = MESH_FORMATS) -> None:

@@ -18,7 +18,7 @@ NUMBERS = "fiub"  # kinds of dtypes
 
 def read_npy(data: bytes, wanted: Sequence[str] = ()) -> ScannedCloud:
     """An array [n, 3 or more], read by how its columns look, or a structured one, by its names."""
-    array = view(data, layout(io.BytesIO(data), len(data)))
+    array = view(data, layout(data, len(data)))
     if array.dtype.names:
         columns = {name: array[name].reshape(-1) for name in array.dtype.names}
         return from_columns(

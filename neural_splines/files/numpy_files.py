@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import math
 import warnings
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 
 from ..errors import CloudError
 from .ply import TRUNCATED
 
+HEADER_LIMIT = 1 << 16  # NumPy itself reads headers of up to 10,000 bytes
+# 3.0 is 2.0 whose names may be of any language
+READERS: dict[tuple[int, int], Callable[[IO[bytes]], Any]] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+    (3, 0): np.lib.format.read_array_header_2_0,
+}
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # those of numpy.savez and numpy.savez_compressed
 # What an archive may grow to. Random points do not grow, a lattice 9 times; columns that repeat, of clouds that someone
 # computed, up to 600 times, and are small.
@@ -34,13 +43,15 @@ class Layout:
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-def layout(stream: IO[bytes], size: int) -> Layout:
-    """The layout of the array in a stream of `size` bytes, which is left at its data."""
+def layout(start: bytes | bytearray, size: int) -> Layout:
+    """The layout of the array in a file of `size` bytes that starts like this."""
+    stream = io.BytesIO(start[:HEADER_LIMIT])
     version = np.lib.format.read_magic(stream)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    if version not in READERS:
+        raise CloudError(f"is of the version {version[0]}.{version[1]} of NPY, which is not known; save it again")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of headers that Python 2 wrote
-        shape, fortran, dtype = read(stream)
+        shape, fortran, dtype = READERS[version](stream)
     if dtype.hasobject:
         raise CloudError("holds Python objects, which cannot be read without pickle; save arrays of numbers")
     found = Layout(shape, dtype, "F" if fortran else "C", stream.tell())
@@ -72,12 +83,8 @@ class Archive:
 
     def layout(self, name: str) -> Layout:
         with self._zip.open(self._members[name]) as member:
-            return layout(member, self._members[name].file_size)
+            return layout(member.read(HEADER_LIMIT), self._members[name].file_size)
 
     def __getitem__(self, name: str) -> np.ndarray:
-        with self._zip.open(self._members[name]) as member:
-            found = layout(member, self._members[name].file_size)
-            data = bytearray(member.read())
-        if len(data) < found.size:
-            raise CloudError(f"ends within its array {name!r}; {TRUNCATED}")
-        return view(data, Layout(found.shape, found.dtype, found.order, 0))
+        data = bytearray(self._zip.read(self._members[name]))  # which can be written to, as what np.load gives
+        return view(data, layout(data, len(data)))

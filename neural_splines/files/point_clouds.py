@@ -15,6 +15,7 @@ from ..errors import CloudError, warn
 from ..runtime import interrupts
 from . import numpy_clouds, obj_off, ply, records, scans, surveys, text_tables
 from .atomic import STANDARD, PathLike, shown
+from .polygons import triangles
 from .reading import COORDINATES, errors_name, first_bytes, read_bytes, require
 from .scans import ScannedCloud
 
@@ -124,7 +125,7 @@ def _ply_faces(data: bytes, header: ply.Header, points: np.ndarray) -> np.ndarra
         corners = header.find("face").find("vertex_indices", "vertex_index")
         if corners is not None and corners.count_type is not None:
             columns, _ = records.read(data, header, {"face": (corners.name,)})
-            return scans.face_sums(points, records.triangles(columns["face"][corners.name]))
+            return scans.face_sums(points, triangles(columns["face"][corners.name]))
     return None
 
 

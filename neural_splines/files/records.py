@@ -6,6 +6,7 @@ point-cloud-utils 0.34 makes zeros, others end or hang it; a million binary poin
 
 from __future__ import annotations
 
+import array
 import io
 import re
 import struct
@@ -54,26 +55,6 @@ def read(data: bytes, header: Header, wanted: Mapping[str, Sequence[str]]) -> tu
     return result, len(data[position:].strip())
 
 
-def triangles(faces: Lists) -> np.ndarray:
-    """Polygons as fans of triangles [f, 3], int64, in the order of the records."""
-    parts, places = [np.zeros((0, 3), np.int64)], [np.zeros(0, np.int64)]
-    for rows, items in faces.groups:
-        count = items.shape[1] - 2
-        if count < 1:
-            continue
-        with np.errstate(invalid="ignore"):  # signalling NaNs
-            whole = (items == np.floor(items)) & (np.abs(items) < 2.0**53)
-        if not whole.all():
-            raise CloudError("faces have vertex indices that are not integers; export the mesh again")
-        fan = np.empty((len(rows), count, 3), np.int64)
-        fan[..., 0], fan[..., 1], fan[..., 2] = items[:, :1], items[:, 1:-1], items[:, 2:]
-        parts.append(fan.reshape(-1, 3))
-        places.append(np.repeat(rows, count))
-    if len(parts) == 2:
-        return parts[1]
-    return np.concatenate(parts)[np.argsort(np.concatenate(places), kind="stable")]
-
-
 def block(columns: Columns, names: Sequence[str]) -> np.ndarray:
     """Scalar columns as one array [count, len(names)] of float64.
 
@@ -97,6 +78,10 @@ def _grouped(lengths: np.ndarray, items: Callable[[np.ndarray, int], np.ndarray]
     """Lists from the length of each; items(rows, length) -> [k, length]."""
     rows = [(lengths == length).nonzero()[0] for length in np.unique(lengths)]
     return Lists([(r, items(r, int(lengths[r[0]]))) for r in rows])
+
+
+def _numbers(values: array.array) -> np.ndarray:
+    return np.frombuffer(values, values.typecode)
 
 
 # -- binary ------------------------------------------------------------------------------------------
@@ -162,8 +147,9 @@ def _code(type_: np.dtype) -> str:
 
 def _walk(data: bytes, element: Element, start: int, names: set[str]) -> tuple[Columns, int]:
     """_read_binary for lists of varying length: record by record."""
-    offsets: dict[str, list[int]] = {p.name: [] for p in element.properties if p.name in names}
-    lengths: dict[str, list[int]] = {p.name: [] for p in element.properties if p.name in names and p.count_type}
+    wanted = [p for p in element.properties if p.name in names]
+    offsets = {p.name: array.array("q") for p in wanted}  # lists would take 80 bytes for a record, which may have one
+    lengths = {p.name: array.array(_code(p.count_type)[1] if p.count_type else "B") for p in wanted}
     position = start
     for record in range(element.count):
         for p in element.properties:
@@ -171,10 +157,9 @@ def _walk(data: bytes, element: Element, start: int, names: set[str]) -> tuple[C
             if p.count_type:
                 length = _length(data, p.count_type, position, element, record)
                 position += p.count_type.itemsize
-                if p.name in lengths:
-                    lengths[p.name].append(length)
             if p.name in offsets:
                 offsets[p.name].append(position)
+                lengths[p.name].append(length)
             position += length * p.type.itemsize
         if position > len(data):
             raise element.short_of(f"the data end after {record} of them")
@@ -182,14 +167,14 @@ def _walk(data: bytes, element: Element, start: int, names: set[str]) -> tuple[C
     raw = np.frombuffer(data, np.uint8)
 
     def gather(p: Property, rows: np.ndarray, length: int) -> np.ndarray:
-        where = np.array(offsets[p.name], np.int64)[rows]
+        where = _numbers(offsets[p.name])[rows]
         bytes_ = raw[where[:, None] + np.arange(length * p.type.itemsize)]
         return bytes_.reshape(-1).view(p.type).reshape(len(where), length)
 
     columns: Columns = {}
-    for p in (p for p in element.properties if p.name in names):
+    for p in wanted:
         if p.count_type:
-            columns[p.name] = _grouped(np.array(lengths[p.name]), partial(gather, p))
+            columns[p.name] = _grouped(_numbers(lengths[p.name]), partial(gather, p))
         else:
             columns[p.name] = gather(p, np.arange(element.count), 1)[:, 0]
     return columns, position
@@ -261,7 +246,9 @@ def _table(stream: io.BytesIO, available: int, element: Element, names: set[str]
 
 def _lines(stream: io.BytesIO, element: Element, names: set[str]) -> Columns:
     """Record by record, with a message that names the record that is wrong."""
-    values: dict[str, list[list[float]]] = {p.name: [] for p in element.properties if p.name in names}
+    wanted = [p for p in element.properties if p.name in names]
+    values = {p.name: array.array("d") for p in wanted}
+    lengths = {p.name: array.array("I") for p in wanted}
     for record, line in enumerate(_records(stream, element), 1):
         at, where = 0, f"element {quoted(element.name)}, record {record}"
         for p in element.properties:
@@ -271,22 +258,22 @@ def _lines(stream: io.BytesIO, element: Element, names: set[str]) -> Columns:
                     raise CloudError(f"{where}: {quoted(line[at])} is not the length of a list; {TRUNCATED}")
                 length, at = int(line[at]), at + 1
             if p.name in names:
-                values[p.name].append([_number(token, where) for token in line[at : at + length]])
+                values[p.name].extend(_number(token, where) for token in line[at : at + length])
+                lengths[p.name].append(length)
             at += length
         if at != len(line):
             raise CloudError(f"{where}: the header declares {at} values, the line has {len(line)}; {TRUNCATED}")
     columns: Columns = {}
-    for p in (p for p in element.properties if p.name in names):
-        lists = values[p.name]
-        if p.count_type:
-            columns[p.name] = _grouped(np.array([len(items) for items in lists]), partial(_same_length, lists))
-        else:
-            columns[p.name] = np.array(lists)[:, 0]
+    for p in wanted:
+        flat, each = _numbers(values[p.name]), _numbers(lengths[p.name])
+        columns[p.name] = (
+            _grouped(each, partial(_slices, flat, np.cumsum(each, dtype=np.int64) - each)) if p.count_type else flat
+        )
     return columns
 
 
-def _same_length(lists: list[list[float]], rows: np.ndarray, length: int) -> np.ndarray:
-    return np.array([lists[r] for r in rows]).reshape(len(rows), length)
+def _slices(flat: np.ndarray, starts: np.ndarray, rows: np.ndarray, length: int) -> np.ndarray:
+    return flat[starts[rows][:, None] + np.arange(length)]
 
 
 def _number(token: bytes, where: str) -> float:

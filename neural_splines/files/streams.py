@@ -13,9 +13,9 @@ from ..clouds import NO_NORMALS
 from ..errors import CloudError
 from . import ply, records, scans, surveys
 from .atomic import PathLike, shown
-from .numpy_files import layout
+from .numpy_files import HEADER_LIMIT, layout
 from .point_clouds import load_scanned_cloud
-from .reading import COORDINATES, errors_name, guarded, require
+from .reading import COORDINATES, errors_name, first_bytes, guarded, require
 
 ROWS = 1 << 20  # of a piece
 WHOLE_BYTES = 3  # of memory at the peak, for each byte of a text that is read as a whole
@@ -39,8 +39,7 @@ def open_stream(path: PathLike, memory: int | None = None) -> CloudStream:
         if not os.path.isfile(path):
             raise CloudError("is not a regular file; a scene is read several times, so save it to one")
         suffix = Path(path).suffix.lower()
-        with open(path, "rb") as file:
-            start = file.read(ply.HEADER_LIMIT + 1)
+        start = first_bytes(path, ply.HEADER_LIMIT + 1)
         found = None
         if ply.is_ply(start):
             found = _ply(path, ply.parse_header(start))
@@ -82,8 +81,7 @@ def _ply(path: PathLike, header: ply.Header) -> CloudStream | None:
 
 
 def _npy(path: PathLike) -> CloudStream | None:
-    with open(path, "rb") as file:
-        found = layout(file, os.path.getsize(path))
+    found = layout(first_bytes(path, HEADER_LIMIT), os.path.getsize(path))
     if len(found.shape) != 2 or found.shape[1] != 6 or found.dtype.kind != "f" or found.order != "C":
         return None
     count = found.shape[0]

@@ -23,6 +23,7 @@ NOISE_CLASSES = (7, 18)  # low and high noise, of the ASPRS standard
 MOST_POINTS = 16  # that one byte of LAZ can hold: measured files have a byte or more for each
 HEADERS = {2: 227, 3: 235, 4: 375}  # bytes of the public header block of LAS 1.0 to 1.2, 1.3 and 1.4
 RECORD, LONG_RECORD = 54, 60  # bytes of the header of a variable-length record, and of one behind the points
+NOTHING = "holds no points; export it again"
 COLOURS = ("red", "green", "blue")
 
 
@@ -41,6 +42,8 @@ def las_pieces(path: PathLike, wanted: Sequence[str] = (), silent: bool = False)
     Without those that are marked as noise or withheld; a warning counts them, unless `silent`.
     """
     left = count = count_las(path)
+    if not count:
+        raise CloudError(NOTHING)
     dropped = 0
     for columns in decoded("decode_las", path, wanted):
         left -= len(columns["x"])
@@ -110,5 +113,5 @@ def _whole(pieces: Iterable[Columns]) -> Columns:
     parts = list(pieces)
     common = [name for name in parts[0] if all(name in part for part in parts)] if parts else []
     if not parts:
-        raise CloudError("holds no points; export it again")
+        raise CloudError(NOTHING)
     return {name: np.concatenate([part.pop(name) for part in parts]) for name in common}
