@@ -19,7 +19,7 @@ from .regions import Region
 
 HELD_OUT = 0.2  # of the points in the regions that are looked at
 FEW, MANY = 3000, 12000  # points of these regions: to find who may win, and who wins
-REGION_POINTS = 900  # of a region at most: few large ones cost less, as cells around are fitted too; many see more
+REGION_POINTS = 600  # of a region at most: few large ones cost less, as cells around are fitted too; many see more
 # From closely to loosely: the weight of slopes against values, and the ridge. Measured on 20 clouds: constraints off
 # the surface are never better by more than 3 % where the kernel is smooth enough to have slopes.
 SLOPES = (
