@@ -1,24 +1,93 @@
-"""How far a place is from a cloud, in spacings of the points around it."""
+"""How far a place is from a cloud, in spacings of the points around it; along and across the lines of a scanner."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
 
 from .neighbours import SPACING_RANK, Neighbours
+from .runtime.devices import slices
 
 ALONE = 2.0  # times the largest spacing of its neighbours: a point that is farther from them than that stands alone
 COARSER = 2.0  # times the spacing of the nearest point: so much sparser points may reach farther than that does
+LINE_NEIGHBOURS = 64  # of a point on a line: up to 30 times their distance finds the next one
+STRAIGHT = 0.5  # of the distance to the 6th neighbour: how far the others lie beside a line through both, at most
+BESIDE = 0.5  # sine of the angle to the line above which a point lies on another one
+PARALLEL = 0.8  # cosine between the directions of neighbouring lines, at least
+UNEVEN = 3.0  # times the nearer of the lines on both sides: the other is no farther, or the surface ends
+APART = 1.5  # distances to the 6th neighbour: lines that are closer are found by that neighbour
 
 
 class Metric:
-    """The spacing [n] at each point of a cloud [n, 3], at most twice that of its neighbours."""
+    """The spacing at each point of a cloud [n, 3]: a number, and where points lie in lines two.
+
+    along [n]: the distance to the 6th neighbour, at most twice that of a neighbour. across [n]: the same for a square
+    grid of points as far apart as the lines are; that of `along` where there are none. direction [n, 3] of the lines.
+    """
 
     def __init__(self, points: Tensor):
         self.cloud = Neighbours(points)
         distance, index = self.cloud.nearest(points, SPACING_RANK + 1)  # the first is the point itself
         spacing = distance[:, -1].clamp_min(1e-300)
-        self.spacing = spacing.minimum(ALONE * spacing[index[:, 1:]].amax(1)) if len(points) > 1 else spacing
+        alone = len(points) == 1
+        self.along = spacing if alone else spacing.minimum(ALONE * spacing[index[:, 1:]].amax(1))
+        self.across = self.along.clone()
+        self.direction, straight = self._directions(index, spacing)
+        for chunk in slices(len(rows := straight.nonzero()[:, 0]), points.device):
+            self._look_across(rows[chunk], straight, spacing)
+        self._spread(index)
+
+    def _directions(self, index: Tensor, spacing: Tensor) -> tuple[Tensor, Tensor]:
+        """Unit vectors [n, 3] to the farthest neighbours, and where all [n, k] lie in line, as around half of these."""
+        points = self.cloud.points
+        direction = (points[index[:, -1]] - points) / spacing[:, None]
+        straight = torch.full_like(spacing, index.shape[1] == SPACING_RANK + 1, dtype=torch.bool)
+        for other in index[:, 1:-1].T:
+            straight &= torch.linalg.cross(points[other] - points, direction).norm(dim=1) <= STRAIGHT * spacing
+        return direction, straight & (straight[index[:, 1:]].sum(1) >= SPACING_RANK // 2)  # else it is by chance
+
+    def _look_across(self, rows: Tensor, straight: Tensor, spacing: Tensor) -> None:
+        """The distance of points on lines from the next line, the farther where there is one on either side.
+
+        The next line is where the nearest point beside theirs lies, if that is on one too, and parallel.
+        """
+        points, direction = self.cloud.points, self.direction
+        distance, index = self.cloud.nearest(points[rows], LINE_NEIGHBOURS)
+        usable = torch.zeros_like(distance, dtype=torch.bool)
+        for column, other in enumerate(index.T):
+            beside = torch.linalg.cross(points[other] - points[rows], direction[rows]).norm(dim=1)
+            least = (BESIDE * distance[:, column]).maximum(STRAIGHT * spacing[rows])
+            parallel = (direction[rows] * direction[other]).sum(1).abs() > PARALLEL
+            usable[:, column] = (beside > least) & parallel & straight[other]
+        first, near = _first(usable, distance)
+        way = points[index.gather(1, first)[:, 0]] - points[rows]
+        opposite = torch.stack([((points[other] - points[rows]) * way).sum(1) < 0.0 for other in index.T], 1)
+        far = _first(usable & opposite, distance)[1]
+        found = near.isfinite() & (near > APART * spacing[rows])
+        far = torch.where(far.isfinite(), far.minimum(UNEVEN * near), near)
+        self.across[rows[found]] = math.sqrt(2.0) * far[found]
+
+    def _spread(self, index: Tensor) -> None:
+        """Points of which most neighbours [n, k] are on lines are too: as far across as the farthest of these."""
+        lined = self.across > self.along
+        if not bool(lined.any()):
+            return
+        rows = (lined[index[:, 1:]].sum(1) > SPACING_RANK // 2).nonzero()[:, 0]
+        across, place = self.across.where(lined, 0.0)[index[rows]].max(1)
+        self.across[rows], chosen = across.maximum(self.along[rows]), index[rows].gather(1, place[:, None])[:, 0]
+        fresh = ~lined[rows]
+        self.direction[rows[fresh]] = self.direction[chosen[fresh]]
+
+    def towards(self, index: Tensor, x: Tensor) -> Tensor:
+        """The spacing [q] of points with that index [q] in the direction of places [q, 3]."""
+        along, across = self.along[index], self.across[index]
+        way = x - self.cloud.points[index]
+        length = way.norm(dim=1)
+        share = ((way * self.direction[index]).sum(1).abs() / length.clamp_min(1e-300)).square().clamp_max(1.0)
+        ellipse = (share / along.square() + (1.0 - share) / across.square()).rsqrt()
+        return torch.where(across > along, ellipse, along)
 
     def nearest(self, x: Tensor, enough: float, most: float) -> tuple[Tensor, Tensor, Tensor]:
         """The distance [q] from places [q, 3] to a point, the spacing [q] there, and whether it is not the nearest [q].
@@ -26,21 +95,27 @@ class Metric:
         That is the nearest point, or, where this is more than `enough` of its spacings away, one that is much sparser
         and fewer of its own spacings away. Where no point can be within `most` of its spacings it is infinite.
         """
-        distance, index = self.cloud.query(x, within=most * float(self.spacing.max()))
-        spacing = self.spacing[index]
+        distance, index = self.cloud.query(x, within=most * float(self.across.max()))
+        spacing = self.towards(index, x)
         far = ((distance > enough * spacing) & distance.isfinite()).nonzero()[:, 0]
         sparser = torch.zeros(len(x), dtype=torch.bool, device=x.device)
-        least = float(self.spacing.min())
-        octave = (self.spacing / least).log2().long()
+        least = float(self.across.min())
+        octave = (self.across / least).log2().long()
         for level in octave.unique().tolist() if len(far) else []:
-            asked = far[COARSER * spacing[far] <= least * 2.0**level]
+            asked = far[COARSER * self.across[index[far]] <= least * 2.0**level]
             members = (octave == level).nonzero()[:, 0]
             if not len(asked):
                 continue
             alike = Neighbours(self.cloud.points[members])
             other, which = alike.query(x[asked], within=most * least * 2.0 ** (level + 1))
-            there = self.spacing[members[which]]
+            there = self.towards(members[which], x[asked])
             nearer = other * spacing[asked] < distance[asked] * there
             asked = asked[nearer]
             distance[asked], spacing[asked], sparser[asked] = other[nearer], there[nearer], True
         return distance, spacing, sparser
+
+
+def _first(mask: Tensor, distance: Tensor) -> tuple[Tensor, Tensor]:
+    """The column [q, 1] of the first that holds in rows of a mask [q, k], and the distance [q] there, or infinity."""
+    first = mask.long().argmax(1, keepdim=True)
+    return first, distance.gather(1, first)[:, 0].masked_fill(~mask.any(1), math.inf)

@@ -7,11 +7,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 from lattices import crossing_cubes
-from shapes import edges, euler_number
+from shapes import edges, euler_number, knot, sphere
 from test_choices import generator
 from test_meshing import CPU, sphere_field, unit_box
 
 from neural_splines.geometry import Box
+from neural_splines.metric import Metric
 from neural_splines.runtime.monitor import Silent
 from neural_splines.scene import blocks
 from neural_splines.settings import Settings
@@ -218,3 +219,44 @@ def test_a_lone_point_lends_no_sheet_its_spacing():
     lone = torch.tensor([[0.9, 0.25, 0.0]], dtype=torch.float64)
     found = trim_unsupported(square(50), torch.cat([points, lone]))
     assert not ((found.vertices[:, 0] > 0.6) & (found.vertices[:, 0] < 0.8)).any()
+
+
+def lines(ratio: int, step: float = 0.004) -> torch.Tensor:
+    """Points of the unit square in lines along x, so many times as far apart as the points in a line, each shifted."""
+    along = torch.arange(0.0, 1.0, step, dtype=torch.float64)
+    rows = torch.arange(0.02, 1.0, ratio * step, dtype=torch.float64)
+    shift = step * torch.rand(len(rows), 1, generator=generator(ratio), dtype=torch.float64)
+    x = (along + shift).reshape(-1)
+    return torch.stack([x, rows.repeat_interleave(len(along)), torch.zeros_like(x)], 1)
+
+
+@pytest.mark.parametrize("ratio", [5, 8, 10, 20])
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_surface_in_lines_is_one_sheet(ratio, turned):
+    """Between the lines of a scanner there is surface; and along them a gap of eight points is a gap."""
+    points, mesh = lines(ratio), square(150)
+    points = points[((points[:, :2] - 0.5).abs() > torch.tensor([0.05, 0.2])).any(1)]
+    if turned:
+        turn = torch.linalg.qr(torch.randn(3, 3, generator=generator(2), dtype=torch.float64))[0]
+        points, mesh = points @ turn.T, replace(mesh, vertices=mesh.vertices @ turn.T)
+    found = trim_unsupported(mesh, points)
+    pairs, count = edges(found.faces)
+    rim = found.vertices[pairs[count == 1].reshape(-1)]
+    rim = (rim @ turn if turned else rim)[:, :2] - 0.5
+    inner = rim[(rim.abs() < 0.4).all(1)]
+    assert len(inner) > 0  # the hole
+    assert (inner.abs() < torch.tensor([0.051, 0.21 + 0.004 * ratio])).all()
+
+
+def test_points_that_are_in_no_lines_have_one_spacing():
+    for points in (knot(3000).points, sphere(2000).points, grid(0.05, 0.0, 1.0)):
+        metric = Metric(points)
+        assert torch.equal(metric.along, metric.across)
+
+
+def test_a_wire_before_a_wall_is_no_line_of_it():
+    """A line of points with nothing but points in no lines beside it has one spacing: no sheet joins them."""
+    wire = torch.zeros(100, 3, dtype=torch.float64)
+    wire[:, 0], wire[:, 2] = torch.linspace(0.0, 1.0, 100), 0.1
+    metric = Metric(torch.cat([wire, grid(0.02, 0.0, 1.0) + 0.003 * torch.rand(2601, 3, generator=generator(7))]))
+    assert torch.equal(metric.along, metric.across)

@@ -70,7 +70,7 @@ def trim_unsupported(mesh: Mesh, points: Tensor, gap: float = GAP_SPACINGS, cut_
     attached[label[touching[far]]] = True
     drop = torch.zeros_like(far)
     drop[far] = (lost | ~attached)[label]
-    return clip(mesh, drop, level.clamp_max(most * float(metric.spacing.max())))
+    return clip(mesh, drop, level.clamp_max(most * float(metric.across.max())))
 
 
 def drop_specks(mesh: Mesh, points: Tensor) -> Mesh:
@@ -97,9 +97,9 @@ def drop_specks(mesh: Mesh, points: Tensor) -> Mesh:
 
 def near_points(vertices: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
     """Which of vertices [v, 3] are near one of points [n, 3], and the index of the nearest."""
-    cloud = Neighbours(points)
-    distance, nearest = cloud.query(vertices)
-    return distance <= NEAR_SPACINGS * cloud.spacing(points[nearest]), nearest
+    metric = Metric(points)
+    distance, nearest = metric.cloud.query(vertices)
+    return distance <= NEAR_SPACINGS * metric.towards(nearest, vertices), nearest
 
 
 def drop_small_components(mesh: Mesh, fraction: float) -> Mesh:
