@@ -31,10 +31,14 @@ NO_NORMALS = (
 
 @dataclass(frozen=True)
 class OrientedCloud:
-    """Points [n, 3] and unit normals [n, 3], float64, world units."""
+    """Points [n, 3] and unit normals [n, 3], float64, world units.
+
+    from_above: all of it was seen from above, so that no surface looks against its points.
+    """
 
     points: Tensor
     normals: Tensor
+    from_above: bool = False
 
     def __len__(self) -> int:
         return len(self.points)
@@ -87,7 +91,8 @@ def clean(points: Tensor, normals: Tensor, name: str) -> tuple[OrientedCloud, Cl
 
     points, units, finite, oriented = usable(points, normals)
     distinct, copies = _single(points, units)
-    cloud = OrientedCloud(*_rows(distinct, points, units))
+    kept_points, kept_normals = _rows(distinct, points, units)
+    cloud = OrientedCloud(kept_points, kept_normals)
     report = CleaningReport(
         read=read,
         non_finite=int((~finite).sum()),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -82,5 +84,5 @@ def _without(cloud: OrientedCloud, sparse: float, support: float, typical: float
         mask = outliers(cloud, sparse, support, typical)
         if not bool(mask.any()):
             break
-        cloud = OrientedCloud(cloud.points[~mask], cloud.normals[~mask])
+        cloud = replace(cloud, points=cloud.points[~mask], normals=cloud.normals[~mask])
     return cloud

@@ -286,6 +286,7 @@ def trimmed(mesh: Mesh, cloud: OrientedCloud, lattice: Lattice, settings: Settin
     if settings.trim == AUTO:
         asked = settings.cells.fill_holes if settings.cells else False
         mesh = trimming.trim_unsupported(mesh, points, max(trimming.GAP_SPACINGS, float(asked)))
+        mesh = trimming.drop_turned(mesh, moved(cloud, points.device)) if cloud.from_above else mesh
     elif settings.trim != "none":
         mesh = trimming.trim(mesh, points, settings.trim * lattice.voxel_diagonal)
     if settings.min_component == AUTO:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from shapes import sphere, torus
 
 from neural_splines.command_line.show import upright
@@ -16,7 +18,8 @@ from neural_splines.files.scans import ScannedCloud, face_sums, from_columns
 from neural_splines.normals.graph import PointGraph
 from neural_splines.normals.orient import orient
 from neural_splines.normals.views import from_above, from_place, laser_rays
-from neural_splines.settings import NormalSettings
+from neural_splines.pipeline import reconstruct
+from neural_splines.settings import NormalSettings, Settings
 
 
 def depth_image(rows=45, columns=60):
@@ -180,6 +183,21 @@ def test_a_laser_sees_through_leaves():
         found = oriented(points, laser={"returns": returns}, **settings)
         assert upwards(found) > 0.98
     assert upwards(oriented(points, aerial=True)) > 0.98
+
+
+def test_no_underside_is_left_of_what_was_seen_from_above():
+    """A layer over another: the field has a surface between them that looks down; a closed thing keeps its own."""
+    points, _ = forest(1000)
+    settings = Settings(grid_size=32, seed=0)
+    for aerial in (True, False):
+        cloud = oriented(points, aerial=True).cloud
+        mesh = reconstruct(cloud if aerial else replace(cloud, from_above=False), settings).mesh
+        a, b, c = mesh.vertices[mesh.faces].unbind(1)
+        area = torch.linalg.cross(b - a, c - a)
+        share = float(area.norm(dim=1)[area[:, 2] > 0].sum() / area.norm(dim=1).sum())
+        assert share > 0.97 if aerial else share < 0.95
+    ball = sphere(600)
+    assert not oriented(ball.points.numpy()).cloud.from_above
 
 
 def test_columns_of_a_laser_are_known_by_name():

@@ -18,7 +18,7 @@ def doubts(found: Estimate, guidance: Guidance) -> list[str]:
             f"the surface is open and looks down, {c.down:.0%} of its area (confidence {c.value:.2f}); if it was seen "
             "from above, use --aerial, if from within, --inside; if another axis is up, say --up"
         )
-    if c.value >= SURE_ENOUGH:
+    if c.agreement * c.continuity >= SURE_ENOUGH:
         return lines
     where = ""
     if c.where is not None:

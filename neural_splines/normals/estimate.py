@@ -29,6 +29,7 @@ ROUNDS = 16  # of the winding field
 NOISY = 0.09  # spacings
 CLEAN_COUNT, NOISY_COUNT = 14, 44  # neighbours of a plane fit
 NOISY_FITS = 0.08  # spacings: the noise from which on the most are taken
+SCATTERED = 0.5  # spacings: the spread along a plane fit from which on points from the air are leaves
 STEEP = 0.4  # |cos| between a plane fit and the field below which the field is right
 
 
@@ -77,7 +78,10 @@ def estimate(
     unknown = known.votes is None and not guidance.inside
     confidence = judge(graph, patches, chosen, votes, known.own, guidance.up if unknown else None)
     monitor.phase("directions")
-    normals = _refined(graph, sums, chosen, count, noise)
+    normals, spread = _refined(graph, sums, chosen, count, noise)
+    if known.above and known.votes is not None:  # leaves are no surface: a pulse met them from above
+        rays = known.votes / np.maximum(np.linalg.norm(known.votes, axis=1, keepdims=True), 1e-300)
+        normals = np.where((spread > SCATTERED)[:, None], rays, normals)
     if known.own and known.votes is not None:
         normals = np.where(turned_away(normals, known.votes)[:, None], -normals, normals)
     monitor.phase("")
@@ -96,12 +100,17 @@ def _side(graph: PointGraph, normals: np.ndarray, votes: Votes, guidance: Guidan
     return -1.0 if total < 0.0 else 1.0
 
 
-def _refined(graph: PointGraph, sums: Treecode, normals: np.ndarray, count: int, noise: float) -> np.ndarray:
-    """Plane fits on one side of the field that the normals make, with its sign; the field itself where they differ."""
+def _refined(
+    graph: PointGraph, sums: Treecode, normals: np.ndarray, count: int, noise: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Plane fits on one side of the field that the normals make, with its sign; the field itself where they differ.
+
+    And the standard deviations [n] of the points along them, in spacings.
+    """
     field = torch.from_numpy(normals).to(graph.x.device)
     for _ in range(2):
         field = units(sums.gradient(graph.a * field, 1.0 if noise < NOISY else 1.5))
-    planes, _ = fit_planes(graph.x, graph.neighbours, count, field)
+    planes, spread = fit_planes(graph.x, graph.neighbours, count, field)
     cosine = (planes * field).sum(1, keepdim=True)
     chosen = torch.where(cosine.abs() < STEEP, field, torch.where(cosine < 0.0, -planes, planes))
-    return units(chosen).cpu().numpy()
+    return units(chosen).cpu().numpy(), spread.cpu().numpy()

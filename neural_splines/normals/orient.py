@@ -73,7 +73,7 @@ def orient(scanned: ScannedCloud, settings: NormalSettings, name: str, monitor: 
         "faces": _rows(scanned.faces, index),
     }
     found, notes = _estimate(kept.numpy(), told, settings, name, monitor)
-    cloud = OrientedCloud(kept, torch.from_numpy(found.normals))
+    cloud = OrientedCloud(kept, torch.from_numpy(found.normals), found.known.above)
     return Orientation(cloud, cleaning, found, settings, [*cleaning.notes(), *notes])
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..clouds import OrientedCloud
 from ..metric import Metric
 from ..neighbours import Neighbours
+from ..runtime.devices import slices
 from .clipping import clip
 from .components import components
 from .mesh import Mesh, keep_faces
@@ -16,6 +18,7 @@ GAP_SPACINGS = 1.5  # a gap whose middle is at most so many spacings from a poin
 # So is a small one, of at most so many squared spacings and so deep, as random samples have them: on 12 clean shapes
 # none was deeper than 1.9 and larger than 7; the holes of the bunny's base are 2.0 to 4.9 deep, 50 to 125 in area.
 SMALL_GAP_SPACINGS, SMALL_GAP_AREA = 3.0, 12.0
+WITNESSES = 3  # points by which a face may be turned the wrong way
 NEAR_SPACINGS = 2.0  # of a point: no part of a surface that floats
 SPECK_SHARE, SPECK_POINTS = 0.01, 64  # of the largest component's faces, and points near by: less of both is a speck
 
@@ -71,6 +74,19 @@ def trim_unsupported(mesh: Mesh, points: Tensor, gap: float = GAP_SPACINGS, cut_
     drop = torch.zeros_like(far)
     drop[far] = (lost | ~attached)[label]
     return clip(mesh, drop, level.clamp_max(most * float(metric.across.max())))
+
+
+def drop_turned(mesh: Mesh, cloud: OrientedCloud) -> Mesh:
+    """Drop faces that look against most of the points nearest to them: the underside of a layer of leaves, say, which
+    the field must have above another, and which nothing that was seen from one side can show.
+    """
+    near, against = Neighbours(cloud.points), torch.zeros(len(mesh.faces), dtype=torch.bool, device=mesh.faces.device)
+    for chunk in slices(len(mesh.faces), mesh.faces.device):
+        a, b, c = mesh.vertices[mesh.faces[chunk]].unbind(1)
+        nearest = near.nearest((a + b + c) / 3.0, WITNESSES)[1]
+        product = (cloud.normals[nearest] * torch.linalg.cross(b - a, c - a)[:, None]).sum(2)
+        against[chunk] = 2 * (product < 0.0).sum(1) > product.shape[1]
+    return keep_faces(mesh, ~against)
 
 
 def drop_specks(mesh: Mesh, points: Tensor) -> Mesh:
