@@ -11,10 +11,12 @@ from shapes import edges, euler_number, knot, sphere
 from test_choices import generator
 from test_meshing import CPU, sphere_field, unit_box
 
+from neural_splines.clouds import OrientedCloud
 from neural_splines.geometry import Box
 from neural_splines.metric import Metric
 from neural_splines.runtime.monitor import Silent
 from neural_splines.scene import blocks
+from neural_splines.scene import points as scene_points
 from neural_splines.settings import Settings
 from neural_splines.surface.band import sample_band
 from neural_splines.surface.clipping import clip
@@ -246,6 +248,25 @@ def test_a_surface_in_lines_is_one_sheet(ratio, turned):
     inner = rim[(rim.abs() < 0.4).all(1)]
     assert len(inner) > 0  # the hole
     assert (inner.abs() < torch.tensor([0.051, 0.21 + 0.004 * ratio])).all()
+
+
+def test_blocks_of_a_scene_look_as_far_as_lines_are_apart(monkeypatch):
+    """What a node of points in lines says of its spacing is the distance across them."""
+    cloud, found = OrientedCloud(points := lines(8), torch.ones_like(points)), {}
+    every = SimpleNamespace(
+        counts=torch.tensor([len(points)]), of_points=lambda x: x.new_zeros(len(x), dtype=torch.long)
+    )
+    monkeypatch.setattr(scene_points, "raw", lambda *_: cloud)
+    monkeypatch.setattr(scene_points, "near", lambda *_: OrientedCloud(points[:0], points[:0]))
+    scene_points.prepare(
+        SimpleNamespace(
+            settings=Settings(remove_outliers="none"), nodes=every, typical=0.01, close=0.0, averaged=False,
+            store=SimpleNamespace(save=lambda _, **arrays: found.update(arrays)),
+            compute=lambda _: SimpleNamespace(device=CPU),
+        ),
+        0,
+    )  # fmt: skip
+    assert float(found["spacing"]) == pytest.approx(math.sqrt(2.0) * 8 * 0.004, rel=0.1)
 
 
 def test_points_that_are_in_no_lines_have_one_spacing():

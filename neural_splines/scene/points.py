@@ -10,7 +10,7 @@ from torch import Tensor
 from ..clouds import OrientedCloud, voxel_downsample
 from ..distinct import distinct_points, separate_points
 from ..files.work_directory import WorkDirectory
-from ..neighbours import Neighbours
+from ..metric import Metric
 from ..outliers import without_outliers
 from ..runtime.devices import moved
 from ..settings import AUTO
@@ -59,7 +59,7 @@ def prepare(scene: Scene, node: int, device: str | None = None) -> None:
         outliers = before - len(own)
     spacing = torch.empty(0, dtype=torch.float64)
     if len(own):
-        spacing = Neighbours(cloud.points).spacing(own.points[:: max(1, len(own) // 5000)])
+        spacing = Metric(cloud.points).across[nodes.of_points(cloud.points) == node][:: max(1, len(own) // 5000)]
     arrays: dict[str, object] = {"counts": torch.tensor([repeated, outliers, len(own)])}
     arrays["spacing"] = spacing.quantile(SPARSE_SHARE) if len(spacing) else torch.tensor(0.0)
     fitted = own
