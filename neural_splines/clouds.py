@@ -90,6 +90,7 @@ def clean(points: Tensor, normals: Tensor, name: str) -> tuple[OrientedCloud, Cl
         raise CloudError(f"{name}: contains no points; check how it was exported")
 
     points, units, finite, oriented = usable(points, normals)
+    check_range(points, name)
     distinct, copies = _single(points, units)
     kept_points, kept_normals = _rows(distinct, points, units)
     cloud = OrientedCloud(kept_points, kept_normals)
@@ -126,6 +127,7 @@ def clean_points(points: Tensor, name: str) -> tuple[Tensor, Tensor, CleaningRep
         raise CloudError(f"{name}: contains no points; check how it was exported")
     finite = points.isfinite().all(1)
     rows = finite.nonzero()[:, 0]
+    check_range(points[rows], name)
     distinct, copies = _single(points[rows])
     rows = rows[distinct]
     kept = points[rows]
@@ -160,7 +162,7 @@ def _unit_normals(points: Tensor, normals: Tensor) -> tuple[Tensor, Tensor, Tens
 
 
 def _check(cloud: OrientedCloud, report: CleaningReport, name: str) -> None:
-    """Raise a CloudError where cleaning left nothing that has a size that float64 can work with."""
+    """Raise a CloudError where cleaning left nothing, or points that float64 cannot tell apart."""
     if report.kept == 0:
         remedy = "use --normals estimate" if report.zero_normals else "check how it was exported"
         raise CloudError(f"{name}: none of its points is usable ({report.summary()}); {remedy}")
@@ -169,15 +171,23 @@ def _check(cloud: OrientedCloud, report: CleaningReport, name: str) -> None:
         raise CloudError(f"{name}: {what} ({report.summary()}); a surface needs at least 2 distinct points")
     box = cloud.box
     farthest, side = float(torch.maximum(-box.lower, box.upper).max()), float(box.sides.max())
-    if farthest > LARGEST_COORDINATE or side < 1.0 / LARGEST_COORDINATE:
-        raise CloudError(
-            f"{name}: coordinates up to {farthest:.3g} in a box of side {side:.3g} leave the range of float64 "
-            "arithmetic (1e-150 to 1e150); rescale the cloud or remove the outlier"
-        )
     if farthest > LARGEST_OFFSET * side:
         raise CloudError(
             f"{name}: the cloud is {side:.3g} long but {farthest:.3g} from the origin, too far for float64 to tell "
             "its points apart; subtract an offset from the coordinates"
+        )
+
+
+def check_range(points: Tensor, name: str) -> None:
+    """Raise a CloudError where float64 cannot square coordinates [n, 3] or their extent; before distances are taken."""
+    if not len(points):
+        return
+    box = Box.around(points)
+    farthest, side = float(torch.maximum(-box.lower, box.upper).max()), float(box.sides.max())
+    if farthest > LARGEST_COORDINATE or 0.0 < side < 1.0 / LARGEST_COORDINATE:
+        raise CloudError(
+            f"{name}: coordinates up to {farthest:.3g} in a box of side {side:.3g} leave the range of float64 "
+            "arithmetic (1e-150 to 1e150); rescale the cloud or remove the outlier"
         )
 
 
