@@ -96,6 +96,20 @@ def test_noise_is_measured_and_signs_survive_it():
     assert ((found.normals * normals).sum(1) > 0).mean() > 0.998
 
 
+@pytest.mark.parametrize("ratio", [8, 16])
+def test_lines_of_points_far_from_each_other_make_planes_all_the_same(ratio):
+    """A scanner's lines, so many times as far apart as the points on them: planes reach to the next line."""
+    step = 1.0 / (3000 * ratio) ** 0.5
+    x, y = np.meshgrid(np.arange(0, 1, step * ratio), np.arange(0, 1, step), indexing="ij")
+    y = y + step * np.random.default_rng(0).random((len(x), 1))
+    points = np.stack([x, y, 0.05 * np.sin(5 * x + 2 * y)], -1).reshape(-1, 3)
+    slope = -0.05 * np.cos(5 * x + 2 * y).ravel()
+    normals = np.stack([5 * slope, 2 * slope, np.ones(len(points))], 1)
+    cosine = (estimate(points + 1e-5 * np.random.default_rng(1).normal(size=points.shape)).normals * normals).sum(1)
+    cosine /= np.linalg.norm(normals, axis=1)
+    assert (cosine > 0.9).mean() > 0.85
+
+
 def test_scale_place_and_order_of_the_points_do_not_matter():
     points, _ = arrays(knot(3000))
     first = ns.estimate_normals(points)

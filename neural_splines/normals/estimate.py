@@ -19,7 +19,7 @@ from .confidence import Confidence, judge
 from .evidence import Guidance, Known, weighed
 from .graph import PointGraph
 from .patches import Patches
-from .planes import fit_planes, noise_of
+from .planes import fit_planes, narrowness, noise_of
 from .sensors import turned_away
 from .treecode import Treecode
 from .winding import consistent_normals, units
@@ -30,6 +30,7 @@ NOISY = 0.09  # spacings
 CLEAN_COUNT, NOISY_COUNT = 14, 44  # neighbours of a plane fit
 NOISY_FITS = 0.08  # spacings: the noise from which on the most are taken
 SCATTERED = 0.5  # spacings: the spread along a plane fit from which on points from the air are leaves
+NARROW = 0.2  # of planes through points of one line: only the farthest neighbours lie on the next
 STEEP = 0.4  # |cos| between a plane fit and the field below which the field is right
 
 
@@ -67,6 +68,7 @@ def estimate(
     field = consistent_normals(sums, graph.a, widths)
     monitor.phase("directions")
     count = round(CLEAN_COUNT + (NOISY_COUNT - CLEAN_COUNT) * min(noise / NOISY_FITS, 1.0))
+    count = graph.neighbours.shape[1] if narrowness(graph, count) < NARROW else count
     directions, _ = fit_planes(graph.x, graph.neighbours, count, field)
     monitor.phase("patches")
     patches = Patches.grown(graph, directions, field, noise > NOISY)

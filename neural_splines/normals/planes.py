@@ -14,6 +14,7 @@ from .graph import PointGraph
 
 _jit = compiled(nogil=True, error_model="numpy")
 CALM = 1.5
+PROBES = 2_000  # points that tell whether a cloud is made of lines
 
 
 def fit_planes(points: Tensor, neighbours: Tensor, count: int, side: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -128,3 +129,15 @@ def noise_of(graph: PointGraph) -> float:
     a, b = (fit_planes(graph.x, graph.neighbours, k)[1].square_() for k in (few, many))
     noise = ((a * many**2 - b * few**2).clamp_min_(0.0) / (many**2 - few**2)).sqrt_().cpu().numpy()
     return float(min(np.median(noise), CALM * np.quantile(noise, 0.25)))
+
+
+def narrowness(graph: PointGraph, count: int) -> float:
+    """How wide the `count` neighbours of a point lie across their longest direction, over how long: the median.
+
+    1 on a surface that is sampled evenly, near 0 where points lie in lines.
+    """
+    rows = np.arange(0, len(graph), max(1, len(graph) // PROBES))
+    near = graph.points[graph.neighbours[rows, :count].cpu().numpy()]
+    near = near - near.mean(1, keepdims=True)
+    spread = np.linalg.eigvalsh(np.einsum("nki,nkj->nij", near, near))
+    return float(np.median(np.sqrt(np.maximum(spread[:, 1], 0.0) / np.maximum(spread[:, 2], 1e-300))))
