@@ -26,6 +26,7 @@ from .files.arrays import load_arrays
 from .files.atomic import PathLike, shown
 from .files.scans import ALL, ScannedCloud
 from .normals.orient import estimated, orient
+from .normals.repair import repaired
 from .pipeline import Reconstruction
 from .runtime.arrays import as_rows
 from .runtime.monitor import Monitor, PhaseTimer
@@ -190,12 +191,18 @@ def load(path: PathLike, *, device: str = AUTO, backend: str = AUTO) -> Field:
         ) from error
 
 
-def load_point_cloud(path: PathLike) -> tuple[Any, Any]:
+def load_point_cloud(path: PathLike, *, columns: str = "") -> tuple[Any, Any]:
     """Points [n, 3] and unit normals [n, 3], numpy float64, of a file, cleaned; None for no normals.
+
+    columns: what those of a table without names are, as "x y z i r g b"; by their values where it is empty.
 
     Raises CloudError, which names the path, for whatever is no such cloud (docs/input.md has all cases).
     """
-    scanned = point_clouds.load_scanned_cloud(path)
+    scanned = point_clouds.load_scanned_cloud(path, columns=columns)
+    if scanned.normals is not None:
+        normals, lines = repaired(scanned.points, scanned.normals)
+        _warn(lines)
+        scanned = replace(scanned, normals=normals)
     if scanned.normals is None:
         points, _, cleaning = clean_points(torch.from_numpy(scanned.points), shown(path))
         _warn(cleaning.notes())

@@ -65,13 +65,13 @@ _FILES = [
     # normals
     ("no_normals", ply(P, None, names=XYZ), "mesh", ""),
     ("two_of_three_normals", ply(names=(*XYZ, "nx", "ny")), "mesh", ""),
-    ("zero_normals_all", ply(P, 0 * N), "error", "400 without a normal"),
-    ("zero_normals_some", ply(P, changed(N, slice(40), 0.0)), "warning", "40 without a normal"),
-    ("nan_normals_some", ply(P, changed(N, slice(7), np.nan)), "warning", "7 not finite"),
-    ("nan_normals_all", ply(P, np.nan * N), "error", "400 not finite"),
+    ("zero_normals_all", ply(P, 0 * N), "warning", "400 of 400 normals are zero"),
+    ("zero_normals_some", ply(P, changed(N, slice(40), 0.0)), "warning", "40 of 400 normals are zero"),
+    ("nan_normals_some", ply(P, changed(N, slice(7), np.nan)), "warning", "7 of 400 normals are zero or not"),
+    ("nan_normals_all", ply(P, np.nan * N), "warning", "400 of 400 normals are zero or not"),
     ("non_unit_normals", ply(P, N * np.geomspace(1e-3, 1e3, 400)[:, None]), "warning", "not of unit length"),
     ("huge_normals", ply(P, 1e200 * N, type_="double"), "warning", "not of unit length"),
-    ("tiny_normals", ply(P, 1e-6 * N), "error", "400 without a normal"),
+    ("tiny_normals", ply(P, 1e-6 * N), "warning", "400 of 400 normals are zero"),
     ("flipped_normals", ply(P, -N), "warning", "--flip-normals"),
     (
         "flipped_normals_some",
@@ -182,7 +182,13 @@ _FILES = [
 
 _OTHER_FORMATS = [
     ("obj", obj(P, N), "mesh", "", ".obj"),
-    ("obj_faces", obj(P, N[::-1], "f 1//400 2//399 3//398\nf -1/1/1 -2//2 -3/3/3"), "warning", "394 without", ".obj"),
+    (
+        "obj_faces",
+        obj(P, N[::-1], "f 1//400 2//399 3//398\nf -1/1/1 -2//2 -3/3/3"),
+        "warning",
+        "394 of 400 normals",
+        ".obj",
+    ),
     ("obj_no_normals", obj(P, N[:0]), "mesh", "", ".obj"),
     ("obj_few_normals", obj(P, N[:3]), "error", "400 vertices but 3 normals", ".obj"),
     ("obj_bad_index", obj(P, N, "f 1//1 2//2 -9999//3"), "error", "that are not there", ".obj"),

@@ -13,7 +13,7 @@ from scripts import ROOT, run, with_table
 
 PAGE = ROOT / "docs" / "input.md"
 START, END = "<!-- table: tests/input_table.py -->", "<!-- end of table -->"
-CENTERS = {"two_points": 6, "three_points": 9, "obj_faces": 18}  # all that there are; of the others, 100
+CENTERS = {"two_points": 6, "three_points": 9}  # all that there are; of the others, 100
 
 
 def outcome(case: Case, script: str, folder: Path) -> tuple[str, str]:

@@ -25,8 +25,8 @@ class Region:
 def regions_of(points: Tensor, most: int) -> list[Region]:
     """Regions of at most so many of the points [n, 3], about equal in number: the leaves of a k-d tree.
 
-    Each is halved along the axis of its largest variance. An octree halves boxes in their middle, where a level floor or
-    board lies: of such a cloud its leaves hold the upper or the lower half of the noise.
+    Each is halved along the axis of its largest variance. An octree halves boxes in their middle, where a level floor
+    or board lies: of such a cloud its leaves hold the upper or the lower half of the noise.
     """
     ends = torch.full((3,), torch.inf, dtype=points.dtype, device=points.device)
     leaves = [Region(torch.arange(len(points), device=points.device), -ends, ends)]

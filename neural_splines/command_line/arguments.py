@@ -94,9 +94,20 @@ def add_cloud_arguments(p: argparse.ArgumentParser, centers: str) -> None:
     )
 
 
+def add_columns(p: argparse._ActionsContainer) -> None:
+    p.add_argument(
+        "--columns",
+        default="",
+        metavar="NAMES",
+        help='what the columns of a table without names are, as "x y z i r g b": x y z, nx ny nz, r g b, i for an '
+        "intensity, any other name for a number, - for what is not needed (default: by their values)",
+    )
+
+
 def add_shared_options(p: argparse.ArgumentParser) -> None:
     """The options of fit.py, all of which fit-grid.py takes too."""
     d, shown = Settings, " (default: %(default)s)"
+    add_columns(p.add_argument_group("input"))
     fit = p.add_argument_group("fit")
     fit.add_argument("--kernel", choices=KERNELS, default=d.kernel, help="kernel of the spline" + shown)
     fit.add_argument(

@@ -87,7 +87,7 @@ class Run:
         args = self.job.args
         carried = [
             word
-            for name in ("attributes", "quality")
+            for name in ("columns", "attributes", "quality")
             if (value := getattr(args, name))
             for word in (f"--{name}", value)
         ]

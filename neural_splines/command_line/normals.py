@@ -18,6 +18,7 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
     p.add_argument(
         "out", type=outputs.path, metavar="OUT", help="file to write, .ply, .obj or .off: points with normals"
     )
+    arguments.add_columns(p)
     normal_arguments.add_normal_options(p, source="estimate")
     arguments.add_device(p)
     outputs.add_verbosity(p)
@@ -32,7 +33,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "neural-splines normals"
         from . import jobs, steps  # not before: they import torch
 
         out = jobs.only_output(args.out, "OUT", args.input_point_cloud, formats=CLOUD_FORMATS)
-        _, origin = steps.load(args.input_point_cloud, sides, monitor)
+        _, origin = steps.load(args.input_point_cloud, sides, monitor, columns=args.columns)
         monitor.phase("write")
         steps.save_cloud(out, origin.cloud)
         monitor.phase("")

@@ -21,7 +21,18 @@ if TYPE_CHECKING:
     from ..scene.run import SceneResult
 
 UNITS = ("", "k", "m", "g", "t")
-WHOLE = ("report", "preview", "html", "attributes", "quality", "out_dir", "save_grid", "save_points", "dense")
+WHOLE = (
+    "columns",
+    "report",
+    "preview",
+    "html",
+    "attributes",
+    "quality",
+    "out_dir",
+    "save_grid",
+    "save_points",
+    "dense",
+)
 
 
 def add_scene_options(p: argparse.ArgumentParser) -> None:

@@ -28,11 +28,11 @@ from .paint import Paint, paint
 
 
 def load(
-    path: str, sides: NormalSettings, monitor: PhaseTimer, attributes: Sequence[str] = ()
+    path: str, sides: NormalSettings, monitor: PhaseTimer, attributes: Sequence[str] = (), columns: str = ""
 ) -> tuple[ScannedCloud, Orientation]:
     """What a file says, and its cloud with these normals or with estimated ones, of which the user is warned."""
     monitor.phase("read")
-    scanned = load_scanned_cloud(path, attributes)
+    scanned = load_scanned_cloud(path, attributes, columns)
     found = orient(scanned, sides, shown(path), monitor)
     if scanned.single:
         warn_of_steps(found.cloud, shown(path))
@@ -41,12 +41,12 @@ def load(
     return scanned, found
 
 
-def load_points(path: str, settings: Settings, monitor: PhaseTimer) -> Tensor:
+def load_points(path: str, columns: str, settings: Settings, monitor: PhaseTimer) -> Tensor:
     """The points of a file as a reconstruction takes them: cleaned, whether they have normals or not, and without
     outliers where the settings say so.
     """
     monitor.phase("read")
-    scanned = load_scanned_cloud(path)
+    scanned = load_scanned_cloud(path, columns=columns)
     if settings.remove_outliers == "none" and scanned.normals is None:
         points, _, cleaning = clean_points(torch.from_numpy(scanned.points), shown(path))
         notes = cleaning.notes()

@@ -8,18 +8,24 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..errors import CloudError
+from .columns import from_table, refuse_words
 from .numpy_files import Archive, layout, view
-from .scans import ScannedCloud, from_columns, from_table, listed
+from .scans import ScannedCloud, from_columns, listed
 
 POINTS = ("points", "positions", "xyz", "vertices", "pos")
 PARTS = {"normals": "nx ny nz", "colors": "red green blue", "colours": "red green blue", "viewpoints": "vx vy vz"}
 NUMBERS = "fiub"  # kinds of dtypes
+MOST_ROWS = 12  # of an array that has points in its columns
 
 
-def read_npy(data: bytes, wanted: Sequence[str] = ()) -> ScannedCloud:
-    """An array [n, 3 or more], read by how its columns look, or a structured one, by its names."""
+def read_npy(data: bytes, wanted: Sequence[str] = (), words: str = "") -> ScannedCloud:
+    """An array [n, 3 or more], read by how its columns look, or a structured one, by its names.
+
+    An array [k, n] of few rows and many columns is one of k numbers of n points.
+    """
     array = view(data, layout(data, len(data)))
     if array.dtype.names:
+        refuse_words(words)
         columns = {name: array[name].reshape(-1) for name in array.dtype.names}
         return from_columns(
             {name: c for name, c in columns.items() if c.dtype.kind in NUMBERS and c.size == array.size}, wanted
@@ -28,7 +34,9 @@ def read_npy(data: bytes, wanted: Sequence[str] = ()) -> ScannedCloud:
         raise CloudError(
             f"holds an array {array.shape} of {array.dtype}; save numbers as [n, 3], or [n, 6] with normals"
         )
-    found = from_table(array.astype(np.float64), wanted)
+    if MOST_ROWS >= array.shape[0] >= 3 and array.shape[1] > MOST_ROWS:
+        array = array.T
+    found = from_table(array.astype(np.float64), wanted, words)
     return found if array.dtype != np.float32 else ScannedCloud(**{**vars(found), "single": True})
 
 

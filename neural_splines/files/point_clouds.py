@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +15,11 @@ import torch
 from ..clouds import NO_NORMALS, CleaningReport, OrientedCloud, clean
 from ..errors import CloudError, warn
 from ..runtime import interrupts
-from . import numpy_clouds, obj_off, ply, records, scans, surveys, text_tables
+from . import numpy_clouds, obj_off, ply, ptx, records, scans, surveys, text_tables
 from .atomic import STANDARD, PathLike, shown
+from .columns import refuse_words
 from .polygons import triangles
-from .reading import COORDINATES, errors_name, first_bytes, read_bytes, require
+from .reading import BYTE_ORDER_MARK, COORDINATES, errors_name, first_bytes, read_bytes, require
 from .scans import ScannedCloud
 
 COARSE_STEP = 1e-4  # of the cloud's length: coarser float32 coordinates are worth a warning
@@ -53,27 +56,35 @@ def oriented(scanned: ScannedCloud, name: str) -> tuple[OrientedCloud, CleaningR
     return cloud, report
 
 
-def load_scanned_cloud(path: PathLike, attributes: Sequence[str] = ()) -> ScannedCloud:
+def load_scanned_cloud(path: PathLike, attributes: Sequence[str] = (), columns: str = "") -> ScannedCloud:
     """The points of a file as they are, with normals, viewpoints, colours and the wanted attributes where it has them.
 
     The format is that of the extension, or of the first bytes where there is none that is known; `-`: standard input.
-    attributes: names of further numbers of every point, or ("all",).
+    attributes: names of further numbers of every point, or ("all",). columns: what those of a table without names are,
+    as "x y z i r g b".
     """
     with errors_name(path):
         suffix = Path(path).suffix.lower()
-        if suffix in SURVEYS and not ply.is_ply(first_bytes(path, ply.HEADER_LIMIT)):
-            return SURVEYS[suffix](path, attributes)
-        data = read_bytes(path)
+        survey = suffix in SURVEYS and not ply.is_ply(first_bytes(path, ply.HEADER_LIMIT))
+        data = b"" if survey else read_bytes(path)
         kind = suffix if suffix in EXTENSIONS else next((k for k, first in MAGIC.items() if data.startswith(first)), "")
-        if ply.is_ply(data) or kind == ".ply":
+        if ply.is_ply(data):
+            kind = ".ply"
+        if kind and kind not in TABLES:
+            refuse_words(columns)
+        if kind == ".ply":
             return _parse_ply(data, shown(path), attributes)
+        if survey:
+            return SURVEYS[kind](path, attributes)
         if kind in SURVEYS:
             with _kept(path, data) as place:
                 return SURVEYS[kind](place, attributes)
         if suffix == ".stl":
             raise CloudError("STL files have no vertex normals; sample the mesh with normals and export it as PLY")
-        if kind or path == STANDARD:
-            return READERS.get(kind, text_tables.read_text)(data, attributes)
+        if kind in TABLES or (path == STANDARD and not kind):
+            return TABLES.get(kind, text_tables.read_text)(data, attributes, columns)
+        if kind:
+            return READERS[kind](data, attributes)
         there = ", ".join(EXTENSIONS)
         raise CloudError(f"is of no format that is read; give it the extension of its format ({there})")
 
@@ -93,30 +104,35 @@ def _kept(path: PathLike, data: bytes) -> Iterator[PathLike]:
 
 def _parse_ply(data: bytes, name: str, wanted: Sequence[str]) -> ScannedCloud:
     header = ply.parse_header(data)
+    if header.ascii and data.startswith(BYTE_ORDER_MARK, header.size):  # where a program put text together
+        data = data[: header.size] + data[header.size + len(BYTE_ORDER_MARK) :]
     vertex = header.find("vertex")
-    require(vertex, COORDINATES)
-    numbers = [p.name for p in vertex.properties if p.count_type is None]
-    groups = [COORDINATES, *(scans.group(numbers, kind) for kind in (scans.NORMALS, scans.VIEWPOINTS, scans.COLOURS))]
-    for names in groups:
-        require(vertex, names)
-    used = [name for names in groups for name in names]
-    further = scans.chosen_scalars((name for name in numbers if name not in used), wanted)
-    pulses = scans.laser_names(numbers).values()
-    columns, left_over = records.read(data, header, {"vertex": [*dict.fromkeys((*used, *further, *pulses))]})
+    used = vertex_columns(vertex, wanted)
+    columns, left_over = records.read(data, header, {"vertex": used})
     found = columns["vertex"]
-    points, normals, viewpoints = (records.block(found, names) if names else None for names in groups[:3])
-    assert points is not None
+    if header.ascii:  # whose numbers all come as float64
+        whole = {p.name: p.type for p in vertex.properties if p.name in found and p.type.kind in "iu"}
+        found |= {name: scans.whole(found[name], type_) for name, type_ in whole.items()}
     if left_over and not header.ascii and b"\r\n" in data[: header.size]:
         raise CloudError("its bytes were changed when it was transferred as text; transfer it as binary")
     if left_over:
-        warn(f"{name}: ignored {left_over} bytes after the {len(points)} points that the header declares; check it")
-    x = vertex.find("x")
-    single = not header.ascii and x is not None and x.type.str[1:] == "f4"
-    colours = scans.bytes_of_colours(np.stack([found[name] for name in groups[3]], axis=1)) if groups[3] else None
-    scalars = {name: np.asarray(found[name]) for name in further}
-    laser = scans.laser_columns({name: records.block(found, (name,))[:, 0] for name in pulses})
-    faces = _ply_faces(data, header, points) if normals is None else None
-    return ScannedCloud(points, normals, viewpoints, single, colours, scalars, laser=laser, faces=faces)
+        there = len(next(iter(found.values())))
+        warn(f"{name}: ignored {left_over} bytes after the {there} points that the header declares; check it")
+    cloud = scans.from_columns(found, wanted)
+    faces = _ply_faces(data, header, cloud.points) if cloud.normals is None else None
+    return replace(cloud, single=cloud.single and not header.ascii, faces=faces)
+
+
+def vertex_columns(vertex: ply.Element, wanted: Sequence[str] = ()) -> list[str]:
+    """The properties of vertices that a cloud is made of; CloudError where there are no coordinates."""
+    numbers = [p.name for p in vertex.properties if p.count_type is None]
+    if not scans.group(numbers, scans.POSITIONS):
+        require(vertex, COORDINATES)
+    used = [name for part in scans.roles(numbers, wanted) for name in part]
+    used += scans.laser_names(numbers).values()
+    used += ["opacity"] if scans.group(numbers, scans.SPLATS) and "opacity" in numbers else []
+    require(vertex, tuple(used))
+    return list(dict.fromkeys(used))
 
 
 def _ply_faces(data: bytes, header: ply.Header, points: np.ndarray) -> np.ndarray | None:
@@ -152,11 +168,16 @@ def _read_off(data: bytes, wanted: Sequence[str]) -> ScannedCloud:
     return ScannedCloud(points, normals, colours=None if colours is None else scans.bytes_of_colours(colours))
 
 
+# whose columns a user may name
+TABLES: dict[str, Callable[[bytes, Sequence[str], str], ScannedCloud]] = {
+    **dict.fromkeys((".xyz", ".xyzn", ".pts", ".pwn", ".csv", ".txt", ".asc"), text_tables.read_text),
+    ".xyzrgb": partial(text_tables.read_text, colours_only=True),
+    ".npy": numpy_clouds.read_npy,
+}
 READERS: dict[str, Callable[[bytes, Sequence[str]], ScannedCloud]] = {
     ".obj": _read_obj,
     ".off": _read_off,
-    **dict.fromkeys((".xyz", ".xyzn", ".xyzrgb", ".pts", ".csv", ".txt", ".asc"), text_tables.read_text),
-    ".npy": numpy_clouds.read_npy,
+    ".ptx": ptx.read_ptx,
     ".npz": numpy_clouds.read_npz,
     ".pcd": _read_pcd,
 }
@@ -166,7 +187,7 @@ SURVEYS: dict[str, Callable[[PathLike, Sequence[str]], ScannedCloud]] = {
     ".laz": surveys.read_las,
     ".e57": surveys.read_e57,
 }
-EXTENSIONS = (".ply", *READERS, *SURVEYS)  # what is read, also of a folder
+EXTENSIONS = (".ply", *TABLES, *READERS, *SURVEYS)  # what is read, also of a folder
 OUTPUTS = (".pts.npz", ".grid.npy")  # of --save-points and --save-grid, which are no inputs
 MAGIC = {".npy": b"\x93NUMPY", ".npz": b"PK\x03\x04", ".pcd": b"# .PCD"}  # where no name tells
 MAGIC |= {".las": b"LASF", ".e57": b"ASTM-E57"}

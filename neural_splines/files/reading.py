@@ -14,6 +14,7 @@ from . import ply
 from .atomic import STANDARD, PathLike, shown
 
 COORDINATES = ("x", "y", "z")
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # editors put it before text
 LONGEST_REASON = 200  # characters of what a library says
 Piece = TypeVar("Piece")
 
@@ -78,7 +79,7 @@ def read_bytes(path: PathLike) -> bytes:
         if not data:
             raise CloudError("standard input is empty; pipe a cloud into it")
         return data
-    return first_bytes(path, -1).removeprefix(b"\xef\xbb\xbf")  # a byte order mark that editors put before text
+    return first_bytes(path, -1).removeprefix(BYTE_ORDER_MARK)
 
 
 def first_bytes(path: PathLike, count: int) -> bytes:

@@ -55,7 +55,7 @@ def read(data: bytes, header: Header, wanted: Mapping[str, Sequence[str]]) -> tu
     return result, len(data[position:].strip())
 
 
-def block(columns: Columns, names: Sequence[str]) -> np.ndarray:
+def block(columns: Mapping[str, Any], names: Sequence[str]) -> np.ndarray:
     """Scalar columns as one array [count, len(names)] of float64.
 
     Columns that lie side by side in the file are converted in one pass over its bytes.

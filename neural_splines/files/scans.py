@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..errors import CloudError
+from .records import block
 
 COORDINATES = ("x", "y", "z")
-NORMALS = (("nx", "ny", "nz"), ("normal_x", "normal_y", "normal_z"), ("normalx", "normaly", "normalz"))
-VIEWPOINTS = (("vx", "vy", "vz"), ("viewpoint_x", "viewpoint_y", "viewpoint_z"))
-COLOURS = (("red", "green", "blue"), ("r", "g", "b"), ("diffuse_red", "diffuse_green", "diffuse_blue"))
+Triple = tuple[str, str, str]
+
+
+def _axes(*patterns: str) -> list[Triple]:
+    """The names of three columns for each pattern: of axes, or of components where it ends with 0."""
+    ends = (("0", "1", "2") if pattern.endswith("0") else COORDINATES for pattern in patterns)
+    return [(p[:-1] + a, p[:-1] + b, p[:-1] + c) for p, (a, b, c) in zip(patterns, ends, strict=True)]
+
+
+# Names without regard to case, units in brackets, and whether : or _ or a blank parts them (`plain`). Surveyors' names,
+# ParaView's (points_0), CloudCompare's (rf: a fraction) and PCL's (vp_x) are among them.
+SURVEYED = (("easting", "east", "e"), ("northing", "north", "n"), ("height", "elevation", "elev", "altitude", "z", "h"))
+POSITIONS = [COORDINATES, *_axes("points_0", "coordinates_0", "pos_x", "position_x", "coord_x")]
+POSITIONS += itertools.product(*SURVEYED)
+NORMALS = _axes("nx", "normal_x", "normalx", "normals_0", "normal_0", "n_x")
+VIEWPOINTS = _axes("vx", "viewpoint_x", "vp_x")
+COLOURS = [("red", "green", "blue"), ("r", "g", "b"), ("diffuse_red", "diffuse_green", "diffuse_blue")]
+COLOURS += [("rf", "gf", "bf"), *_axes("colors_0", "rgb_0", "color_0")]
+SPLATS = _axes("f_dc_0")  # 3D Gaussian splats: the first spherical harmonic of each channel
+DEGREES = ("longitude", "lon", "lng", "latitude", "lat")
+SH_CONSTANT = 0.28209479177387814  # 1 / (2 sqrt(pi)), which that harmonic is everywhere
+TRANSPARENT = 0.05  # a splat of less opacity shows no surface
 # What a laser's file tells of each pulse, by what it is called here: `Guidance.laser` of the normals.
 LASER = {
     "returns": ("number_of_returns", "numberofreturns"),
@@ -48,9 +70,14 @@ class ScannedCloud:
     upright: bool = False
 
 
-def group(names: Iterable[str], choices: Sequence[tuple[str, str, str]]) -> tuple[str, ...]:
-    """The first three names of which all are there; names are compared without regard to case."""
-    there = {name.lower(): name for name in names}
+def plain(name: str) -> str:
+    """A column's name as it is compared: `Normals:0`, "normals 0" and `NORMALS_0 [m]` are one."""
+    return re.sub(r"[\s:._-]+", "_", re.sub(r"[(\[].*", "", name.strip().strip("\"'")).strip()).lower()
+
+
+def group(names: Iterable[str], choices: Iterable[Triple]) -> tuple[str, ...]:
+    """The first three names of which all are there, as they are written."""
+    there = {plain(name): name for name in names}
     return next((tuple(there[n] for n in choice) for choice in choices if all(n in there for n in choice)), ())
 
 
@@ -116,24 +143,37 @@ def roles(names: Iterable[str], wanted: Sequence[str] = ()) -> tuple[Names, Name
     CloudError where there is no x, y or z, or none of a wanted name.
     """
     names = list(names)
-    xyz = group(names, (COORDINATES,))
+    xyz = group(names, POSITIONS)
+    if not xyz and any(plain(name) in DEGREES for name in names):
+        raise CloudError("has longitudes and latitudes, which are no lengths; project the points to metres first (UTM)")
     if not xyz:
         there = listed(names, ", ") or "none"
         raise CloudError(f"has no columns x, y and z (columns: {there}); export it with coordinates")
-    normals, viewpoints, colours = (group(names, choices) for choices in (NORMALS, VIEWPOINTS, COLOURS))
+    normals, viewpoints, colours = (group(names, choices) for choices in (NORMALS, VIEWPOINTS, [*COLOURS, *SPLATS]))
     used = {*xyz, *normals, *viewpoints, *colours}
     return xyz, normals, viewpoints, colours, chosen_scalars((name for name in names if name not in used), wanted)
 
 
 @np.errstate(invalid="ignore", over="ignore")  # signalling NaNs
 def from_columns(columns: Mapping[str, np.ndarray], wanted: Sequence[str] = (), reading: str = "") -> ScannedCloud:
-    """A cloud of named columns [n]; CloudError where there is no x, y or z."""
+    """A cloud of named columns [n]; CloudError where there is no x, y or z.
+
+    Of splats those that are nearly transparent are left out.
+    """
     xyz, *groups, further = roles(columns, wanted)
-    normals, viewpoints, colours = (_block(columns, names) for names in groups)
+    splats = groups[2] == group(columns, SPLATS) and "opacity" in columns
+    if splats:
+        opaque = 1.0 / (1.0 + np.exp(-columns["opacity"].astype(np.float64))) >= TRANSPARENT
+        reading = f"3D Gaussian splats, {int((~opaque).sum())} of {len(opaque)} left out: opacity below {TRANSPARENT:g}"
+        columns = {name: column[opaque] for name, column in columns.items()}
+    normals = block(columns, groups[0]) if groups[0] else None
+    colours = np.stack([columns[name] for name in groups[2]], axis=1) if groups[2] else None
+    if colours is not None and groups[2] == group(columns, SPLATS):
+        colours = np.clip(0.5 + SH_CONSTANT * colours.astype(np.float64), 0.0, 1.0)
     return ScannedCloud(
-        points=np.stack([columns[name].astype(np.float64) for name in xyz], axis=1),
-        normals=None if normals is None else normals.astype(np.float64),
-        viewpoints=None if viewpoints is None else viewpoints.astype(np.float64),
+        points=block(columns, xyz),
+        normals=normals if normals is None else centred(normals, columns[groups[0][0]].dtype),
+        viewpoints=block(columns, groups[1]) if groups[1] else None,
         single=all(columns[name].dtype == np.float32 for name in xyz),
         colours=None if colours is None else bytes_of_colours(colours),
         scalars={name: columns[name] for name in further},
@@ -142,8 +182,16 @@ def from_columns(columns: Mapping[str, np.ndarray], wanted: Sequence[str] = (), 
     )
 
 
-def _block(columns: Mapping[str, np.ndarray], names: Sequence[str]) -> np.ndarray | None:
-    return np.stack([columns[name] for name in names], axis=1) if names else None
+def centred(normals: np.ndarray, written: np.dtype) -> np.ndarray:
+    """Normals [n, 3]; as unsigned whole numbers from 0 to the largest they mean -1 to 1."""
+    return normals / (0.5 * np.iinfo(written).max) - 1.0 if written.kind == "u" else normals
+
+
+def whole(column: np.ndarray, type_: np.dtype | type = np.int32) -> np.ndarray:
+    """Numbers as whole ones of this type where all are: such as classes, of which there is nothing between two."""
+    limits = np.iinfo(type_)
+    fits = (column == np.round(column)) & (column >= limits.min) & (column <= min(limits.max, 2**53))
+    return column.astype(type_) if fits.all() else column
 
 
 def bytes_of_colours(colours: np.ndarray) -> np.ndarray:
@@ -157,40 +205,3 @@ def bytes_of_colours(colours: np.ndarray) -> np.ndarray:
     elif most <= 1.0 and colours.dtype.kind == "f":
         values = 255.0 * values
     return np.clip(np.round(values), 0, 255).astype(np.uint8)
-
-
-def from_table(table: np.ndarray, wanted: Sequence[str] = ()) -> ScannedCloud:
-    """A cloud of columns [n, 3 or more] without names, by how they look; `reading` says what they were taken for."""
-    names = guess(table)
-    return from_columns(dict(zip(names, table.T, strict=True)), wanted, f"columns read as {listed(names)}")
-
-
-def guess(table: np.ndarray) -> list[str]:
-    """Names for columns: x y z, then colours where three are whole numbers in 0..255 of which some exceed 1, or normals
-    where they are not; one number before them is an intensity, others are columns by number.
-    """
-    count = table.shape[1]
-    if count < 3:
-        raise CloudError(f"has {count} columns, and a point needs three; export it with x, y and z")
-    names, place = ["x", "y", "z"], 3
-    colours = normals = False  # whether they were found
-    while place < count:
-        three = table[:, place : place + 3]
-        if three.shape[1] == 3 and not colours and _colours(three):
-            colours = True
-            names += ["red", "green", "blue"]
-        elif three.shape[1] == 3 and not normals and not _colours(table[:, place + 1 : place + 4]):
-            normals = True
-            names += ["nx", "ny", "nz"]
-        else:
-            names.append("intensity" if place == 3 else f"column_{place + 1}")
-        place = len(names)
-    return names
-
-
-def _colours(three: np.ndarray) -> bool:
-    """Whether columns [n, 3] look like colours."""
-    if three.shape[1] < 3 or not len(three):
-        return False
-    whole = np.isfinite(three).all() and (three == np.round(three)).all()
-    return bool(whole and three.min() >= 0 and 1 < three.max() <= 255)

@@ -14,8 +14,8 @@ from ..errors import CloudError
 from . import ply, records, scans, surveys
 from .atomic import PathLike, shown
 from .numpy_files import HEADER_LIMIT, layout
-from .point_clouds import load_scanned_cloud
-from .reading import COORDINATES, errors_name, first_bytes, guarded, require
+from .point_clouds import load_scanned_cloud, vertex_columns
+from .reading import COORDINATES, errors_name, first_bytes, guarded
 
 ROWS = 1 << 20  # of a piece
 WHOLE_BYTES = 3  # of memory at the peak, for each byte of a text that is read as a whole
@@ -57,15 +57,15 @@ def _ply(path: PathLike, header: ply.Header) -> CloudStream | None:
     first = header.elements[0] is vertex
     if header.ascii or not first or any(p.count_type for p in vertex.properties):
         return None
-    require(vertex, COORDINATES)
-    normals = scans.group([p.name for p in vertex.properties], scans.NORMALS)
+    vertex_columns(vertex)
+    properties = [p.name for p in vertex.properties]
+    names, normals = scans.group(properties, scans.POSITIONS), scans.group(properties, scans.NORMALS)
     if not normals:
         raise CloudError(NO_NORMALS)
     stride = sum(p.type.itemsize for p in vertex.properties)
     there = (os.path.getsize(path) - header.size) // stride
     if there < vertex.count:
         raise vertex.short_of(f"only {there} of {stride} bytes each are there")
-    names = (*COORDINATES, *normals)
 
     def pieces() -> Generator[Piece, None, None]:
         with open(path, "rb") as file:
@@ -73,9 +73,10 @@ def _ply(path: PathLike, header: ply.Header) -> CloudStream | None:
             for done in range(0, vertex.count, ROWS):
                 rows = min(ROWS, vertex.count - done)
                 part = ply.Header(False, [replace(vertex, count=rows)], 0)
-                columns, _ = records.read(file.read(rows * stride), part, {"vertex": names})
-                block = records.block(columns["vertex"], COORDINATES)
-                yield block, records.block(columns["vertex"], normals)
+                columns, _ = records.read(file.read(rows * stride), part, {"vertex": [*names, *normals]})
+                found = scans.from_columns(columns["vertex"])
+                assert found.normals is not None
+                yield found.points, found.normals
 
     return CloudStream(vertex.count, guarded(path, pieces))
 

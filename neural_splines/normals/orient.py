@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from ..ranges import UP, UPS
 from ..runtime.monitor import Monitor
 from ..settings import AUTO, NormalSettings
 from .checks import contradictions
+from .repair import repaired
 
 if TYPE_CHECKING:
     from .estimate import Estimate
@@ -63,8 +64,13 @@ def orient(scanned: ScannedCloud, settings: NormalSettings, name: str, monitor: 
     """
     if settings.source == "file" and scanned.normals is None:
         raise CloudError(f"{name}: {NO_NORMALS}")
-    if scanned.normals is not None and settings.source != "estimate":
-        return _given(scanned.points, scanned.normals, settings, name)
+    normals = scanned.normals
+    lines: list[str] = []
+    if normals is not None and settings.source == AUTO:
+        normals, lines = repaired(scanned.points, normals)
+    if normals is not None and settings.source != "estimate":
+        given = _given(scanned.points, normals, settings, name)
+        return replace(given, notes=[*lines, *given.notes])
     kept, rows, cleaning = clean_points(torch.from_numpy(scanned.points), name)
     index = rows.numpy()
     told = {
@@ -74,7 +80,7 @@ def orient(scanned: ScannedCloud, settings: NormalSettings, name: str, monitor: 
     }
     found, notes = _estimate(kept.numpy(), told, settings, name, monitor)
     cloud = OrientedCloud(kept, torch.from_numpy(found.normals), found.known.above)
-    return Orientation(cloud, cleaning, found, settings, [*cleaning.notes(), *notes])
+    return Orientation(cloud, cleaning, found, settings, [*lines, *cleaning.notes(), *notes])
 
 
 def estimated(

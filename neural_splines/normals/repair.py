@@ -1,0 +1,54 @@
+"""Normals that a file has not for all of its points: those that are zero or not finite are estimated where they are."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from ..clouds import SHORTEST_NORMAL
+from ..neighbours import Neighbours
+
+PLANE = 12  # points of the plane through a point, itself included
+MOST = 0.5  # of the points: where more lack a normal, all are estimated
+REMEDY = "check how they were made, or use --normals estimate for all, --normals file to leave these points out"
+
+
+def repaired(points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray | None, list[str]]:
+    """Normals [n, 3] with others in the place of those that are zero or not finite; None where most are; a line.
+
+    A new normal is that of the least-squares plane through the nearest points. Its sign is that of the normals around,
+    from the rim of a patch inwards.
+    """
+    finite = np.isfinite(points).all(1)
+    with np.errstate(invalid="ignore"):
+        good = np.isfinite(normals).all(1) & (np.abs(normals).max(1) >= SHORTEST_NORMAL)
+    bad = (~good[finite]).nonzero()[0]
+    what = f"{len(bad)} of {int(finite.sum())} normals are zero or not finite"
+    if not len(bad):
+        return normals, []
+    if len(bad) > MOST * finite.sum():
+        return None, [f"{what}: the normals of all points were estimated; {REMEDY}"]
+    places = torch.from_numpy(points[finite])
+    around = Neighbours(places).nearest(places[bad], PLANE)[1].numpy()
+    offsets = places.numpy()[around]
+    offsets = offsets - offsets.mean(1, keepdims=True)
+    across = np.linalg.eigh(np.einsum("nki,nkj->nij", offsets, offsets))[1][:, :, 0]  # of the smallest eigenvalue
+    known = np.where(good[finite, None], normals[finite], 0.0)
+    known[good[finite]] = _unit(known[good[finite]])
+    left = np.arange(len(bad))
+    while len(left):
+        side = known[around[left]].sum(1)
+        ready = side.any(1)
+        if not ready.any():  # no normal is near
+            side, ready = across[left], np.ones(len(left), bool)
+        towards = (across[left] * side).sum(1, keepdims=True)
+        known[bad[left[ready]]] = np.where(towards < 0.0, -across[left], across[left])[ready]
+        left = left[~ready]
+    result = normals.astype(np.float64)
+    result[finite.nonzero()[0][bad]] = known[bad]
+    return result, [f"{what}: these were estimated from the points around them; {REMEDY}"]
+
+
+def _unit(normals: np.ndarray) -> np.ndarray:
+    scaled = normals / np.abs(normals).max(1, keepdims=True)  # else squares may overflow
+    return scaled / np.linalg.norm(scaled, axis=1, keepdims=True)
