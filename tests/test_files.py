@@ -98,7 +98,7 @@ def test_text_keeps_digits_beyond_the_declared_float(tmp_path):
 def test_normals_of_an_obj_follow_its_faces(tmp_path):
     cloud, _ = load(CASES["obj_faces"].file(tmp_path))
     assert torch.allclose(cloud.normals[:3], torch.from_numpy(sphere()[1][:3]), rtol=0, atol=1e-15)
-    assert len(cloud) == 6
+    assert len(cloud) == 6  # the others have none
 
 
 @pytest.mark.parametrize("error", [PermissionError(errno.EACCES, "Permission denied"), OSError(errno.EIO, "I/O error")])

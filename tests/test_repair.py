@@ -8,6 +8,7 @@ from scripts import run
 from shapes import sphere, torus
 
 import neural_splines as ns
+from neural_splines.files.scans import ScannedCloud
 from neural_splines.normals.orient import orient
 from neural_splines.normals.repair import repaired
 from neural_splines.settings import NormalSettings
@@ -41,9 +42,9 @@ def test_normals_that_most_points_lack_are_estimated_for_all():
 def test_a_cloud_keeps_the_points_whose_normals_are_missing():
     normals = N.copy()
     normals[::3] = np.nan
-    kept = orient(P, normals, None, NormalSettings(), "a.ply").cloud
+    kept = orient(ScannedCloud(P, normals), NormalSettings(), "a.ply").cloud
     assert len(kept) == len(P)
-    assert len(orient(P, normals, None, NormalSettings(source="file"), "a.ply").cloud) == len(P) - 500
+    assert len(orient(ScannedCloud(P, normals), NormalSettings(source="file"), "a.ply").cloud) == len(P) - 500
 
 
 def test_points_that_are_not_finite_have_no_normal_to_estimate():
