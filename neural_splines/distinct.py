@@ -66,7 +66,7 @@ def lexicographic(points: Tensor, rows: Tensor) -> Tensor:
 
 def merging_distance(points: Tensor) -> float:
     """How close distinct points [n, 3] must be to be copies of one; 0 where no more are than by chance, or all are."""
-    if len(points) < 3:
+    if len(points) < 3 or float(points.abs().max()) > LARGEST_COORDINATE:
         return 0.0
     from scipy.spatial import cKDTree
 
