@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from .distinct import distinct_points, lexicographic, merging_distance, separate_points
+from .distinct import LARGEST_COORDINATE, distinct_points, lexicographic, merging_distance, separate_points
 from .errors import CloudError, SettingsError
 from .geometry import Box
 from .runtime.devices import slices
@@ -16,7 +16,6 @@ from .runtime.threads import share_out
 
 SHORTEST_NORMAL = 1e-5
 UNIT_ERROR = 1e-15  # of a length that was made 1: what is clean already keeps its bits
-LARGEST_COORDINATE = 1e150  # squares must not overflow, nor underflow for the smallest extent
 # A cloud this many times farther from the origin than it is long has float64 steps of 2e-5 of its
 # length, one hundredth of a voxel at 512 voxels along it.
 LARGEST_OFFSET = 1e11

@@ -13,6 +13,7 @@ from .runtime.threads import share_out
 
 HASH_FACTORS = (0x1E3779B97F4A7C15, 0x3F58476D1CE4E5B9, 0x14D049BB133111EB)  # odd, of splitmix64's making
 LAST_BITS = (1 << 24) - 1
+LARGEST_COORDINATE = 1e150  # squares must not overflow, nor underflow for the smallest extent
 # Nearly equal is closer than so many spacings. Exports differ by rounding, 1e-12 to 1e-6 of a box of
 # some 1000 spacings; of n points at random on a surface 5e-5 n pairs are as close, and stay.
 NEARLY, BY_CHANCE = 1e-2, 5e-4
