@@ -10,8 +10,10 @@ import pytest
 import torch
 from shapes import sphere, torus
 
+import neural_splines as ns
 from neural_splines.command_line.show import upright
 from neural_splines.errors import SettingsError
+from neural_splines.files import surveys
 from neural_splines.files.meshes import save_mesh
 from neural_splines.files.point_clouds import load_scanned_cloud
 from neural_splines.files.scans import ScannedCloud, face_sums, from_columns
@@ -174,6 +176,13 @@ def test_faces_of_a_mesh_say_the_side(tmp_path):
         save_mesh(path, points, None, mixed)
         assert load_scanned_cloud(path).faces is None
     assert face_sums(points, faces + 1) is None
+
+
+def test_scans_of_no_points_are_left_out_and_counted(monkeypatch):
+    scan = dict(zip(("x", "y", "z"), np.eye(3), strict=True))
+    monkeypatch.setattr(surveys, "decoded", lambda *_: iter([dict(scan), {"x": np.zeros(0)}, dict(scan)]))
+    with pytest.warns(ns.ReconstructionWarning, match=r"a\.e57: 1 of its 3 scans have no points and were left out"):
+        assert len(surveys.read_e57("a.e57").points) == 6
 
 
 def test_a_laser_sees_through_leaves():

@@ -24,6 +24,9 @@ def decode(path: str, wanted: Sequence[str]) -> Iterator[Columns]:
     confine(path)
     with pye57.E57(path) as file:
         for k in range(file.scan_count):
+            if not file.get_header(k).point_count:
+                yield {"x": np.zeros(0)}  # libE57 refuses to read it
+                continue
             scan = file.read_scan(k, intensity=True, colors=True, ignore_missing_fields=True)
             found = {new: np.asarray(scan[old]) for old, new in COLUMNS.items() if old in scan}
             header = file.get_header(k)

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..errors import CloudError, warn
-from .atomic import PathLike
+from .atomic import PathLike, shown
 from .isolation import Columns, decoded
 from .ply import TRUNCATED, quoted
 from .reading import first_bytes
@@ -105,7 +105,11 @@ def _check_chunks(path: PathLike, size: int, start: int) -> None:
 
 def read_e57(path: PathLike, wanted: Sequence[str] = ()) -> ScannedCloud:
     """All scans of an E57 file in its common system; where a scanner stood is the viewpoint of its points."""
-    return replace(from_columns(_whole(decoded("decode_e57", path)), wanted), upright=True)
+    scans = list(decoded("decode_e57", path))
+    found = [scan for scan in scans if len(scan["x"])]
+    if len(found) < len(scans):
+        warn(f"{shown(path)}: {len(scans) - len(found)} of its {len(scans)} scans have no points and were left out")
+    return replace(from_columns(_whole(found), wanted), upright=True)
 
 
 def _whole(pieces: Iterable[Columns]) -> Columns:
