@@ -57,6 +57,13 @@ def seeds(suffix: str) -> list[bytes]:
             return [named, text([SIX], ";", decimal=","), text([POINTS, COLOURS], " ", "//X Y Z R G B\n")]
         case ".pts":
             return [text([POINTS, POINTS[:, :1], COLOURS], header="20\n")]
+        case ".asc":
+            named = text([POINTS, COLOURS / 255, POINTS[:, :1]], header="//X Y Z Rf Gf Bf Intensity\n20\n")
+            surveyed = b"".join(b"P%d,%b,EDGE\n" % row for row in enumerate(text([POINTS], ",").splitlines()))
+            return [named, surveyed, text([SIX], header="# x y z nx ny nz\n"), text([POINTS], decimal=",")]
+        case ".ptx":
+            pose = "20\n1\n1 2 3\n1 0 0\n0 1 0\n0 0 1\n1 0 0 0\n0 1 0 0\n0 0 1 0\n1 2 3 1\n"
+            return [text([POINTS, POINTS[:, :1], *more], header=pose) * 2 for more in ((), (COLOURS,))]
         case ".pcd":
             return [pcd(kind, TINTED, "1 2 3 1 0 0 0") for kind in ("ascii", "binary", "binary_compressed")]
         case ".npy":
@@ -77,7 +84,8 @@ def seeds(suffix: str) -> list[bytes]:
     raise KeyError(suffix)
 
 
-SUFFIXES = (".ply", ".obj", ".off", ".stl", ".xyz", ".csv", ".pts", ".pcd", ".npy", ".npz", ".las", ".laz", ".e57")
+SUFFIXES = (".ply", ".obj", ".off", ".stl", ".xyz", ".csv", ".pts", ".asc", ".ptx", ".pcd", ".npy", ".npz")
+SUFFIXES += (".las", ".laz", ".e57")
 
 
 def members(archive: bytes) -> dict[str, bytes]:

@@ -66,6 +66,7 @@ UNORDERED = {"index_add", "index_add_", "index_put_", "scatter_add_", "scatter_r
 IN_NO_ORDER = {
     "field/nystrom.py": "on the CPU for every device, one after another",
     "neighbours.py": "the least of whole numbers",
+    "normals/consistency.py": "counts, in NumPy",
     "normals/nearest.py": "whole numbers",
     "normals/patches.py": "NumPy, one after another",
     "pictures/shading.py": "NumPy, one after another",

@@ -54,7 +54,8 @@ def _station(lines: Sequence[bytes], first: int) -> tuple[dict[str, np.ndarray],
     if names is None:
         raise CloudError(f"line {first + HEADER + 1}: {table.shape[1]} numbers, a pulse has 4 or 7; {TRUNCATED}")
     table = table[table[:, :3].any(1)]
-    table[:, :3] = table[:, :3] @ pose[:3, :3] + pose[3, :3]
+    with np.errstate(all="ignore"):  # what is not finite is dropped as in every file
+        table[:, :3] = table[:, :3] @ pose[:3, :3] + pose[3, :3]
     places = dict(zip(VIEW, np.broadcast_to(pose[3, :3], (len(table), 3)).T, strict=True))
     return dict(zip(names, table.T, strict=True)) | places, pulses
 
