@@ -81,7 +81,7 @@ def estimate(
     confidence = judge(graph, patches, chosen, votes, known.own, guidance.up if unknown else None)
     monitor.phase("directions")
     normals, spread = _refined(graph, sums, chosen, count, noise)
-    if known.above and known.votes is not None:  # leaves are no surface: a pulse met them from above
+    if known.above and known.votes is not None and "returns" in guidance.laser:  # leaves are no surface
         rays = known.votes / np.maximum(np.linalg.norm(known.votes, axis=1, keepdims=True), 1e-300)
         normals = np.where((spread > SCATTERED)[:, None], rays, normals)
     if known.own and known.votes is not None:
