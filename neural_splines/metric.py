@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,7 +18,27 @@ STRAIGHT = 0.5  # of the distance to the 6th neighbour: how far the others lie b
 BESIDE = 0.5  # sine of the angle to the line above which a point lies on another one
 PARALLEL = 0.8  # cosine between the directions of neighbouring lines, at least
 UNEVEN = 3.0  # times the nearer of the lines on both sides: the other is no farther, or the surface ends
+SQUARE = math.sqrt(2.0)  # of the sides of a square grid: the distance to the 6th neighbour
 APART = 1.5  # distances to the 6th neighbour: lines that are closer are found by that neighbour
+
+# Of the points: a cloud that has as many on lines was sampled in lines, if only in part: of nine that were not none has
+# 1 %, and one of a line scanner whose passes overlap has 15 %.
+IN_LINES = 0.1
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Lines that a cloud was sampled in: medians of the distances between points along them and across, world units,
+    and the share of the points that lie on such.
+    """
+
+    along: float
+    across: float
+    share: float
+
+    def summary(self) -> str:
+        apart = f"{self.along:.3g} apart along them, {self.across:.3g} across"
+        return f"{self.share:.0%} of the points lie in lines: {apart}"
 
 
 class Metric:
@@ -67,7 +88,7 @@ class Metric:
         far = _first(usable & opposite, distance)[1]
         found = near.isfinite() & (near > APART * spacing[rows])
         far = torch.where(far.isfinite(), far.minimum(UNEVEN * near), near)
-        self.across[rows[found]] = math.sqrt(2.0) * far[found]
+        self.across[rows[found]] = SQUARE * far[found]
 
     def _spread(self, index: Tensor) -> None:
         """Points of which most neighbours [n, k] are on lines are too: as far across as the farthest of these."""
@@ -79,6 +100,15 @@ class Metric:
         self.across[rows], chosen = across.maximum(self.along[rows]), index[rows].gather(1, place[:, None])[:, 0]
         fresh = ~lined[rows]
         self.direction[rows[fresh]] = self.direction[chosen[fresh]]
+
+    def lines(self) -> Lines | None:
+        """The lines that a notable share of the points lies in. Neighbours in a line are half on either side."""
+        lined = self.across > self.along
+        share = float(lined.double().mean())
+        if share < IN_LINES:
+            return None
+        along, across = (float(spacing[lined].median()) for spacing in (self.along, self.across))
+        return Lines(along / (SPACING_RANK / 2), across / SQUARE, share)
 
     def towards(self, index: Tensor, x: Tensor) -> Tensor:
         """The spacing [q] of points with that index [q] in the direction of places [q, 3]."""

@@ -22,12 +22,12 @@ from .field.regularization import choose_regularization
 from .field.solvers import Solver
 from .field.solvers import load as load_solver
 from .field.solvers.budget import check_spline
+from .metric import Lines, Metric
 from .outliers import without_outliers
 from .runtime import memory
 from .runtime.devices import moved, slabs
 from .runtime.monitor import Monitor, PhaseTimer, Silent
 from .settings import AUTO, REGULARIZATION, Settings
-from .surface import trimming
 from .surface.advice import comparison_lines
 from .surface.band import sample_band
 from .surface.budget import check_band, check_dense
@@ -40,6 +40,7 @@ from .surface.published import published_marching_cubes, refine_published
 from .surface.refinement import refine
 from .surface.resolution import choose_grid_size
 from .surface.room import room_for
+from .surface.trimming import trimmed
 
 EPS_VOXEL_DIAGONALS = 0.5
 CENTERS_PER_ROOT = 30  # centres for sqrt(constraints): the literature says 10 to 100
@@ -54,7 +55,7 @@ class Reconstruction:
 
     lattice: where the field was sampled. grid_size: what gives it again, were it auto; a lattice that grew where holes
     are filled has more, and so has one of 2 or 3 voxels. cloud: what was fitted, after downsampling;
-    kept: before it, without outliers. eps: the offset
+    kept: before it, without outliers. lines: in which these points lie, as those of a scanner do. eps: the offset
     that was used, world units. grid: values [nx, ny, nz] where the dense grid was asked for. evaluations: of the field
     at lattice points. seconds: of each phase. warnings: lines that a user should read.
     """
@@ -71,6 +72,7 @@ class Reconstruction:
     seconds: dict[str, float]
     warnings: list[str]
     kept: OrientedCloud
+    lines: Lines | None
 
     @property
     def field(self) -> Field:
@@ -127,15 +129,18 @@ def _reconstruct(cloud: OrientedCloud, settings: Settings, compute: Compute, mon
     try:
         wide = with_room(fit.field, lattice, fitted.points, settings, compute, timer)
         uncut, evaluations, grid = extract(fit.field, wide, fitted.points, settings, compute, timer)
-        mesh = trimmed(uncut, cloud, lattice, settings, timer)
+        timer.phase("trim")
+        metric = Metric(cloud.points)
+        mesh = trimmed(uncut, cloud, metric, lattice, settings, timer)
     except EmptySurfaceError as error:
         raise EmptySurfaceError(f"no surface is left: {doubts[0]}" if doubts else str(error)) from None
     timer.phase("compare")
-    stages = Stages(mesh, uncut, lambda: trimmed(uncut, cloud, lattice, replace(settings, min_component=0.0), Silent()))
+    parts = replace(settings, min_component=0.0)
+    stages = Stages(mesh, uncut, lambda: trimmed(uncut, cloud, metric, lattice, parts, Silent()))
     warnings += comparison_lines(stages, cloud, fitted, lattice, wide, settings)
     timer.phase("")
     return Reconstruction(
-        mesh, fit, wide, size, fitted, eps, compute, grid, evaluations, timer.seconds, warnings, cloud
+        mesh, fit, wide, size, fitted, eps, compute, grid, evaluations, timer.seconds, warnings, cloud, metric.lines()
     )
 
 
@@ -274,25 +279,3 @@ def extract(
 def _check_faces(mesh: Mesh) -> None:
     if not len(mesh.faces):
         raise EmptySurfaceError("no surface crosses the lattice; raise GRID_SIZE or --scale, or check the normals")
-
-
-def trimmed(mesh: Mesh, cloud: OrientedCloud, lattice: Lattice, settings: Settings, monitor: Monitor) -> Mesh:
-    """What the user wants to keep of a mesh."""
-    if settings.trim == "none" and settings.min_component == 0.0:
-        return mesh
-    monitor.phase("trim")
-    memory.release()
-    points = cloud.points.to(mesh.vertices.device)
-    if settings.trim == AUTO:
-        asked = settings.cells.fill_holes if settings.cells else False
-        mesh = trimming.trim_unsupported(mesh, points, max(trimming.GAP_SPACINGS, float(asked)))
-        mesh = trimming.drop_turned(mesh, moved(cloud, points.device)) if cloud.from_above else mesh
-    elif settings.trim != "none":
-        mesh = trimming.trim(mesh, points, settings.trim * lattice.voxel_diagonal)
-    if settings.min_component == AUTO:
-        mesh = trimming.drop_specks(mesh, points)
-    elif settings.min_component > 0.0:
-        mesh = trimming.drop_small_components(mesh, settings.min_component)
-    if not len(mesh.faces):
-        raise EmptySurfaceError("trimming leaves no face; use a larger --trim, or --trim none")
-    return mesh

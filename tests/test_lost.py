@@ -14,6 +14,7 @@ from shapes import sphere
 from test_meshing import CPU
 
 from neural_splines.clouds import OrientedCloud
+from neural_splines.metric import Metric
 from neural_splines.neighbours import Neighbours
 from neural_splines.runtime.monitor import Silent
 from neural_splines.settings import Settings
@@ -82,7 +83,7 @@ def test_parts_that_were_dropped_as_specks_are_counted():
     places = [(0.08, (1.4 * math.cos(a), 1.4 * math.sin(a), 0.5 * (k % 3 - 1))) for k, a in enumerate(angle)]
     cloud = joined(sphere(3000), *(sphere(50, *place) for place in places))
     whole, lattice = meshed(spheres((1.0, (0.0, 0.0, 0.0)), *places), cloud, 64)
-    mesh = drop_specks(whole, cloud.points)
+    mesh = drop_specks(whole, Metric(cloud.points))
     assert len(mesh.faces) < len(whole.faces)
     (line,) = lines(cloud, lattice, mesh, whole, whole)
     assert re.match(r"33% .*: 33.3% lie on 30 small parts that were dropped, keep such with --min-component 0", line)

@@ -46,7 +46,7 @@ def test_unsupported_parts_go_and_small_gaps_stay():
     points = 0.37 * torch.stack([(1 - z * z).sqrt() * phi.cos(), (1 - z * z).sqrt() * phi.sin(), z], 1)
     spacing = 0.37 * math.sqrt(4 * math.pi / 4000)
     kept = points[(points[:, 2] > -0.1) & (points[:, :2].norm(dim=1) + 10 * (points[:, 2] < 0) > 2 * spacing)]
-    found = trim_unsupported(mesh, kept)
+    found = trim_unsupported(mesh, Metric(kept))
     assert found.vertices[:, 2].min() < -0.1  # ends beyond the last points, but not by much
     assert found.vertices[:, 2].min() > -0.1 - 3 * spacing
     assert found.vertices[:, 2].max() > 0.36  # the gap at the pole is closed
@@ -63,7 +63,7 @@ def test_a_speck_close_to_the_data_goes():
     step = torch.arange(-0.5, 0.55, 0.1, dtype=torch.float64)
     plane = torch.cartesian_prod(step, step, torch.tensor([-0.16], dtype=torch.float64))  # 1.41 * 0.1: their spacing
     assert len(speck.faces) > 0
-    assert len(trim_unsupported(speck, plane).faces) == 0
+    assert len(trim_unsupported(speck, Metric(plane)).faces) == 0
 
 
 def test_small_components_are_dropped():
@@ -118,7 +118,7 @@ def test_specks_go_by_support_and_small_objects_stay():
         [torch.rand(3000, 2, generator=generator(1), dtype=torch.float64), 0.05 * dense + torch.tensor([2.0, 0])]
     )
     points = torch.cat([points, torch.tensor([[0.02, 2.02]], dtype=torch.float64)])
-    found = drop_specks(Mesh(*parts, faces), torch.cat([points, torch.zeros(len(points), 1)], 1).double())
+    found = drop_specks(Mesh(*parts, faces), Metric(torch.cat([points, torch.zeros(len(points), 1)], 1).double()))
     assert len(found.faces) == len(large.faces) + len(small.faces)
     assert found.vertices[:, 1].max() <= 1.0
     assert found.vertices[:, 0].max() > 1.5
@@ -135,7 +135,7 @@ def test_gaps_go_by_depth_and_area(shape, closed):
     """As deep as 1.9 spacings a small gap stays closed, a long one of the same depth is a hole, as is a deep one."""
     points = grid(0.02, -0.1, 1.1)
     hole = ((points[:, :2] - 0.5).abs() < torch.tensor(shape, dtype=torch.float64)).all(1)
-    found = trim_unsupported(square(150), points[~hole])
+    found = trim_unsupported(square(150), Metric(points[~hole]))
     pairs, count = edges(found.faces)
     rim = found.vertices[pairs[count == 1].reshape(-1)]
     assert bool(((rim[:, :2] - 0.5).abs() < 0.49).all(1).any()) != closed
@@ -150,9 +150,9 @@ def test_what_floats_goes_whatever_its_size():
         torch.cat([piece.faces, high.faces + len(piece.vertices)]),
     )
     points = grid(0.05, 0.0, 1.0)
-    assert len(drop_specks(both, points).faces) == len(piece.faces)
+    assert len(drop_specks(both, Metric(points)).faces) == len(piece.faces)
     far = points + torch.tensor([0, 0, 0.5])
-    assert len(drop_specks(both, far).faces) == len(both.faces)  # it has no points, but is the largest
+    assert len(drop_specks(both, Metric(far)).faces) == len(both.faces)  # it has no points, but is the largest
 
 
 def test_where_a_part_of_a_mesh_ends_is_no_border():
@@ -165,8 +165,8 @@ def test_where_a_part_of_a_mesh_ends_is_no_border():
                        torch.stack([corner + 1, corner + 41, corner + 42], 1)])  # fmt: skip
     mesh = Mesh(vertices, vertices, faces)
     points = vertices[(vertices[:, 0] ** 2 + (vertices[:, 1] - 0.5) ** 2).sqrt() > 0.05]  # a gap two spacings wide
-    assert len(trim_unsupported(mesh, points).faces) != len(faces)
-    assert len(trim_unsupported(mesh, points, cut_off=vertices[:, 0] == 0.0).faces) == len(faces)
+    assert len(trim_unsupported(mesh, Metric(points)).faces) != len(faces)
+    assert len(trim_unsupported(mesh, Metric(points), cut_off=vertices[:, 0] == 0.0).faces) == len(faces)
 
 
 @pytest.mark.parametrize("axis", [0, 1])
@@ -189,7 +189,7 @@ def test_a_gap_that_a_block_of_a_scene_cuts_is_no_border(axis):
 
     assert reach(whole) < 0.02
     assert reach(blocks.trimmed(scene, part, whole, points)) == reach(whole)
-    assert reach(trim_unsupported(whole, points)) > 1.5 * reach(whole)
+    assert reach(trim_unsupported(whole, Metric(points))) > 1.5 * reach(whole)
 
 
 def dense_beside_sparse(ratio: int) -> torch.Tensor:
@@ -209,7 +209,7 @@ def dense_within_sparse(ratio: int) -> torch.Tensor:
 @pytest.mark.parametrize("points", [dense_beside_sparse, dense_within_sparse])
 def test_no_moat_where_density_changes(points, ratio):
     """A gap between dense and sparse points is as wide as the sparse ones are apart: the square is whole there."""
-    found = trim_unsupported(square(100), points(ratio))
+    found = trim_unsupported(square(100), Metric(points(ratio)))
     pairs, count = edges(found.faces)
     rim = found.vertices[pairs[count == 1].reshape(-1)]
     assert ((rim[:, :2] - 0.5).abs().amax(1) > 0.45).all()
@@ -219,7 +219,7 @@ def test_a_lone_point_lends_no_sheet_its_spacing():
     """Beyond the last points of a square a sheet ends, though a lone point lies on it twenty spacings away."""
     points = grid(0.02, 0.0, 0.5)
     lone = torch.tensor([[0.9, 0.25, 0.0]], dtype=torch.float64)
-    found = trim_unsupported(square(50), torch.cat([points, lone]))
+    found = trim_unsupported(square(50), Metric(torch.cat([points, lone])))
     assert not ((found.vertices[:, 0] > 0.6) & (found.vertices[:, 0] < 0.8)).any()
 
 
@@ -241,7 +241,7 @@ def test_a_surface_in_lines_is_one_sheet(ratio, turned):
     if turned:
         turn = torch.linalg.qr(torch.randn(3, 3, generator=generator(2), dtype=torch.float64))[0]
         points, mesh = points @ turn.T, replace(mesh, vertices=mesh.vertices @ turn.T)
-    found = trim_unsupported(mesh, points)
+    found = trim_unsupported(mesh, Metric(points))
     pairs, count = edges(found.faces)
     rim = found.vertices[pairs[count == 1].reshape(-1)]
     rim = (rim @ turn if turned else rim)[:, :2] - 0.5
@@ -273,6 +273,22 @@ def test_points_that_are_in_no_lines_have_one_spacing():
     for points in (knot(3000).points, sphere(2000).points, grid(0.05, 0.0, 1.0)):
         metric = Metric(points)
         assert torch.equal(metric.along, metric.across)
+        assert metric.lines() is None
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_lines_are_named_with_both_spacings(scale):
+    """A torus in rings 0.08 apart, of points 0.01 apart in a ring, each shifted."""
+    rings = [
+        torch.stack([ring * u.cos(), ring * u.sin(), torch.full_like(u, 0.4 * math.sin(v))], 1)
+        for v in (torch.arange(31) * 2 * math.pi / 31).tolist()
+        for ring in [1.0 + 0.4 * math.cos(v)]
+        for u in [torch.arange(0.0, 2 * math.pi, 0.01 / ring, dtype=torch.float64) + v * v]
+    ]
+    found = Metric(scale * torch.cat(rings)).lines()
+    assert found.along == pytest.approx(0.01 * scale, rel=0.2)
+    assert found.across == pytest.approx(0.08 * scale, rel=0.2)
+    assert found.share > 0.9
 
 
 def test_a_wire_before_a_wall_is_no_line_of_it():

@@ -135,6 +135,7 @@ def summary(run: Run) -> list[str]:
     return [
         *lines,
         f"points:   {origin.cleaning.summary()}{fitted}{f' ({run.scanned.reading})' if run.scanned.reading else ''}",
+        *([f"lines:    {result.lines.summary()}"] if result.lines else []),
         f"normals:  {origin.summary()}",
         f"fit:      {result.fit.summary()}, eps {result.eps:.6g} ({result.compute.summary})",
         *([f"choice:   repeat it with {chosen}"] if result.fit.chosen else []),

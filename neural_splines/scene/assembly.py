@@ -89,7 +89,7 @@ def common(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def kept_components(
     scene: Scene, around: Surroundings, blocks: list[int], team: Workers, monitor: Monitor
 ) -> tuple[dict[int, np.ndarray], float]:
-    """Which components of each block's mesh are kept, as `pipeline.trimmed` would, and the loss of float32."""
+    """Which components of each block's mesh are kept, as `trimming.trimmed` would, and the loss of float32."""
     first: dict[int, int] = {}
     borders: Places = {}
     faces, links, total, loss = [], [np.empty((0, 2), np.int64)], 0, 0.0

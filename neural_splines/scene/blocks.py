@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..clouds import OrientedCloud
 from ..field.contract import Field, Replicas
+from ..metric import Metric
 from ..pipeline import REFINE_STEPS
 from ..settings import AUTO
 from ..surface import trimming
@@ -135,14 +136,14 @@ def own_faces(lattice: Lattice, part: Block, mesh: Mesh) -> Mesh:
 
 
 def trimmed(scene: Scene, part: Block, mesh: Mesh, points: Tensor) -> Mesh:
-    """As `pipeline.trimmed`, but for components, which reach beyond a block."""
+    """As `trimming.trimmed`, but for components, which reach beyond a block."""
     s = scene.settings
     if s.trim == "none" or not len(mesh.faces):
         return mesh
     if not len(points):
         return keep_faces(mesh, torch.zeros(len(mesh.faces), dtype=torch.bool, device=mesh.faces.device))
     if s.trim == AUTO:
-        return trimming.trim_unsupported(mesh, points, cut_off=on_walls(scene.lattice, part.window, mesh))
+        return trimming.trim_unsupported(mesh, Metric(points), cut_off=on_walls(scene.lattice, part.window, mesh))
     return trimming.trim(mesh, points, float(s.trim) * scene.lattice.voxel_diagonal)
 
 
@@ -214,7 +215,7 @@ def support(shared: tuple[Scene, Surroundings, dict[int, Tensor], int], block: i
         part, target = Block.of(scene, around, block), scene.compute(device).device
         margin, box = POINTS_BEYOND * part.spacing, part.window.box
         cloud = points_in(scene, part.nodes, box.lower - margin, box.upper + margin).to(target)
-        near, nearest = trimming.near_points(torch.from_numpy(found["vertices"])[rows].to(target), cloud)
+        near, nearest = trimming.near_points(torch.from_numpy(found["vertices"])[rows].to(target), Metric(cloud))
         votes.index_add_(0, which, 1 - 2 * near.cpu().long())
         pairs = torch.stack([which, nearest.cpu()], 1).unique(dim=0)
         points.index_add_(0, pairs[:, 0], torch.ones(len(pairs), dtype=torch.int64))

@@ -6,11 +6,16 @@ import torch
 from torch import Tensor
 
 from ..clouds import OrientedCloud
+from ..errors import EmptySurfaceError
 from ..metric import Metric
 from ..neighbours import Neighbours
-from ..runtime.devices import slices
+from ..runtime import memory
+from ..runtime.devices import moved, slices
+from ..runtime.monitor import Monitor
+from ..settings import AUTO, Settings
 from .clipping import clip
 from .components import components
+from .lattice import Lattice
 from .mesh import Mesh, keep_faces
 
 OPEN_SPACINGS = 0.75  # the mesh of an open surface ends about so many spacings beyond the last points
@@ -23,13 +28,36 @@ NEAR_SPACINGS = 2.0  # of a point: no part of a surface that floats
 SPECK_SHARE, SPECK_POINTS = 0.01, 64  # of the largest component's faces, and points near by: less of both is a speck
 
 
+def trimmed(
+    mesh: Mesh, cloud: OrientedCloud, metric: Metric, lattice: Lattice, settings: Settings, monitor: Monitor
+) -> Mesh:
+    """What the user wants to keep of a mesh; metric: of the cloud, on the mesh's device."""
+    if settings.trim == "none" and settings.min_component == 0.0:
+        return mesh
+    monitor.phase("trim")
+    memory.release()
+    if settings.trim == AUTO:
+        asked = settings.cells.fill_holes if settings.cells else False
+        mesh = trim_unsupported(mesh, metric, max(GAP_SPACINGS, float(asked)))
+        mesh = drop_turned(mesh, moved(cloud, mesh.vertices.device)) if cloud.from_above else mesh
+    elif settings.trim != "none":
+        mesh = trim(mesh, metric.cloud.points, settings.trim * lattice.voxel_diagonal)
+    if settings.min_component == AUTO:
+        mesh = drop_specks(mesh, metric)
+    elif settings.min_component > 0.0:
+        mesh = drop_small_components(mesh, settings.min_component)
+    if not len(mesh.faces):
+        raise EmptySurfaceError("trimming leaves no face; use a larger --trim, or --trim none")
+    return mesh
+
+
 def trim(mesh: Mesh, points: Tensor, distance: float) -> Mesh:
     """Drop faces with a vertex farther than `distance` (world units) from the nearest of points [n, 3]."""
     near = Neighbours(points).query(mesh.vertices, within=distance)[0].isfinite()
     return keep_faces(mesh, near[mesh.faces].all(1))
 
 
-def trim_unsupported(mesh: Mesh, points: Tensor, gap: float = GAP_SPACINGS, cut_off: Tensor | None = None) -> Mesh:
+def trim_unsupported(mesh: Mesh, metric: Metric, gap: float = GAP_SPACINGS, cut_off: Tensor | None = None) -> Mesh:
     """Cut an open surface back to its data, but leave small gaps in the data closed.
 
     Vertices farther from the nearest point than OPEN_SPACINGS times the cloud's spacing there form
@@ -38,7 +66,6 @@ def trim_unsupported(mesh: Mesh, points: Tensor, gap: float = GAP_SPACINGS, cut_
     there, or floats away from them, and is cut along that distance. cut_off [v]: vertices where a part of a mesh ends
     and the whole goes on, which are no border.
     """
-    metric = Metric(points)
     most = max(gap, SMALL_GAP_SPACINGS)
     distance, spacing, sparser = metric.nearest(mesh.vertices, OPEN_SPACINGS, most)
     # between dense and sparse points a gap is as wide as the sparse ones are apart
@@ -89,7 +116,7 @@ def drop_turned(mesh: Mesh, cloud: OrientedCloud) -> Mesh:
     return keep_faces(mesh, ~against)
 
 
-def drop_specks(mesh: Mesh, points: Tensor) -> Mesh:
+def drop_specks(mesh: Mesh, metric: Metric) -> Mesh:
     """Drop components that no points, or small ones that few points, support; the largest stays.
 
     A component floats where fewer than half of its vertices are within NEAR_SPACINGS of a point. A small one is
@@ -103,17 +130,17 @@ def drop_specks(mesh: Mesh, points: Tensor) -> Mesh:
     vertex = (label != faces.argmax()).nonzero()[:, 0]
     if not len(vertex):
         return mesh
-    near, nearest = near_points(mesh.vertices[vertex], points)
-    pairs = torch.unique(label[vertex] * len(points) + nearest)
-    support = torch.bincount(pairs // len(points), minlength=len(faces))
+    near, nearest = near_points(mesh.vertices[vertex], metric)
+    count = len(metric.along)
+    pairs = torch.unique(label[vertex] * count + nearest)
+    support = torch.bincount(pairs // count, minlength=len(faces))
     floating = torch.bincount(label[vertex], 1.0 - 2.0 * near.double(), minlength=len(faces)) > 0.0
     small = faces < SPECK_SHARE * float(faces.max())
     return keep_faces(mesh, ~(floating | small & (support < SPECK_POINTS))[label[mesh.faces[:, 0]]])
 
 
-def near_points(vertices: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
-    """Which of vertices [v, 3] are near one of points [n, 3], and the index of the nearest."""
-    metric = Metric(points)
+def near_points(vertices: Tensor, metric: Metric) -> tuple[Tensor, Tensor]:
+    """Which of vertices [v, 3] are near one of a cloud's points, and the index of the nearest."""
     distance, nearest = metric.cloud.query(vertices)
     return distance <= NEAR_SPACINGS * metric.towards(nearest, vertices), nearest
 
