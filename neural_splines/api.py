@@ -7,7 +7,7 @@ is a ReconstructionWarning.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +28,7 @@ from .files.scans import ALL, ScannedCloud
 from .normals.orient import estimated, orient
 from .normals.repair import repaired
 from .pipeline import Reconstruction
+from .ranges import check_classes
 from .runtime.arrays import as_rows
 from .runtime.monitor import Monitor, PhaseTimer
 from .settings import AUTO, NormalSettings, Settings
@@ -191,14 +192,15 @@ def load(path: PathLike, *, device: str = AUTO, backend: str = AUTO) -> Field:
         ) from error
 
 
-def load_point_cloud(path: PathLike, *, columns: str = "") -> tuple[Any, Any]:
+def load_point_cloud(path: PathLike, *, columns: str = "", classes: Iterable[int] = ()) -> tuple[Any, Any]:
     """Points [n, 3] and unit normals [n, 3], numpy float64, of a file, cleaned; None for no normals.
 
     columns: what those of a table without names are, as "x y z i r g b"; by their values where it is empty.
+    classes: only the points of these, as (2, 6); none for all.
 
     Raises CloudError, which names the path, for whatever is no such cloud (docs/input.md has all cases).
     """
-    scanned = point_clouds.load_scanned_cloud(path, columns=columns)
+    scanned = point_clouds.load_scanned_cloud(path, (), columns, check_classes("classes", classes))
     if scanned.normals is not None:
         normals, lines = repaired(scanned.points, scanned.normals)
         _warn(lines)

@@ -73,6 +73,15 @@ def check_flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
+def check_classes(name: str, value: Any) -> tuple[int, ...]:
+    """Different classes of points, as 2 and 6."""
+    try:
+        codes = [check_count(name, code, 0, 255) for code in value]
+    except TypeError:
+        raise SettingsError(f"{name} must be whole numbers, as 2,6, got {shown(value)}") from None
+    return tuple(dict.fromkeys(codes))
+
+
 def check_places(name: str, value: Any) -> tuple[tuple[float, ...], ...]:
     """Places [n, 3] in space."""
     try:

@@ -27,6 +27,7 @@ from ..settings import (
     Settings,
 )
 from .console import say
+from .input_arguments import add_input_options
 from .outputs import add_output_options, path
 
 
@@ -74,7 +75,7 @@ def add_cloud_arguments(p: argparse.ArgumentParser, centers: str) -> None:
         type=path,
         metavar="INPUT_POINT_CLOUD",
         nargs="+",
-        help="file of points; -: standard input; several files or folders with --out-dir",
+        help="file of points; -: standard input; several files or folders with --out-dir or --merge",
     )
     p.add_argument(
         "eps",
@@ -94,20 +95,10 @@ def add_cloud_arguments(p: argparse.ArgumentParser, centers: str) -> None:
     )
 
 
-def add_columns(p: argparse._ActionsContainer) -> None:
-    p.add_argument(
-        "--columns",
-        default="",
-        metavar="NAMES",
-        help='what the columns of a table without names are, as "x y z i r g b": x y z, nx ny nz, r g b, i for an '
-        "intensity, any other name for a number, - for what is not needed (default: by their values)",
-    )
-
-
 def add_shared_options(p: argparse.ArgumentParser) -> None:
     """The options of fit.py, all of which fit-grid.py takes too."""
     d, shown = Settings, " (default: %(default)s)"
-    add_columns(p.add_argument_group("input"))
+    add_input_options(p, merge=True)
     fit = p.add_argument_group("fit")
     fit.add_argument("--kernel", choices=KERNELS, default=d.kernel, help="kernel of the spline" + shown)
     fit.add_argument(

@@ -18,6 +18,7 @@ from ..normals.orient import Orientation
 from ..pipeline import Reconstruction
 from ..runtime.monitor import PhaseTimer
 from ..settings import MESH_FORMATS, SCALAR_FORMATS, Settings
+from .input_arguments import read_options
 from .outputs import DEFAULT_OUT
 from .paint import Paint
 from .repeat import command
@@ -25,11 +26,21 @@ from .repeat import command
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One input, and the mesh that is to be made of it."""
+    """One input, or several that are merged, and the mesh that is to be made of it."""
 
-    source: str
+    sources: Sequence[str]
     out: str
     args: Namespace
+
+    @property
+    def source(self) -> str:
+        """The first input."""
+        return self.sources[0]
+
+    @property
+    def name(self) -> str:
+        """The inputs in a message."""
+        return together([shown(path) for path in self.sources])
 
     @property
     def suffix(self) -> str:
@@ -83,31 +94,29 @@ class Run:
     @property
     def command(self) -> str:
         """The explicit command that writes the same bytes."""
-        words = command(self.job.args.prog, self.job.source, self.settings, self.result)
+        words = command(self.job.args.prog, self.job.sources, self.settings, self.result)
         args = self.job.args
         carried = [
             word
-            for name in ("columns", "attributes", "quality")
+            for name in ("attributes", "quality")
             if (value := getattr(args, name))
             for word in (f"--{name}", value)
         ]
         written = ["--out", self.job.out] + (
             ["--format", args.format] if args.format and self.job.out == STANDARD else []
         )
-        return shlex.join([*words, *self.origin.options().split(), *carried, *written])
+        return shlex.join([*words, *self.origin.options().split(), *read_options(args), *carried, *written])
+
+
+def together(names: Sequence[str]) -> str:
+    """Several files in a message."""
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
 def jobs_of(args: Namespace) -> list[Job]:
     """The jobs that the arguments mean; refuses, before any work, files that could not be written or would be lost."""
-    given = args.input_point_cloud
+    sources = _sources(args)
     if args.out_dir is None:
-        for path in given:
-            if os.path.isdir(path):
-                raise CloudError(
-                    f"{shown(path)}: is a directory; give a file in it, or a folder for all with --out-dir"
-                )
-        if len(given) > 1:
-            raise SettingsError(f"{len(given)} inputs and one output; give a folder with --out-dir")
         out = standard(args.out or DEFAULT_OUT)
         if args.format and out != STANDARD:
             raise SettingsError(
@@ -115,17 +124,15 @@ def jobs_of(args: Namespace) -> list[Job]:
             )
         if out == STANDARD and (args.save_grid or args.save_points):
             raise SettingsError("--save-grid and --save-points write beside the mesh; name a file with --out")
-        sources = given
-        jobs = [Job(sources[0], out, args)]
+        jobs = [Job(sources, out, args)]
     else:
-        if STANDARD in given:
+        if STANDARD in sources:
             raise SettingsError("standard input has no name in a folder; name a file with --out")
         if args.out:
             raise SettingsError("--out names one file and --out-dir a folder for all; drop one of them")
         if not os.path.isdir(args.out_dir):
             raise OutputError(f"{shown(args.out_dir)}: there is no such folder; create it first")
-        sources = [path for one in given for path in (clouds_in(one) if os.path.isdir(one) else [one])]
-        jobs = [Job(path, _in_folder(path, args), args) for path in sources]
+        jobs = [Job([path], _in_folder(path, args), args) for path in sources]
         for name, pattern in (("--preview", args.preview), ("--html", args.html)):
             if pattern and "{}" not in pattern:
                 raise SettingsError(f"{name} needs a name for each mesh of --out-dir; put {{}} into it for the mesh's")
@@ -141,6 +148,32 @@ def jobs_of(args: Namespace) -> list[Job]:
         meshes.check_format(job.out)
     check([*sources], [target for job in jobs for target in job.targets()] + [*_of_all(args)])
     return jobs
+
+
+def _sources(args: Namespace) -> list[str]:
+    """The files that are read; refuses several for one mesh that are not to be merged."""
+    given = args.input_point_cloud
+    if args.merge and args.out_dir is not None:
+        raise SettingsError("--merge makes one mesh and --out-dir one of each input; drop one of them")
+    if args.merge or args.out_dir is not None:
+        sources = [path for one in given for path in (clouds_in(one) if os.path.isdir(one) else [one])]
+        places = len(args.sensor_position or ())
+        if args.merge and places > 1 and places != len(sources):
+            raise SettingsError(
+                f"{places} times --sensor-position and {len(sources)} inputs to merge; give one for each, in their "
+                "order, or one for all"
+            )
+        return sources
+    for path in given:
+        if os.path.isdir(path):
+            raise CloudError(
+                f"{shown(path)}: is a directory; give a file in it, or a folder for all with --out-dir or --merge"
+            )
+    if len(given) > 1:
+        raise SettingsError(
+            f"{len(given)} inputs and one output; give a folder with --out-dir, or --merge for one mesh of all"
+        )
+    return given
 
 
 def _of_all(args: Namespace) -> Iterator[Target]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ..settings import CLOUD_FORMATS
 from . import arguments, normal_arguments, outputs
 from .console import exit_policy, tell
+from .input_arguments import add_input_options
 
 
 def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
@@ -18,7 +19,7 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
     p.add_argument(
         "out", type=outputs.path, metavar="OUT", help="file to write, .ply, .obj or .off: points with normals"
     )
-    arguments.add_columns(p)
+    add_input_options(p)
     normal_arguments.add_normal_options(p, source="estimate")
     arguments.add_device(p)
     outputs.add_verbosity(p)
@@ -33,9 +34,13 @@ def main(argv: Sequence[str] | None = None, prog: str = "neural-splines normals"
         from . import jobs, steps  # not before: they import torch
 
         out = jobs.only_output(args.out, "OUT", args.input_point_cloud, formats=CLOUD_FORMATS)
-        _, origin = steps.load(args.input_point_cloud, sides, monitor, columns=args.columns)
+        scanned, origin = steps.load([args.input_point_cloud], args, sides, monitor)
         monitor.phase("write")
         steps.save_cloud(out, origin.cloud)
         monitor.phase("")
-        lines = [f"points:   {origin.cleaning.summary()}", f"normals:  {origin.summary()} -> {shown(out)}"]
+        lines = [
+            f"points:   {origin.cleaning.summary()}",
+            *steps.sources(scanned),
+            f"normals:  {origin.summary()} -> {shown(out)}",
+        ]
         tell([*lines, f"seconds:  {monitor.summary()}"], out)

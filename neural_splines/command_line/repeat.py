@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -13,10 +14,10 @@ CHOSEN = ("regularization", "offset_weight", "robust_passes", "gradient_length")
 FLAGS = {"dense": (True, "--dense"), "refine_vertices": (False, "--no-refine-vertices")}
 
 
-def command(prog: str, source: str, settings: Settings, result: Reconstruction) -> list[str]:
+def command(prog: str, sources: Sequence[str], settings: Settings, result: Reconstruction) -> list[str]:
     """The words of a shell line that makes the same mesh, on a machine like this one with as many threads."""
     compute, cells, fit = result.compute, settings.cells, result.fit
-    words = [*prog.split(), source, settings.eps, settings.num_nystrom_samples, result.grid_size]
+    words = [*prog.split(), *sources, settings.eps, settings.num_nystrom_samples, result.grid_size]
     words += [cells.cells_per_axis] if cells else []
     skipped = {*POSITIONAL, *(CHOSEN if fit.chosen else ())}
     found = {f.name: getattr(settings, f.name) for f in fields(Settings) if f.name not in skipped}

@@ -50,12 +50,17 @@ def of(run: Run) -> dict[str, Any]:
     box = result.cloud.box
     return {
         "input": run.job.source,
+        "merged": [
+            {"input": path, "points": count}
+            for path, (_, count) in zip(run.job.sources, run.scanned.parts, strict=False)
+        ],
         "output": run.job.out,
         "error": None,
         "warnings": run.warnings,
         "repeat_command": run.command,
         "points": {
             **asdict(origin.cleaning),
+            "classes": run.scanned.classes,
             "fitted": len(result.cloud),
             "lines": asdict(result.lines) if result.lines else None,
             "lower": box.lower,

@@ -14,7 +14,6 @@ from argparse import Namespace
 from collections.abc import Iterator
 from typing import Any
 
-from ..files.atomic import shown
 from ..runtime.monitor import PhaseTimer
 from ..runtime.progress import Progress
 from ..settings import NormalSettings, Settings
@@ -42,7 +41,7 @@ def reconstruct(args: Namespace, settings: Settings, sides: NormalSettings, prog
     if failures:
         say(prog, f"{len(failures)} of {len(jobs)} inputs failed:")
         for job, (_, line) in failures.items():
-            name = shown(job.source)
+            name = job.name
             say(prog, f"error: {line if name in line else f'{name}: {line}'}")
         sys.exit(min(code for code, _ in failures.values()))  # a bug, 1, is worse than a refusal, 2
 
@@ -50,7 +49,7 @@ def reconstruct(args: Namespace, settings: Settings, sides: NormalSettings, prog
 def one(job: Job, settings: Settings, sides: NormalSettings, timer: PhaseTimer, prefix: str = "") -> Run:
     """A mesh from a file."""
     with noted(prefix) as notes:
-        scanned, origin = steps.load(job.source, sides, timer, job.attributes, job.args.columns)
+        scanned, origin = steps.load(job.sources, job.args, sides, timer, job.attributes)
         result = steps.reconstruct(origin.cloud, settings, timer)
         carried = steps.carry(scanned, origin, result, job, timer)
         steps.save(result, carried, job, timer)
@@ -73,7 +72,7 @@ def many(
             monitor.inner.start(place, len(jobs))
         timer = PhaseTimer(monitor.inner, measured=monitor.measured)
         try:
-            run = one(job, settings, sides, timer, f"{shown(job.source)}: ")
+            run = one(job, settings, sides, timer, f"{job.name}: ")
         except Exception as error:
             timer.phase("")
             line = explained(error)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 UNITS = ("", "k", "m", "g", "t")
 WHOLE = (
     "columns",
+    "merge",
     "report",
     "preview",
     "html",
@@ -114,7 +115,7 @@ def reconstruct(
     if STANDARD in (job.out, job.source):
         raise CloudError("scenes in parts are read and written more than once; give files, not -")
     with _folder(asked, job.out) as folder:
-        result = run(job.source, job.out, settings, asked, folder, monitor)
+        result = run(job.source, job.out, settings, asked, folder, monitor, args.classes)
     for line in _warnings(result):
         warn(line)
     if not args.quiet:

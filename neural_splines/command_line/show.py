@@ -16,7 +16,7 @@ from ..normals.orient import Orientation
 from ..pictures.page import Page
 from ..pictures.preview import preview
 from ..ranges import UP, UPS
-from .jobs import Run
+from .jobs import Run, together
 from .report import chosen, residuals
 
 
@@ -33,8 +33,9 @@ def save(run: Run) -> None:
         picture = preview(points, mesh.vertices, mesh.faces, point_colours=shades[0], colours=shades[1], up=up)
         save_bytes(job.preview, picture)
     if job.page:
+        names = together([os.path.basename(path) for path in job.sources])
         page = Page(
-            title=f"{os.path.basename(job.source)} \N{RIGHTWARDS ARROW} {os.path.basename(job.out)}",
+            title=f"{names} \N{RIGHTWARDS ARROW} {os.path.basename(job.out)}",
             vertices=mesh.vertices,
             faces=mesh.faces,
             points=points,

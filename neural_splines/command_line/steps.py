@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Sequence
 
 import torch
@@ -13,7 +14,9 @@ from ..errors import warn
 from ..files import meshes
 from ..files.arrays import save_arrays, save_grid
 from ..files.atomic import shown
-from ..files.point_clouds import ScannedCloud, load_scanned_cloud, warn_of_steps
+from ..files.merging import joined
+from ..files.point_clouds import load_scanned_cloud, warn_of_steps
+from ..files.scans import ScannedCloud, listed
 from ..geometry import Box
 from ..normals.orient import Orientation, orient
 from ..outliers import without_outliers
@@ -23,30 +26,32 @@ from ..settings import AUTO, NormalSettings, Settings
 from ..surface.lattice import Lattice
 from ..surface.mesh import Mesh, face_average_normals
 from ..surface.trimming import trim as trim_mesh
-from .jobs import Job, Run
+from .jobs import Job, Run, together
 from .paint import Paint, paint
 
 
 def load(
-    path: str, sides: NormalSettings, monitor: PhaseTimer, attributes: Sequence[str] = (), columns: str = ""
+    paths: Sequence[str], args: Namespace, sides: NormalSettings, monitor: PhaseTimer, attributes: Sequence[str] = ()
 ) -> tuple[ScannedCloud, Orientation]:
-    """What a file says, and its cloud with these normals or with estimated ones, of which the user is warned."""
+    """What files say together, and their cloud with these normals or estimated ones, of which the user is warned."""
     monitor.phase("read")
-    scanned = load_scanned_cloud(path, attributes, columns)
-    found = orient(scanned, sides, shown(path), monitor)
+    names = [shown(path) for path in paths]
+    parts = [load_scanned_cloud(path, attributes, args.columns, args.classes) for path in paths]
+    scanned, lines = joined(parts, names)
+    found = orient(scanned, sides, together(names), monitor)
     if scanned.single:
-        warn_of_steps(found.cloud, shown(path))
-    for line in found.notes:
+        warn_of_steps(found.cloud, together(names))
+    for line in [*lines, *found.notes]:
         warn(line)
     return scanned, found
 
 
-def load_points(path: str, columns: str, settings: Settings, monitor: PhaseTimer) -> Tensor:
+def load_points(path: str, args: Namespace, settings: Settings, monitor: PhaseTimer) -> Tensor:
     """The points of a file as a reconstruction takes them: cleaned, whether they have normals or not, and without
     outliers where the settings say so.
     """
     monitor.phase("read")
-    scanned = load_scanned_cloud(path, columns=columns)
+    scanned = load_scanned_cloud(path, (), args.columns, args.classes)
     if settings.remove_outliers == "none" and scanned.normals is None:
         points, _, cleaning = clean_points(torch.from_numpy(scanned.points), shown(path))
         notes = cleaning.notes()
@@ -123,6 +128,14 @@ def trim(mesh: Mesh, points: Tensor, settings: Settings, absolute: bool) -> Mesh
     return trim_mesh(mesh, points, float(settings.trim) * lattice.voxel_diagonal)
 
 
+def sources(scanned: ScannedCloud) -> list[str]:
+    """Lines of the summary: how many points are of which class and of which file, where that was asked for."""
+    classes = [f"{count} of class {code}" for code, count in scanned.classes.items()]
+    files = [f"{count} of {name}" for name, count in scanned.parts]
+    found = {"classes": classes, "merged": files}
+    return [f"{title + ':':10}{listed(words, ', ')}" for title, words in found.items() if words]
+
+
 def summary(run: Run) -> list[str]:
     """The lines that a command prints at the end."""
     result, origin, args = run.result, run.origin, run.job.args
@@ -135,6 +148,7 @@ def summary(run: Run) -> list[str]:
     return [
         *lines,
         f"points:   {origin.cleaning.summary()}{fitted}{f' ({run.scanned.reading})' if run.scanned.reading else ''}",
+        *sources(run.scanned),
         *([f"lines:    {result.lines.summary()}"] if result.lines else []),
         f"normals:  {origin.summary()}",
         f"fit:      {result.fit.summary()}, eps {result.eps:.6g} ({result.compute.summary})",
@@ -152,6 +166,6 @@ def short_summary(run: Run) -> str:
     mesh, count = run.result.mesh, len(run.warnings)
     warned = f", {count} warning{'s' if count > 1 else ''}" if count else ""
     return (
-        f"{shown(run.job.source)}: {run.origin.cleaning.kept} points -> {shown(run.job.out)}: "
+        f"{run.job.name}: {run.origin.cleaning.kept} points -> {shown(run.job.out)}: "
         f"{len(mesh.vertices)} vertices, {len(mesh.faces)} faces, {sum(run.timer.seconds.values()):.1f} s{warned}"
     )

@@ -9,6 +9,7 @@ from ..errors import SettingsError
 from ..settings import AUTO, OUTLIER_MODES, Settings
 from . import arguments
 from .console import exit_policy, tell
+from .input_arguments import add_input_options
 from .outputs import path
 
 
@@ -43,7 +44,7 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
         help="the one that the mesh was made with; auto estimates normals where there are none (default: auto, as with "
         "adaptive cells; none with absolute units)",
     )
-    arguments.add_columns(p)
+    add_input_options(p)
     p.add_argument("--use-abs-units", action="store_true", help="DISTANCE is in the units of the cloud")
     return arguments.parse(p, argv)
 
@@ -68,7 +69,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "trim-surface.py") -> No
         from . import jobs, steps  # not before: they import torch
 
         out = jobs.only_output(args.out, "--out", args.input_point_cloud, args.mesh)
-        points = steps.load_points(args.input_point_cloud, args.columns, settings, monitor)
+        points = steps.load_points(args.input_point_cloud, args, settings, monitor)
         mesh = steps.load_mesh(args.mesh)
         trimmed = steps.trim(mesh, points, settings, args.use_abs_units)
         steps.save_mesh(out, trimmed)

@@ -56,37 +56,43 @@ def oriented(scanned: ScannedCloud, name: str) -> tuple[OrientedCloud, CleaningR
     return cloud, report
 
 
-def load_scanned_cloud(path: PathLike, attributes: Sequence[str] = (), columns: str = "") -> ScannedCloud:
+def load_scanned_cloud(
+    path: PathLike, attributes: Sequence[str] = (), columns: str = "", classes: Sequence[int] = ()
+) -> ScannedCloud:
     """The points of a file as they are, with normals, viewpoints, colours and the wanted attributes where it has them.
 
     The format is that of the extension, or of the first bytes where there is none that is known; `-`: standard input.
     attributes: names of further numbers of every point, or ("all",). columns: what those of a table without names are,
-    as "x y z i r g b".
+    as "x y z i r g b". classes: the points of these alone, or none for all.
     """
     with errors_name(path):
-        suffix = Path(path).suffix.lower()
-        survey = suffix in SURVEYS and not ply.is_ply(first_bytes(path, ply.HEADER_LIMIT))
-        data = b"" if survey else read_bytes(path)
-        kind = suffix if suffix in EXTENSIONS else next((k for k, first in MAGIC.items() if data.startswith(first)), "")
-        if ply.is_ply(data):
-            kind = ".ply"
-        if kind and kind not in TABLES:
-            refuse_words(columns)
-        if kind == ".ply":
-            return _parse_ply(data, shown(path), attributes)
-        if survey:
-            return SURVEYS[kind](path, attributes)
-        if kind in SURVEYS:
-            with _kept(path, data) as place:
-                return SURVEYS[kind](place, attributes)
-        if suffix == ".stl":
-            raise CloudError("STL files have no vertex normals; sample the mesh with normals and export it as PLY")
-        if kind in TABLES or (path == STANDARD and not kind):
-            return TABLES.get(kind, text_tables.read_text)(data, attributes, columns)
-        if kind:
-            return READERS[kind](data, attributes)
-        there = ", ".join(EXTENSIONS)
-        raise CloudError(f"is of no format that is read; give it the extension of its format ({there})")
+        return scans.of_classes(_scanned(path, attributes, columns, classes), classes)
+
+
+def _scanned(path: PathLike, attributes: Sequence[str], columns: str, classes: Sequence[int]) -> ScannedCloud:
+    suffix = Path(path).suffix.lower()
+    survey = suffix in SURVEYS and not ply.is_ply(first_bytes(path, ply.HEADER_LIMIT))
+    data = b"" if survey else read_bytes(path)
+    kind = suffix if suffix in EXTENSIONS else next((k for k, first in MAGIC.items() if data.startswith(first)), "")
+    if ply.is_ply(data):
+        kind = ".ply"
+    if kind and kind not in TABLES:
+        refuse_words(columns)
+    if kind == ".ply":
+        return _parse_ply(data, shown(path), attributes)
+    if survey:
+        return SURVEYS[kind](path, attributes, classes)
+    if kind in SURVEYS:
+        with _kept(path, data) as place:
+            return SURVEYS[kind](place, attributes, classes)
+    if suffix == ".stl":
+        raise CloudError("STL files have no vertex normals; sample the mesh with normals and export it as PLY")
+    if kind in TABLES or (path == STANDARD and not kind):
+        return TABLES.get(kind, text_tables.read_text)(data, attributes, columns)
+    if kind:
+        return READERS[kind](data, attributes)
+    there = ", ".join(EXTENSIONS)
+    raise CloudError(f"is of no format that is read; give it the extension of its format ({there})")
 
 
 @contextlib.contextmanager
@@ -129,10 +135,11 @@ def vertex_columns(vertex: ply.Element, wanted: Sequence[str] = ()) -> list[str]
     if not scans.group(numbers, scans.POSITIONS):
         require(vertex, COORDINATES)
     used = [name for part in scans.roles(numbers, wanted) for name in part]
-    used += scans.laser_names(numbers).values()
+    used += [*scans.laser_names(numbers).values(), scans.class_name(numbers)]
     used += ["opacity"] if scans.group(numbers, scans.SPLATS) and "opacity" in numbers else []
+    used = [name for name in dict.fromkeys(used) if name]
     require(vertex, tuple(used))
-    return list(dict.fromkeys(used))
+    return used
 
 
 def _ply_faces(data: bytes, header: ply.Header, points: np.ndarray) -> np.ndarray | None:
@@ -182,10 +189,10 @@ READERS: dict[str, Callable[[bytes, Sequence[str]], ScannedCloud]] = {
     ".pcd": _read_pcd,
 }
 # by path, since what decodes them does so in a process of its own
-SURVEYS: dict[str, Callable[[PathLike, Sequence[str]], ScannedCloud]] = {
+SURVEYS: dict[str, Callable[[PathLike, Sequence[str], Sequence[int]], ScannedCloud]] = {
     ".las": surveys.read_las,
     ".laz": surveys.read_las,
-    ".e57": surveys.read_e57,
+    ".e57": lambda path, wanted, _: surveys.read_e57(path, wanted),  # which has no classes
 }
 EXTENSIONS = (".ply", *TABLES, *READERS, *SURVEYS)  # what is read, also of a folder
 OUTPUTS = (".pts.npz", ".grid.npy")  # of --save-points and --save-grid, which are no inputs

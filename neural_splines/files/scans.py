@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -41,6 +41,7 @@ LASER = {
     "angles": ("scan_angle", "scan_angle_rank", "scananglerank"),
 }
 LASER |= {"strips": ("point_source_id", "pointsourceid")}
+CLASSES = ("classification", "class", "scalar_classification")
 ANGLE_STEP = 0.006  # degrees, of whole numbers called scan_angle: the point formats of LAS 1.4
 OPPOSITE = 0.02  # of the edges of a mesh that two faces use the same way: more, and it is not turned alike
 ALL = "all"
@@ -55,7 +56,9 @@ class ScannedCloud:
     normals, viewpoints: None where it has none. single: coordinates are float32. colours [n, 3] uint8. scalars [n]: the
     other numbers that were asked for, by name. reading: how columns were read whose meaning the file does not say.
     laser: columns [n] `returns`, `angles` in degrees and `strips`, of a laser that flew. faces [n, 3]: sums of the
-    normals of the faces around each point, of a mesh. upright: z is up in files of this format.
+    normals of the faces around each point, of a mesh. upright: z is up in files of this format. codes [n]: the class of
+    each point. classes: how many points of those that were asked for. parts: name and number of points of each file,
+    of a cloud of several, in order.
     """
 
     points: np.ndarray
@@ -68,6 +71,9 @@ class ScannedCloud:
     laser: Mapping[str, np.ndarray] = field(default_factory=dict)
     faces: np.ndarray | None = None
     upright: bool = False
+    codes: np.ndarray | None = None
+    classes: Mapping[int, int] = field(default_factory=dict)
+    parts: tuple[tuple[str, int], ...] = ()
 
 
 def plain(name: str) -> str:
@@ -117,6 +123,60 @@ def laser_columns(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     if "angles" in found and not np.ptp(found["angles"]) > 0.0:
         del found["angles"]
     return found if {"returns", "angles"} & set(found) else {}
+
+
+def class_name(names: Iterable[str]) -> str:
+    """The column of the points' classes, or nothing."""
+    there = {plain(name): name for name in names}
+    return next((there[name] for name in CLASSES if name in there), "")
+
+
+def class_counts(codes: np.ndarray | None) -> dict[int, int]:
+    """How many points [n] are of each class."""
+    if codes is None:
+        return {}
+    found, counts = np.unique(codes[np.isfinite(codes)], return_counts=True)
+    return {int(code): int(count) for code, count in zip(found, counts, strict=True)}
+
+
+def require_classes(there: Mapping[int, int], classes: Sequence[int]) -> None:
+    """CloudError where one of the classes that are asked for has no points."""
+    missing = [code for code in classes if not there.get(code)]
+    if missing and not there:
+        raise CloudError("has no classes of points (a column classification); drop --classes")
+    if missing:
+        counted = listed([f"{code}: {count} points" for code, count in sorted(there.items())], ", ")
+        raise CloudError(f"has no points of class {missing[0]} (classes: {counted}); choose others with --classes")
+
+
+def of_classes(cloud: ScannedCloud, classes: Sequence[int]) -> ScannedCloud:
+    """The points of these classes alone, where any are asked for; CloudError where one is not there."""
+    if not classes:
+        return cloud
+    there = class_counts(cloud.codes)
+    require_classes(there, classes)
+    rows = in_classes(cloud, classes)
+    return replace(
+        cloud,
+        points=cloud.points[rows],
+        normals=_taken(cloud.normals, rows),
+        viewpoints=_taken(cloud.viewpoints, rows),
+        colours=_taken(cloud.colours, rows),
+        scalars={name: values[rows] for name, values in cloud.scalars.items()},
+        laser={name: values[rows] for name, values in cloud.laser.items()},
+        faces=_taken(cloud.faces, rows),
+        codes=_taken(cloud.codes, rows),
+        classes={code: there[code] for code in classes},
+    )
+
+
+def in_classes(cloud: ScannedCloud, classes: Sequence[int]) -> np.ndarray:
+    """Mask [n] of the points of these classes, or of all where none are asked for."""
+    return np.isin(cloud.codes, classes) if classes and cloud.codes is not None else np.ones(len(cloud.points), bool)
+
+
+def _taken(values: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
+    return None if values is None else values[rows]
 
 
 @np.errstate(invalid="ignore", over="ignore")
@@ -179,6 +239,7 @@ def from_columns(columns: Mapping[str, np.ndarray], wanted: Sequence[str] = (), 
         scalars={name: columns[name] for name in further},
         reading=reading,
         laser=laser_columns(columns),
+        codes=columns.get(class_name(columns)),
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,10 +31,11 @@ class CloudStream:
     pieces: Callable[[], Iterator[Piece]]
 
 
-def open_stream(path: PathLike, memory: int | None = None) -> CloudStream:
+def open_stream(path: PathLike, memory: int | None = None, classes: Sequence[int] = ()) -> CloudStream:
     """Binary PLY, NPY of six columns and LAS or LAZ in pieces; every other format is read as a whole, then shared out.
 
-    memory: bytes that the latter may take. CloudError names the path, also where a piece turns out to be unreadable.
+    memory: bytes that the latter may take. classes: of the points that are wanted, or none for all. CloudError names
+    the path, also where a piece turns out to be unreadable.
     """
     with errors_name(path):
         if not os.path.isfile(path):
@@ -42,17 +44,17 @@ def open_stream(path: PathLike, memory: int | None = None) -> CloudStream:
         start = first_bytes(path, ply.HEADER_LIMIT + 1)
         found = None
         if ply.is_ply(start):
-            found = _ply(path, ply.parse_header(start))
-        elif suffix == ".npy":
+            found = _ply(path, ply.parse_header(start), classes)
+        elif suffix == ".npy" and not classes:
             found = _npy(path)
         elif suffix in (".las", ".laz"):
-            found = _las(path)
+            found = _las(path, classes)
         if found is None and memory is not None and WHOLE_BYTES * os.path.getsize(path) > memory:
             raise CloudError("is of a format that is read as a whole, more than --max-memory; use binary PLY")
-    return found or _whole(path)
+    return found or _whole(path, classes)
 
 
-def _ply(path: PathLike, header: ply.Header) -> CloudStream | None:
+def _ply(path: PathLike, header: ply.Header, classes: Sequence[int]) -> CloudStream | None:
     vertex = header.find("vertex")
     first = header.elements[0] is vertex
     if header.ascii or not first or any(p.count_type for p in vertex.properties):
@@ -60,6 +62,8 @@ def _ply(path: PathLike, header: ply.Header) -> CloudStream | None:
     vertex_columns(vertex)
     properties = [p.name for p in vertex.properties]
     names, normals = scans.group(properties, scans.POSITIONS), scans.group(properties, scans.NORMALS)
+    marks = [name for name in (scans.class_name(properties),) if classes and name]
+    scans.require_classes({}, () if marks else classes)
     if not normals:
         raise CloudError(NO_NORMALS)
     stride = sum(p.type.itemsize for p in vertex.properties)
@@ -70,13 +74,17 @@ def _ply(path: PathLike, header: ply.Header) -> CloudStream | None:
     def pieces() -> Generator[Piece, None, None]:
         with open(path, "rb") as file:
             file.seek(header.size)
+            there: Counter[int] = Counter()
             for done in range(0, vertex.count, ROWS):
                 rows = min(ROWS, vertex.count - done)
                 part = ply.Header(False, [replace(vertex, count=rows)], 0)
-                columns, _ = records.read(file.read(rows * stride), part, {"vertex": [*names, *normals]})
+                columns, _ = records.read(file.read(rows * stride), part, {"vertex": [*names, *normals, *marks]})
                 found = scans.from_columns(columns["vertex"])
                 assert found.normals is not None
-                yield found.points, found.normals
+                there.update(scans.class_counts(found.codes))
+                asked = scans.in_classes(found, classes)
+                yield found.points[asked], found.normals[asked]
+            scans.require_classes(there, classes)
 
     return CloudStream(vertex.count, guarded(path, pieces))
 
@@ -97,12 +105,12 @@ def _npy(path: PathLike) -> CloudStream | None:
     return CloudStream(count, guarded(path, pieces))
 
 
-def _las(path: PathLike) -> CloudStream:
+def _las(path: PathLike, classes: Sequence[int]) -> CloudStream:
     told = False
 
     def pieces() -> Generator[Piece, None, None]:
         nonlocal told
-        for columns in surveys.las_pieces(path, silent=told):
+        for columns in surveys.las_pieces(path, classes=classes, silent=told):
             names = scans.group(columns, scans.NORMALS)
             if not names:
                 raise CloudError(NO_NORMALS)
@@ -112,8 +120,8 @@ def _las(path: PathLike) -> CloudStream:
     return CloudStream(surveys.count_las(path), guarded(path, pieces))
 
 
-def _whole(path: PathLike) -> CloudStream:
-    scanned = load_scanned_cloud(path)
+def _whole(path: PathLike, classes: Sequence[int]) -> CloudStream:
+    scanned = load_scanned_cloud(path, classes=classes)
     if scanned.normals is None:
         raise CloudError(f"{shown(path)}: {NO_NORMALS}")
     points, normals = scanned.points, scanned.normals

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -17,7 +18,7 @@ from .atomic import PathLike, shown
 from .isolation import Columns, decoded
 from .ply import TRUNCATED, quoted
 from .reading import first_bytes
-from .scans import ScannedCloud, from_columns
+from .scans import ScannedCloud, class_counts, from_columns, require_classes
 
 NOISE_CLASSES = (7, 18)  # low and high noise, of the ASPRS standard
 MOST_POINTS = 16  # that one byte of LAZ can hold: measured files have a byte or more for each
@@ -27,38 +28,47 @@ NOTHING = "holds no points; export it again"
 COLOURS = ("red", "green", "blue")
 
 
-def read_las(path: PathLike, wanted: Sequence[str] = ()) -> ScannedCloud:
+def read_las(path: PathLike, wanted: Sequence[str] = (), classes: Sequence[int] = ()) -> ScannedCloud:
     """LAS and LAZ: coordinates scaled and offset, in double; colours of 16 bits; normals as extra dimensions nx, ..."""
-    columns = _whole(las_pieces(path, wanted))
+    columns = _whole(las_pieces(path, wanted, classes))
     if "red" in columns and not any(columns[name].any() for name in COLOURS):
         for name in COLOURS:  # a format with room for colours that nobody filled
             del columns[name]
     return replace(from_columns(columns, wanted), upright=True)
 
 
-def las_pieces(path: PathLike, wanted: Sequence[str] = (), silent: bool = False) -> Iterator[Columns]:
+def las_pieces(
+    path: PathLike, wanted: Sequence[str] = (), classes: Sequence[int] = (), silent: bool = False
+) -> Iterator[Columns]:
     """The columns that a cloud is made of, in pieces that have together the points that the header declares.
 
-    Without those that are marked as noise or withheld; a warning counts them, unless `silent`.
+    Of these classes alone, where any are asked for. Without those that are withheld, or marked as noise unless their
+    class is asked for; a warning counts them, unless `silent`.
     """
     left = count = count_las(path)
     if not count:
         raise CloudError(NOTHING)
     dropped = 0
+    there: Counter[int] = Counter()
     for columns in decoded("decode_las", path, wanted):
         left -= len(columns["x"])
-        keep = ~(np.isin(columns["classification"], NOISE_CLASSES) | (columns["withheld"] != 0))
-        dropped += int((~keep).sum())
+        codes, withheld = columns["classification"], columns["withheld"] != 0
+        there.update(class_counts(codes[~withheld]))
+        asked = np.isin(codes, classes) if classes else np.ones(len(codes), bool)
+        marked = withheld | np.isin(codes, [code for code in NOISE_CLASSES if code not in classes])
+        dropped += int((asked & marked).sum())
+        keep = asked & ~marked
         yield columns if keep.all() else {name: values[keep] for name, values in columns.items()}
     if left:
         raise CloudError(
             f"its header declares {abs(left)} points {'more' if left > 0 else 'less'} than follow; {TRUNCATED}"
         )
-    marked = f"{dropped} of {count} points are marked as noise (classes 7 and 18) or withheld"
+    require_classes(there, classes)
+    line = f"{dropped} of {count} points are marked as noise (classes 7 and 18) or withheld"
     if dropped and dropped == count:
-        raise CloudError(f"{marked}; export it without these marks")
+        raise CloudError(f"{line}; export it without these marks")
     if dropped and not silent:
-        warn(f"{marked} and were left out; to keep them, export without these marks")
+        warn(f"{line} and were left out; to keep them, export without these marks")
 
 
 def count_las(path: PathLike) -> int:

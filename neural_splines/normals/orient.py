@@ -74,6 +74,7 @@ def orient(scanned: ScannedCloud, settings: NormalSettings, name: str, monitor: 
     kept, rows, cleaning = clean_points(torch.from_numpy(scanned.points), name)
     index = rows.numpy()
     told = {
+        "viewpoints": _rows(_stations(scanned, settings), index),
         "claims": _rows(scanned.viewpoints, index),
         "laser": {kind: column[index] for kind, column in scanned.laser.items()},
         "faces": _rows(scanned.faces, index),
@@ -103,6 +104,14 @@ def estimated(
     return normals, notes
 
 
+def _stations(scanned: ScannedCloud, settings: NormalSettings) -> np.ndarray | None:
+    """The sensor position of each point, of files that were joined where there is one for each."""
+    counts = [count for _, count in scanned.parts]
+    if not counts or len(settings.sensor_positions) != len(counts):
+        return None
+    return np.repeat(np.array(settings.sensor_positions, np.float64), counts, axis=0)
+
+
 def _device(asked: str) -> torch.device:
     """The first of the devices that are meant; auto: a GPU, where there is one that Triton can use."""
     if asked == AUTO:
@@ -129,8 +138,9 @@ def _estimate(
     from .estimate import estimate
     from .evidence import Guidance
 
+    own = told.get("viewpoints") is not None
     guidance = Guidance(
-        sensors=np.array(settings.sensor_positions, np.float64) if settings.sensor_positions else None,
+        sensors=np.array(settings.sensor_positions, np.float64) if settings.sensor_positions and not own else None,
         inside=settings.inside,
         aerial=settings.aerial,
         up=np.array(UPS[settings.up] or UP),

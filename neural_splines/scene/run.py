@@ -66,17 +66,18 @@ class SceneResult:
 
 
 def reconstruct(
-    source: str, out: str, settings: Settings, asked: SceneSettings, work_dir: str, monitor: PhaseTimer
-) -> SceneResult:
-    """The mesh of a cloud in a file, written to `out`; see `SceneSettings`."""
+    source: str, out: str, settings: Settings, asked: SceneSettings, work_dir: str, monitor: PhaseTimer,
+    classes: Sequence[int] = (),
+) -> SceneResult:  # fmt: skip
+    """The mesh of a cloud in a file, or of its points of these classes, written to `out`; see `SceneSettings`."""
     compute = compute_of(settings)
     most, side = sizes(asked, compute.device.type)
     store = WorkDirectory(os.path.abspath(work_dir))
     if asked.max_memory is None:  # the free memory is another one each time: a run that goes on keeps its parts
         known = store.known()
         most, side = known.get("points_per_node", most), known.get("cubes_per_block", side)
-    stream = open_stream(source, asked.max_memory)
-    with store.claimed(identity(source, settings, most, side, compute.summary)):
+    stream = open_stream(source, asked.max_memory, classes)
+    with store.claimed(identity(source, classes, settings, most, side, compute.summary)):
         resumed = len([name for name in os.listdir(store.path) if name.endswith(".npz")])
         found = partition(stream, shown(source), settings.scale, most, store, monitor)
         del stream
@@ -193,13 +194,16 @@ def sizes(asked: SceneSettings, kind: str) -> tuple[int, int]:
     return max(few, min(many, int(room / POINT))), max(small, min(large, side))
 
 
-def identity(source: str, settings: Settings, most: int, side: int, device: str) -> dict[str, Any]:
+def identity(
+    source: str, classes: Sequence[int], settings: Settings, most: int, side: int, device: str
+) -> dict[str, Any]:
     """What a run in a work directory must have in common with one that goes on there."""
     status = os.stat(source)
     given = {name: value for name, value in asdict(settings).items() if name != "device"}
     return {
         "version": __version__, "input": os.path.abspath(source), "input_bytes": status.st_size,
         "input_time": status.st_mtime_ns, "points_per_node": most, "cubes_per_block": side, "computed_by": device,
+        "classes": list(classes),
         **given,
     }  # fmt: skip
 

@@ -1,0 +1,51 @@
+"""Arguments that say how the files of points are read."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..errors import SettingsError
+from ..ranges import check_classes
+
+
+def add_input_options(p: argparse.ArgumentParser, merge: bool = False) -> None:
+    """How files are read; and, with `merge`, several as one."""
+    group = p.add_argument_group("input")
+    group.add_argument(
+        "--columns",
+        default="",
+        metavar="NAMES",
+        help='what the columns of a table without names are, as "x y z i r g b": x y z, nx ny nz, r g b, i for an '
+        "intensity, any other name for a number, - for what is not needed (default: by their values)",
+    )
+    group.add_argument(
+        "--classes",
+        type=classes,
+        default=(),
+        metavar="NUMBERS",
+        help="read only the points of these classes, as 2,6 for ground and buildings in LAS (default: all but noise)",
+    )
+    if merge:
+        group.add_argument(
+            "--merge",
+            action="store_true",
+            help="one mesh of all inputs, which have one frame; --sensor-position may be given for each, in order",
+        )
+
+
+def classes(text: str) -> tuple[int, ...]:
+    """An argument type: numbers of classes, as 2,6."""
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isascii() and word.isdigit() and len(word) < 4 for word in words):
+        raise argparse.ArgumentTypeError(f"expected numbers of classes, as 2,6, got {text!r}")
+    try:
+        return check_classes("--classes", map(int, words))
+    except SettingsError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("--classes ")) from None
+
+
+def read_options(args: argparse.Namespace) -> list[str]:
+    """The words that ask for the same again."""
+    columns = ["--columns", args.columns] if args.columns else []
+    merge = ["--merge"] if getattr(args, "merge", False) else []
+    return [*columns, *(["--classes", ",".join(map(str, args.classes))] if args.classes else []), *merge]

@@ -1,0 +1,59 @@
+"""Several files of points as one cloud."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .scans import ScannedCloud, listed
+
+
+def joined(parts: Sequence[ScannedCloud], names: Sequence[str]) -> tuple[ScannedCloud, list[str]]:
+    """The points of several files as one cloud, and lines about what not all of them have.
+
+    Normals, colours, scalars and what a laser tells are those that all have. Where a file says nothing of the sides of
+    its points, those of the others are kept: their viewpoints are NaN, the sums of their faces 0.
+    """
+    if len(parts) == 1:
+        return parts[0], []
+    lines = []
+    for what, consequence in (("normals", "normals are estimated for all points"), ("colours", "none are carried")):
+        without = [name for name, part in zip(names, parts, strict=True) if getattr(part, what) is None]
+        if 0 < len(without) < len(parts):
+            lines.append(f"{listed(without, ', ')}: no {what}, as other files have: {consequence}")
+
+    def stacked(name: str, missing: float | None = None) -> np.ndarray | None:
+        """The rows of all parts; None where none has them, or where one has not and nothing stands for them."""
+        found = [getattr(part, name) for part in parts]
+        if all(rows is None for rows in found) or (missing is None and any(rows is None for rows in found)):
+            return None
+        filled = [np.full(p.points.shape, missing) if f is None else f for p, f in zip(parts, found, strict=True)]
+        return np.concatenate(filled)
+
+    keys = [{name.lower(): name for name in part.scalars} for part in parts]
+    scalars = {
+        name: np.concatenate([part.scalars[own[key]] for part, own in zip(parts, keys, strict=True)])
+        for key, name in keys[0].items()
+        if all(key in own for own in keys)
+    }
+    laser = {
+        kind: np.concatenate([part.laser[kind] for part in parts])
+        for kind in parts[0].laser
+        if all(kind in part.laser for part in parts)
+    }
+    return ScannedCloud(
+        points=np.concatenate([part.points for part in parts]),
+        normals=stacked("normals"),
+        viewpoints=stacked("viewpoints", np.nan),
+        single=any(part.single for part in parts),
+        colours=stacked("colours"),
+        scalars=scalars,
+        reading="; ".join(f"{name}: {part.reading}" for name, part in zip(names, parts, strict=True) if part.reading),
+        laser=laser if {"returns", "angles"} & set(laser) else {},
+        faces=stacked("faces", 0.0),
+        upright=all(part.upright for part in parts),
+        codes=stacked("codes"),
+        classes={code: sum(part.classes.get(code, 0) for part in parts) for part in parts for code in part.classes},
+        parts=tuple((name, len(part.points)) for name, part in zip(names, parts, strict=True)),
+    ), lines
