@@ -10,7 +10,7 @@ import trimesh
 from make_scan import ORIGIN, RADIUS, radius
 from run_page import SCRIPTS, blocks, commands, run_page
 from scripts import ROOT, write_cloud
-from shapes import torus
+from shapes import sphere, torus
 
 from neural_splines.runtime import progress
 
@@ -97,13 +97,39 @@ def smaller(words):
     return None if why_not(words) else words
 
 
-@pytest.mark.parametrize("page", [page for page in MANUAL if page.name != "tutorial.md"], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [p for p in MANUAL if p.name not in ("tutorial.md", "tasks.md")], ids=lambda p: p.name)
 def test_every_command_runs(page, tmp_path):
     """On a small cloud in the place of each that the page names."""
     (tmp_path / "examples").mkdir()
     for name in ("examples/knot.ply", "SCAN.ply", "ROOM.ply", "PART.ply"):
         write_cloud(tmp_path / name, torus(500))
     run_page(page, tmp_path, smaller, languages=("bash",))
+
+
+def test_every_task_is_done(tmp_path):
+    """The commands of docs/tasks.md, on a coarse grid, on a small cloud of each kind."""
+    laspy = pytest.importorskip("laspy")
+    ball = sphere(200).points.numpy()
+    x, y = np.meshgrid(*[np.linspace(0.0, 9.0, 20)] * 2)
+    roof = (np.abs(x - 4.5) < 2) & (np.abs(y - 4.5) < 2)
+    file = laspy.LasData(laspy.LasHeader(point_format=6, version="1.4"))
+    file.x, file.y, file.z = x.ravel(), y.ravel(), np.where(roof, 3.0, 0.0).ravel()
+    file.classification = np.where(roof, 6, 2).ravel()
+    file.write(str(tmp_path / "TERRAIN.las"))
+    for name in ("OBJECT.ply", "SPLATS.ply"):
+        write_cloud(tmp_path / name, sphere(200))
+    clouds = {"ROOM": ball, "FRONT": ball[ball[:, 0] > -0.1], "BACK": ball[ball[:, 0] < 0.1]}
+    clouds["DEPTH"] = ball[ball[:, 2] > 0.3] - [0.0, 0.0, 5.0]
+    for name, points in clouds.items():
+        np.savetxt(tmp_path / f"{name}.xyz", points)
+
+    def coarse(words):
+        place = words.index("auto") + 2
+        return [*words[:place], "24", *words[place + 1 :]]
+
+    run_page(ROOT / "docs" / "tasks.md", tmp_path, coarse, languages=("bash",))
+    assert trimesh.load(tmp_path / "object.stl").is_watertight
+    assert trimesh.load(tmp_path / "all.ply", process=False).volume > 3.0
 
 
 def test_what_is_not_run_is_there():

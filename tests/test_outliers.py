@@ -84,7 +84,7 @@ def test_a_later_mesh_or_trim_has_the_voxels_of_the_run(cells, tmp_path, monkeyp
         voxel_downsample_threshold=100,
     )  # fmt: skip
     monitor, lattices, around = PhaseTimer(None), [], Lattice.around
-    cloud = steps.load(path, NormalSettings(), monitor)[1].cloud
+    cloud = steps.load([path], NormalSettings(), monitor)[1].cloud
     run = pipeline.reconstruct(cloud, settings)
     monkeypatch.setattr(Lattice, "around", lambda *args: lattices.append(around(*args)) or lattices[-1])
     ns.extract_mesh(run.field, settings)

@@ -76,7 +76,7 @@ def test_warnings_name_their_input(tmp_path, folder):
             ["a.ply", "../clouds/a.ply", "--out-dir", "../out"],
             "would be written by --out-dir of a.ply and by --out-dir of ../clouds/a.ply",
         ),
-        (["../out", "--out-dir", "../out"], "holds no cloud (.ply, .obj, "),
+        (["../out", "--out-dir", "../out"], "holds no cloud (.ply, "),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_the_work(tmp_path, folder, args, message, monkeypatch):

@@ -195,7 +195,7 @@ def test_another_run_is_refused_by_name(cloud, tmp_path):
     store = WorkDirectory(str(tmp_path / "work"))
 
     def claim(**settings):
-        with store.claimed(scene.identity(str(cloud), replace(SETTINGS, **settings), 300, 16, "cpu")):
+        with store.claimed(scene.identity(str(cloud), (), replace(SETTINGS, **settings), 300, 16, "cpu")):
             pass
 
     claim()

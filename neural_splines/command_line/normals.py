@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "neural-splines normals"
         from . import jobs, steps  # not before: they import torch
 
         out = jobs.only_output(args.out, "OUT", args.input_point_cloud, formats=CLOUD_FORMATS)
-        scanned, origin = steps.load([args.input_point_cloud], args, sides, monitor)
+        scanned, origin = steps.load([args.input_point_cloud], sides, monitor, (), args.columns, args.classes)
         monitor.phase("write")
         steps.save_cloud(out, origin.cloud)
         monitor.phase("")

@@ -49,7 +49,7 @@ def reconstruct(args: Namespace, settings: Settings, sides: NormalSettings, prog
 def one(job: Job, settings: Settings, sides: NormalSettings, timer: PhaseTimer, prefix: str = "") -> Run:
     """A mesh from a file."""
     with noted(prefix) as notes:
-        scanned, origin = steps.load(job.sources, job.args, sides, timer, job.attributes)
+        scanned, origin = steps.load(job.sources, sides, timer, job.attributes, job.args.columns, job.args.classes)
         result = steps.reconstruct(origin.cloud, settings, timer)
         carried = steps.carry(scanned, origin, result, job, timer)
         steps.save(result, carried, job, timer)

@@ -8,7 +8,7 @@ import os
 import re
 import tempfile
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -119,7 +119,7 @@ def reconstruct(
     for line in _warnings(result):
         warn(line)
     if not args.quiet:
-        tell(_summary(shown(job.source), shown(job.out), settings, result))
+        tell(_summary(shown(job.source), shown(job.out), args.classes, settings, result))
 
 
 @contextlib.contextmanager
@@ -150,10 +150,11 @@ def _warnings(result: SceneResult) -> Iterator[str]:
         yield f"{result.failed} of {result.cells} cells could not be solved; use a larger --regularization"
 
 
-def _summary(source: str, out: str, settings: Settings, result: SceneResult) -> list[str]:
+def _summary(source: str, out: str, classes: Sequence[int], settings: Settings, result: SceneResult) -> list[str]:
     x, y, z = result.lattice.shape
+    chosen = f" of classes {', '.join(map(str, classes))}" if classes else ""
     lines = [
-        f"cloud:    {source}, {result.report.read} points in {result.nodes} nodes",
+        f"cloud:    {source}, {result.report.read} points{chosen} in {result.nodes} nodes",
         f"cells:    {result.cells}, {result.chosen}",
         f"grid:     {x} x {y} x {z} in {result.blocks} blocks, voxel size {result.lattice.voxel_size:.6g}",
         f"mesh:     {result.vertices} vertices, {result.faces} faces -> {out}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Sequence
 
 import torch
@@ -31,12 +30,13 @@ from .paint import Paint, paint
 
 
 def load(
-    paths: Sequence[str], args: Namespace, sides: NormalSettings, monitor: PhaseTimer, attributes: Sequence[str] = ()
-) -> tuple[ScannedCloud, Orientation]:
+    paths: Sequence[str], sides: NormalSettings, monitor: PhaseTimer, attributes: Sequence[str] = (), columns: str = "",
+    classes: Sequence[int] = (),
+) -> tuple[ScannedCloud, Orientation]:  # fmt: skip
     """What files say together, and their cloud with these normals or estimated ones, of which the user is warned."""
     monitor.phase("read")
     names = [shown(path) for path in paths]
-    parts = [load_scanned_cloud(path, attributes, args.columns, args.classes) for path in paths]
+    parts = [load_scanned_cloud(path, attributes, columns, classes) for path in paths]
     scanned, lines = joined(parts, names)
     found = orient(scanned, sides, together(names), monitor)
     if scanned.single:
@@ -46,12 +46,14 @@ def load(
     return scanned, found
 
 
-def load_points(path: str, args: Namespace, settings: Settings, monitor: PhaseTimer) -> Tensor:
+def load_points(
+    path: str, settings: Settings, monitor: PhaseTimer, columns: str = "", classes: Sequence[int] = ()
+) -> Tensor:
     """The points of a file as a reconstruction takes them: cleaned, whether they have normals or not, and without
     outliers where the settings say so.
     """
     monitor.phase("read")
-    scanned = load_scanned_cloud(path, (), args.columns, args.classes)
+    scanned = load_scanned_cloud(path, (), columns, classes)
     if settings.remove_outliers == "none" and scanned.normals is None:
         points, _, cleaning = clean_points(torch.from_numpy(scanned.points), shown(path))
         notes = cleaning.notes()

@@ -31,6 +31,8 @@ def joined(parts: Sequence[ScannedCloud], names: Sequence[str]) -> tuple[Scanned
         filled = [np.full(p.points.shape, missing) if f is None else f for p, f in zip(parts, found, strict=True)]
         return np.concatenate(filled)
 
+    readings = [(name, part.reading) for name, part in zip(names, parts, strict=True)]
+    each = listed([f"{name}: {reading}" for name, reading in readings if reading], "; ")
     keys = [{name.lower(): name for name in part.scalars} for part in parts]
     scalars = {
         name: np.concatenate([part.scalars[own[key]] for part, own in zip(parts, keys, strict=True)])
@@ -49,7 +51,7 @@ def joined(parts: Sequence[ScannedCloud], names: Sequence[str]) -> tuple[Scanned
         single=any(part.single for part in parts),
         colours=stacked("colours"),
         scalars=scalars,
-        reading="; ".join(f"{name}: {part.reading}" for name, part in zip(names, parts, strict=True) if part.reading),
+        reading=readings[0][1] if len({reading for _, reading in readings}) == 1 else each,
         laser=laser if {"returns", "angles"} & set(laser) else {},
         faces=stacked("faces", 0.0),
         upright=all(part.upright for part in parts),
