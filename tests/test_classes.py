@@ -106,8 +106,10 @@ def test_the_summary_counts_them_and_the_repeat_line_asks_for_them(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "ground", "2;6", "-1", "300", "2,", "\N{SUPERSCRIPT TWO}"])
-def test_what_are_no_classes_is_refused(tmp_path, text):
-    assert run("fit.py", "a.csv", *ARGS, f"--classes={text}").code == 2
+def test_what_are_no_classes_is_refused(text):
+    outcome = run("fit.py", "a.csv", *ARGS, f"--classes={text}")
+    assert outcome.code == 2
+    assert "argument --classes: " in outcome.err
 
 
 def test_classes_in_python(tmp_path):
