@@ -56,6 +56,10 @@ class Box:
     def diagonal(self) -> float:
         return float(self.sides.norm())
 
+    def contains(self, points: Tensor) -> Tensor:
+        """Mask [n] of the points [n, 3] in the box, walls included."""
+        return ((points >= self.lower) & (points <= self.upper)).all(1)
+
     def scaled(self, factor: float) -> Box:
         """The box with the same centre and a diameter `factor` times as long."""
         half = 0.5 * factor * self.sides

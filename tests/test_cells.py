@@ -1,6 +1,6 @@
 """Laws of the cells: they share out points and space, and their blend is one field."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -11,14 +11,14 @@ from neural_splines.cells.batches import Smoothing
 from neural_splines.cells.blending import BlendedField
 from neural_splines.cells.members import Members
 from neural_splines.cells.models import fit_cells
-from neural_splines.cells.partition import adaptive_cells, uniform_cells
+from neural_splines.cells.partition import Cells, adaptive_cells, uniform_cells
 from neural_splines.cells.places import Places
 from neural_splines.cells.problem import FitProblem
 from neural_splines.clouds import OrientedCloud
 from neural_splines.field.fitting import Centers
 from neural_splines.field.kernels import make_kernel
 from neural_splines.field.products import resolve
-from neural_splines.geometry import MORTON_BITS, Box, bounding_cube, morton_codes, morton_coordinates
+from neural_splines.geometry import MORTON_BITS, Box, bounding_cube, linear_ids, morton_codes, morton_coordinates
 from neural_splines.runtime.monitor import Silent
 from neural_splines.settings import Settings
 from neural_splines.surface.lattice import Lattice
@@ -308,3 +308,23 @@ def test_a_far_point_does_not_make_one_cell_of_the_others(stray):
     point, cell = cells.members(points)
     assert torch.bincount(cell, minlength=len(cells)).max() <= 60
     assert torch.bincount(point, minlength=len(points)).min() >= 1
+
+
+@pytest.mark.parametrize("stray", [[0.0, 0.0, 0.0], [4e5, 5e6, 2e10], [4e5 + 99.0, 5e6, 100.0]])
+def test_a_far_cell_does_not_make_one_bucket_of_the_others(stray):
+    """Points look at as few cells as without it, and find all."""
+    points = torus(1500).points + torch.tensor([4e5, 5e6, 100.0], dtype=torch.float64)
+    cells = adaptive_cells(Box.around(points), points, 30, 0.2, 0)
+    corner, one = torch.tensor([stray], dtype=torch.float64), torch.ones(1, dtype=torch.float64)
+    far = Cells(corner - 1.0, corner + 1.0, 0.1 * one, 0.1 * one, 0.2 * one)
+    more = Cells(*(torch.cat([getattr(part, f.name) for part in (cells, far)]) for f in fields(Cells)))
+    listed = []
+    for found in (cells, more):
+        origin, side, shape, starts, _ = found._buckets
+        place = linear_ids(((points - origin) / side).long().clamp_min(0).minimum(shape - 1), shape)
+        listed.append(int((starts[place + 1] - starts[place]).sum()))
+    assert listed[1] < 2 * listed[0]
+    x = torch.cat([points, points + 0.3, corner, corner + 1e3, torch.full((1, 3), torch.nan)])
+    brute = ((x[:, None] >= more.outer_lower) & (x[:, None] <= more.outer_upper)).all(2).nonzero()
+    assert torch.equal(torch.stack(more.containing(x), 1), brute)
+    assert torch.equal(torch.stack(more._within_by_tensors(x, more.outer_lower, more.outer_upper), 1), brute)

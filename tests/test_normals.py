@@ -229,6 +229,14 @@ def test_a_stray_does_not_make_one_leaf_of_the_others(stray):
     assert graph.spacing == pytest.approx(alone.spacing, rel=1e-3)
 
 
+@pytest.mark.parametrize("stray", [[0.0, 0.0, 0.0], [4e5, 5e6, 2e12]])
+def test_a_stray_changes_no_normal_of_the_others(stray):
+    """But for the order of sums, which boxes of the octree give."""
+    points = arrays(torus(1000))[0] + [4e5, 5e6, 100.0]
+    alone, found = (ns.estimate_normals(x, device="cpu") for x in (points, np.concatenate([points, [stray]])))
+    assert np.abs(alone - found[:-1]).max() < 1e-12
+
+
 def test_signs_are_the_best_of_all_on_small_graphs(generator):
     rng = np.random.default_rng(0)
     for nodes in range(2, 9):

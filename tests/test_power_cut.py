@@ -56,7 +56,8 @@ class Disk:
                 self.contents[number] = path.read_bytes()
 
     def _replace(self, source, target):
-        self._step()
+        if Path(target).is_relative_to(self.work.parent):  # Numba's cache moves files too
+            self._step()
         self.replace(source, target)
 
     def unsafe(self):

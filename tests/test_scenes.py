@@ -23,11 +23,13 @@ from neural_splines.files.meshes import load_mesh
 from neural_splines.files.streams import open_stream
 from neural_splines.files.work_directory import WorkDirectory
 from neural_splines.geometry import Box
+from neural_splines.neighbours import Neighbours
 from neural_splines.runtime.monitor import PhaseTimer
 from neural_splines.scene import run as scene
-from neural_splines.scene.nodes import COUNTED_LEVEL, Nodes, counted_cubes
-from neural_splines.scene.partition import kept_partition
+from neural_splines.scene.nodes import COUNTED, Nodes, counted
+from neural_splines.scene.partition import kept_partition, partition
 from neural_splines.scene.plan import raw
+from neural_splines.scene.points import extent
 from neural_splines.settings import SceneSettings
 
 SETTINGS = ns.Settings(grid_size=24, regularization=1e-8, num_nystrom_samples=60, device="cpu")
@@ -251,16 +253,64 @@ def test_workers_make_the_mesh_of_one_process(small, finished, tmp_path):
     assert (tmp_path / "mesh.ply").read_bytes() == mesh
 
 
-def test_nodes_hold_every_point_once_and_no_more_than_asked():
-    points = torus(4000).points
+@pytest.mark.parametrize(("stray", "passes"), [([0.0, 0.0, 0.0], 1), ([2000.0, 0.0, 0.0], 2), ([2e5, 1e5, 0.0], 3)])
+def test_nodes_hold_every_point_once_and_no_more_than_asked(stray, passes):
+    """Also where a far point makes the box large: then they are counted again, in finer cubes."""
+    points = torch.cat([torus(4000).points, torch.tensor([stray], dtype=torch.float64)])
     box = Box.around(points).scaled(1.1)
-    histogram = torch.bincount(counted_cubes(box, points), minlength=8**COUNTED_LEVEL)
-    nodes = Nodes.of(box, histogram, 500)
+    asked = []
+
+    def count(*cubes):
+        asked.append(cubes)
+        found = counted(box, points, *cubes)
+        assert found.numel() <= COUNTED
+        return found
+
+    nodes = Nodes.of(box, 500, count)
+    assert len(asked) == passes
     node = nodes.of_points(points)
     assert torch.equal(torch.bincount(node, minlength=len(nodes)), nodes.counts)
     assert int(nodes.counts.max()) <= 500
     inside = (points >= nodes.lower[node]) & (points < nodes.upper[node])
     assert bool(inside.all())
+
+
+def test_a_stray_changes_neither_nodes_nor_lattice(small, tmp_path):
+    """It is no part of the surface, as in a run without parts; the others are shared out and meshed as without it."""
+    clean = torus(900)
+    position = torch.tensor([[-2e5, 0.0, 0.0]], dtype=torch.float64)
+    spoilt = OrientedCloud(torch.cat([clean.points, position]), torch.cat([clean.normals, clean.normals[:1]]))
+    without, found = (
+        done(write_cloud(tmp_path / f"{k}.npy", cloud), tmp_path / k, asked=ALONE)
+        for k, cloud in (("without", clean), ("with", spoilt))
+    )
+    assert (found.outliers, without.outliers) == (1, 0)
+    assert found.lattice.shape == without.lattice.shape
+    assert torch.equal(found.lattice.origin, without.lattice.origin)
+    assert is_watertight(load_mesh(tmp_path / "with" / "mesh.ply")[1])
+    assert abs(found.vertices / without.vertices - 1.0) < 0.01
+    assert found.nodes > 3
+
+
+def test_a_stray_that_leaves_the_others_in_one_cube_is_one_line(small, tmp_path):
+    cloud = torus(900)
+    cloud.points[0, 0] = 1e30
+    with pytest.raises(CloudError, match=r"cloud.npy: most points lie in a box of side 2.*; remove these"):
+        done(write_cloud(tmp_path / "cloud.npy", cloud), tmp_path)
+
+
+def test_what_is_far_and_no_outlier_is_in_the_box(tmp_path):
+    small, large = sphere(40), torus(5000)
+    points = torch.cat([large.points, 0.05 * small.points + 40.0])
+    path = write_cloud(tmp_path / "cloud.npy", OrientedCloud(points, torch.cat([large.normals, small.normals])))
+    store = WorkDirectory(str(tmp_path / "work"))
+    with store.claimed({}):
+        parts = partition(open_stream(path, None), "cloud", 1.1, 700, store, PhaseTimer())
+        typical = float(Neighbours(points).spacing(points).median())
+        assert float(parts.most.sides.max()) < 5.0
+        box = extent(store, parts, typical, 0.0)
+    assert torch.equal(box.upper, points.amax(0))
+    assert torch.equal(box.lower, points.amin(0))
 
 
 @pytest.mark.parametrize("suffix", [".ply", ".npy", ".xyz"])

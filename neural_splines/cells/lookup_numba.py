@@ -53,16 +53,16 @@ def _arrays(*tensors: Tensor) -> list[Any]:
 
 @_jit
 def _count(points, origin, side, shape, starts, bucket):
-    """The bucket [n] of every point, -1 outside of all, and how many boxes they list together."""
+    """The bucket [n] of every point, the nearest for one outside of the grid, and how many boxes they list together."""
     total = 0
     for i in range(points.shape[0]):
-        a = (points[i, 0] - origin[0]) / side
-        b = (points[i, 1] - origin[1]) / side
-        c = (points[i, 2] - origin[2]) / side
-        bucket[i] = -1
-        if a >= 0 and b >= 0 and c >= 0 and a < shape[0] and b < shape[1] and c < shape[2]:
-            bucket[i] = (int(a) * shape[1] + int(b)) * shape[2] + int(c)
-            total += starts[bucket[i] + 1] - starts[bucket[i]]
+        place = 0
+        for axis in range(3):
+            x = (points[i, axis] - origin[axis]) / side
+            at = int(min(x, shape[axis] - 1.0)) if x > 0.0 else 0  # also of NaN, which lies within no box
+            place = place * shape[axis] + at
+        bucket[i] = place
+        total += starts[place + 1] - starts[place]
     return total
 
 
@@ -70,8 +70,6 @@ def _count(points, origin, side, shape, starts, bucket):
 def _pairs(points, lower, upper, starts, members, bucket, point, cell):
     k = 0
     for i in range(points.shape[0]):
-        if bucket[i] < 0:
-            continue
         x, y, z = points[i, 0], points[i, 1], points[i, 2]
         for j in range(starts[bucket[i]], starts[bucket[i] + 1]):
             m = members[j]

@@ -76,13 +76,18 @@ class Cells:
 
     @cached_property
     def _buckets(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """A uniform grid of buckets, each with the list of outer boxes that touch it (compressed rows)."""
+        """A uniform grid of buckets, each with the list of outer boxes that touch it (compressed rows).
+
+        The grid is that of most cells; what is far outside counts to its outermost buckets. One far cell would leave
+        all others in one bucket.
+        """
         low, high = self.outer_lower - self._hair, self.outer_upper + self._hair
-        origin, span = low.amin(0), high.amax(0) - low.amin(0)
+        most = Box.around_most(torch.cat([low, high]))
+        origin, span = most.lower.to(low), most.sides.to(low)
         side = max(float((high - low).amin()), float(span.max()) / MAX_BUCKETS_PER_SIDE)
         shape = (span / side).floor().long() + 1
-        first = ((low - origin) / side).floor().long()
-        counts = ((high - origin) / side).floor().long().minimum(shape - 1) - first + 1
+        first, last = (((corner - origin) / side).clamp_min(0).minimum(shape - 1).long() for corner in (low, high))
+        counts = last - first + 1
         cell = torch.repeat_interleave(torch.arange(len(self), device=low.device), counts.prod(1))
         rank = ranks(counts.prod(1))
         c, f = counts[cell], first[cell]
@@ -120,10 +125,9 @@ class Cells:
 
     def _within_by_tensors(self, points: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
         origin, side, shape, starts, members = self._buckets
-        index = ((points - origin) / side).floor().long()
-        inside = ((index >= 0) & (index < shape)).all(1)
-        bucket = linear_ids(index.clamp_min(0).minimum(shape - 1), shape)
-        counts = (starts[bucket + 1] - starts[bucket]) * inside
+        index = ((points - origin) / side).nan_to_num(0.0).clamp_min(0).minimum(shape - 1).long()
+        bucket = linear_ids(index, shape)
+        counts = starts[bucket + 1] - starts[bucket]
         point = torch.repeat_interleave(torch.arange(len(points), device=points.device), counts)
         cell = members[starts[bucket[point]] + ranks(counts)]
         x = points[point]

@@ -1,7 +1,8 @@
-"""The points of a scene, shared out to nodes of an octree by one count of the whole."""
+"""The points of a scene, shared out to nodes of an octree by counts of the whole."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -9,15 +10,16 @@ from torch import Tensor
 
 from ..geometry import MORTON_BITS, Box, bounding_cube, morton_codes, morton_coordinates
 
-COUNTED_LEVEL = 7  # points are counted in cubes of this level: no node is smaller
+COUNTED = 8**7  # cubes at a time that points are counted in: 16 MB
+Count = Callable[[Tensor, int, int], Tensor]
 
 
 @dataclass(frozen=True)
 class Nodes:
     """Cubes [k] of the octree over a box, in the order of the curve, with their levels and numbers of points.
 
-    first: the first cube of COUNTED_LEVEL in each [k]. checksums [k]: CRC-32 of each node's rows where points are kept,
-    zero before they are.
+    first: the first cube of level MORTON_BITS in each [k]. checksums [k]: CRC-32 of each node's rows where points are
+    kept, zero before they are.
     """
 
     box: Box
@@ -27,23 +29,30 @@ class Nodes:
     checksums: Tensor
 
     @classmethod
-    def of(cls, box: Box, histogram: Tensor, most: int) -> Nodes:
-        """Nodes of at most so many points, or of COUNTED_LEVEL; `histogram` [8^COUNTED_LEVEL] of the points."""
+    def of(cls, box: Box, most: int, count: Count) -> Nodes:
+        """Nodes of at most so many points, or of level MORTON_BITS.
+
+        count(parents [p], level, steps): the points [p, 8^steps] in the cubes that are so many levels below some cubes
+        of a level. One count is enough, but where a far point makes the box large: then what holds too many points is
+        counted again, in finer cubes.
+        """
         firsts, levels, counts = [], [], []
-        found = histogram.nonzero()[:, 0]
-        here = histogram[found]
-        for level in range(COUNTED_LEVEL + 1):
-            shift = 3 * (COUNTED_LEVEL - level)
-            node, index = torch.unique_consecutive(found >> shift, return_inverse=True)
-            total = torch.zeros(len(node), dtype=torch.int64).index_add_(0, index, here)
-            done = (total <= most) if level < COUNTED_LEVEL else torch.ones_like(total, dtype=torch.bool)
-            firsts.append(node[done] << shift)
-            levels.append(torch.full((int(done.sum()),), level))
-            counts.append(total[done])
-            left = ~done[index]
-            found, here = found[left], here[left]
-            if not len(found):
-                break
+        parents, top = torch.zeros(1, dtype=torch.int64), 0
+        while len(parents):
+            steps = max(1, min(((COUNTED // len(parents)).bit_length() - 1) // 3, MORTON_BITS - top))
+            histogram = count(parents, top, steps)
+            row, cube = histogram.nonzero().T
+            found, here, bottom = parents[row] << 3 * steps | cube, histogram[row, cube], top + steps
+            for level in range(top, bottom + 1):
+                node, index = torch.unique_consecutive(found >> 3 * (bottom - level), return_inverse=True)
+                total = torch.zeros(len(node), dtype=torch.int64).index_add_(0, index, here)
+                done = (total <= most) if level < MORTON_BITS else torch.ones_like(total, dtype=torch.bool)
+                firsts.append(node[done] << 3 * (MORTON_BITS - level))
+                levels.append(torch.full((int(done.sum()),), level))
+                counts.append(total[done])
+                left = ~done[index]
+                found, here = found[left], here[left]
+            parents, top = found, bottom
         first, order = torch.cat(firsts).sort()
         return cls(box, first, torch.cat(levels)[order], torch.cat(counts)[order], torch.zeros_like(first))
 
@@ -62,7 +71,7 @@ class Nodes:
     @property
     def lower(self) -> Tensor:
         origin, side = bounding_cube(self.box)
-        return origin + morton_coordinates(self.first).double() * (side / 2**COUNTED_LEVEL)
+        return origin + morton_coordinates(self.first).double() * (side / 2**MORTON_BITS)
 
     @property
     def upper(self) -> Tensor:
@@ -70,9 +79,9 @@ class Nodes:
 
     def of_points(self, points: Tensor) -> Tensor:
         """The node [n] of each point; -1 in cubes that held none when they were counted."""
-        place, first = counted_cubes(self.box, points), self.first.to(points.device)
+        place, first = morton_codes(self.box, points), self.first.to(points.device)
         node = torch.searchsorted(first, place, right=True) - 1
-        last = first + (1 << 3 * (COUNTED_LEVEL - self.level.to(points.device)))
+        last = first + (1 << 3 * (MORTON_BITS - self.level.to(points.device)))
         return torch.where((node >= 0) & (place < last[node.clamp_min(0)]), node, -1)
 
     def meeting(self, lower: Tensor, upper: Tensor) -> list[int]:
@@ -80,6 +89,9 @@ class Nodes:
         return ((self.lower <= upper) & (self.upper >= lower)).all(1).nonzero()[:, 0].tolist()
 
 
-def counted_cubes(box: Box, points: Tensor) -> Tensor:
-    """The cubes [n] of COUNTED_LEVEL that points lie in."""
-    return morton_codes(box, points) >> 3 * (MORTON_BITS - COUNTED_LEVEL)
+def counted(box: Box, points: Tensor, parents: Tensor, level: int, steps: int) -> Tensor:
+    """How many points lie in the cubes [p, 8^steps] so many levels below sorted cubes [p] of a level."""
+    cube = morton_codes(box, points) >> 3 * (MORTON_BITS - level - steps)
+    row = torch.searchsorted(parents, cube >> 3 * steps).clamp_max(len(parents) - 1)
+    place = (row << 3 * steps | cube & (8**steps - 1))[parents[row] == cube >> 3 * steps]
+    return torch.bincount(place, minlength=len(parents) * 8**steps).reshape(len(parents), -1)

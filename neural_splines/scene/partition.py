@@ -1,33 +1,42 @@
-"""The points of a file, cleaned and sorted into nodes on disk, in three passes that hold one piece at a time."""
+"""The points of a file, cleaned and sorted into nodes on disk, in passes that hold one piece at a time.
+
+The box of the points; counts in its cubes, once, or oftener where a far point makes the box large; the nodes' points.
+"""
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..clouds import CleaningReport, usable
+from ..clouds import CleaningReport, check_range, usable
 from ..errors import CloudError
 from ..files.streams import CloudStream
 from ..files.work_directory import WorkDirectory
-from ..geometry import Box
+from ..geometry import MORTON_BITS, Box
 from ..runtime.monitor import Monitor
 from ..runtime.threads import share_out
-from .nodes import COUNTED_LEVEL, Nodes, counted_cubes
+from .nodes import Nodes, counted
 from .plan import PARTITION, POINT_WIDTH, POINTS_FILE, rows_of
 
 OF_NODES = ("first", "level", "counts", "checksums")
+SAMPLE = 100_000  # points that say where most are
 
 
 @dataclass(frozen=True)
 class Partition:
-    """The nodes, the box of the points, and what cleaning dropped (repeated points are dropped later)."""
+    """The nodes, the box of the points, and what cleaning dropped (repeated points are dropped later).
+
+    most: the box of the points that are not far from most.
+    """
 
     nodes: Nodes
     box: Box
+    most: Box
     report: CleaningReport
 
 
@@ -56,49 +65,88 @@ def _read(scale: float, store: WorkDirectory) -> Partition:
     found = {key: torch.from_numpy(values) for key, values in store.load(PARTITION).items()}
     box, (read, non_finite, zero) = Box(*found["box"]), found["read"].tolist()
     nodes = Nodes(box.scaled(scale), *(found[name] for name in OF_NODES))
-    return Partition(nodes, box, CleaningReport(read, non_finite, zero, 0, int(nodes.counts.sum())))
+    return Partition(
+        nodes, box, Box(*found["most"]), CleaningReport(read, non_finite, zero, 0, int(nodes.counts.sum()))
+    )
+
+
+class _Passes:
+    """Passes over a file: its usable points with their normals, piece by piece, and what the others lack."""
+
+    def __init__(self, stream: CloudStream, monitor: Monitor):
+        self.stream, self.monitor = stream, monitor
+        self.done, self.expected = 0, 3
+
+    def pieces(self) -> Iterator[tuple[Tensor, ...]]:
+        for points, normals in self.stream.pieces():
+            yield usable(torch.from_numpy(points), torch.from_numpy(normals))
+            self.done += len(points)
+            self.monitor.progress(self.done, self.expected * self.stream.count)
 
 
 def _make(stream: CloudStream, name: str, scale: float, most: int, store: WorkDirectory, monitor: Monitor) -> None:
-    low, high = torch.full((2, 3), torch.inf, dtype=torch.float64)
-    high = -high
-    read = non_finite = zero = 0
-    total = 3 * stream.count
-    for points, normals in stream.pieces():
-        kept, _, finite, oriented = _usable(points, normals)
-        read += len(points)
-        non_finite, zero = non_finite + int((~finite).sum()), zero + int((finite & ~oriented).sum())
-        if len(kept):
-            low, high = low.minimum(kept.amin(0)), high.maximum(kept.amax(0))
-        monitor.progress(read, total)
-    kept_count = read - non_finite - zero
-    if kept_count < 2 or not bool((high > low).any()):
-        raise CloudError(f"{name}: {kept_count} of its {read} points are usable; a surface needs at least 2 distinct")
-    box = Box(low, high)
-    scaled = box.scaled(scale)
-    histogram, done = torch.zeros(8**COUNTED_LEVEL, dtype=torch.int64), read
-    for points, normals in stream.pieces():
-        kept, *_ = _usable(points, normals)
-        histogram += torch.bincount(counted_cubes(scaled, kept), minlength=len(histogram))
-        monitor.progress(done := done + len(points), total)
-    nodes = Nodes.of(scaled, histogram, most)
-    nodes = _scatter(stream, nodes, store, monitor)
+    passes = _Passes(stream, monitor)
+    box, near, read = _boxes(passes, name)
+    scaled, inner = box.scaled(scale), _Hull()
+
+    def count(parents: Tensor, level: int, steps: int) -> Tensor:
+        passes.expected += bool(level)
+        histogram = torch.zeros(len(parents), 8**steps, dtype=torch.int64)
+        for points, *_ in passes.pieces():
+            histogram += counted(scaled, points, parents, level, steps)
+            inner.take(points[near.contains(points)])
+        return histogram
+
+    found = Nodes.of(scaled, most, count)
+    if float(inner.box.sides.max()) < float(box.sides.max()) / 2**MORTON_BITS:  # they share the finest cube
+        raise CloudError(
+            f"{name}: most points lie in a box of side {float(inner.box.sides.max()):.3g}, and others so far away that "
+            f"all lie in one of side {float(box.sides.max()):.3g}; remove these"
+        )
+    nodes = _scatter(passes, found, store)
     parts = {name: getattr(nodes, name) for name in OF_NODES}
-    store.save(PARTITION, box=torch.stack([low, high]), read=np.array([read, non_finite, zero]), **parts)
+    boxes = {name: torch.stack([b.lower, b.upper]) for name, b in (("box", box), ("most", inner.box))}
+    store.save(PARTITION, **boxes, read=np.array(read), **parts)
     store.sync([PARTITION])
 
 
-def _usable(points: np.ndarray, normals: np.ndarray) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return usable(torch.from_numpy(points), torch.from_numpy(normals))
+class _Hull:
+    """The box of points that come in pieces."""
+
+    def __init__(self) -> None:
+        self.box = Box(torch.full((3,), torch.inf, dtype=torch.float64), torch.full((3,), -torch.inf).double())
+
+    def take(self, points: Tensor) -> None:
+        if len(points):
+            more = Box.around(points)
+            self.box = Box(self.box.lower.minimum(more.lower), self.box.upper.maximum(more.upper))
 
 
-def _scatter(stream: CloudStream, nodes: Nodes, store: WorkDirectory, monitor: Monitor) -> Nodes:
+def _boxes(passes: _Passes, name: str) -> tuple[Box, Box, list[int]]:
+    """The box of the points; one around most of them, with room for all that are not far from these; and how many
+    points there are, not finite and without a normal.
+    """
+    hull, read, sample = _Hull(), [0, 0, 0], []
+    step = max(1, passes.stream.count // SAMPLE)
+    for points, _, finite, oriented in passes.pieces():
+        for place, mask in enumerate((torch.ones_like(finite), ~finite, finite & ~oriented)):
+            read[place] += int(mask.sum())
+        hull.take(points)
+        sample.append(points[::step])
+    kept, box = read[0] - read[1] - read[2], hull.box
+    if kept < 2 or not bool((box.upper > box.lower).any()):
+        raise CloudError(f"{name}: {kept} of its {read[0]} points are usable; a surface needs at least 2 distinct")
+    check_range(torch.stack([box.lower, box.upper]), name)
+    most = Box.around_most(torch.cat(sample))
+    room = 0.5 * most.sides.max()
+    return box, Box(most.lower - room, most.upper + room), read
+
+
+def _scatter(passes: _Passes, nodes: Nodes, store: WorkDirectory) -> Nodes:
     """Write every point into the place of its node, in the order of the file; the nodes with their checksums."""
-    place, done, total = nodes.starts.clone(), 2 * stream.count, 3 * stream.count
-    checksums = nodes.checksums.clone()
+    place, checksums = nodes.starts.clone(), nodes.checksums.clone()
     with store.rows_into(POINTS_FILE, POINT_WIDTH) as put:
-        for points, normals in stream.pieces():
-            kept, units, *_ = _usable(points, normals)
+        for kept, units, *_ in passes.pieces():
             node = nodes.of_points(kept)
             if bool((node < 0).any()):
                 raise CloudError("the file changed while it was read; leave it alone and run again")
@@ -111,7 +159,6 @@ def _scatter(stream: CloudStream, nodes: Nodes, store: WorkDirectory, monitor: M
                 put(int(place[k]), mine)
                 checksums[k] = zlib.crc32(mine.data, int(checksums[k]))
                 place[k] += count
-            monitor.progress(done := done + len(points), total)
     if not torch.equal(place, nodes.starts + nodes.counts):
         raise CloudError("the file changed while it was read; leave it alone and run again")
     return replace(nodes, checksums=checksums)

@@ -10,11 +10,14 @@ from torch import Tensor
 from ..clouds import OrientedCloud, voxel_downsample
 from ..distinct import distinct_points, separate_points
 from ..files.work_directory import WorkDirectory
+from ..geometry import Box
 from ..metric import Metric
+from ..neighbours import SPACING_RANK
 from ..outliers import without_outliers
 from ..runtime.devices import moved
 from ..settings import AUTO
 from .nodes import Nodes
+from .partition import Partition
 from .plan import Scene, inside, joined, raw
 
 AROUND = 10.0  # typical spacings: neighbours of a node's points lie no farther, but for those that are outliers
@@ -47,14 +50,12 @@ def _kept(cloud: OrientedCloud, keep: Tensor) -> OrientedCloud:
 def prepare(scene: Scene, node: int, device: str | None = None) -> None:
     """Store the points of a node that are fitted, and all that are left of it for trimming where these are averages."""
     s, nodes = scene.settings, scene.nodes
-    own = distinct(raw(scene.store, nodes, node))
-    around = distinct(near(nodes, node, AROUND * scene.typical, lambda k: raw(scene.store, nodes, k), own))
     compute = scene.compute(device)
-    cloud, outliers = moved(separate(joined([own, around]), scene.close), compute.device), 0
+    cloud, outliers = moved(with_near(scene.store, nodes, node, scene.typical, scene.close), compute.device), 0
     own = of_node(nodes, node, cloud)
     repeated = int(nodes.counts[node]) - len(own)
     if s.remove_outliers == AUTO:
-        cloud, _ = without_outliers(cloud, scene.typical)
+        cloud = coherent(nodes, cloud, scene.typical)
         own, before = of_node(nodes, node, cloud), len(own)
         outliers = before - len(own)
     spacing = torch.empty(0, dtype=torch.float64)
@@ -67,6 +68,36 @@ def prepare(scene: Scene, node: int, device: str | None = None) -> None:
         fitted = of_node(nodes, node, voxel_downsample(own, scene.lattice.origin, scene.lattice.voxel_size))
         arrays |= {"all_points": own.points}
     scene.store.save(f"points-{node}", points=fitted.points, normals=fitted.normals, **arrays)
+
+
+def with_near(store: WorkDirectory, nodes: Nodes, node: int, typical: float, close: float) -> OrientedCloud:
+    """The distinct points of a node and those that may be neighbours of theirs."""
+    own = distinct(raw(store, nodes, node))
+    around = distinct(near(nodes, node, AROUND * typical, lambda k: raw(store, nodes, k), own))
+    return separate(joined([own, around]), close)
+
+
+def coherent(nodes: Nodes, cloud: OrientedCloud, typical: float) -> OrientedCloud:
+    """A part of a scene without its outliers: none of so few points that all others must be far away from these."""
+    if len(cloud) <= SPACING_RANK < int(nodes.counts.sum()):
+        return OrientedCloud(cloud.points[:0], cloud.normals[:0])
+    return without_outliers(cloud, typical)[0]
+
+
+def extent(store: WorkDirectory, found: Partition, typical: float, close: float) -> Box:
+    """The box of the points without the outliers that are far from most: one of these would make the lattice large."""
+    nodes, most = found.nodes, found.most
+    corners = [torch.stack([most.lower, most.upper])]
+    if bool((found.box.lower >= most.lower).all()) and bool((found.box.upper <= most.upper).all()):
+        return most
+    beyond = ((nodes.lower < most.lower) | (nodes.upper > most.upper)).any(1)
+    for node in beyond.nonzero()[:, 0].tolist():
+        if bool(most.contains(raw(store, nodes, node).points).all()):
+            continue
+        kept = of_node(nodes, node, coherent(nodes, with_near(store, nodes, node, typical, close), typical))
+        if len(kept):
+            corners.append(torch.stack([kept.points.amin(0), kept.points.amax(0)]))
+    return Box.around(torch.cat(corners))
 
 
 def of_node(nodes: Nodes, node: int, cloud: OrientedCloud) -> OrientedCloud:

@@ -37,7 +37,7 @@ from . import blocks, cells, points
 from .assembly import assemble, surroundings
 from .partition import Partition, partition
 from .plan import Scene, compute_of, joined, raw
-from .points import distinct, separate
+from .points import distinct, extent, separate
 
 SAMPLE_POINTS = 300_000  # whose spacing and noise stand for the scene's
 # What a process takes at most, by measurement: at rest, for a point of a node, for a square cube of a block's side.
@@ -227,10 +227,11 @@ def planned(
         raise CloudError("its points all coincide; a surface needs at least 2 distinct points")
     near = Neighbours(seen.points)
     typical = max(float(near.spacing(seen.points[:: max(1, len(seen) // 20_000)]).median()), 1e-300)
+    box = extent(store, found, typical, close) if settings.remove_outliers == AUTO else found.box
     size = settings.grid_size if isinstance(settings.grid_size, int) else 0
     if not size:
-        size = min(spacing_size(typical, settings.scale * float(found.box.sides.max())), FINEST)
-    lattice = Lattice.around(found.box, settings.scale, size)
+        size = min(spacing_size(typical, settings.scale * float(box.sides.max())), FINEST)
+    lattice = Lattice.around(box, settings.scale, size)
     total = int(nodes.counts.sum())
     averaged = total > settings.voxel_downsample_threshold
     scene = Scene(store, settings, nodes, lattice, choose_eps(lattice, settings), typical, close, side, averaged)
