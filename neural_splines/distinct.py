@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .runtime.devices import slices
-from .runtime.threads import share_out
+from .runtime.threads import limit, share_out
 
 HASH_FACTORS = (0x1E3779B97F4A7C15, 0x3F58476D1CE4E5B9, 0x14D049BB133111EB)  # odd, of splitmix64's making
 LAST_BITS = (1 << 24) - 1
@@ -73,7 +73,7 @@ def merging_distance(points: Tensor) -> float:
 
     tree = cKDTree(points.numpy(), balanced_tree=False, compact_nodes=False)
     rank = min(COPIES, len(points) - 1)
-    far = tree.query(points[:: -(-len(points) // SAMPLE)].numpy(), k=[rank + 1])[0]
+    far = tree.query(points[:: -(-len(points) // SAMPLE)].numpy(), k=[rank + 1], workers=limit())[0]
     close = NEARLY * float(np.median(far)) / math.sqrt(rank)  # on a surface the k-th neighbour is sqrt(k) times as far
     if not 0.0 < close < math.inf:
         return 0.0

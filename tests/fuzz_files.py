@@ -110,6 +110,8 @@ class Lasting:
 
     def __init__(self, module: str, request: str):
         if Lasting.process is None or Lasting.process.poll() is not None:
+            if Lasting.process is not None:
+                Lasting.socket.close()
             Lasting.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             code = f"import fuzz_files; fuzz_files.decode({theirs.fileno()})"
             Lasting.process = subprocess.Popen(

@@ -37,6 +37,7 @@ def from_table(
     return replace(cloud, scalars={name: whole(column) for name, column in cloud.scalars.items()})
 
 
+@np.errstate(all="ignore")  # numbers that are not finite, or whose squares are not
 def by_values(table: np.ndarray, fractional: Sequence[bool] = (), colours_only: bool = False) -> list[str]:
     """Names for the columns of a table [n, k] of numbers: x y z, behind the number of a point where there is one.
 
@@ -47,7 +48,7 @@ def by_values(table: np.ndarray, fractional: Sequence[bool] = (), colours_only: 
     count = table.shape[1]
     if count < 3:
         raise CloudError(f"has {count} columns, and a point needs three; export it with x, y and z")
-    some = table[:: -(-len(table) // LOOKED_AT)]
+    some = table[:: -(-len(table) // LOOKED_AT) or 1].astype(np.float64)
     names = ["id"] if count > 3 and _counts(table[:, 0]) else []
     names += COORDINATES
     start = len(names)
@@ -84,7 +85,10 @@ def refuse_words(words: str) -> None:
 
 def _counts(column: np.ndarray) -> bool:
     """Whether whole numbers count the points."""
-    return bool(len(column) > 2 and column[0] >= 0 and column[0] % 1.0 == 0.0 and (np.diff(column) == 1.0).all())
+    first = column[:LOOKED_AT]
+    if len(first) < 3 or not first[0] >= 0.0 or first[0] % 1.0 != 0.0 or (np.diff(first) != 1.0).any():
+        return False
+    return bool((np.diff(column) == 1.0).all())
 
 
 def _normals(three: np.ndarray) -> bool:

@@ -36,7 +36,9 @@ def read_npy(data: bytes, wanted: Sequence[str] = (), words: str = "") -> Scanne
         )
     if MOST_ROWS >= array.shape[0] >= 3 and array.shape[1] > MOST_ROWS:
         array = array.T
-    found = from_table(array.astype(np.float64), wanted, words)
+    with np.errstate(invalid="ignore"):  # signalling NaNs
+        table = array.astype(np.float64)
+    found = from_table(table, wanted, words)
     return found if array.dtype != np.float32 else ScannedCloud(**{**vars(found), "single": True})
 
 

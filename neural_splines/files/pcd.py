@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 import struct
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -93,7 +94,9 @@ def _ascii(data: bytes, start: int, fields: list[Field], points: int) -> list[np
     width = sum(count for *_, count in fields)
     _require(points, 2 * width, len(data) - start + 1)  # a digit and a blank each
     try:
-        table = np.loadtxt(io.BytesIO(data[start:]), ndmin=2, max_rows=points)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of no lines
+            table = np.loadtxt(io.BytesIO(data[start:]), ndmin=2, max_rows=points)
     except ValueError as error:
         raise CloudError(f"its lines do not have {width} numbers each ({error}); {TRUNCATED}") from None
     if table.shape != (points, width):

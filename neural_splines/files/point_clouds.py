@@ -194,7 +194,7 @@ SURVEYS: dict[str, Callable[[PathLike, Sequence[str], Sequence[int]], ScannedClo
     ".laz": surveys.read_las,
     ".e57": lambda path, wanted, _: surveys.read_e57(path, wanted),  # which has no classes
 }
-EXTENSIONS = (".ply", *TABLES, *READERS, *SURVEYS)  # what is read, also of a folder
+EXTENSIONS = (".ply", *READERS, *TABLES, *SURVEYS)  # what is read, also of a folder
 OUTPUTS = (".pts.npz", ".grid.npy")  # of --save-points and --save-grid, which are no inputs
 MAGIC = {".npy": b"\x93NUMPY", ".npz": b"PK\x03\x04", ".pcd": b"# .PCD"}  # where no name tells
 MAGIC |= {".las": b"LASF", ".e57": b"ASTM-E57"}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -33,7 +34,8 @@ def read_ptx(data: bytes, wanted: Sequence[str] = ()) -> ScannedCloud:
         stations.append(station)
     common = [name for name in stations[0] if all(name in station for station in stations)]
     columns = {name: np.concatenate([station[name] for station in stations]) for name in common}
-    return from_columns(columns, wanted, f"{len(stations)} stations, {empty} pulses met nothing")
+    reading = f"{len(stations)} stations, {empty} pulses met nothing"
+    return replace(from_columns(columns, wanted, reading), upright=True)
 
 
 def _station(lines: Sequence[bytes], first: int) -> tuple[dict[str, np.ndarray], int]:

@@ -255,6 +255,7 @@ def whole(column: np.ndarray, type_: np.dtype | type = np.int32) -> np.ndarray:
     return column.astype(type_) if fits.all() else column
 
 
+@np.errstate(all="ignore")  # numbers that are no colours
 def bytes_of_colours(colours: np.ndarray) -> np.ndarray:
     """Colours [n, 3] in 0..255: of 16 bits where any is above 255, of fractions where all are at most 1."""
     if colours.dtype == np.uint8:

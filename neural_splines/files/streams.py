@@ -14,11 +14,13 @@ from ..clouds import NO_NORMALS
 from ..errors import CloudError
 from . import ply, records, scans, surveys
 from .atomic import PathLike, shown
+from .columns import by_values
 from .numpy_files import HEADER_LIMIT, layout
 from .point_clouds import load_scanned_cloud, vertex_columns
 from .reading import COORDINATES, errors_name, first_bytes, guarded
 
 ROWS = 1 << 20  # of a piece
+SIX = [*scans.COORDINATES, *scans.NORMALS[0]]
 WHOLE_BYTES = 3  # of memory at the peak, for each byte of a text that is read as a whole
 Piece = tuple[np.ndarray, np.ndarray]  # points and normals [n, 3], float64
 
@@ -94,6 +96,8 @@ def _npy(path: PathLike) -> CloudStream | None:
     if len(found.shape) != 2 or found.shape[1] != 6 or found.dtype.kind != "f" or found.order != "C":
         return None
     count = found.shape[0]
+    if not count or by_values(np.memmap(path, found.dtype, "r", found.offset, found.shape)) != SIX:
+        return None
 
     def pieces() -> Generator[Piece, None, None]:
         with open(path, "rb") as file:
