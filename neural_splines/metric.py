@@ -91,10 +91,15 @@ class Metric:
         self.across[rows[found]] = SQUARE * far[found]
 
     def _spread(self, index: Tensor) -> None:
-        """Points of which most neighbours [n, k] are on lines are too: as far across as the farthest of these."""
+        """Points of which most neighbours [n, k] are on lines are too: as far across as the farthest of these.
+
+        And where few are a point is not: that a line lies beside it is by chance, and may be anywhere in the cloud.
+        """
         lined = self.across > self.along
         if not bool(lined.any()):
             return
+        lined &= lined[index[:, 1:]].sum(1) >= SPACING_RANK // 2
+        self.across = self.across.where(lined, self.along)
         rows = (lined[index[:, 1:]].sum(1) > SPACING_RANK // 2).nonzero()[:, 0]
         across, place = self.across.where(lined, 0.0)[index[rows]].max(1)
         self.across[rows], chosen = across.maximum(self.along[rows]), index[rows].gather(1, place[:, None])[:, 0]

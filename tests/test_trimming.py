@@ -269,8 +269,16 @@ def test_blocks_of_a_scene_look_as_far_as_lines_are_apart(monkeypatch):
     assert float(found["spacing"]) == pytest.approx(math.sqrt(2.0) * 8 * 0.004, rel=0.1)
 
 
+def uneven(seed: int) -> torch.Tensor:
+    """Points of the unit sphere, thousands of times as dense around a pole as on the other side."""
+    around = torch.nn.functional.normalize(torch.randn(3000, 3, generator=generator(seed), dtype=torch.float64), dim=1)
+    far = (2.0 * torch.randn(3000, 1, generator=generator(seed + 100), dtype=torch.float64) - 3.0).exp()
+    return torch.nn.functional.normalize(torch.eye(3, dtype=torch.float64)[0] + far * around, dim=1)
+
+
 def test_points_that_are_in_no_lines_have_one_spacing():
-    for points in (knot(3000).points, sphere(2000).points, grid(0.05, 0.0, 1.0)):
+    """Nor have those of which one lies in line with some by chance: it would support a sheet across the whole cloud."""
+    for points in (knot(3000).points, sphere(2000).points, grid(0.05, 0.0, 1.0), *map(uneven, (1, 4, 6, 8))):
         metric = Metric(points)
         assert torch.equal(metric.along, metric.across)
         assert metric.lines() is None
