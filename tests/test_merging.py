@@ -112,7 +112,7 @@ WRONG = {
     "in parts": (["--merge", "--max-memory", "1GB"], "--merge needs the whole scene at once"),
     "sensors": (["--merge", *["--sensor-position", 0, 0, 9] * 3], "3 times --sensor-position and 2 inputs to merge"),
     "attributes": (["--merge", "--attributes", "heat"], "b.xyz: has no attribute 'heat'"),
-    "normals": (["--merge", "--normals", "file"], "and 1 more: "),
+    "normals": (["--merge", "--normals", "file"], "error: a.csv: the points have no normals"),
 }
 
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from .. import pipeline
-from ..clouds import OrientedCloud, clean_points
-from ..errors import warn
+from ..clouds import NO_NORMALS, OrientedCloud, clean_points
+from ..errors import CloudError, warn
 from ..files import meshes
 from ..files.arrays import save_arrays, save_grid
 from ..files.atomic import shown
@@ -37,6 +37,10 @@ def load(
     monitor.phase("read")
     names = [shown(path) for path in paths]
     parts = [load_scanned_cloud(path, attributes, columns, classes) for path in paths]
+    if sides.source == "file" and (
+        without := [n for n, part in zip(names, parts, strict=True) if part.normals is None]
+    ):
+        raise CloudError(f"{without[0]}: {NO_NORMALS}")
     scanned, lines = joined(parts, names)
     found = orient(scanned, sides, together(names), monitor)
     if scanned.single:
