@@ -196,8 +196,8 @@ def test_a_run_that_is_stopped_between_rounds_goes_on(small, finished, tmp_path,
 def test_another_run_is_refused_by_name(cloud, tmp_path):
     store = WorkDirectory(str(tmp_path / "work"))
 
-    def claim(**settings):
-        with store.claimed(scene.identity(str(cloud), (), replace(SETTINGS, **settings), 300, 16, "cpu")):
+    def claim(classes=(), **settings):
+        with store.claimed(scene.identity(str(cloud), classes, replace(SETTINGS, **settings), 300, 16, "cpu")):
             pass
 
     claim()
@@ -206,6 +206,8 @@ def test_another_run_is_refused_by_name(cloud, tmp_path):
         claim(grid_size=41)
     with pytest.raises(SettingsError, match="seed 0 where this one has 3"):
         claim(seed=3)
+    with pytest.raises(SettingsError, match="classes .* where this one has "):
+        claim(classes=(2, 6))
     write_cloud(cloud, torus(1501))
     with pytest.raises(SettingsError, match="input_bytes"):
         claim()
