@@ -206,7 +206,7 @@ def test_another_run_is_refused_by_name(cloud, tmp_path):
         claim(grid_size=41)
     with pytest.raises(SettingsError, match="seed 0 where this one has 3"):
         claim(seed=3)
-    with pytest.raises(SettingsError, match="classes .* where this one has "):
+    with pytest.raises(SettingsError, match=r"classes .* where this one has "):
         claim(classes=(2, 6))
     write_cloud(cloud, torus(1501))
     with pytest.raises(SettingsError, match="input_bytes"):
