@@ -78,7 +78,7 @@ def grid(flat=False, middle=(0.0, 0.0, 0.0)):
 @pytest.mark.parametrize("overlap", [0.0, 0.25])
 @pytest.mark.parametrize("flat", [False, True])
 @pytest.mark.parametrize("middle", [(0.0, 0.0, 0.0), (4e5 + 1 / 3, -7e6 / 3, 0.1), (1e10 / 3, 0.0, 0.0)])
-def test_every_point_is_a_member_of_a_cell_that_speaks_there(kind, overlap, flat, middle):
+def test_every_point_is_a_member_of_a_cell_with_weight_there(kind, overlap, flat, middle):
     points = grid(flat, middle)
     cloud = OrientedCloud(points, points)
     box = Lattice.around(cloud.box, 1.0, 20).box

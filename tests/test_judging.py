@@ -1,4 +1,4 @@
-"""Who judges a choice: the same points whichever way a cloud is turned, only where there is a fit, and never nobody."""
+"""The validation points of a choice: the same however a cloud is turned, only where there is a fit, never none."""
 
 import math
 from dataclasses import replace

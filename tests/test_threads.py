@@ -83,7 +83,7 @@ def test_no_piece_runs_on_when_one_has_failed(four_threads):
     assert len(ran) == left < 49
 
 
-class Jealous:
+class OneAtATime:
     """A monitor that is called by one thread at a time."""
 
     def __init__(self):
@@ -101,7 +101,7 @@ class Jealous:
 
 
 def test_a_monitor_is_called_by_one_thread_at_a_time(four_threads):
-    monitor = Jealous()
+    monitor = OneAtATime()
     result = ns.reconstruct(SPHERE.points, SPHERE.normals, SETTINGS, monitor=monitor)
     ns.extract_mesh(result.field, SETTINGS, monitor=monitor)
     assert len(monitor.threads) > 1
