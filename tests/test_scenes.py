@@ -1,5 +1,6 @@
 """Scenes in parts: the laws that parts, workers and interruptions keep. Parts are tiny, so that there are many."""
 
+import math
 import os
 import zlib
 from dataclasses import replace
@@ -25,12 +26,15 @@ from neural_splines.files.work_directory import WorkDirectory
 from neural_splines.geometry import Box
 from neural_splines.neighbours import Neighbours
 from neural_splines.runtime.monitor import PhaseTimer
+from neural_splines.scene import blocks
 from neural_splines.scene import run as scene
 from neural_splines.scene.nodes import COUNTED, Nodes, counted
 from neural_splines.scene.partition import kept_partition, partition
 from neural_splines.scene.plan import raw
 from neural_splines.scene.points import extent
 from neural_splines.settings import SceneSettings
+from neural_splines.surface.lattice import Lattice
+from neural_splines.surface.mesh import Mesh
 
 SETTINGS = ns.Settings(grid_size=24, regularization=1e-8, num_nystrom_samples=60, device="cpu")
 ALONE = SceneSettings()
@@ -299,6 +303,15 @@ def test_a_stray_that_leaves_the_others_in_one_cube_is_one_line(small, tmp_path)
     cloud.points[0, 0] = 1e30
     with pytest.raises(CloudError, match=r"cloud.npy: most points lie in a box of side 2.*; remove these"):
         done(write_cloud(tmp_path / "cloud.npy", cloud), tmp_path)
+
+
+def test_a_block_says_where_float32_would_leave_a_face_without_its_area():
+    """The mesh is written in doubles then, though rounding moves no vertex by a hundredth of a voxel."""
+    corners = 849_000.0 + torch.tensor([[0.0, 0.0, 0.0], [0.02, 0.0, 0.0], [0.0, 9.0, 0.0]], dtype=torch.float64)
+    faces, part = torch.tensor([[0, 1, 2]]), Lattice((4, 4, 4), torch.full((3,), 849_000.0).double() - 20.0, 20.0)
+    mesh = Mesh(corners, torch.zeros(3, 3), faces, torch.tensor([[0, 1], [0, 2], [0, 3]]))
+    found = blocks.stored(part, blocks.Block((0, 0, 0), (3, 3, 3), part, [], 1.0), mesh)
+    assert found["loss"] == math.inf
 
 
 def test_what_is_far_and_no_outlier_is_in_the_box(tmp_path):

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..clouds import OrientedCloud
 from ..field.contract import Field, Replicas
+from ..files.writers import Content
 from ..metric import Metric
 from ..pipeline import REFINE_STEPS
 from ..settings import AUTO
@@ -183,11 +184,12 @@ def stored(lattice: Lattice, part: Block, mesh: Mesh) -> dict[str, object]:
     border = ((low <= first + 1) | (low >= last - 2)).any(1).nonzero()[:, 0]
     assert mesh.ends is not None
     keys, order = key_of(mesh.ends[border]).sort()
-    single = mesh.vertices.float().double()
+    content = Content(mesh.vertices.cpu().numpy(), None, mesh.faces.cpu().numpy())
+    loss = math.inf if content.collapsed() else content.loss()  # of float32, which may leave no face without its area
     return {
         "vertices": mesh.vertices, "normals": mesh.normals.float(), "faces": mesh.faces.int(), "label": label.int(),
         "face_counts": torch.bincount(label[mesh.faces[:, 0]], minlength=int(label.max()) + 1 if len(label) else 0),
-        "border": border[order], "keys": keys, "loss": (single - mesh.vertices).abs().amax() if len(label) else 0.0,
+        "border": border[order], "keys": keys, "loss": loss,
         "owned": part.own(low),
     }  # fmt: skip
 
