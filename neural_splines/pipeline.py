@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -29,7 +30,7 @@ from .runtime.devices import moved, slabs
 from .runtime.monitor import Monitor, PhaseTimer, Silent
 from .settings import AUTO, REGULARIZATION, Settings
 from .surface.advice import comparison_lines
-from .surface.band import sample_band
+from .surface.band import Wanted, sample_band
 from .surface.budget import check_band, check_dense
 from .surface.dense import sample_dense
 from .surface.lattice import Lattice
@@ -40,7 +41,7 @@ from .surface.published import published_marching_cubes, refine_published
 from .surface.refinement import refine
 from .surface.resolution import choose_grid_size
 from .surface.room import room_for
-from .surface.trimming import trimmed
+from .surface.trimming import may_support, trimmed
 
 EPS_VOXEL_DIAGONALS = 0.5
 CENTERS_PER_ROOT = 30  # centres for sqrt(constraints): the literature says 10 to 100
@@ -128,9 +129,10 @@ def _reconstruct(cloud: OrientedCloud, settings: Settings, compute: Compute, mon
     warnings += fit.warnings
     try:
         wide = with_room(fit.field, lattice, fitted.points, settings, compute, timer)
-        uncut, evaluations, grid = extract(fit.field, wide, fitted.points, settings, compute, timer)
-        timer.phase("trim")
+        timer.phase("sample")
         metric = Metric(cloud.points)
+        near = partial(may_support, metric) if wide is lattice and settings.trim == AUTO else None
+        uncut, evaluations, grid = extract(fit.field, wide, fitted.points, settings, compute, timer, near)
         mesh = trimmed(uncut, cloud, metric, lattice, settings, timer)
     except EmptySurfaceError as error:
         raise EmptySurfaceError(f"no surface is left: {doubts[0]}" if doubts else str(error)) from None
@@ -250,11 +252,17 @@ def with_room(
 
 
 def extract(
-    field: Field, lattice: Lattice, seeds: Tensor, settings: Settings, compute: Compute, monitor: Monitor
+    field: Field,
+    lattice: Lattice,
+    seeds: Tensor,
+    settings: Settings,
+    compute: Compute,
+    monitor: Monitor,
+    wanted: Wanted | None = None,
 ) -> tuple[Mesh, int, Tensor | None]:
     """The mesh of the zero set, how often the field was evaluated to find it, and the dense grid where asked for.
 
-    seeds: points [n, 3] near which there is surface.
+    seeds: points [n, 3] near which there is surface. wanted: as of `sample_band`.
     """
     monitor.phase("sample")
     if len(compute.devices) > 1:
@@ -268,7 +276,7 @@ def extract(
         on_device = field.on(compute.device)
         return refine_published(mesh, crossings, on_edge, on_device.gradient, steps), lattice.size, grid
     evaluate = cost.Metered(field.evaluate, lattice, compute.device)
-    cubes = sample_band(evaluate, lattice, seeds.to(compute.device), monitor, slabs(compute.devices))
+    cubes = sample_band(evaluate, lattice, seeds.to(compute.device), monitor, slabs(compute.devices), wanted)
     monitor.phase("mesh")
     memory.release()
     mesh, crossings = marching_cubes(cubes)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -24,7 +25,7 @@ from neural_splines.surface.dense import sample_dense
 from neural_splines.surface.lattice import Lattice
 from neural_splines.surface.marching_cubes import marching_cubes
 from neural_splines.surface.mesh import Mesh
-from neural_splines.surface.trimming import drop_small_components, drop_specks, trim, trim_unsupported
+from neural_splines.surface.trimming import drop_small_components, drop_specks, may_support, trim, trim_unsupported
 
 
 def test_trim_keeps_what_is_near():
@@ -274,6 +275,22 @@ def uneven(seed: int) -> torch.Tensor:
     around = torch.nn.functional.normalize(torch.randn(3000, 3, generator=generator(seed), dtype=torch.float64), dim=1)
     far = (2.0 * torch.randn(3000, 1, generator=generator(seed + 100), dtype=torch.float64) - 3.0).exp()
     return torch.nn.functional.normalize(torch.eye(3, dtype=torch.float64)[0] + far * around, dim=1)
+
+
+@pytest.mark.parametrize(
+    "points", [lines(8), grid(0.02, 0.0, 0.5), dense_beside_sparse(8)], ids=["lines", "square", "uneven"]
+)
+def test_no_surface_is_looked_for_where_none_is_kept(points):
+    """A plane that goes on far beyond its points costs less, and is cut to the same mesh."""
+    lattice, metric = Lattice.around(Box.around(points), 6.0, 256), Metric(points)
+
+    whole, part = (
+        sample_band(lambda x: x[:, 2] - 0.0001, lattice, points, wanted=near)
+        for near in (None, partial(may_support, metric))
+    )
+    assert part.evaluations < 0.5 * whole.evaluations
+    one, other = (trim_unsupported(marching_cubes(cubes)[0], metric) for cubes in (whole, part))
+    assert torch.equal(one.vertices[one.faces], other.vertices[other.faces])
 
 
 def test_points_that_are_in_no_lines_have_one_spacing():

@@ -7,7 +7,7 @@ them on the way is made for a bounded number of cubes at a time.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -23,6 +23,8 @@ from .levels import Level, member, merged
 
 COARSEST = 48  # cells along the longest side at the first level
 GAMMA = 0.5  # a coarse cell is kept if min |f| <= GAMMA (max f - min f): a neighbour of every visible crossing too
+# Which of places [q, 3] have something within a radius around them that makes the surface there worth looking for.
+Wanted = Callable[[Tensor, float], Tensor]
 
 
 def sample_band(
@@ -31,6 +33,7 @@ def sample_band(
     points: Tensor,
     monitor: Monitor | None = None,
     devices: Sequence[torch.device] = (),
+    wanted: Wanted | None = None,
 ) -> Cubes:
     """The crossing cubes of the field, from coarse to fine and then along the surface.
 
@@ -41,15 +44,17 @@ def sample_band(
     is found whole. Costs O(G^2) evaluations.
 
     Several devices share the lattice as slabs of about as many points each; where the surface leaves one,
-    the next goes on. The field is evaluated at points on each of them.
+    the next goes on. The field is evaluated at points on each of them. Coarse cells without a
+    place where the surface is wanted are left out, all of them: it ends there.
     """
     devices = devices or (points.device,)
     home = devices[0]
     stride = 1 << max(0, math.ceil(math.log2(max(lattice.shape) / COARSEST)))
     axis = max(range(3), key=lambda k: lattice.shape[k])
     walls = _walls(lattice, points, stride, axis, len(devices))
+    near = _near(Level(evaluate, lattice, stride, home), wanted) if wanted else None
     slabs = [
-        _Slab(Level(evaluate, lattice, stride, device), axis, first, last, monitor or Silent())
+        _Slab(Level(evaluate, lattice, stride, device), axis, (first, last), near, monitor or Silent())
         for device, first, last in zip(devices, walls[:-1], walls[1:], strict=True)
     ]
     leaving = spread(devices, lambda device, slab: slab.descend(points.to(device)), slabs)
@@ -68,6 +73,14 @@ def sample_band(
     return Cubes(lattice, ids, point_ids, values, sum(slab.evaluations for slab in slabs))
 
 
+def _near(level: Level, wanted: Wanted) -> Tensor:
+    """A mask of the cells of a level, by id, that have a place where the surface is wanted."""
+    cells, mask = level.all_cells(), torch.zeros(level.grid.size, dtype=torch.bool, device=level.ids.device)
+    middle = level.lattice.positions((level.grid.indices(cells) + 0.5) * level.stride)
+    mask[cells] = wanted(middle, 0.5 * level.stride * level.lattice.voxel_diagonal)
+    return mask
+
+
 def _enter(cubes: Tensor, device: torch.device, slab: _Slab) -> Tensor:
     return slab.enter(cubes.to(device))
 
@@ -83,8 +96,9 @@ def _walls(lattice: Lattice, points: Tensor, stride: int, axis: int, parts: int)
 class _Slab:
     """The cubes with first <= index < last along an axis: from coarse to fine, and along the surface."""
 
-    def __init__(self, level: Level, axis: int, first: int, last: int, monitor: Monitor):
-        self.level, self.axis, self.first, self.last = level, axis, first, last
+    def __init__(self, level: Level, axis: int, walls: tuple[int, int], near: Tensor | None, monitor: Monitor):
+        self.level, self.axis, (self.first, self.last) = level, axis, walls
+        self.coarse, self.near = level, None if near is None else near.to(level.ids.device)
         self.monitor = monitor
         self.evaluations = 0
         self.visited = self.found = level.ids
@@ -129,8 +143,12 @@ class _Slab:
         return torch.cat(leaving)
 
     def _inside(self, level: Level, cells: Tensor) -> tuple[Tensor, Tensor]:
-        index = level.grid.indices(cells)[:, self.axis] * level.stride
-        inside = (index >= self.first) & (index < self.last)
+        index = level.grid.indices(cells)
+        if self.near is not None:
+            wanted = self.near[self.coarse.grid.ids(index * level.stride // self.coarse.stride)]
+            cells, index = cells[wanted], index[wanted]
+        along = index[:, self.axis] * level.stride
+        inside = (along >= self.first) & (along < self.last)
         return cells[inside], cells[~inside]
 
     def _count(self, level: Level) -> None:

@@ -23,6 +23,8 @@ GAP_SPACINGS = 1.5  # a gap whose middle is at most so many spacings from a poin
 # So is a small one, of at most so many squared spacings and so deep, as random samples have them: on 12 clean shapes
 # none was deeper than 1.9 and larger than 7; the holes of the bunny's base are 2.0 to 4.9 deep, 50 to 125 in area.
 SMALL_GAP_SPACINGS, SMALL_GAP_AREA = 3.0, 12.0
+# No region that reaches so far is kept: its mean spacing is hardly more than twice that at its end
+NO_SUPPORT = 2.0 * SMALL_GAP_SPACINGS
 WITNESSES = 3  # points by which a face may be turned the wrong way
 NEAR_SPACINGS = 2.0  # of a point: no part of a surface that floats
 SPECK_SHARE, SPECK_POINTS = 0.01, 64  # of the largest component's faces, and points near by: less of both is a speck
@@ -101,6 +103,12 @@ def trim_unsupported(mesh: Mesh, metric: Metric, gap: float = GAP_SPACINGS, cut_
     drop = torch.zeros_like(far)
     drop[far] = (lost | ~attached)[label]
     return clip(mesh, drop, level.clamp_max(most * float(metric.across.max())))
+
+
+def may_support(metric: Metric, x: Tensor, radius: float) -> Tensor:
+    """Which of places [q, 3] have a place within a radius around them where `trim_unsupported` may leave a surface."""
+    distance, spacing, _ = metric.nearest(x, 0.0, NO_SUPPORT + radius / float(metric.across.max()))
+    return distance <= radius + NO_SUPPORT * spacing
 
 
 def drop_turned(mesh: Mesh, cloud: OrientedCloud) -> Mesh:
