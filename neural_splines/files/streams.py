@@ -103,7 +103,9 @@ def _npy(path: PathLike) -> CloudStream | None:
         with open(path, "rb") as file:
             file.seek(found.offset)
             for done in range(0, count, ROWS):
-                rows = np.fromfile(file, found.dtype, 6 * min(ROWS, count - done)).reshape(-1, 6).astype(np.float64)
+                rows = np.fromfile(file, found.dtype, 6 * min(ROWS, count - done)).reshape(-1, 6)
+                with np.errstate(invalid="ignore"):  # signalling NaNs
+                    rows = rows.astype(np.float64)
                 yield rows[:, :3].copy(), rows[:, 3:].copy()
 
     return CloudStream(count, guarded(path, pieces))
