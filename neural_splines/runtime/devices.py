@@ -81,7 +81,10 @@ def spread(
     if len(devices) == 1:
         return [work(devices[0], item) for item in items]
 
+    threads = torch.get_num_threads()
+
     def run(index: int) -> list[Result]:
+        torch.set_num_threads(threads)  # as the caller has: threads begin with what was set last, anywhere
         with current(devices[index]):
             done = [work(devices[index], item) for item in items[index :: len(devices)]]
             synchronize(devices[index])

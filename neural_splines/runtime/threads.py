@@ -77,14 +77,7 @@ def _done(threads: int, work: Callable[[Item], Result], items: Sequence[Item]) -
 
 @lru_cache(maxsize=1)
 def _pool(threads: int) -> ThreadPoolExecutor:
-    """All of its threads have begun: one that began later could set back what the caller has changed meanwhile."""
-    pool, begun = ThreadPoolExecutor(threads, "work", _alone), threading.Barrier(threads)
-    try:
-        wait([pool.submit(begun.wait) for _ in range(threads)])
-    except BaseException:  # no thread more can be had: those that wait for it end
-        begun.abort()
-        raise
-    return pool
+    return ThreadPoolExecutor(threads, "work", _alone)
 
 
 def _alone() -> None:
