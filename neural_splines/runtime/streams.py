@@ -50,7 +50,8 @@ def write(stream: TextIO, *lines: str) -> None:
 
 def printable(text: str) -> str:
     """The text as one line without anything that a terminal would obey: names in files can be any characters."""
-    line = " ".join(part.strip() for part in text.splitlines())
+    indent = text[: len(text) - len(text.lstrip(" "))]
+    line = indent + " ".join(part.strip() for part in text.splitlines())
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
 
