@@ -153,6 +153,19 @@ def test_a_user_may_name_the_columns(tmp_path, words, names):
     assert ("intensity" in found.scalars, "heat" in found.scalars) == ("i" in names, "heat" in words)
 
 
+@pytest.mark.parametrize("splats", [False, True])
+def test_only_splats_are_left_out_for_their_opacity(tmp_path, splats):
+    """The same column of another cloud is a number like others."""
+    names = "f_dc_0,f_dc_1,f_dc_2," if splats else ""
+    opacity = np.where(np.arange(COUNT) % 3, 4.0, -9.0)
+    columns = [P, *([0.0 * P] if splats else []), opacity]
+    (tmp_path / "a.csv").write_bytes(text(*columns, separator=",", header=f"x,y,z,{names}opacity\n"))
+    found = load_scanned_cloud(tmp_path / "a.csv")
+    assert len(found.points) == (COUNT * 2 // 3 if splats else COUNT)
+    assert (found.colours is not None) == splats
+    assert not splats or set(found.colours.ravel().tolist()) == {128}
+
+
 REFUSED = {
     "too few.txt": (text(P, RGB), "x y z r g", "has 6 columns and --columns names 5"),
     "twice.txt": (text(P), "x y x", "--columns names two columns 'x'"),

@@ -221,14 +221,14 @@ def from_columns(columns: Mapping[str, np.ndarray], wanted: Sequence[str] = (), 
     Of splats those that are nearly transparent are left out.
     """
     xyz, *groups, further = roles(columns, wanted)
-    splats = groups[2] == group(columns, SPLATS) and "opacity" in columns
-    if splats:
+    splats = bool(groups[2]) and groups[2] == group(columns, SPLATS)
+    if splats and "opacity" in columns:
         opaque = 1.0 / (1.0 + np.exp(-columns["opacity"].astype(np.float64))) >= TRANSPARENT
         reading = f"3D Gaussian splats, {int((~opaque).sum())} of {len(opaque)} left out: opacity below {TRANSPARENT:g}"
         columns = {name: column[opaque] for name, column in columns.items()}
     normals = block(columns, groups[0]) if groups[0] else None
     colours = np.stack([columns[name] for name in groups[2]], axis=1) if groups[2] else None
-    if colours is not None and groups[2] == group(columns, SPLATS):
+    if splats and colours is not None:
         colours = np.clip(0.5 + SH_CONSTANT * colours.astype(np.float64), 0.0, 1.0)
     return ScannedCloud(
         points=block(columns, xyz),
