@@ -158,3 +158,7 @@ def test_lines_are_lines(tmp_path):
     with open(tmp_path / "out", "w", encoding="utf-8") as stream:
         streams.write(stream, "a\tb\r\nc  d", "\N{EURO SIGN}\udcff", "")
     assert (tmp_path / "out").read_text(encoding="utf-8") == "a\\tb c  d\n\N{EURO SIGN}\\udcff\n\n"
+
+
+def test_a_line_keeps_its_indent_and_nothing_else_of_several():
+    assert streams.printable("  keops   broken\n   in two lines\n") == "  keops   broken in two lines"

@@ -17,6 +17,7 @@ import neural_splines as ns
 from neural_splines.errors import BackendError
 from neural_splines.field.products import resolve
 from neural_splines.neighbours import Neighbours
+from neural_splines.runtime.devices import spread
 from neural_splines.runtime.threads import share_out
 
 SETTINGS = ns.Settings(grid_size=16, regularization=1e-8, num_nystrom_samples=60, device="cpu")
@@ -60,6 +61,13 @@ def test_threads_that_begin_during_shared_work_have_as_many_as_before(four_threa
     found = share_out(lambda _: (torch.get_num_threads(), in_a_new_thread(torch.get_num_threads)), range(4))
     assert found == [(1, 4)] * 4
     assert torch.get_num_threads() == in_a_new_thread(torch.get_num_threads) == 4
+
+
+def test_threads_of_several_devices_have_as_many_as_their_caller(four_threads):
+    """Whatever was set last in another thread, or the bits of several devices are not those of one."""
+    in_a_new_thread(lambda: torch.set_num_threads(3))
+    devices = [torch.device("cpu"), torch.device("cpu:0")]
+    assert spread(devices, lambda *_: torch.get_num_threads(), range(4)) == [4] * 4
 
 
 def test_shared_work_within_shared_work_is_done(four_threads):
