@@ -9,9 +9,9 @@ import random
 from pathlib import Path
 
 import pytest
+from parts import SETTINGS, done
 from scripts import write_cloud
 from shapes import sphere
-from test_scenes import SETTINGS, done
 
 from neural_splines.runtime.monitor import PhaseTimer
 from neural_splines.scene import run as scene
