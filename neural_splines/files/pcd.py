@@ -27,10 +27,6 @@ TYPES = {"F": "f", "I": "i", "U": "u"}
 STILL = (0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)  # the viewpoint of those that tell none
 
 
-def is_pcd(data: bytes) -> bool:
-    return data[:256].lstrip().upper().startswith((b"# .PCD", b"VERSION"))
-
-
 def read_pcd(data: bytes, wanted: Sequence[str] = ()) -> ScannedCloud:
     """The cloud of a PCD file; a packed `rgb` becomes colours, and all points have its VIEWPOINT.
 

@@ -7,8 +7,6 @@ from .confidence import SURE_ENOUGH
 from .estimate import Estimate
 from .evidence import Guidance
 
-VERY_NOISY = 0.5  # spacings
-
 
 def doubts(found: Estimate, guidance: Guidance) -> list[str]:
     """A line where signs are uncertain: how many, where, and what helps; one where all may be upside down."""
