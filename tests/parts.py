@@ -1,8 +1,8 @@
 """Scenes in parts that are tiny, so that there are many."""
 
 import neural_splines as ns
+from neural_splines.run import in_parts
 from neural_splines.runtime.monitor import PhaseTimer
-from neural_splines.scene import run as scene
 from neural_splines.settings import SceneSettings
 
 SETTINGS = ns.Settings(grid_size=24, regularization=1e-8, num_nystrom_samples=60, device="cpu")
@@ -15,4 +15,6 @@ def tiny(asked, kind):
 
 
 def done(cloud, folder, settings=SETTINGS, asked=ALONE, name="mesh.ply"):
-    return scene.reconstruct(str(cloud), str(folder / name), settings, asked, str(folder / "work"), PhaseTimer())
+    return in_parts.reconstruct_file(
+        str(cloud), str(folder / name), settings, asked, str(folder / "work"), PhaseTimer()
+    )

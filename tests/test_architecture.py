@@ -20,7 +20,7 @@ LAYERS = [
     {"field", "surface", "normals"},
     {"cells", "cost"},
     {"pipeline"},
-    {"scene"},
+    {"run"},
     {"api"},
     {"command_line"},
     {"__main__"},

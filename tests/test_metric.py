@@ -15,7 +15,7 @@ from test_trimming import grid, square
 from neural_splines.clouds import OrientedCloud
 from neural_splines.geometry import Box
 from neural_splines.metric import Metric
-from neural_splines.scene import points as scene_points
+from neural_splines.run import points as scene_points
 from neural_splines.settings import Settings
 from neural_splines.surface.band import sample_band
 from neural_splines.surface.lattice import Lattice

@@ -13,8 +13,8 @@ from parts import SETTINGS, done
 from scripts import write_cloud
 from shapes import sphere
 
+from neural_splines.run import in_parts
 from neural_splines.runtime.monitor import PhaseTimer
-from neural_splines.scene import run as scene
 
 KINDS = ("run.json", "run.copy.json", "partition.npz", "points.bin", "choice.npz", "points-0.npz", "cells-1.npz",
          "block-0.npz")  # fmt: skip
@@ -86,7 +86,7 @@ class Disk:
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    monkeypatch.setattr(scene, "sizes", lambda asked, kind: (100, 12))
+    monkeypatch.setattr(in_parts, "sizes", lambda asked, kind: (100, 12))
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def finished(tmp_path_factory):
     path = write_cloud(folder / "cloud.ply", sphere(300))
     disk = Disk(folder / "work")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scene, "sizes", lambda asked, kind: (100, 12))
+        patch.setattr(in_parts, "sizes", lambda asked, kind: (100, 12))
         disk.install(patch)
         done(path, folder)
     return path, (folder / "mesh.ply").read_bytes(), disk.steps
@@ -185,7 +185,7 @@ def middle(data):
 def kept(finished, tmp_path_factory):
     folder = tmp_path_factory.mktemp("kept")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scene, "sizes", lambda asked, kind: (100, 12))
+        patch.setattr(in_parts, "sizes", lambda asked, kind: (100, 12))
         done(finished[0], folder)
     return folder
 
@@ -214,7 +214,7 @@ def test_flipped_bits_anywhere_in_every_file_change_nothing(finished, kept):
 
 
 def test_the_settings_of_a_damaged_folder_are_still_known(finished, kept):
-    store = scene.WorkDirectory(str(kept / "work"))
+    store = in_parts.WorkDirectory(str(kept / "work"))
     identity = store.known()
     assert identity["grid_size"] == SETTINGS.grid_size
     (kept / "work" / "run.json").write_bytes(bytes(100))

@@ -19,12 +19,11 @@ from neural_splines.files.streams import open_stream
 from neural_splines.files.work_directory import WorkDirectory
 from neural_splines.geometry import Box
 from neural_splines.neighbours import Neighbours
+from neural_splines.run import blocks, in_parts
+from neural_splines.run.nodes import COUNTED, Nodes, counted
+from neural_splines.run.partition import partition
+from neural_splines.run.points import extent
 from neural_splines.runtime.monitor import PhaseTimer
-from neural_splines.scene import blocks
-from neural_splines.scene import run as scene
-from neural_splines.scene.nodes import COUNTED, Nodes, counted
-from neural_splines.scene.partition import partition
-from neural_splines.scene.points import extent
 from neural_splines.surface.lattice import Lattice
 from neural_splines.surface.mesh import Mesh
 
@@ -32,7 +31,7 @@ from neural_splines.surface.mesh import Mesh
 @pytest.fixture
 def small(monkeypatch):
     """Parts of at most 300 points and 16 cubes a side."""
-    monkeypatch.setattr(scene, "sizes", tiny)
+    monkeypatch.setattr(in_parts, "sizes", tiny)
 
 
 @pytest.mark.parametrize(("stray", "passes"), [([0.0, 0.0, 0.0], 1), ([2000.0, 0.0, 0.0], 2), ([2e5, 1e5, 0.0], 3)])

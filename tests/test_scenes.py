@@ -20,16 +20,16 @@ from neural_splines.errors import (
 )
 from neural_splines.files.meshes import load_mesh
 from neural_splines.files.work_directory import WorkDirectory
-from neural_splines.scene import run as scene
-from neural_splines.scene.partition import kept_partition
-from neural_splines.scene.plan import raw
+from neural_splines.run import in_parts
+from neural_splines.run.partition import kept_partition
+from neural_splines.run.plan import raw
 from neural_splines.settings import SceneSettings
 
 
 @pytest.fixture
 def small(monkeypatch):
     """Parts of at most 300 points and 16 cubes a side."""
-    monkeypatch.setattr(scene, "sizes", tiny)
+    monkeypatch.setattr(in_parts, "sizes", tiny)
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
     path = write_cloud(folder / "cloud.ply", sphere(900))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scene, "sizes", tiny)
+        patch.setattr(in_parts, "sizes", tiny)
         done(path, folder)
     return path, (folder / "mesh.ply").read_bytes(), len(list((folder / "work").glob("*.npz")))
 
@@ -145,14 +145,14 @@ def test_what_is_damaged_while_it_is_used_is_one_line_and_made_again(small, fini
 @pytest.mark.parametrize("rounds", [1, 6])
 def test_blocks_are_meshed_again_as_often_as_the_surface_comes_in(rounds, small, finished, tmp_path, monkeypatch):
     path, mesh, _ = finished
-    asked, missed = [], scene.missed
+    asked, missed = [], in_parts.missed
 
     def found(*args):
         asked.append(1)
         cubes = torch.tensor([0], dtype=torch.int64)
         return {0: cubes, 1: cubes} if len(asked) <= rounds else missed(*args)
 
-    monkeypatch.setattr(scene, "missed", found)
+    monkeypatch.setattr(in_parts, "missed", found)
     done(path, tmp_path)
     assert len(asked) > rounds
     assert (tmp_path / "mesh.ply").read_bytes() == mesh
@@ -160,17 +160,17 @@ def test_blocks_are_meshed_again_as_often_as_the_surface_comes_in(rounds, small,
 
 def test_a_run_that_is_stopped_between_rounds_goes_on(small, finished, tmp_path, monkeypatch):
     path, mesh, _ = finished
-    missed = scene.missed
+    missed = in_parts.missed
 
     def stopping(*args):
-        monkeypatch.setattr(scene, "missed", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        monkeypatch.setattr(in_parts, "missed", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         return {0: torch.tensor([0], dtype=torch.int64)}
 
-    monkeypatch.setattr(scene, "missed", stopping)
+    monkeypatch.setattr(in_parts, "missed", stopping)
     with pytest.raises(KeyboardInterrupt):
         done(path, tmp_path)
     assert (tmp_path / "work" / "block-0.npz").exists()
-    monkeypatch.setattr(scene, "missed", missed)
+    monkeypatch.setattr(in_parts, "missed", missed)
     done(path, tmp_path)
     assert (tmp_path / "mesh.ply").read_bytes() == mesh
 
@@ -179,7 +179,7 @@ def test_another_run_is_refused_by_name(cloud, tmp_path):
     store = WorkDirectory(str(tmp_path / "work"))
 
     def claim(classes=(), **settings):
-        with store.claimed(scene.identity(str(cloud), classes, replace(SETTINGS, **settings), 300, 16, "cpu")):
+        with store.claimed(in_parts.identity(str(cloud), classes, replace(SETTINGS, **settings), 300, 16, "cpu")):
             pass
 
     claim()
@@ -201,9 +201,9 @@ def test_another_run_is_refused_by_name(cloud, tmp_path):
 
 def test_a_run_that_goes_on_keeps_its_parts_whatever_memory_is_free(finished, tmp_path, monkeypatch):
     path, mesh, _ = finished
-    monkeypatch.setattr(scene, "sizes", tiny)
+    monkeypatch.setattr(in_parts, "sizes", tiny)
     done(path, tmp_path)
-    monkeypatch.setattr(scene, "sizes", lambda asked, kind: (5000, 64))
+    monkeypatch.setattr(in_parts, "sizes", lambda asked, kind: (5000, 64))
     assert done(path, tmp_path).resumed
     assert (tmp_path / "mesh.ply").read_bytes() == mesh
     with pytest.raises(SettingsError, match="points_per_node 300 where this one has 5000"):

@@ -13,8 +13,8 @@ from test_meshing import CPU, sphere_field, unit_box
 
 from neural_splines.geometry import Box
 from neural_splines.metric import Metric
+from neural_splines.run import blocks
 from neural_splines.runtime.monitor import Silent
-from neural_splines.scene import blocks
 from neural_splines.settings import Settings
 from neural_splines.surface.band import sample_band
 from neural_splines.surface.clipping import clip

@@ -7,8 +7,7 @@ import torch
 from worker_tasks import die, square
 
 from neural_splines.errors import BackendError, CloudError, OutOfMemoryBudgetError
-from neural_splines.runtime import workers
-from neural_splines.scene import run as scene
+from neural_splines.run import in_parts, workers
 
 
 def test_what_a_lost_worker_did_is_done_again(tmp_path):
@@ -25,10 +24,10 @@ def test_what_a_lost_worker_did_is_done_again(tmp_path):
 
 def test_processes_take_all_gpus_unless_some_are_named(monkeypatch):
     gpus = tuple(torch.device("cuda", index) for index in range(3))
-    monkeypatch.setattr(scene, "resolve", lambda device: SimpleNamespace(devices=gpus))
+    monkeypatch.setattr(in_parts, "resolve", lambda device: SimpleNamespace(devices=gpus))
 
     def names(asked, *devices):
-        return scene.gpus(asked, SimpleNamespace(device=devices[0], devices=devices))
+        return in_parts.gpus(asked, SimpleNamespace(device=devices[0], devices=devices))
 
     assert names("auto", gpus[0]) == ["cuda:0", "cuda:1", "cuda:2"]
     assert names("cuda:1", gpus[1]) == ["cuda:1"]

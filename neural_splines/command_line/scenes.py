@@ -18,7 +18,7 @@ from ..settings import NormalSettings, SceneSettings, Settings
 from .outputs import path
 
 if TYPE_CHECKING:
-    from ..scene.run import SceneResult
+    from ..run.in_parts import SceneResult
 
 UNITS = ("", "k", "m", "g", "t")
 WHOLE = (
@@ -104,7 +104,7 @@ def reconstruct(
     """Do what the arguments mean, and print what came of it."""
     check(args, settings, sides)
     from ..files.atomic import STANDARD, shown
-    from ..scene.run import reconstruct as run
+    from ..run.in_parts import reconstruct_file
     from .console import tell
     from .jobs import jobs_of
 
@@ -115,7 +115,7 @@ def reconstruct(
     if STANDARD in (job.out, job.source):
         raise CloudError("scenes in parts are read and written more than once; give files, not -")
     with _folder(asked, job.out) as folder:
-        result = run(job.source, job.out, settings, asked, folder, monitor, args.classes)
+        result = reconstruct_file(job.source, job.out, settings, asked, folder, monitor, args.classes)
     for line in _warnings(result):
         warn(line)
     if not args.quiet:

@@ -18,7 +18,7 @@ from ..runtime.devices import moved
 from ..settings import AUTO
 from .nodes import Nodes
 from .partition import Partition
-from .plan import Scene, inside, joined, raw
+from .plan import Plan, inside, joined, raw
 
 AROUND = 10.0  # typical spacings: neighbours of a node's points lie no farther, but for those that are outliers
 SPARSE_SHARE = 0.9  # the spacing that so many points of a node do not exceed says how far things reach there
@@ -47,15 +47,15 @@ def _kept(cloud: OrientedCloud, keep: Tensor) -> OrientedCloud:
     return cloud if bool(keep.all()) else OrientedCloud(cloud.points[keep], cloud.normals[keep])
 
 
-def prepare(scene: Scene, node: int, device: str | None = None) -> None:
+def prepare(plan: Plan, node: int, device: str | None = None) -> None:
     """Store the points of a node that are fitted, and all that are left of it for trimming where these are averages."""
-    s, nodes = scene.settings, scene.nodes
-    compute = scene.compute(device)
-    cloud, outliers = moved(with_near(scene.store, nodes, node, scene.typical, scene.close), compute.device), 0
+    s, nodes = plan.settings, plan.nodes
+    compute = plan.compute(device)
+    cloud, outliers = moved(with_near(plan.store, nodes, node, plan.typical, plan.close), compute.device), 0
     own = of_node(nodes, node, cloud)
     repeated = int(nodes.counts[node]) - len(own)
     if s.remove_outliers == AUTO:
-        cloud = coherent(nodes, cloud, scene.typical)
+        cloud = coherent(nodes, cloud, plan.typical)
         own, before = of_node(nodes, node, cloud), len(own)
         outliers = before - len(own)
     spacing = torch.empty(0, dtype=torch.float64)
@@ -64,10 +64,10 @@ def prepare(scene: Scene, node: int, device: str | None = None) -> None:
     arrays: dict[str, object] = {"counts": torch.tensor([repeated, outliers, len(own)])}
     arrays["spacing"] = spacing.quantile(SPARSE_SHARE) if len(spacing) else torch.tensor(0.0)
     fitted = own
-    if scene.averaged and len(own):
-        fitted = of_node(nodes, node, voxel_downsample(own, scene.lattice.origin, scene.lattice.voxel_size))
+    if plan.averaged and len(own):
+        fitted = of_node(nodes, node, voxel_downsample(own, plan.lattice.origin, plan.lattice.voxel_size))
         arrays |= {"all_points": own.points}
-    scene.store.save(f"points-{node}", points=fitted.points, normals=fitted.normals, **arrays)
+    plan.store.save(f"points-{node}", points=fitted.points, normals=fitted.normals, **arrays)
 
 
 def with_near(store: WorkDirectory, nodes: Nodes, node: int, typical: float, close: float) -> OrientedCloud:
@@ -78,7 +78,7 @@ def with_near(store: WorkDirectory, nodes: Nodes, node: int, typical: float, clo
 
 
 def coherent(nodes: Nodes, cloud: OrientedCloud, typical: float) -> OrientedCloud:
-    """A part of a scene without its outliers: none of so few points that all others must be far away from these."""
+    """A part without its outliers: none of so few points that all others must be far away from these."""
     if len(cloud) <= SPACING_RANK < int(nodes.counts.sum()):
         return OrientedCloud(cloud.points[:0], cloud.normals[:0])
     return without_outliers(cloud, typical)[0]

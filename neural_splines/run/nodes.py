@@ -1,4 +1,4 @@
-"""The points of a scene, shared out to nodes of an octree by counts of the whole."""
+"""The points of a plan, shared out to nodes of an octree by counts of the whole."""
 
 from __future__ import annotations
 

@@ -16,57 +16,57 @@ from ..field.kernels import Kernel, make_kernel
 from ..field.products import Compute
 from ..geometry import Box
 from ..runtime.monitor import Silent
-from .plan import Scene, joined
+from .plan import Plan, joined
 from .points import AROUND, near, prepared
 
 MARGINS = tuple(f.name for f in fields(Cells))
 
 
-def plan_of(scene: Scene, cloud: OrientedCloud, compute: Compute, seed: int) -> BlendPlan:
-    s = scene.settings
+def blend_of(plan: Plan, cloud: OrientedCloud, compute: Compute, seed: int) -> BlendPlan:
+    s = plan.settings
     kernel = make_kernel(s.kernel, s.outer_layer_variance)
     return BlendPlan.of(
-        cloud, scene.nodes.box, kernel, scene.eps, s, compute, torch.Generator().manual_seed(seed % 2**63)
+        cloud, plan.nodes.box, kernel, plan.eps, s, compute, torch.Generator().manual_seed(seed % 2**63)
     )
 
 
-def fit(scene: Scene, node: int, device: str | None = None) -> None:
+def fit(plan: Plan, node: int, device: str | None = None) -> None:
     """Store the splines of the cells of a node, which depend on its points and on those just around it."""
-    own, nodes, options = prepared(scene.store, node), scene.nodes, scene.settings.cells
+    own, nodes, options = prepared(plan.store, node), plan.nodes, plan.settings.cells
     assert options
-    assert scene.smoothing
+    assert plan.smoothing
     level, box = int(nodes.level[node]), nodes.box
-    shape = (scene.points_per_cell, options.min_pts_per_cell, level)
+    shape = (plan.points_per_cell, options.min_pts_per_cell, level)
     largest = leaves(box, own.points, *shape)[1].max() if len(own) else torch.tensor(0.0)
     if not float(largest):
-        scene.store.save(f"cells-{node}", count=0)
+        plan.store.save(f"cells-{node}", count=0)
         return
-    margin = max(0.5 * options.overlap * float(largest), AROUND * scene.typical)
-    cloud = joined([own, near(nodes, node, margin, lambda k: prepared(scene.store, k), own)])
-    compute = scene.compute(device)
-    plan = plan_of(scene, cloud, compute, scene.settings.seed * 1_000_003 + node)
+    margin = max(0.5 * options.overlap * float(largest), AROUND * plan.typical)
+    cloud = joined([own, near(nodes, node, margin, lambda k: prepared(plan.store, k), own)])
+    compute = plan.compute(device)
+    blend = blend_of(plan, cloud, compute, plan.settings.seed * 1_000_003 + node)
     cells = adaptive_cells(
-        box, own.points.to(compute.device), scene.points_per_cell, options.overlap, options.min_pts_per_cell,
-        options.weight_type == "trilinear", level, plan.cloud.points,
+        box, own.points.to(compute.device), plan.points_per_cell, options.overlap, options.min_pts_per_cell,
+        options.weight_type == "trilinear", level, blend.cloud.points,
     )  # fmt: skip
-    problem = plan.problem_of(cells, scene.points_per_cell)
-    problem = replace(problem, gradients=scene.smoothing.gradients)
-    models = fit_cells(problem, scene.smoothing, Silent())
+    problem = blend.problem_of(cells, plan.points_per_cell)
+    problem = replace(problem, gradients=plan.smoothing.gradients)
+    models = fit_cells(problem, plan.smoothing, Silent())
     solved, centers, coefficients, offsets = models.solved(cells)
-    scene.store.save(
+    plan.store.save(
         f"cells-{node}", count=len(cells), z_max=problem.kernel.z_max, failed=len(models.failed),
-        retried=models.retried, jitter=models.largest_jitter, blocks=blocks_of(scene, cells),
+        retried=models.retried, jitter=models.largest_jitter, blocks=blocks_of(plan, cells),
         lower_bound=cells.outer_lower.amin(0), upper_bound=cells.outer_upper.amax(0),
         centers=centers, coefficients=coefficients, offsets=offsets,
         **{name: getattr(solved, name) for name in MARGINS},
     )  # fmt: skip
 
 
-def blocks_of(scene: Scene, cells: Cells) -> Tensor:
+def blocks_of(plan: Plan, cells: Cells) -> Tensor:
     """The blocks of the lattice that the cells speak in: linear ids, sorted."""
-    shape = torch.tensor(scene.blocks)
+    shape = torch.tensor(plan.blocks)
     first, last = (
-        (scene.lattice.coordinates(corner.cpu()) / scene.block).floor().long().clamp_min(0).minimum(shape - 1)
+        (plan.lattice.coordinates(corner.cpu()) / plan.block).floor().long().clamp_min(0).minimum(shape - 1)
         for corner in (cells.outer_lower, cells.outer_upper)
     )
     found, span = [], last - first
@@ -76,11 +76,11 @@ def blocks_of(scene: Scene, cells: Cells) -> Tensor:
     return torch.cat(found).unique()
 
 
-def field_in(scene: Scene, nodes: list[int], box: Box, compute: Compute) -> BlendedField | None:
+def field_in(plan: Plan, nodes: list[int], box: Box, compute: Compute) -> BlendedField | None:
     """The blend of the cells of some nodes that speak in a box; None where there are none."""
     parts, centers, coefficients, counts, z_max = [], [], [], [], 0.0
     for node in nodes:
-        found = {name: torch.from_numpy(values) for name, values in scene.store.load(f"cells-{node}").items()}
+        found = {name: torch.from_numpy(values) for name, values in plan.store.load(f"cells-{node}").items()}
         if not int(found["count"]):
             continue
         cells, offsets = Cells(*(found[name] for name in MARGINS)), found["offsets"]
@@ -96,7 +96,7 @@ def field_in(scene: Scene, nodes: list[int], box: Box, compute: Compute) -> Blen
     if not parts:
         return None
     cells = Cells(*(torch.cat([getattr(part, name) for part in parts]).to(compute.device) for name in MARGINS))
-    kernel: Kernel = make_kernel(scene.settings.kernel, scene.settings.outer_layer_variance)
+    kernel: Kernel = make_kernel(plan.settings.kernel, plan.settings.outer_layer_variance)
     ends = torch.cat(counts).cumsum(0)
     offsets = torch.cat([ends.new_zeros(1), ends]).to(compute.device)
     return BlendedField(

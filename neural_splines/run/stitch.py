@@ -13,12 +13,12 @@ from ..files.large_meshes import written_in_parts
 from ..files.work_directory import WorkDirectory
 from ..files.writers import MAX_LOSS
 from ..runtime.monitor import Monitor
-from ..runtime.workers import Workers
 from ..settings import AUTO
 from ..surface import trimming
 from ..surface.components import components
 from .blocks import Surroundings, support
-from .plan import Scene
+from .plan import Plan
+from .workers import Workers
 
 OF_CELLS = ("count", "failed", "retried", "blocks", "lower_bound", "upper_bound")
 OF_BORDERS = ("face_counts", "keys", "border", "label", "loss")
@@ -26,17 +26,17 @@ Places = dict[int, tuple[np.ndarray, np.ndarray]]  # of blocks that later ones t
 
 
 def assemble(
-    scene: Scene, around: Surroundings, blocks: list[int], out: str, team: Workers, monitor: Monitor
+    plan: Plan, around: Surroundings, blocks: list[int], out: str, team: Workers, monitor: Monitor
 ) -> tuple[int, int]:
     """Write the mesh; how many vertices and faces it has."""
     monitor.phase("trim")
-    kept, loss = kept_components(scene, around, blocks, team, monitor)
+    kept, loss = kept_components(plan, around, blocks, team, monitor)
     monitor.phase("write")
-    aside = scene.store.file("faces.tmp")
+    aside = plan.store.file("faces.tmp")
     index: Places = {}
-    with written_in_parts(out, aside, loss <= MAX_LOSS * scene.lattice.voxel_size) as writer:
+    with written_in_parts(out, aside, loss <= MAX_LOSS * plan.lattice.voxel_size) as writer:
         for done, block in enumerate(blocks, 1):
-            found = scene.store.load(f"block-{block}")
+            found = plan.store.load(f"block-{block}")
             if not len(found["faces"]) or not kept[block].any():
                 continue
             faces = found["faces"][kept[block][found["label"][found["faces"][:, 0]]]]
@@ -44,7 +44,7 @@ def assemble(
             used[faces.reshape(-1)] = True
             place = np.full(len(used), -1, np.int64)
             keys, border = found["keys"], found["border"]
-            for other in before(scene, block, index):
+            for other in before(plan, block, index):
                 mine, theirs = common(keys, index[other][0])
                 place[border[mine]] = index[other][1][theirs]
             fresh = used & (place < 0)
@@ -52,16 +52,16 @@ def assemble(
             there = used[border]
             index[block] = keys[there], place[border[there]]
             writer.add(found["vertices"][fresh], found["normals"][fresh], place[faces])
-            forget(scene, block, index)
+            forget(plan, block, index)
             monitor.progress(done, len(blocks))
         if not writer.faces:
             raise EmptySurfaceError("trimming leaves no face; use a larger --trim, or --trim none")
     return writer.vertices, writer.faces
 
 
-def before(scene: Scene, block: int, known: Places) -> Iterator[int]:
+def before(plan: Plan, block: int, known: Places) -> Iterator[int]:
     """The blocks that touch one and come before it, in order."""
-    _, y, z = scene.blocks
+    _, y, z = plan.blocks
     i, j, k = block // (y * z), block // z % y, block % z
     for a in (i - 1, i):
         for b in (j - 1, j, j + 1):
@@ -71,9 +71,9 @@ def before(scene: Scene, block: int, known: Places) -> Iterator[int]:
                     yield other
 
 
-def forget(scene: Scene, block: int, index: Places) -> None:
+def forget(plan: Plan, block: int, index: Places) -> None:
     """Drop what no later block touches."""
-    plane = scene.blocks[1] * scene.blocks[2]
+    plane = plan.blocks[1] * plan.blocks[2]
     for other in [b for b in index if b // plane < block // plane - 1]:
         del index[other]
 
@@ -87,24 +87,24 @@ def common(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def kept_components(
-    scene: Scene, around: Surroundings, blocks: list[int], team: Workers, monitor: Monitor
+    plan: Plan, around: Surroundings, blocks: list[int], team: Workers, monitor: Monitor
 ) -> tuple[dict[int, np.ndarray], float]:
     """Which components of each block's mesh are kept, as `trimming.trimmed` would, and the loss of float32."""
     first: dict[int, int] = {}
     borders: Places = {}
     faces, links, total, loss = [], [np.empty((0, 2), np.int64)], 0, 0.0
     for done, block in enumerate(blocks, 1):
-        found = scene.store.load(f"block-{block}", *OF_BORDERS)
+        found = plan.store.load(f"block-{block}", *OF_BORDERS)
         if "face_counts" not in found or not len(found["face_counts"]):
             continue
         first[block], label = total, total + found["label"][found["border"]].astype(np.int64)
-        for other in before(scene, block, borders):
+        for other in before(plan, block, borders):
             mine, theirs = common(found["keys"], borders[other][0])
             links.append(np.unique(np.stack([label[mine], borders[other][1][theirs]], 1), axis=0))
         borders[block] = found["keys"], label
         faces.append(found["face_counts"])
         total, loss = total + len(found["face_counts"]), max(loss, float(found["loss"]))
-        forget(scene, block, borders)
+        forget(plan, block, borders)
         monitor.progress(done, len(blocks))
     if not total:
         raise EmptySurfaceError("no surface crosses the lattice; raise GRID_SIZE or --scale, or check the normals")
@@ -113,15 +113,15 @@ def kept_components(
     size.index_add_(0, whole, torch.from_numpy(np.concatenate(faces)))
     ends = [*list(first.values())[1:], total]
     labels = {block: whole[a:e].clone() for (block, a), e in zip(first.items(), ends, strict=True)}
-    keep = kept(scene, around, labels, size, team, monitor)
+    keep = kept(plan, around, labels, size, team, monitor)
     return {block: keep[labels[block]].numpy() if block in labels else np.empty(0, bool) for block in blocks}, loss
 
 
 def kept(
-    scene: Scene, around: Surroundings, labels: dict[int, Tensor], size: Tensor, team: Workers, monitor: Monitor
+    plan: Plan, around: Surroundings, labels: dict[int, Tensor], size: Tensor, team: Workers, monitor: Monitor
 ) -> Tensor:
-    """Which components of the scene [c] are kept: `labels` has them of each block's own, `size` [c] their faces."""
-    least = scene.settings.min_component
+    """Which components of the whole [c] are kept: `labels` has them of each block's own, `size` [c] their faces."""
+    least = plan.settings.min_component
     if least != AUTO:
         return size >= float(least) * float(size.max())
     if len(size) == 1:
@@ -130,12 +130,12 @@ def kept(
     others = [block for block, own in labels.items() if bool((own != largest).any())]
     done_before = len(labels)
     team.run(
-        support, (scene, around, labels, largest), others,
+        support, (plan, around, labels, largest), others,
         lambda done: monitor.progress(done_before + done, done_before + len(others)),
     )  # fmt: skip
     votes, points = torch.zeros(2, len(size), dtype=torch.int64)
     for block in others:
-        found = {name: torch.from_numpy(values) for name, values in scene.store.load(f"support-{block}").items()}
+        found = {name: torch.from_numpy(values) for name, values in plan.store.load(f"support-{block}").items()}
         votes.index_add_(0, found["label"], found["votes"])
         points.index_add_(0, found["label"], found["points"])
     small = size < trimming.SPECK_SHARE * float(size.max())

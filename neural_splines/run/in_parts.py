@@ -29,17 +29,17 @@ from ..outliers import without_outliers
 from ..pipeline import choose_eps
 from ..runtime import memory
 from ..runtime.monitor import Monitor, PhaseTimer
-from ..runtime.workers import Workers, workers
 from ..settings import AUTO, SceneSettings, Settings
 from ..surface.lattice import Lattice
 from ..surface.resolution import FINEST, spacing_size
 from . import blocks, cells, points
-from .assembly import assemble, surroundings
 from .partition import Partition, partition
-from .plan import Scene, compute_of, joined, raw
+from .plan import Plan, compute_of, joined, raw
 from .points import distinct, extent, separate
+from .stitch import assemble, surroundings
+from .workers import Workers, workers
 
-SAMPLE_POINTS = 300_000  # whose spacing and noise stand for the scene's
+SAMPLE_POINTS = 300_000  # whose spacing and noise stand for all
 # What a process takes at most, by measurement: at rest, for a point of a node, for a square cube of a block's side.
 REST, POINT, SQUARE = {"cpu": 0.7e9, "cuda": 2.5e9}, 4_000.0, 3_000.0
 NODE_POINTS = {"cpu": (20_000, 200_000), "cuda": (20_000, 1_000_000)}
@@ -65,7 +65,7 @@ class SceneResult:
     seconds: dict[str, float]
 
 
-def reconstruct(
+def reconstruct_file(
     source: str, out: str, settings: Settings, asked: SceneSettings, work_dir: str, monitor: PhaseTimer,
     classes: Sequence[int] = (),
 ) -> SceneResult:  # fmt: skip
@@ -96,42 +96,42 @@ def _tasks(
     found: Partition, out: str, settings: Settings, store: WorkDirectory, side: int, team: Workers,
     monitor: PhaseTimer, resumed: int,
 ) -> SceneResult:  # fmt: skip
-    scene, chosen, doubts = planned(found, settings, store, side, monitor)
+    plan, chosen, doubts = planned(found, settings, store, side, monitor)
     nodes = list(range(len(found.nodes)))
-    _each(team, points.prepare, scene, "points", nodes, "points", monitor)
-    _each(team, cells.fit, scene, "cells", nodes, "fit", monitor)
+    _each(team, points.prepare, plan, "points", nodes, "points", monitor)
+    _each(team, cells.fit, plan, "cells", nodes, "fit", monitor)
     around, touched, sums = surroundings(store, len(nodes))
     if not touched:
         raise CloudError("no cell holds enough points; lower --min-pts-per-cell")
-    _mesh(team, scene, around, touched, monitor)
-    vertices, faces = assemble(scene, around, touched, out, team, monitor)
+    _mesh(team, plan, around, touched, monitor)
+    vertices, faces = assemble(plan, around, touched, out, team, monitor)
     monitor.phase("")
     report = replace(found.report, duplicates=sums["repeated"], kept=sums["kept"] + sums["outliers"])
     return SceneResult(
-        vertices, faces, scene.lattice, report, sums["outliers"], sums["cells"], sums["failed"], chosen,
+        vertices, faces, plan.lattice, report, sums["outliers"], sums["cells"], sums["failed"], chosen,
         doubts, len(nodes), len(touched), resumed, monitor.seconds,
     )  # fmt: skip
 
 
 def _each(
-    team: Workers, task: Callable[..., None], scene: Scene, result: str, items: Sequence[int], phase: str,
+    team: Workers, task: Callable[..., None], plan: Plan, result: str, items: Sequence[int], phase: str,
     monitor: Monitor,
 ) -> None:  # fmt: skip
     """Do the task for those items whose result is not there."""
-    left = [item for item in items if not scene.store.has(f"{result}-{item}")]
+    left = [item for item in items if not plan.store.has(f"{result}-{item}")]
     monitor.phase(phase)
     known = len(items) - len(left)
-    team.run(task, scene, left, partial(_progress, monitor, known, len(items)))
-    scene.store.sync(f"{result}-{item}" for item in left)
+    team.run(task, plan, left, partial(_progress, monitor, known, len(items)))
+    plan.store.sync(f"{result}-{item}" for item in left)
 
 
-def mesh_block(shared: tuple[Scene, blocks.Surroundings], item: tuple[int, Any], device: str | None) -> None:
-    scene, around = shared
+def mesh_block(shared: tuple[Plan, blocks.Surroundings], item: tuple[int, Any], device: str | None) -> None:
+    plan, around = shared
     block, entering = item
-    blocks.mesh(scene, around, block, torch.as_tensor(entering, dtype=torch.int64), device)
+    blocks.mesh(plan, around, block, torch.as_tensor(entering, dtype=torch.int64), device)
 
 
-def _mesh(team: Workers, scene: Scene, around: blocks.Surroundings, touched: list[int], monitor: Monitor) -> None:
+def _mesh(team: Workers, plan: Plan, around: blocks.Surroundings, touched: list[int], monitor: Monitor) -> None:
     """Mesh all blocks, and again those where the surface comes in from a neighbour and was not found from inside.
 
     A block is never without a result meanwhile: it knows the cubes that it was looked into from, so that a run which
@@ -139,13 +139,13 @@ def _mesh(team: Workers, scene: Scene, around: blocks.Surroundings, touched: lis
     """
     monitor.phase("mesh")
     none = torch.empty(0, dtype=torch.int64)
-    left = {block: none for block in touched if not scene.store.has(f"block-{block}")}
+    left = {block: none for block in touched if not plan.store.has(f"block-{block}")}
     while True:
         items = [(block, cubes.numpy()) for block, cubes in left.items()]
         known = len(touched) - len(left)
-        team.run(mesh_block, (scene, around), items, partial(_progress, monitor, known, len(touched)))
-        scene.store.sync(f"block-{block}" for block in left)
-        left = missed(scene, touched)
+        team.run(mesh_block, (plan, around), items, partial(_progress, monitor, known, len(touched)))
+        plan.store.sync(f"block-{block}" for block in left)
+        left = missed(plan, touched)
         if not left:
             return
 
@@ -154,19 +154,19 @@ def _progress(monitor: Monitor, known: int, total: int, done: int) -> None:
     monitor.progress(known + done, total)
 
 
-def missed(scene: Scene, touched: list[int]) -> dict[int, torch.Tensor]:
+def missed(plan: Plan, touched: list[int]) -> dict[int, torch.Tensor]:
     """The blocks that the surface enters from a neighbour in cubes that were neither found nor looked into, and all
     cubes of each to look into then."""
-    leaving = [torch.from_numpy(scene.store.load(f"block-{b}", "leaving")["leaving"]) for b in touched]
+    leaving = [torch.from_numpy(plan.store.load(f"block-{b}", "leaving")["leaving"]) for b in touched]
     cubes = torch.cat(leaving).unique()
-    b = scene.blocks
-    index = scene.lattice.indices(cubes) // scene.block
+    b = plan.blocks
+    index = plan.lattice.indices(cubes) // plan.block
     owner, there = (index[:, 0] * b[1] + index[:, 1]) * b[2] + index[:, 2], set(touched)
     result = {}
     for block in owner.unique().tolist():
         if block not in there:
             continue
-        mine, found = cubes[owner == block], scene.store.load(f"block-{block}", "cubes", "entering")
+        mine, found = cubes[owner == block], plan.store.load(f"block-{block}", "cubes", "entering")
         inside, entering = (torch.from_numpy(found[name]) for name in ("cubes", "entering"))
         mine = mine[~torch.isin(mine, torch.cat([inside, entering]))]
         if len(mine):
@@ -210,8 +210,8 @@ def identity(
 
 def planned(
     found: Partition, settings: Settings, store: WorkDirectory, side: int, monitor: Monitor
-) -> tuple[Scene, str, str]:
-    """The scene with all that is chosen by its points, of which a sample of nodes is looked at; words about the choice,
+) -> tuple[Plan, str, str]:
+    """The plan with all that is chosen by its points, of which a sample of nodes is looked at; words about the choice,
     and what to doubt of it.
     """
     nodes = found.nodes
@@ -234,14 +234,14 @@ def planned(
     lattice = Lattice.around(box, settings.scale, size)
     total = int(nodes.counts.sum())
     averaged = total > settings.voxel_downsample_threshold
-    scene = Scene(store, settings, nodes, lattice, choose_eps(lattice, settings), typical, close, side, averaged)
+    plan = Plan(store, settings, nodes, lattice, choose_eps(lattice, settings), typical, close, side, averaged)
     if not store.has("choice"):
         if settings.remove_outliers == AUTO:
             seen, _ = without_outliers(seen, typical)
         if averaged:
             seen = voxel_downsample(seen, lattice.origin, lattice.voxel_size)
-        plan = cells.plan_of(scene, seen, scene.compute(), settings.seed)
-        choice = choose(plan, monitor)
+        blend = cells.blend_of(plan, seen, plan.compute(), settings.seed)
+        choice = choose(blend, monitor)
         smoothed = list(asdict(choice.smoothing).values())
         doubts = "; ".join(choice.warnings)
         store.save("choice", per_cell=choice.points_per_cell, smoothing=smoothed, words=choice.words, doubts=doubts)
@@ -249,5 +249,5 @@ def planned(
     chosen = store.load("choice")
     regularization, offset_weight, passes, gradient = chosen["smoothing"].tolist()
     smoothing = Smoothing(regularization, offset_weight, int(passes), gradient)
-    scene = replace(scene, points_per_cell=int(chosen["per_cell"]), smoothing=smoothing)
-    return scene, str(chosen["words"]) or str(smoothing), str(chosen["doubts"])
+    plan = replace(plan, points_per_cell=int(chosen["per_cell"]), smoothing=smoothing)
+    return plan, str(chosen["words"]) or str(smoothing), str(chosen["doubts"])

@@ -28,7 +28,7 @@ from ..surface.marching_cubes import Crossings, marching_cubes
 from ..surface.mesh import Mesh, keep_faces
 from ..surface.refinement import refine
 from .cells import field_in
-from .plan import Scene, inside
+from .plan import Plan, inside
 from .points import all_points
 
 HALO_SPACINGS = 6.0  # around a block: twice as far as a gap that trimming leaves closed is deep
@@ -58,19 +58,19 @@ class Block:
     spacing: float
 
     @classmethod
-    def of(cls, scene: Scene, around: Surroundings, block: int) -> Block:
-        b, lattice = scene.blocks, scene.lattice
+    def of(cls, plan: Plan, around: Surroundings, block: int) -> Block:
+        b, lattice = plan.blocks, plan.lattice
         index = (block // (b[1] * b[2]), block // b[2] % b[1], block % b[2])
-        first = [scene.block * i for i in index]
-        last = [min(f + scene.block, n - 1) for f, n in zip(first, lattice.shape, strict=True)]
-        spacing = scene.typical
+        first = [plan.block * i for i in index]
+        last = [min(f + plan.block, n - 1) for f, n in zip(first, lattice.shape, strict=True)]
+        spacing = plan.typical
         for halo in (0, None):
             if halo is None:
-                halo = min(scene.block // 2, math.ceil(HALO_SPACINGS * spacing / lattice.voxel_size) + 1)
+                halo = min(plan.block // 2, math.ceil(HALO_SPACINGS * spacing / lattice.voxel_size) + 1)
             window = lattice.part([f - halo for f in first], [end + halo for end in last])
             box = window.box
             nodes = around.meeting(box.lower, box.upper)
-            spacing = max([scene.typical, *around.spacing[nodes].tolist()])
+            spacing = max([plan.typical, *around.spacing[nodes].tolist()])
         return cls((first[0], first[1], first[2]), (last[0], last[1], last[2]), window, nodes, spacing)
 
     def own(self, index: Tensor) -> Tensor:
@@ -79,39 +79,39 @@ class Block:
         return ((index >= first) & (index < last)).all(-1)
 
 
-def mesh(scene: Scene, around: Surroundings, block: int, entering: Tensor, device: str | None = None) -> None:
+def mesh(plan: Plan, around: Surroundings, block: int, entering: Tensor, device: str | None = None) -> None:
     """Store the mesh of a block. entering: cubes of the lattice where the surface comes in from other blocks."""
-    part, compute = Block.of(scene, around, block), scene.compute(device)
+    part, compute = Block.of(plan, around, block), plan.compute(device)
     box = part.window.box
-    field: Field | None = field_in(scene, part.nodes, box, compute)
+    field: Field | None = field_in(plan, part.nodes, box, compute)
     name = f"block-{block}"
     if field is None:
         none = np.empty(0, np.int64)
-        scene.store.save(name, faces=np.empty((0, 3), np.int32), cubes=none, leaving=none, entering=entering)
+        plan.store.save(name, faces=np.empty((0, 3), np.int32), cubes=none, leaving=none, entering=entering)
         return
     margin = POINTS_BEYOND * part.spacing
-    points = points_in(scene, part.nodes, box.lower - margin, box.upper + margin).to(compute.device)
+    points = points_in(plan, part.nodes, box.lower - margin, box.upper + margin).to(compute.device)
     inner = ((points >= box.lower.to(points.device)) & (points <= box.upper.to(points.device))).all(1)
-    seeds = torch.cat([points[inner], scene.lattice.positions(scene.lattice.indices(entering)).to(points.device)])
+    seeds = torch.cat([points[inner], plan.lattice.positions(plan.lattice.indices(entering)).to(points.device)])
     if len(compute.devices) > 1:
         field = Replicas(field, compute.devices)
     cubes = sample_band(field.evaluate, part.window, seeds, None, compute.devices)
     index = part.window.indices(cubes.ids) + torch.tensor(part.window.start, device=cubes.ids.device)
-    own_cubes = scene.lattice.ids(index[part.own(index)])
+    own_cubes = plan.lattice.ids(index[part.own(index)])
     whole, crossings = marching_cubes(cubes)
-    ends = on_whole(scene.lattice, crossings)
+    ends = on_whole(plan.lattice, crossings)
     whole = replace(whole, ends=torch.stack([ends, ends], 1))
-    s = scene.settings
+    s = plan.settings
     whole = refine(whole, crossings, field.gradient, REFINE_STEPS if s.refine_vertices else 0, compute.devices)
-    found = own_faces(scene.lattice, part, trimmed(scene, part, whole, points))
-    leaving = leaving_cubes(scene.lattice, cubes)
-    scene.store.save(name, **stored(scene.lattice, part, found), cubes=own_cubes, leaving=leaving, entering=entering)
+    found = own_faces(plan.lattice, part, trimmed(plan, part, whole, points))
+    leaving = leaving_cubes(plan.lattice, cubes)
+    plan.store.save(name, **stored(plan.lattice, part, found), cubes=own_cubes, leaving=leaving, entering=entering)
 
 
-def points_in(scene: Scene, nodes: list[int], lower: Tensor, upper: Tensor) -> Tensor:
+def points_in(plan: Plan, nodes: list[int], lower: Tensor, upper: Tensor) -> Tensor:
     parts = [torch.empty(0, 3, dtype=torch.float64)]
-    for node in sorted({*nodes, *scene.nodes.meeting(lower, upper)}):
-        points = all_points(scene.store, node)
+    for node in sorted({*nodes, *plan.nodes.meeting(lower, upper)}):
+        points = all_points(plan.store, node)
         parts.append(inside(OrientedCloud(points, points), lower, upper).points)
     return torch.cat(parts)
 
@@ -136,16 +136,16 @@ def own_faces(lattice: Lattice, part: Block, mesh: Mesh) -> Mesh:
     return keep_faces(mesh, part.own(low[mesh.faces].amin(1)))
 
 
-def trimmed(scene: Scene, part: Block, mesh: Mesh, points: Tensor) -> Mesh:
+def trimmed(plan: Plan, part: Block, mesh: Mesh, points: Tensor) -> Mesh:
     """As `trimming.trimmed`, but for components, which reach beyond a block."""
-    s = scene.settings
+    s = plan.settings
     if s.trim == "none" or not len(mesh.faces):
         return mesh
     if not len(points):
         return keep_faces(mesh, torch.zeros(len(mesh.faces), dtype=torch.bool, device=mesh.faces.device))
     if s.trim == AUTO:
-        return trimming.trim_unsupported(mesh, Metric(points), cut_off=on_walls(scene.lattice, part.window, mesh))
-    return trimming.trim(mesh, points, float(s.trim) * scene.lattice.voxel_diagonal)
+        return trimming.trim_unsupported(mesh, Metric(points), cut_off=on_walls(plan.lattice, part.window, mesh))
+    return trimming.trim(mesh, points, float(s.trim) * plan.lattice.voxel_diagonal)
 
 
 def on_walls(lattice: Lattice, window: Lattice, mesh: Mesh) -> Tensor:
@@ -202,23 +202,23 @@ def key_of(ends: Tensor) -> Tensor:
     return key ^ key >> 32
 
 
-def support(shared: tuple[Scene, Surroundings, dict[int, Tensor], int], block: int, device: str | None) -> None:
+def support(shared: tuple[Plan, Surroundings, dict[int, Tensor], int], block: int, device: str | None) -> None:
     """Store how points support the components of a block but for the largest of the scene: votes and numbers of points.
 
-    shared: also the component of the scene [c] that each of a block's own is part of, by block, and the largest.
+    shared: also the component of the whole [c] that each of a block's own is part of, by block, and the largest.
     """
-    scene, around, labels, largest = shared
-    found = scene.store.load(f"block-{block}", "label", "owned", "vertices")
+    plan, around, labels, largest = shared
+    found = plan.store.load(f"block-{block}", "label", "owned", "vertices")
     label = labels[block][torch.from_numpy(found["label"]).long()]
     rows = ((label != largest) & torch.from_numpy(found["owned"])).nonzero()[:, 0]
     label, which = label[rows].unique(return_inverse=True)
     votes, points = torch.zeros(2, len(label), dtype=torch.int64)
     if len(rows):
-        part, target = Block.of(scene, around, block), scene.compute(device).device
+        part, target = Block.of(plan, around, block), plan.compute(device).device
         margin, box = POINTS_BEYOND * part.spacing, part.window.box
-        cloud = points_in(scene, part.nodes, box.lower - margin, box.upper + margin).to(target)
+        cloud = points_in(plan, part.nodes, box.lower - margin, box.upper + margin).to(target)
         near, nearest = trimming.near_points(torch.from_numpy(found["vertices"])[rows].to(target), Metric(cloud))
         votes.index_add_(0, which, 1 - 2 * near.cpu().long())
         pairs = torch.stack([which, nearest.cpu()], 1).unique(dim=0)
         points.index_add_(0, pairs[:, 0], torch.ones(len(pairs), dtype=torch.int64))
-    scene.store.save(f"support-{block}", label=label, votes=votes, points=points)
+    plan.store.save(f"support-{block}", label=label, votes=votes, points=points)

@@ -25,7 +25,7 @@ PARTITION = "partition"  # the result that stands for it
 
 
 @dataclass(frozen=True)
-class Scene:
+class Plan:
     """A run: everything that a task needs beside the results of other tasks. Can be pickled.
 
     typical: the median distance of points from their 6th neighbour. close: points so close are one. block: cubes along

@@ -1,1 +1,0 @@
-"""Scenes in parts: bounded memory, results that are kept, workers."""
