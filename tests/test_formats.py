@@ -7,6 +7,8 @@ from scripts import run, write_cloud
 from shapes import sphere
 
 from neural_splines.errors import ReconstructionWarning
+from neural_splines.files import mesh_content
+from neural_splines.files.large_meshes import written_in_parts
 from neural_splines.files.meshes import load_mesh, save_mesh
 from neural_splines.files.obj_off import read_off
 from neural_splines.settings import MESH_FORMATS as FORMATS
@@ -89,6 +91,31 @@ def test_a_run_writes_the_format_of_its_extension(tmp_path, suffix):
     assert mesh.is_watertight
     assert mesh.volume == pytest.approx(4.19, abs=0.1)
     assert (mesh.vertex_normals * mesh.vertices).sum(1).min() > 0.9
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("place", [0.0, UTM])
+def test_parts_have_the_bytes_of_the_whole(tmp_path, suffix, place, monkeypatch):
+    """Whatever is written of a mesh, and in whichever chunks."""
+    heat = {"heat": np.arange(4.0), "Class 1": np.arange(4, dtype=np.int16)}
+    everything, nothing = {"colours": RGB, "scalars": heat}, {}
+    for normals, more in ((N, everything), (None, nothing)):
+        arguments = {"voxel_size": 100.0 if suffix in FLOATS else 0.1}
+        save_mesh(tmp_path / f"whole{suffix}", V + place, normals, F, **more, **arguments)
+        monkeypatch.setattr(mesh_content, "TABLE_ROWS", 3)
+        with written_in_parts(tmp_path / f"parts{suffix}", str(tmp_path), **arguments) as writer:
+            for rows, faces in ((slice(0, 3), F[:1]), (slice(3, 3), F[:0]), (slice(3, 4), F[1:])):
+                parts = {"colours": RGB[rows], "scalars": {name: values[rows] for name, values in heat.items()}}
+                writer.add(V[rows] + place, None if normals is None else N[rows], faces, **(parts if more else {}))
+        assert (tmp_path / f"parts{suffix}").read_bytes() == (tmp_path / f"whole{suffix}").read_bytes()
+        assert not list(tmp_path.glob(".*"))
+
+
+def test_our_own_stl_is_that_of_trimesh(tmp_path):
+    """Byte for byte: normals of float64 corners, a face without area with a normal of zeros."""
+    faces = np.vstack([F, [[0, 0, 1]]])
+    save_mesh(tmp_path / "mesh.stl", V, N, faces)
+    assert (tmp_path / "mesh.stl").read_bytes() == trimesh.Trimesh(V, faces, process=False).export(file_type="stl")
 
 
 @pytest.mark.parametrize("suffix", [".obj", ".off"])

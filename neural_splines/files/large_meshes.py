@@ -1,68 +1,90 @@
-"""A PLY mesh written part by part: vertices as they come, faces kept aside until the last vertex is there."""
+"""A mesh written part by part, in every format: its arrays are kept in scratch files until the last part is there."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-from collections.abc import Iterator
+import secrets
+from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 
 import numpy as np
 
-from ..errors import OutputError
 from ..runtime import interrupts
 from .atomic import PathLike, atomic, shown
-from .reading import COORDINATES
-from .writers import NORMALS, corner_type, table, triangles
-
-HEADER = 512  # bytes: the counts, which are known last, are written into it
+from .mesh_content import Content
+from .meshes import suffix_of
+from .writers import WRITERS, corner_type
 
 
 class PartWriter:
-    """Appends vertices and faces; faces refer to vertices by their place among all of them."""
+    """Appends vertices and faces; faces refer to vertices by their place among all of them.
 
-    def __init__(self, out: BinaryIO, aside: BinaryIO, single: bool, name: str):
-        self._out, self._aside, self._single, self._name = out, aside, single, name
+    Every part has the same arrays in the same types: normals, colours and scalars, or none.
+    """
+
+    def __init__(self, folder: str, name: str):
+        self._folder, self._name, self._stack = folder, name, contextlib.ExitStack()
+        self._files: dict[str, BinaryIO] = {}
+        self._types: dict[str, tuple[np.dtype, tuple[int, ...]]] = {}
         self.vertices = self.faces = 0
-        out.write(b" " * HEADER)
 
-    def add(self, vertices: np.ndarray, normals: np.ndarray, faces: np.ndarray) -> None:
-        corner_type(self.vertices + len(vertices), self._name)  # refused before more is written than can be counted
-        position = "<f4" if self._single else "<f8"
-        self._out.writelines(table(len(vertices), [(position, vertices), ("<f4", normals)]))
-        self._aside.writelines(triangles(faces, "<u4"))  # the same bytes as <i4, while these serve
+    def add(
+        self,
+        vertices: np.ndarray,
+        normals: np.ndarray | None,
+        faces: np.ndarray,
+        colours: np.ndarray | None = None,
+        scalars: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
+        """Vertices [v, 3] with what there is of each, and triangles [f, 3]."""
+        corner_type(self.vertices + len(vertices), self._name)  # refused before more is kept than can be counted
+        arrays = {"vertices": vertices.astype(np.float64, copy=False), "normals": normals, "colours": colours}
+        arrays |= {"faces": faces.astype(np.uint32)} | {f"scalar {name}": v for name, v in (scalars or {}).items()}
+        for name, values in arrays.items():
+            if values is not None:
+                self._append(name, values)
         self.vertices += len(vertices)
         self.faces += len(faces)
 
-    def finish(self) -> None:
-        self._aside.flush()
-        self._aside.seek(0)
-        shutil.copyfileobj(self._aside, self._out, 1 << 22)
-        self._out.seek(0)
-        self._out.write(self._header())
+    def _append(self, name: str, values: np.ndarray) -> None:
+        if name not in self._files:
+            path = os.path.join(self._folder, f".neural-splines-{secrets.token_hex(8)}.tmp")
+            self._stack.enter_context(interrupts.temporary(path))
+            self._files[name] = self._stack.enter_context(open(path, "w+b"))
+            self._types[name] = values.dtype, values.shape[1:]
+        self._files[name].write(np.ascontiguousarray(values).data)
 
-    def _header(self) -> bytes:
-        type_, (index, _) = "float" if self._single else "double", corner_type(self.vertices, self._name)
-        lines = ["ply", "format binary_little_endian 1.0", "comment made by neural-splines"]
-        lines += [f"element vertex {self.vertices}", *(f"property {type_} {name}" for name in COORDINATES)]
-        lines += [f"property float {name}" for name in NORMALS]
-        lines += [f"element face {self.faces}", f"property list uchar {index} vertex_indices", "end_header", ""]
-        text = "\n".join(lines)
-        padding = "comment " + " " * (HEADER - len(text) - len("comment \n"))
-        lines.insert(3, padding)
-        return "\n".join(lines).encode()
+    def content(self, voxel_size: float | None, fits_single: bool | None) -> Content:
+        """All parts as one mesh, whose arrays are the scratch files."""
+        arrays = {name: self._array(name) for name in self._files}
+        normals, faces, colours = (arrays.get(name) for name in ("normals", "faces", "colours"))
+        scalars = {name.removeprefix("scalar "): v for name, v in arrays.items() if name.startswith("scalar ")}
+        vertices = arrays.get("vertices", np.empty((0, 3)))
+        return Content(vertices, normals, faces, colours, scalars, voxel_size, fits_single)
+
+    def _array(self, name: str) -> np.ndarray:
+        (type_, width), file = self._types[name], self._files[name]
+        file.flush()
+        shape = (self.faces if name == "faces" else self.vertices, *width)
+        return np.memmap(file, type_, "r", shape=shape) if shape[0] else np.empty(shape, type_)
+
+    def close(self) -> None:
+        """Remove the scratch files."""
+        self._stack.close()
 
 
 @contextlib.contextmanager
-def written_in_parts(path: PathLike, aside: str, single: bool) -> Iterator[PartWriter]:
-    """A writer of the mesh at `path`, which appears when the block ends; `aside` is a scratch file for faces."""
-    with atomic(path, synced=True) as (out,):
-        if not out.seekable():
-            raise OutputError(f"{shown(path)}: a mesh in parts is not written to a pipe; give a file to --out")
-        with interrupts.temporary(aside), open(aside, "w+b") as faces:
-            writer = PartWriter(out, faces, single, shown(path))
-            yield writer
-            writer.finish()
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(aside)
+def written_in_parts(
+    path: PathLike, folder: str, voxel_size: float | None = None, fits_single: bool | None = None,
+    suffix: str | None = None,
+) -> Iterator[PartWriter]:  # fmt: skip
+    """A writer of the mesh at `path`, which appears when the block ends: the same bytes as those of `save_mesh`.
+
+    folder: where there is room for a copy of the mesh meanwhile. The others: as of `Content` and `save_mesh`.
+    """
+    with atomic(path, synced=True) as (out,), contextlib.closing(PartWriter(folder, shown(path))) as writer:
+        yield writer
+        content = writer.content(voxel_size, fits_single)
+        out.writelines(WRITERS.get(suffix or suffix_of(path), WRITERS[".ply"])(content, shown(path)))
+        del content  # the files are mapped

@@ -15,9 +15,10 @@ from ..settings import MESH_FORMATS
 from . import obj_off, ply, records, stl
 from .arrays import as_array
 from .atomic import STANDARD, PathLike, atomic, shown
+from .mesh_content import Content
 from .polygons import triangles
 from .reading import COORDINATES, errors_name, read_bytes, require
-from .writers import WRITERS, Content
+from .writers import WRITERS
 
 
 def load_mesh(path: PathLike) -> tuple[Tensor, Tensor]:

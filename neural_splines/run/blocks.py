@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..clouds import OrientedCloud
 from ..field.contract import Field, Replicas
-from ..files.writers import Content
+from ..files.mesh_content import Content
 from ..metric import Metric
 from ..pipeline import REFINE_STEPS
 from ..settings import AUTO

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ..errors import EmptySurfaceError
 from ..files.large_meshes import written_in_parts
+from ..files.mesh_content import MAX_LOSS
 from ..files.work_directory import WorkDirectory
-from ..files.writers import MAX_LOSS
 from ..runtime.monitor import Monitor
 from ..settings import AUTO
 from ..surface import trimming
@@ -32,9 +32,9 @@ def assemble(
     monitor.phase("trim")
     kept, loss = kept_components(plan, around, blocks, team, monitor)
     monitor.phase("write")
-    aside = plan.store.file("faces.tmp")
     index: Places = {}
-    with written_in_parts(out, aside, loss <= MAX_LOSS * plan.lattice.voxel_size) as writer:
+    voxel_size = plan.lattice.voxel_size
+    with written_in_parts(out, plan.store.path, voxel_size, loss <= MAX_LOSS * voxel_size) as writer:
         for done, block in enumerate(blocks, 1):
             found = plan.store.load(f"block-{block}")
             if not len(found["faces"]) or not kept[block].any():
