@@ -110,16 +110,14 @@ def reconstruct(
 
     args.prog = prog
     job = jobs_of(args)[0]
-    if job.suffix != ".ply":
-        raise OutputError(f"{shown(job.out)}: scenes in parts are written as PLY; give --out that extension")
-    if STANDARD in (job.out, job.source):
-        raise CloudError("scenes in parts are read and written more than once; give files, not -")
+    if job.source == STANDARD:
+        raise CloudError("scenes in parts are read more than once; give a file, not -")
     with _folder(asked, job.out) as folder:
-        result = reconstruct_file(job.source, job.out, settings, asked, folder, monitor, args.classes)
+        result = reconstruct_file(job.source, job.out, settings, asked, folder, monitor, args.classes, job.suffix)
     for line in _warnings(result):
         warn(line)
     if not args.quiet:
-        tell(_summary(shown(job.source), shown(job.out), args.classes, settings, result))
+        tell(_summary(shown(job.source), shown(job.out), args.classes, settings, result), job.out)
 
 
 @contextlib.contextmanager

@@ -67,9 +67,12 @@ class SceneResult:
 
 def reconstruct_file(
     source: str, out: str, settings: Settings, asked: SceneSettings, work_dir: str, monitor: PhaseTimer,
-    classes: Sequence[int] = (),
+    classes: Sequence[int] = (), suffix: str | None = None,
 ) -> SceneResult:  # fmt: skip
-    """The mesh of a cloud in a file, or of its points of these classes, written to `out`; see `SceneSettings`."""
+    """The mesh of a cloud in a file, or of its points of these classes, written to `out`; see `SceneSettings`.
+
+    suffix: the format, where the extension of `out` does not say it.
+    """
     compute = compute_of(settings)
     most, side = sizes(asked, compute.device.type)
     store = WorkDirectory(os.path.abspath(work_dir))
@@ -82,7 +85,7 @@ def reconstruct_file(
         found = partition(stream, shown(source), settings.scale, most, store, monitor)
         del stream
         with workers(asked.workers, asked.scheduler, gpus(settings.device, compute), __version__) as team:
-            return _tasks(found, out, settings, store, side, team, monitor, resumed)
+            return _tasks(found, (out, suffix), settings, store, side, team, monitor, resumed)
 
 
 def gpus(asked: str, compute: Compute) -> list[str]:
@@ -93,7 +96,7 @@ def gpus(asked: str, compute: Compute) -> list[str]:
 
 
 def _tasks(
-    found: Partition, out: str, settings: Settings, store: WorkDirectory, side: int, team: Workers,
+    found: Partition, out: tuple[str, str | None], settings: Settings, store: WorkDirectory, side: int, team: Workers,
     monitor: PhaseTimer, resumed: int,
 ) -> SceneResult:  # fmt: skip
     plan, chosen, doubts = planned(found, settings, store, side, monitor)

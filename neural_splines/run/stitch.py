@@ -26,15 +26,16 @@ Places = dict[int, tuple[np.ndarray, np.ndarray]]  # of blocks that later ones t
 
 
 def assemble(
-    plan: Plan, around: Surroundings, blocks: list[int], out: str, team: Workers, monitor: Monitor
+    plan: Plan, around: Surroundings, blocks: list[int], out: tuple[str, str | None], team: Workers, monitor: Monitor
 ) -> tuple[int, int]:
-    """Write the mesh; how many vertices and faces it has."""
+    """Write the mesh to a path, in a format where the path does not say it; how many vertices and faces it has."""
     monitor.phase("trim")
     kept, loss = kept_components(plan, around, blocks, team, monitor)
     monitor.phase("write")
     index: Places = {}
     voxel_size = plan.lattice.voxel_size
-    with written_in_parts(out, plan.store.path, voxel_size, loss <= MAX_LOSS * voxel_size) as writer:
+    path, suffix = out
+    with written_in_parts(path, plan.store.path, voxel_size, loss <= MAX_LOSS * voxel_size, suffix) as writer:
         for done, block in enumerate(blocks, 1):
             found = plan.store.load(f"block-{block}")
             if not len(found["faces"]) or not kept[block].any():
