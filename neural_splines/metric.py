@@ -41,6 +41,17 @@ class Lines:
         return f"{self.share:.0%} of the points lie in lines: {apart}"
 
 
+def lines_of(along: Tensor, across: Tensor) -> Lines | None:
+    """The lines that a notable share of points with these spacings [n] lies in. Neighbours in a line are half on either
+    side."""
+    lined = across > along
+    share = float(lined.double().mean())
+    if share < IN_LINES:
+        return None
+    along, across = along[lined].median(), across[lined].median()
+    return Lines(float(along) / (SPACING_RANK / 2), float(across) / SQUARE, share)
+
+
 class Metric:
     """The spacing at each point of a cloud [n, 3]: a number, and where points lie in lines two.
 
@@ -107,13 +118,8 @@ class Metric:
         self.direction[rows[fresh]] = self.direction[chosen[fresh]]
 
     def lines(self) -> Lines | None:
-        """The lines that a notable share of the points lies in. Neighbours in a line are half on either side."""
-        lined = self.across > self.along
-        share = float(lined.double().mean())
-        if share < IN_LINES:
-            return None
-        along, across = (float(spacing[lined].median()) for spacing in (self.along, self.across))
-        return Lines(along / (SPACING_RANK / 2), across / SQUARE, share)
+        """The lines that a notable share of the points lies in."""
+        return lines_of(self.along, self.across)
 
     def towards(self, index: Tensor, x: Tensor) -> Tensor:
         """The spacing [q] of points with that index [q] in the direction of places [q, 3]."""

@@ -69,14 +69,18 @@ def without_outliers(cloud: OrientedCloud, typical: float | None = None) -> tupl
     kept = _without(cloud, SPARSE, SUPPORT, typical)
     if len(cloud) - len(kept) > MANY * len(cloud):
         kept = _without(kept, SPARSE_NEAR, SUPPORT_NEAR, typical)
-    found = len(cloud) - len(kept)
-    if not found:
-        return cloud, None
-    line = (
-        f"{found} of {len(cloud)} points were left out as outliers: sparse, and at odds with the points around them; "
+    lines = outlier_lines(len(cloud) - len(kept), len(cloud))
+    return (kept, lines[0]) if lines else (cloud, None)
+
+
+def outlier_lines(count: int, total: int) -> list[str]:
+    """One line where so many of all points were left out."""
+    if not count:
+        return []
+    return [
+        f"{count} of {total} points were left out as outliers: sparse, and at odds with the points around them; "
         "keep them with --remove-outliers none"
-    )
-    return kept, line
+    ]
 
 
 def _without(cloud: OrientedCloud, sparse: float, support: float, typical: float | None) -> OrientedCloud:

@@ -15,6 +15,6 @@ def tiny(asked, kind):
 
 
 def done(cloud, folder, settings=SETTINGS, asked=ALONE, name="mesh.ply"):
-    return in_parts.reconstruct_file(
-        str(cloud), str(folder / name), settings, asked, str(folder / "work"), PhaseTimer()
-    )
+    work, out = str(folder / "work"), str(folder / name)
+    with in_parts.reconstructed(str(cloud), out, settings, asked, work, PhaseTimer()) as result:
+        return result

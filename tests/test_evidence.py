@@ -11,7 +11,7 @@ import torch
 from shapes import sphere, torus
 
 import neural_splines as ns
-from neural_splines.command_line.show import upright
+from neural_splines.command_line.whole import upright
 from neural_splines.errors import SettingsError
 from neural_splines.files import surveys
 from neural_splines.files.meshes import save_mesh

@@ -15,6 +15,7 @@ from neural_splines.cells.members import Members
 from neural_splines.cells.models import CellModels, fit_cells
 from neural_splines.cells.partition import Cells, uniform_cells
 from neural_splines.cells.problem import FitProblem
+from neural_splines.cells.tally import Tally
 from neural_splines.errors import NotPositiveDefiniteError
 from neural_splines.field.fitting import Centers
 from neural_splines.field.solvers import direct
@@ -60,11 +61,13 @@ def test_one_line_counts_the_cells_that_failed():
     """However many they are, with the places of two."""
     cells, none = cells_of(sphere(1500), "adaptive"), torch.empty(0)
     models = CellModels(none, none, none, [(c, "why") for c in range(5)], 0, none, none)
-    (line,) = failure_lines(models, cells)
+    tally = Tally.of(models, cells, 0.0)
+    (line,) = failure_lines(tally)
     assert line.startswith(f"5 of {len(cells)} cells have no model, why")
     places = [str(tuple(round(v, 6) for v in center)) in line for center in cells.centers[:3].tolist()]
     assert places == [True, True, False]
-    assert failure_lines(replace(models, failed=[]), cells) == []
+    assert failure_lines(tally + tally) == [line.replace(f"5 of {len(cells)}", f"10 of {2 * len(cells)}")]
+    assert failure_lines(Tally.of(replace(models, failed=[]), cells, 0.0)) == []
 
 
 @pytest.mark.parametrize("regularization", [0.0, 1e-300, 1e-7])

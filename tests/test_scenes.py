@@ -40,7 +40,7 @@ def cloud(tmp_path):
 def test_parts_make_one_closed_mesh(cloud, small, tmp_path):
     result = done(cloud, tmp_path)
     vertices, faces = load_mesh(tmp_path / "mesh.ply")
-    assert (len(vertices), len(faces)) == (result.vertices, result.faces)
+    assert (len(vertices), len(faces)) == (result.mesh.vertices, result.mesh.faces)
     assert result.nodes > 5
     assert result.blocks >= 4
     assert is_watertight(faces)

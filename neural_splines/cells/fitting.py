@@ -20,7 +20,7 @@ from ..geometry import Box, morton_order, offset_triples
 from ..runtime.monitor import Monitor
 from ..settings import AUTO, CellSettings, Settings
 from . import background
-from .advice import REMEDY, eps_lines, failure_lines, model_lines
+from .advice import REMEDY, cell_lines
 from .batches import Smoothing
 from .blending import BlendedField
 from .budget import check_cells
@@ -30,6 +30,7 @@ from .partition import Cells, adaptive_cells, uniform_cells
 from .problem import LARGEST_EPS, FitProblem
 from .regions import regions_of
 from .smoothing import REGION_POINTS, SIZES, Choice, Race, unjudged
+from .tally import Tally
 
 POINTS_PER_CELL = 200  # of an adaptive cell at most, where smoothing is not chosen by the data
 AUTO_CENTERS = 300  # of a cell; 500 gain 3 % in accuracy for twice the time
@@ -49,6 +50,7 @@ class CellsFit:
     values: Tensor
     cells: Cells
     models: CellModels
+    tally: Tally
     smoothing: Smoothing
     points_per_cell: int | None
     chosen: str
@@ -62,21 +64,11 @@ class CellsFit:
         return replace(self, field=replace(self.field, box=box))
 
     def summary(self) -> str:
-        parts = [f"{len(self.cells)} cells, {len(self.models.centers)} centres, {self.chosen or self.smoothing}"]
-        if self.models.largest_jitter:
-            parts.append(f"jitter up to {self.models.largest_jitter:.0e}")
-        if self.models.retried:
-            parts.append(f"{self.models.retried} cells fitted with more regularization")
-        if self.models.failed:
-            parts.append(f"{len(self.models.failed)} cells failed")
-        return ", ".join(parts)
+        return self.tally.summary(self.chosen or self.smoothing)
 
     def options(self) -> str:
         """The options of the command line that ask for what was chosen."""
-        s = self.smoothing
-        cells = f"--points-per-cell {self.points_per_cell} " if self.points_per_cell else ""
-        normals = f"--gradient-length {s.gradient_length}" if s.gradients else f"--offset-weight {s.offset_weight}"
-        return f"{cells}--regularization {s.regularization!r} {normals} --robust-passes {s.robust_passes}"
+        return choice_options(self.smoothing, self.points_per_cell)
 
 
 @dataclass(frozen=True)
@@ -142,12 +134,20 @@ def fit_blend(plan: BlendPlan, monitor: Monitor) -> CellsFit:
     if len(models.failed) == len(cells):
         raise NotPositiveDefiniteError(f"no cell could be solved: {models.failed[0][1]}; {REMEDY}")
     field = BlendedField.of(problem, models, fit_far(plan, monitor), background.WEIGHT)
-    warnings = choice.warnings + model_lines(models, cells, smoothing, dtype)
-    warnings += eps_lines(plan.eps, cells) if plan.settings.eps != AUTO else []
-    warnings += failure_lines(models, cells)
+    tally = Tally.of(models, cells, plan.eps)
+    asked = plan.eps if plan.settings.eps != AUTO else None
+    warnings = choice.warnings + cell_lines(tally, smoothing, asked, dtype)
     constraints = offset_triples(plan.cloud.points, plan.cloud.normals, plan.eps)
     size = points_per_cell if plan.options.adaptive else None
-    return CellsFit(field, *constraints, cells, models, smoothing, size, choice.words, warnings)
+    return CellsFit(field, *constraints, cells, models, tally, smoothing, size, choice.words, warnings)
+
+
+def choice_options(smoothing: Smoothing, points_per_cell: int | None) -> str:
+    """The options of the command line that ask for this smoothing, and for adaptive cells of so many points."""
+    s = smoothing
+    cells = f"--points-per-cell {points_per_cell} " if points_per_cell else ""
+    normals = f"--gradient-length {s.gradient_length}" if s.gradients else f"--offset-weight {s.offset_weight}"
+    return f"{cells}--regularization {s.regularization!r} {normals} --robust-passes {s.robust_passes}"
 
 
 def choose(plan: BlendPlan, monitor: Monitor) -> Choice:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 
+from ..settings import SceneSettings
 from . import arguments, normal_arguments
 from .console import exit_policy
 
@@ -29,4 +30,4 @@ def main(argv: Sequence[str] | None = None, prog: str = "fit.py") -> None:
         sides = normal_arguments.normal_settings_from(args)
         from . import runs  # not before: it imports torch
 
-        runs.reconstruct(args, settings, sides, prog, monitor)
+        runs.reconstruct(args, settings, sides, SceneSettings(), prog, monitor)

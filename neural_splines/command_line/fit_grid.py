@@ -26,10 +26,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "fit-grid.py") -> None:
     with exit_policy(prog, args.verbose, args.strict, args.quiet, args.report is not None) as monitor:
         settings = arguments.settings_from(args, cells=arguments.cell_settings_from(args))
         sides = normal_arguments.normal_settings_from(args)
-        parts = scenes.scene_settings_from(args)
-        if parts.asked:
-            scenes.reconstruct(args, settings, sides, parts, prog, monitor)
-            return
+        shares = scenes.scene_settings_from(args)
         from . import runs  # not before: it imports torch
 
-        runs.reconstruct(args, settings, sides, prog, monitor)
+        runs.reconstruct(args, settings, sides, shares, prog, monitor)

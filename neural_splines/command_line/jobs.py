@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import os
-import shlex
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ..errors import CloudError, OutputError, SettingsError
 from ..files import meshes
 from ..files.atomic import STANDARD, shown, standard
 from ..files.point_clouds import clouds_in
-from ..files.scans import ScannedCloud
 from ..files.targets import Target, check
-from ..normals.orient import Orientation
-from ..pipeline import Reconstruction
-from ..runtime.monitor import PhaseTimer
-from ..settings import MESH_FORMATS, SCALAR_FORMATS, Settings
-from .input_arguments import read_options
+from ..settings import MESH_FORMATS, SCALAR_FORMATS
 from .outputs import DEFAULT_OUT
-from .paint import Paint
-from .repeat import command
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,36 +68,6 @@ class Job:
     def _named(self, pattern: str | None) -> str | None:
         """{} stands for the path of the mesh without its extension."""
         return pattern and pattern.replace("{}", os.path.splitext(self.out)[0])
-
-
-@dataclass(frozen=True)
-class Run:
-    """A job that was done: what was read, what became of it, how long it took, and what was warned of."""
-
-    job: Job
-    origin: Orientation
-    settings: Settings
-    result: Reconstruction
-    timer: PhaseTimer
-    scanned: ScannedCloud
-    paint: Paint
-    warnings: list[str] = field(default_factory=list)
-
-    @property
-    def command(self) -> str:
-        """The explicit command that writes the same bytes."""
-        words = command(self.job.args.prog, self.job.sources, self.settings, self.result)
-        args = self.job.args
-        carried = [
-            word
-            for name in ("attributes", "quality")
-            if (value := getattr(args, name))
-            for word in (f"--{name}", value)
-        ]
-        written = ["--out", self.job.out] + (
-            ["--format", args.format] if args.format and self.job.out == STANDARD else []
-        )
-        return shlex.join([*words, *self.origin.options().split(), *read_options(args), *carried, *written])
 
 
 def together(names: Sequence[str]) -> str:

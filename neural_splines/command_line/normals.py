@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "neural-splines normals"
     with exit_policy(prog, args.verbose, args.strict) as monitor:
         sides = normal_arguments.normal_settings_from(args)
         from ..files.atomic import shown
-        from . import jobs, steps  # not before: they import torch
+        from . import finished, jobs, steps  # not before: they import torch
 
         out = jobs.only_output(args.out, "OUT", args.input_point_cloud, formats=CLOUD_FORMATS)
         scanned, origin = steps.load([args.input_point_cloud], sides, monitor, (), args.columns, args.classes)
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "neural-splines normals"
         monitor.phase("")
         lines = [
             f"points:   {origin.cleaning.summary()}",
-            *steps.sources(scanned),
+            *finished.sources(scanned.classes, scanned.parts),
             f"normals:  {origin.summary()} -> {shown(out)}",
         ]
         tell([*lines, f"seconds:  {monitor.summary()}"], out)

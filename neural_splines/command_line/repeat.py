@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from ..pipeline import Reconstruction
+from ..field.products import Compute
 from ..settings import AUTO, CellSettings, Settings
 
 POSITIONAL = ("eps", "num_nystrom_samples", "grid_size", "cells")
@@ -14,22 +14,24 @@ CHOSEN = ("regularization", "offset_weight", "robust_passes", "gradient_length")
 FLAGS = {"dense": (True, "--dense"), "refine_vertices": (False, "--no-refine-vertices")}
 
 
-def command(prog: str, sources: Sequence[str], settings: Settings, result: Reconstruction) -> list[str]:
-    """The words of a shell line that makes the same mesh, on a machine like this one with as many threads."""
-    compute, cells, fit = result.compute, settings.cells, result.fit
-    words = [*prog.split(), *sources, settings.eps, settings.num_nystrom_samples, result.grid_size]
+def command(
+    prog: str, sources: Sequence[str], settings: Settings, compute: Compute, grid_size: int, choice: str
+) -> list[str]:
+    """The words of a shell line that makes the same mesh, on a machine like this one with as many threads; choice: the
+    options that ask for what the data chose, or nothing."""
+    cells = settings.cells
+    words = [*prog.split(), *sources, settings.eps, settings.num_nystrom_samples, grid_size]
     words += [cells.cells_per_axis] if cells else []
-    skipped = {*POSITIONAL, *(CHOSEN if fit.chosen else ())}
+    skipped = {*POSITIONAL, *(CHOSEN if choice else ())}
     found = {f.name: getattr(settings, f.name) for f in fields(Settings) if f.name not in skipped}
     found |= {"device": ",".join(map(str, compute.devices)), "backend": compute.backend.name}
     if cells:
         of_cells = {f.name: getattr(cells, f.name) for f in fields(CellSettings) if f.name != "cells_per_axis"}
-        if fit.chosen:
+        if choice:
             del of_cells["points_per_cell"]
         found = of_cells | found
     options = [word for name, value in found.items() for word in _option(name, value)]
-    chosen = fit.options().split() if fit.chosen else []
-    return [*map(_word, words), *options, *chosen]
+    return [*map(_word, words), *options, *choice.split()]
 
 
 def _option(name: str, value: Any) -> list[str]:

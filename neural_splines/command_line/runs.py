@@ -11,29 +11,40 @@ import sys
 import traceback
 import warnings
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from ..runtime.monitor import PhaseTimer
 from ..runtime.progress import Progress
-from ..settings import NormalSettings, Settings
-from . import steps
+from ..settings import NormalSettings, SceneSettings, Settings
+from . import scenes
 from .console import explained, say, tell
-from .jobs import Job, Run, jobs_of
+from .finished import Outcome, Run
+from .jobs import Job, jobs_of
+from .parts import mesh_in_parts
+from .whole import mesh_whole
+
+Meshing = Callable[[Job, Settings, NormalSettings, PhaseTimer], Outcome]  # writes the mesh of a job
 
 
-def reconstruct(args: Namespace, settings: Settings, sides: NormalSettings, prog: str, monitor: PhaseTimer) -> None:
+def reconstruct(
+    args: Namespace, settings: Settings, sides: NormalSettings, shares: SceneSettings, prog: str, monitor: PhaseTimer
+) -> None:
     """Do every job that the arguments mean, and exit where any of many failed."""
     args.prog = prog
+    if shares.asked:
+        scenes.check(args)
     jobs = jobs_of(args)
+    mesh = partial(mesh_in_parts, shares=shares) if shares.asked else mesh_whole
     failures: dict[Job, tuple[int, str]] = {}
     if args.out_dir is None:
-        run = one(jobs[0], settings, sides, monitor)
+        run = one(jobs[0], settings, sides, mesh, monitor)
         if not args.quiet:
-            tell(steps.summary(run), run.job.out)
+            tell(run.summary(), run.job.out)
         entries = [_entry(run)] if args.report else []
     else:
-        entries, failures = many(jobs, settings, sides, monitor)
+        entries, failures = many(jobs, settings, sides, mesh, monitor)
     if args.report:
         from . import report
 
@@ -46,14 +57,13 @@ def reconstruct(args: Namespace, settings: Settings, sides: NormalSettings, prog
         sys.exit(min(code for code, _ in failures.values()))  # a bug, 1, is worse than a refusal, 2
 
 
-def one(job: Job, settings: Settings, sides: NormalSettings, timer: PhaseTimer, prefix: str = "") -> Run:
+def one(
+    job: Job, settings: Settings, sides: NormalSettings, mesh: Meshing, timer: PhaseTimer, prefix: str = ""
+) -> Run:
     """A mesh from a file."""
     with noted(prefix) as notes:
-        scanned, origin = steps.load(job.sources, sides, timer, job.attributes, job.args.columns, job.args.classes)
-        result = steps.reconstruct(origin.cloud, settings, timer)
-        carried = steps.carry(scanned, origin, result, job, timer)
-        steps.save(result, carried, job, timer)
-    run = Run(job, origin, settings, result, timer, scanned, carried, notes)
+        outcome = mesh(job, settings, sides, timer)
+    run = Run(job, settings, outcome, timer, notes)
     if job.preview or job.page:
         from . import show  # not before: Numba takes memory and a second
 
@@ -62,7 +72,7 @@ def one(job: Job, settings: Settings, sides: NormalSettings, timer: PhaseTimer, 
 
 
 def many(
-    jobs: list[Job], settings: Settings, sides: NormalSettings, monitor: PhaseTimer
+    jobs: list[Job], settings: Settings, sides: NormalSettings, mesh: Meshing, monitor: PhaseTimer
 ) -> tuple[list[dict[str, Any]], dict[Job, tuple[int, str]]]:
     """What is reported of every job, and the exit code and the line of those that failed."""
     entries: list[dict[str, Any]] = []
@@ -72,7 +82,7 @@ def many(
             monitor.inner.start(place, len(jobs))
         timer = PhaseTimer(monitor.inner, measured=monitor.measured)
         try:
-            run = one(job, settings, sides, timer, f"{job.name}: ")
+            run = one(job, settings, sides, mesh, timer, f"{job.name}: ")
         except Exception as error:
             timer.phase("")
             line = explained(error)
@@ -85,7 +95,7 @@ def many(
             entries.append({"input": job.source, "output": job.out, "error": failures[job][1]})
             continue
         if not job.args.quiet:
-            tell([steps.short_summary(run)])
+            tell([run.short_summary()])
         if job.args.report:
             entries.append(_entry(run))
     return entries, failures

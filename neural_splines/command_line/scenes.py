@@ -1,38 +1,53 @@
-"""A run of fit-grid.py in parts: bounded memory, checkpoints, workers."""
+"""Arguments that say how a run is shared out to parts, and what cannot be asked for then."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
 import re
-import tempfile
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
-from ..errors import CloudError, OutputError, SettingsError, warn
-from ..runtime.monitor import PhaseTimer
-from ..settings import NormalSettings, SceneSettings, Settings
+from ..errors import SettingsError
+from ..settings import AUTO, SceneSettings, Settings
 from .outputs import path
 
-if TYPE_CHECKING:
-    from ..run.in_parts import SceneResult
-
 UNITS = ("", "k", "m", "g", "t")
-WHOLE = (
-    "columns",
-    "merge",
-    "report",
-    "preview",
-    "html",
-    "attributes",
-    "quality",
-    "out_dir",
-    "save_grid",
-    "save_points",
-    "dense",
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An option that cannot work in parts. asked: whether the arguments ask for it; why: completes `OPTION ...`."""
+
+    option: str
+    asked: Callable[[Namespace], bool]
+    why: str
+
+
+WRITE_NORMALS = "needs all points at once; write the normals first with: neural-splines normals IN OUT"
+REFUSED = (
+    Refusal("--dense", lambda a: a.dense, "evaluates the whole grid at once; drop it, or work without parts"),
+    Refusal("--save-grid", lambda a: a.save_grid, "holds the whole grid at once; drop it, or work without parts"),
+    Refusal("--columns", lambda a: bool(a.columns), "is for tables, which are not read in pieces; use binary PLY"),
+    Refusal("--merge", lambda a: a.merge, "holds all inputs at once; merge the files first, or work without parts"),
+    Refusal("--attributes", lambda a: bool(a.attributes), "is not carried in parts; drop it, or work without parts"),
+    Refusal("--quality", lambda a: bool(a.quality), "is not carried in parts; drop it, or work without parts"),
+    Refusal("--save-points", lambda a: a.save_points, "holds all points at once; drop it, or work without parts"),
+    Refusal("--preview", lambda a: bool(a.preview), "draws the whole mesh at once; drop it, or work without parts"),
+    Refusal("--html", lambda a: bool(a.html), "draws the whole mesh at once; drop it, or work without parts"),
+    Refusal("CELLS_PER_AXIS", lambda a: a.cells_per_axis != AUTO, "must be auto in parts, whose cells are adaptive"),
+    Refusal(
+        "--fill-holes", lambda a: a.fill_holes is not False, "closes a scene as a whole; drop it, or work without parts"
+    ),
+    Refusal(
+        "--nystrom-mode", lambda a: a.nystrom_mode != Settings.nystrom_mode, "must be blue-noise in parts; drop it"
+    ),
+    Refusal("--normals estimate", lambda a: a.normals == "estimate", WRITE_NORMALS),
+    Refusal("--sensor-position", lambda a: bool(a.sensor_position), WRITE_NORMALS),
+    Refusal("--inside", lambda a: a.inside, WRITE_NORMALS),
+    Refusal("--aerial", lambda a: a.aerial, WRITE_NORMALS),
+    Refusal("--flip-normals", lambda a: a.flip_normals, WRITE_NORMALS),
 )
 
 
@@ -78,87 +93,8 @@ def scene_settings_from(args: Namespace) -> SceneSettings:
     )
 
 
-def check(args: Namespace, settings: Settings, sides: NormalSettings) -> None:
-    """Refuse what needs the whole scene at once."""
-    for name in WHOLE:
-        if getattr(args, name):
-            option = f"--{name.replace('_', '-')}"
-            raise SettingsError(f"{option} needs the whole scene at once; drop it, or work without parts")
-    if settings.many is None or not settings.many.adaptive:
-        raise SettingsError("scenes in parts have adaptive cells; use CELLS_PER_AXIS auto")
-    if settings.many.fill_holes:
-        raise SettingsError("--fill-holes closes a scene as a whole; drop it, or work without parts")
-    if settings.nystrom_mode != "blue-noise":
-        raise SettingsError("scenes in parts choose centres by --nystrom-mode blue-noise alone; drop it")
-    if sides.source == "estimate" or sides.sensor_positions or sides.inside or sides.flip:
-        raise SettingsError(
-            "scenes in parts take the normals of their file; write them first with: neural-splines normals IN OUT"
-        )
-    if len(args.input_point_cloud) > 1:
-        raise SettingsError("scenes in parts are done one by one; give one input")
-
-
-def reconstruct(
-    args: Namespace, settings: Settings, sides: NormalSettings, asked: SceneSettings, prog: str, monitor: PhaseTimer
-) -> None:
-    """Do what the arguments mean, and print what came of it."""
-    check(args, settings, sides)
-    from ..files.atomic import STANDARD, shown
-    from ..run.in_parts import reconstruct_file
-    from .console import tell
-    from .jobs import jobs_of
-
-    args.prog = prog
-    job = jobs_of(args)[0]
-    if job.source == STANDARD:
-        raise CloudError("scenes in parts are read more than once; give a file, not -")
-    with _folder(asked, job.out) as folder:
-        result = reconstruct_file(job.source, job.out, settings, asked, folder, monitor, args.classes, job.suffix)
-    for line in _warnings(result):
-        warn(line)
-    if not args.quiet:
-        tell(_summary(shown(job.source), shown(job.out), args.classes, settings, result), job.out)
-
-
-@contextlib.contextmanager
-def _folder(asked: SceneSettings, out: str) -> Iterator[str]:
-    """The work directory, or a temporary one beside the mesh."""
-    if asked.work_dir is not None:
-        yield asked.work_dir
-        return
-    try:
-        with tempfile.TemporaryDirectory(prefix=".neural-splines-", dir=os.path.dirname(os.path.abspath(out))) as made:
-            yield made
-    except OSError as error:
-        raise OutputError(f"{error.filename}: {error.strerror}; choose another place with --work-dir") from None
-
-
-def _warnings(result: SceneResult) -> Iterator[str]:
-    report = result.report
-    if report.kept < report.read:
-        yield f"{report.summary()}; check how the cloud was made"
-    if result.outliers:
-        yield (
-            f"{result.outliers} of {report.kept} points were left out as outliers: sparse, and at odds with the points "
-            "around them; keep them with --remove-outliers none"
-        )
-    if result.doubts:
-        yield result.doubts
-    if result.failed:
-        yield f"{result.failed} of {result.cells} cells could not be solved; use a larger --regularization"
-
-
-def _summary(source: str, out: str, classes: Sequence[int], settings: Settings, result: SceneResult) -> list[str]:
-    x, y, z = result.lattice.shape
-    chosen = f" of classes {', '.join(map(str, classes))}" if classes else ""
-    lines = [
-        f"cloud:    {source}, {result.report.read} points{chosen} in {result.nodes} nodes",
-        f"cells:    {result.cells}, {result.chosen}",
-        f"grid:     {x} x {y} x {z} in {result.blocks} blocks, voxel size {result.lattice.voxel_size:.6g}",
-        f"mesh:     {result.vertices} vertices, {result.faces} faces -> {out}",
-        "seconds:  " + ", ".join(f"{name} {seconds:.2f}" for name, seconds in result.seconds.items()),
-        f"seed:     {settings.seed}",
-    ]
-    if result.resumed:
-        lines.insert(0, f"resumed:  {result.resumed} results were there already")
-    return lines
+def check(args: Namespace) -> None:
+    """Refuse what cannot work in parts, in one line."""
+    for refusal in REFUSED:
+        if refusal.asked(args):
+            raise SettingsError(f"{refusal.option} {refusal.why}")

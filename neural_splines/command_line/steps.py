@@ -15,7 +15,7 @@ from ..files.arrays import save_arrays, save_grid
 from ..files.atomic import shown
 from ..files.merging import joined
 from ..files.point_clouds import load_scanned_cloud, warn_of_steps
-from ..files.scans import ScannedCloud, listed
+from ..files.scans import ScannedCloud
 from ..geometry import Box
 from ..normals.orient import Orientation, orient
 from ..outliers import without_outliers
@@ -25,7 +25,7 @@ from ..settings import AUTO, NormalSettings, Settings
 from ..surface.lattice import Lattice
 from ..surface.mesh import Mesh, face_average_normals
 from ..surface.trimming import trim as trim_mesh
-from .jobs import Job, Run, together
+from .jobs import Job, together
 from .paint import Paint, paint
 
 
@@ -132,46 +132,3 @@ def trim(mesh: Mesh, points: Tensor, settings: Settings, absolute: bool) -> Mesh
         return trim_mesh(mesh, points, float(settings.trim))
     lattice = Lattice.around(Box.around(points), settings.scale, int(settings.grid_size))
     return trim_mesh(mesh, points, float(settings.trim) * lattice.voxel_diagonal)
-
-
-def sources(scanned: ScannedCloud) -> list[str]:
-    """Lines of the summary: how many points are of which class and of which file, where that was asked for."""
-    classes = [f"{count} of class {code}" for code, count in scanned.classes.items()]
-    files = [f"{count} of {name}" for name, count in scanned.parts]
-    found = {"classes": classes, "merged": files}
-    return [f"{title + ':':10}{listed(words, ', ')}" for title, words in found.items() if words]
-
-
-def summary(run: Run) -> list[str]:
-    """The lines that a command prints at the end."""
-    result, origin, args = run.result, run.origin, run.job.args
-    lattice, mesh = result.lattice, result.mesh
-    nx, ny, nz = lattice.shape
-    fitted = f", {len(result.cloud)} after downsampling" if "downsample" in result.seconds else ""
-    share = result.evaluations / lattice.size
-    lines = [f"seed:     {args.chosen_seed}"] if args.seed is None else []
-    chosen = f"{result.fit.options()} {origin.options()}".strip()
-    return [
-        *lines,
-        f"points:   {origin.cleaning.summary()}{fitted}{f' ({run.scanned.reading})' if run.scanned.reading else ''}",
-        *sources(run.scanned),
-        *([f"lines:    {result.lines.summary()}"] if result.lines else []),
-        f"normals:  {origin.summary()}",
-        f"fit:      {result.fit.summary()}, eps {result.eps:.6g} ({result.compute.summary})",
-        *([f"choice:   repeat it with {chosen}"] if result.fit.chosen else []),
-        f"lattice:  {nx} x {ny} x {nz}, voxel {lattice.voxel_size:.6g}, {result.evaluations} evaluations "
-        f"({share:.1%} of the dense grid)",
-        f"mesh:     {len(mesh.vertices)} vertices, {len(mesh.faces)} faces -> {shown(run.job.out)}",
-        f"seconds:  {run.timer.summary()}",
-        *([f"repeat:   {run.command}"] if args.verbose else []),
-    ]
-
-
-def short_summary(run: Run) -> str:
-    """One line, of many runs."""
-    mesh, count = run.result.mesh, len(run.warnings)
-    warned = f", {count} warning{'s' if count > 1 else ''}" if count else ""
-    return (
-        f"{run.job.name}: {run.origin.cleaning.kept} points -> {shown(run.job.out)}: "
-        f"{len(mesh.vertices)} vertices, {len(mesh.faces)} faces, {sum(run.timer.seconds.values()):.1f} s{warned}"
-    )

@@ -25,7 +25,7 @@ from ..surface.components import components
 from ..surface.cubes import CORNERS, FACES, Cubes
 from ..surface.lattice import Lattice
 from ..surface.marching_cubes import Crossings, marching_cubes
-from ..surface.mesh import Mesh, keep_faces
+from ..surface.mesh import Mesh, border_edges, keep_faces
 from ..surface.refinement import refine
 from .cells import field_in
 from .plan import Plan, inside
@@ -87,7 +87,8 @@ def mesh(plan: Plan, around: Surroundings, block: int, entering: Tensor, device:
     name = f"block-{block}"
     if field is None:
         none = np.empty(0, np.int64)
-        plan.store.save(name, faces=np.empty((0, 3), np.int32), cubes=none, leaving=none, entering=entering)
+        empty = np.empty((0, 3), np.int32)
+        plan.store.save(name, faces=empty, cubes=none, leaving=none, entering=entering, evaluations=0)
         return
     margin = POINTS_BEYOND * part.spacing
     points = points_in(plan, part.nodes, box.lower - margin, box.upper + margin).to(compute.device)
@@ -105,7 +106,10 @@ def mesh(plan: Plan, around: Surroundings, block: int, entering: Tensor, device:
     whole = refine(whole, crossings, field.gradient, REFINE_STEPS if s.refine_vertices else 0, compute.devices)
     found = own_faces(plan.lattice, part, trimmed(plan, part, whole, points))
     leaving = leaving_cubes(plan.lattice, cubes)
-    plan.store.save(name, **stored(plan.lattice, part, found), cubes=own_cubes, leaving=leaving, entering=entering)
+    plan.store.save(
+        name, **stored(plan.lattice, part, found), cubes=own_cubes, leaving=leaving, entering=entering,
+        evaluations=cubes.evaluations,
+    )  # fmt: skip
 
 
 def points_in(plan: Plan, nodes: list[int], lower: Tensor, upper: Tensor) -> Tensor:
@@ -190,7 +194,7 @@ def stored(lattice: Lattice, part: Block, mesh: Mesh) -> dict[str, object]:
         "vertices": mesh.vertices, "normals": mesh.normals.float(), "faces": mesh.faces.int(), "label": label.int(),
         "face_counts": torch.bincount(label[mesh.faces[:, 0]], minlength=int(label.max()) + 1 if len(label) else 0),
         "border": border[order], "keys": keys, "loss": loss,
-        "owned": part.own(low),
+        "owned": part.own(low), "open": border_edges(mesh).int(),
     }  # fmt: skip
 
 

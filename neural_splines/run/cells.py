@@ -11,6 +11,7 @@ from ..cells.blending import BlendedField
 from ..cells.fitting import BlendPlan
 from ..cells.models import fit_cells
 from ..cells.partition import Cells, adaptive_cells, leaves
+from ..cells.tally import Tally, solution_of_each
 from ..clouds import OrientedCloud
 from ..field.kernels import Kernel, make_kernel
 from ..field.products import Compute
@@ -20,6 +21,7 @@ from .plan import Plan, joined
 from .points import AROUND, near, prepared
 
 MARGINS = tuple(f.name for f in fields(Cells))
+OF_FIELD = (*MARGINS, "count", "z_max", "centers", "coefficients", "offsets")
 
 
 def blend_of(plan: Plan, cloud: OrientedCloud, compute: Compute, seed: int) -> BlendPlan:
@@ -39,7 +41,7 @@ def fit(plan: Plan, node: int, device: str | None = None) -> None:
     shape = (plan.points_per_cell, options.min_pts_per_cell, level)
     largest = leaves(box, own.points, *shape)[1].max() if len(own) else torch.tensor(0.0)
     if not float(largest):
-        plan.store.save(f"cells-{node}", count=0)
+        plan.store.save(f"cells-{node}", count=0, **Tally().state())
         return
     margin = max(0.5 * options.overlap * float(largest), AROUND * plan.typical)
     cloud = joined([own, near(nodes, node, margin, lambda k: prepared(plan.store, k), own)])
@@ -54,11 +56,11 @@ def fit(plan: Plan, node: int, device: str | None = None) -> None:
     models = fit_cells(problem, plan.smoothing, Silent())
     solved, centers, coefficients, offsets = models.solved(cells)
     plan.store.save(
-        f"cells-{node}", count=len(cells), z_max=problem.kernel.z_max, failed=len(models.failed),
-        retried=models.retried, jitter=models.largest_jitter, blocks=blocks_of(plan, cells),
+        f"cells-{node}", count=len(cells), z_max=problem.kernel.z_max, blocks=blocks_of(plan, cells),
         lower_bound=cells.outer_lower.amin(0), upper_bound=cells.outer_upper.amax(0),
         centers=centers, coefficients=coefficients, offsets=offsets,
-        **{name: getattr(solved, name) for name in MARGINS},
+        **{name: getattr(solved, name) for name in MARGINS}, **Tally.of(models, cells, plan.eps).state(),
+        **solution_of_each(models, cells),
     )  # fmt: skip
 
 
@@ -80,7 +82,7 @@ def field_in(plan: Plan, nodes: list[int], box: Box, compute: Compute) -> Blende
     """The blend of the cells of some nodes that speak in a box; None where there are none."""
     parts, centers, coefficients, counts, z_max = [], [], [], [], 0.0
     for node in nodes:
-        found = {name: torch.from_numpy(values) for name, values in plan.store.load(f"cells-{node}").items()}
+        found = {name: torch.from_numpy(values) for name, values in plan.store.load(f"cells-{node}", *OF_FIELD).items()}
         if not int(found["count"]):
             continue
         cells, offsets = Cells(*(found[name] for name in MARGINS)), found["offsets"]

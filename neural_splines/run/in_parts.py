@@ -6,27 +6,30 @@ task makes is kept in the work directory, so that a run which was stopped goes o
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from .. import __version__
+from ..cells.advice import cell_lines
 from ..cells.batches import Smoothing
 from ..cells.fitting import choose
-from ..clouds import CleaningReport, OrientedCloud, voxel_downsample
+from ..clouds import OrientedCloud, voxel_downsample
 from ..distinct import merging_distance
-from ..errors import CloudError, OutOfMemoryBudgetError
+from ..errors import CloudError, EmptySurfaceError, OutOfMemoryBudgetError
 from ..field.products import Compute, resolve
 from ..files.atomic import shown
 from ..files.streams import open_stream
 from ..files.work_directory import WorkDirectory
 from ..neighbours import Neighbours
-from ..outliers import without_outliers
-from ..pipeline import choose_eps
+from ..outliers import outlier_lines, without_outliers
+from ..pipeline import choose_eps, doubts_about, downsample_lines
 from ..runtime import memory
 from ..runtime.monitor import Monitor, PhaseTimer
 from ..settings import AUTO, SceneSettings, Settings
@@ -34,12 +37,13 @@ from ..surface.lattice import Lattice
 from ..surface.resolution import FINEST, spacing_size
 from . import blocks, cells, points
 from .partition import Partition, partition
-from .plan import Plan, compute_of, joined, raw
+from .plan import SAMPLE_POINTS, Plan, compute_of, joined, raw
 from .points import distinct, extent, separate
-from .stitch import assemble, surroundings
+from .residuals import residuals_in_parts
+from .stitch import Stitched, assemble, surroundings
+from .totals import Totals
 from .workers import Workers, workers
 
-SAMPLE_POINTS = 300_000  # whose spacing and noise stand for all
 # What a process takes at most, by measurement: at rest, for a point of a node, for a square cube of a block's side.
 REST, POINT, SQUARE = {"cpu": 0.7e9, "cuda": 2.5e9}, 4_000.0, 3_000.0
 NODE_POINTS = {"cpu": (20_000, 200_000), "cuda": (20_000, 1_000_000)}
@@ -47,31 +51,51 @@ BLOCK_CUBES = {"cpu": (64, 384), "cuda": (64, 768)}
 
 
 @dataclass(frozen=True)
-class SceneResult:
-    """What became of a scene: the mesh is in its file."""
+class ReconstructionInParts:
+    """What became of a cloud in a file whose mesh was written to another, and what more may be asked of its parts.
 
-    vertices: int
-    faces: int
-    lattice: Lattice
-    report: CleaningReport
-    outliers: int
-    cells: int
-    failed: int
-    chosen: str
-    doubts: str
-    nodes: int
-    blocks: int
+    words: of what was chosen by the data and why, or nothing. part: points of a node and cubes along the side of a
+    block, at most. resumed: results that were there already. warnings: lines that a user should read.
+    """
+
+    mesh: Stitched
+    plan: Plan
+    totals: Totals
+    around: blocks.Surroundings
+    touched: list[int]
+    words: str
+    compute: Compute
+    part: tuple[int, int]
     resumed: int
-    seconds: dict[str, float]
+    warnings: list[str]
+    team: Workers
+    monitor: PhaseTimer
+
+    @property
+    def nodes(self) -> int:
+        return len(self.plan.nodes)
+
+    @property
+    def blocks(self) -> int:
+        return len(self.touched)
+
+    def residuals(self) -> Tensor:
+        """Distances [k] of at most some million of the fitted points from the surface, world units, in order."""
+        self.monitor.phase("residuals")
+        fitted = self.totals.fitted
+        found = residuals_in_parts(self.plan, self.around, self.touched, fitted, self.team, self.monitor)
+        self.monitor.phase("")
+        return found
 
 
-def reconstruct_file(
+@contextlib.contextmanager
+def reconstructed(
     source: str, out: str, settings: Settings, asked: SceneSettings, work_dir: str, monitor: PhaseTimer,
     classes: Sequence[int] = (), suffix: str | None = None,
-) -> SceneResult:  # fmt: skip
+) -> Iterator[ReconstructionInParts]:  # fmt: skip
     """The mesh of a cloud in a file, or of its points of these classes, written to `out`; see `SceneSettings`.
 
-    suffix: the format, where the extension of `out` does not say it.
+    suffix: the format, where the extension of `out` does not say it. Until the block ends its parts are there, and so are the workers.
     """
     compute = compute_of(settings)
     most, side = sizes(asked, compute.device.type)
@@ -85,7 +109,21 @@ def reconstruct_file(
         found = partition(stream, shown(source), settings.scale, most, store, monitor)
         del stream
         with workers(asked.workers, asked.scheduler, gpus(settings.device, compute), __version__) as team:
-            return _tasks(found, (out, suffix), settings, store, side, team, monitor, resumed)
+            plan, words, doubts, lines = planned(found, settings, store, side, monitor)
+            totals, around, touched = fitted(plan, found, team, monitor)
+            _mesh(team, plan, around, touched, monitor)
+            try:
+                mesh = assemble(plan, around, touched, (out, suffix), team, monitor)
+            except EmptySurfaceError as error:
+                raise EmptySurfaceError(f"no surface is left: {doubts[0]}" if doubts else str(error)) from None
+            monitor.phase("")
+            warnings = [*totals.cleaning.notes(), *outlier_lines(totals.outliers, totals.cleaning.kept)]
+            warnings += [*downsample_lines(totals.kept, totals.fitted), *doubts, *lines]
+            assert plan.smoothing
+            warnings += cell_lines(totals.cells, plan.smoothing, None if settings.eps == AUTO else plan.eps, compute.dtype)
+            yield ReconstructionInParts(
+                mesh, plan, totals, around, touched, words, compute, (most, side), resumed, warnings, team, monitor
+            )
 
 
 def gpus(asked: str, compute: Compute) -> list[str]:
@@ -95,25 +133,18 @@ def gpus(asked: str, compute: Compute) -> list[str]:
     return [str(device) for device in (resolve("cuda").devices if asked == AUTO else compute.devices)]
 
 
-def _tasks(
-    found: Partition, out: tuple[str, str | None], settings: Settings, store: WorkDirectory, side: int, team: Workers,
-    monitor: PhaseTimer, resumed: int,
-) -> SceneResult:  # fmt: skip
-    plan, chosen, doubts = planned(found, settings, store, side, monitor)
+def fitted(
+    plan: Plan, found: Partition, team: Workers, monitor: PhaseTimer
+) -> tuple[Totals, blocks.Surroundings, list[int]]:
+    """Fit the cells of all nodes: what was counted there, what blocks need to know of them, and the blocks they
+    meet."""
     nodes = list(range(len(found.nodes)))
     _each(team, points.prepare, plan, "points", nodes, "points", monitor)
     _each(team, cells.fit, plan, "cells", nodes, "fit", monitor)
-    around, touched, sums = surroundings(store, len(nodes))
+    around, touched = surroundings(plan.store, len(nodes))
     if not touched:
         raise CloudError("no cell holds enough points; lower --min-pts-per-cell")
-    _mesh(team, plan, around, touched, monitor)
-    vertices, faces = assemble(plan, around, touched, out, team, monitor)
-    monitor.phase("")
-    report = replace(found.report, duplicates=sums["repeated"], kept=sums["kept"] + sums["outliers"])
-    return SceneResult(
-        vertices, faces, plan.lattice, report, sums["outliers"], sums["cells"], sums["failed"], chosen,
-        doubts, len(nodes), len(touched), resumed, monitor.seconds,
-    )  # fmt: skip
+    return Totals.of(plan.store, len(nodes), found.report), around, touched
 
 
 def _each(
@@ -197,6 +228,11 @@ def sizes(asked: SceneSettings, kind: str) -> tuple[int, int]:
     return max(few, min(many, int(room / POINT))), max(small, min(large, side))
 
 
+def memory_of(points: int, count: int, kind: str) -> int:
+    """The bytes of so many processes that `sizes` makes nodes of at most so many points of."""
+    return int(count * (REST[kind] + POINT * (points + 0.5)))
+
+
 def identity(
     source: str, classes: Sequence[int], settings: Settings, most: int, side: int, device: str
 ) -> dict[str, Any]:
@@ -213,9 +249,9 @@ def identity(
 
 def planned(
     found: Partition, settings: Settings, store: WorkDirectory, side: int, monitor: Monitor
-) -> tuple[Plan, str, str]:
+) -> tuple[Plan, str, list[str], list[str]]:
     """The plan with all that is chosen by its points, of which a sample of nodes is looked at; words about the choice,
-    and what to doubt of it.
+    what keeps the points from being a surface, and what to doubt of the choice.
     """
     nodes = found.nodes
     order = torch.randperm(len(nodes), generator=torch.Generator().manual_seed(settings.seed)).tolist()
@@ -237,20 +273,22 @@ def planned(
     lattice = Lattice.around(box, settings.scale, size)
     total = int(nodes.counts.sum())
     averaged = total > settings.voxel_downsample_threshold
-    plan = Plan(store, settings, nodes, lattice, choose_eps(lattice, settings), typical, close, side, averaged)
+    eps = choose_eps(lattice, settings)
+    plan = Plan(store, settings, nodes, lattice, size, eps, typical, close, side, averaged)
     if not store.has("choice"):
         if settings.remove_outliers == AUTO:
             seen, _ = without_outliers(seen, typical)
+        overview = OrientedCloud(found.sample, found.sample) if order else seen
         if averaged:
             seen = voxel_downsample(seen, lattice.origin, lattice.voxel_size)
-        blend = cells.blend_of(plan, seen, plan.compute(), settings.seed)
-        choice = choose(blend, monitor)
+        doubts = doubts_about(overview, seen, lattice, eps, settings)
+        choice = choose(cells.blend_of(plan, seen, plan.compute(), settings.seed), monitor)
+        lines = {"doubts": "\n".join(doubts), "lines": "\n".join(choice.warnings)}
         smoothed = list(asdict(choice.smoothing).values())
-        doubts = "; ".join(choice.warnings)
-        store.save("choice", per_cell=choice.points_per_cell, smoothing=smoothed, words=choice.words, doubts=doubts)
+        store.save("choice", per_cell=choice.points_per_cell, smoothing=smoothed, words=choice.words, **lines)
         store.sync(["choice"])
     chosen = store.load("choice")
     regularization, offset_weight, passes, gradient = chosen["smoothing"].tolist()
     smoothing = Smoothing(regularization, offset_weight, int(passes), gradient)
     plan = replace(plan, points_per_cell=int(chosen["per_cell"]), smoothing=smoothing)
-    return plan, str(chosen["words"]) or str(smoothing), str(chosen["doubts"])
+    return plan, str(chosen["words"]), *(str(chosen[name]).splitlines() for name in ("doubts", "lines"))

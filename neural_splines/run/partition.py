@@ -31,12 +31,13 @@ SAMPLE = 100_000  # points that say where most are
 class Partition:
     """The nodes, the box of the points, and what cleaning dropped (repeated points are dropped later).
 
-    most: the box of the points that are not far from most.
+    most: the box of the points that are not far from most. sample [k, 3]: points that are spread over the file.
     """
 
     nodes: Nodes
     box: Box
     most: Box
+    sample: Tensor
     report: CleaningReport
 
 
@@ -65,9 +66,8 @@ def _read(scale: float, store: WorkDirectory) -> Partition:
     found = {key: torch.from_numpy(values) for key, values in store.load(PARTITION).items()}
     box, (read, non_finite, zero) = Box(*found["box"]), found["read"].tolist()
     nodes = Nodes(box.scaled(scale), *(found[name] for name in OF_NODES))
-    return Partition(
-        nodes, box, Box(*found["most"]), CleaningReport(read, non_finite, zero, 0, int(nodes.counts.sum()))
-    )
+    report = CleaningReport(read, non_finite, zero, 0, int(nodes.counts.sum()))
+    return Partition(nodes, box, Box(*found["most"]), found["sample"], report)
 
 
 class _Passes:
@@ -86,7 +86,7 @@ class _Passes:
 
 def _make(stream: CloudStream, name: str, scale: float, most: int, store: WorkDirectory, monitor: Monitor) -> None:
     passes = _Passes(stream, monitor)
-    box, near, read = _boxes(passes, name)
+    box, near, read, sample = _boxes(passes, name)
     scaled, inner = box.scaled(scale), _Hull()
 
     def count(parents: Tensor, level: int, steps: int) -> Tensor:
@@ -106,7 +106,7 @@ def _make(stream: CloudStream, name: str, scale: float, most: int, store: WorkDi
     nodes = _scatter(passes, found, store)
     parts = {name: getattr(nodes, name) for name in OF_NODES}
     boxes = {name: torch.stack([b.lower, b.upper]) for name, b in (("box", box), ("most", inner.box))}
-    store.save(PARTITION, **boxes, read=np.array(read), **parts)
+    store.save(PARTITION, **boxes, read=np.array(read), sample=sample, **parts)
     store.sync([PARTITION])
 
 
@@ -122,9 +122,9 @@ class _Hull:
             self.box = Box(self.box.lower.minimum(more.lower), self.box.upper.maximum(more.upper))
 
 
-def _boxes(passes: _Passes, name: str) -> tuple[Box, Box, list[int]]:
-    """The box of the points; one around most of them, with room for all that are not far from these; and how many
-    points there are, not finite and without a normal.
+def _boxes(passes: _Passes, name: str) -> tuple[Box, Box, list[int], Tensor]:
+    """The box of the points; one around most of them, with room for all that are not far from these; how many
+    points there are, not finite and without a normal; and a sample of the points.
     """
     hull, read, sample = _Hull(), [0, 0, 0], []
     step = max(1, passes.stream.count // SAMPLE)
@@ -137,9 +137,10 @@ def _boxes(passes: _Passes, name: str) -> tuple[Box, Box, list[int]]:
     if kept < 2 or not bool((box.upper > box.lower).any()):
         raise CloudError(f"{name}: {kept} of its {read[0]} points are usable; a surface needs at least 2 distinct")
     check_range(torch.stack([box.lower, box.upper]), name)
-    most = Box.around_most(torch.cat(sample))
+    spread = torch.cat(sample)
+    most = Box.around_most(spread)
     room = 0.5 * most.sides.max()
-    return box, Box(most.lower - room, most.upper + room), read
+    return box, Box(most.lower - room, most.upper + room), read, spread
 
 
 def _scatter(passes: _Passes, nodes: Nodes, store: WorkDirectory) -> Nodes:

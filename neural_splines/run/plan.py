@@ -19,6 +19,7 @@ from ..settings import Settings
 from ..surface.lattice import Lattice
 from .nodes import Nodes
 
+SAMPLE_POINTS = 300_000  # whose spacing and noise stand for the scene's
 POINT_WIDTH = 6  # three coordinates and three components of the normal
 POINTS_FILE = "points.bin"
 PARTITION = "partition"  # the result that stands for it
@@ -28,14 +29,16 @@ PARTITION = "partition"  # the result that stands for it
 class Plan:
     """A run: everything that a task needs beside the results of other tasks. Can be pickled.
 
-    typical: the median distance of points from their 6th neighbour. close: points so close are one. block: cubes along
-    each side of a block. averaged: whether points are averaged within voxels.
+    grid_size: what gives the lattice again, were it auto. typical: the median distance of points from their 6th
+    neighbour. close: points so close are one. block: cubes along each side of a block. averaged: whether points are
+    averaged within voxels.
     """
 
     store: WorkDirectory
     settings: Settings
     nodes: Nodes
     lattice: Lattice
+    grid_size: int
     eps: float
     typical: float
     close: float
@@ -46,6 +49,11 @@ class Plan:
 
     def compute(self, device: str | None = None) -> Compute:
         return compute_of(self.settings, device)
+
+    @property
+    def stride(self) -> int:
+        """Every so manieth point of a node is among some SAMPLE_POINTS of all."""
+        return max(1, int(self.nodes.counts.sum()) // SAMPLE_POINTS)
 
     @cached_property
     def blocks(self) -> tuple[int, int, int]:

@@ -51,30 +51,39 @@ def prepare(plan: Plan, node: int, device: str | None = None) -> None:
     """Store the points of a node that are fitted, and all that are left of it for trimming where these are averages."""
     s, nodes = plan.settings, plan.nodes
     compute = plan.compute(device)
-    cloud, outliers = moved(with_near(plan.store, nodes, node, plan.typical, plan.close), compute.device), 0
+    cloud, repeated = with_near(plan.store, nodes, node, plan.typical, plan.close)
+    cloud, outliers = moved(cloud, compute.device), 0
     own = of_node(nodes, node, cloud)
-    repeated = int(nodes.counts[node]) - len(own)
+    copies = int(nodes.counts[node]) - repeated - len(own)
     if s.remove_outliers == AUTO:
         cloud = coherent(nodes, cloud, plan.typical)
         own, before = of_node(nodes, node, cloud), len(own)
         outliers = before - len(own)
-    spacing = torch.empty(0, dtype=torch.float64)
+    along, across = torch.empty(2, 0, dtype=torch.float64)
     if len(own):
-        spacing = Metric(cloud.points).across[nodes.of_points(cloud.points) == node][:: max(1, len(own) // 5000)]
-    arrays: dict[str, object] = {"counts": torch.tensor([repeated, outliers, len(own)])}
-    arrays["spacing"] = spacing.quantile(SPARSE_SHARE) if len(spacing) else torch.tensor(0.0)
-    fitted = own
+        metric, mine = Metric(cloud.points), nodes.of_points(cloud.points) == node
+        along, across = metric.along[mine], metric.across[mine]
+    spacing = across[:: max(1, len(own) // 5000)]
+    fitted, arrays = own, {}
     if plan.averaged and len(own):
         fitted = of_node(nodes, node, voxel_downsample(own, plan.lattice.origin, plan.lattice.voxel_size))
-        arrays |= {"all_points": own.points}
-    plan.store.save(f"points-{node}", points=fitted.points, normals=fitted.normals, **arrays)
+        arrays["all_points"] = own.points
+    plan.store.save(
+        f"points-{node}", points=fitted.points, normals=fitted.normals, **arrays,
+        counts=torch.tensor([repeated, copies, outliers, len(own), len(fitted)]),
+        spacing=spacing.quantile(SPARSE_SHARE) if len(spacing) else torch.tensor(0.0),
+        along=along[:: plan.stride], across=across[:: plan.stride],
+        lower=fitted.points.amin(0) if len(own) else torch.full((3,), torch.inf),
+        upper=fitted.points.amax(0) if len(own) else torch.full((3,), -torch.inf),
+    )  # fmt: skip
 
 
-def with_near(store: WorkDirectory, nodes: Nodes, node: int, typical: float, close: float) -> OrientedCloud:
-    """The distinct points of a node and those that may be neighbours of theirs."""
-    own = distinct(raw(store, nodes, node))
+def with_near(store: WorkDirectory, nodes: Nodes, node: int, typical: float, close: float) -> tuple[OrientedCloud, int]:
+    """The distinct points of a node and those that may be neighbours of theirs; how many of its own repeat others."""
+    all_own = raw(store, nodes, node)
+    own = distinct(all_own)
     around = distinct(near(nodes, node, AROUND * typical, lambda k: raw(store, nodes, k), own))
-    return separate(joined([own, around]), close)
+    return separate(joined([own, around]), close), len(all_own) - len(own)
 
 
 def coherent(nodes: Nodes, cloud: OrientedCloud, typical: float) -> OrientedCloud:
@@ -94,7 +103,7 @@ def extent(store: WorkDirectory, found: Partition, typical: float, close: float)
     for node in beyond.nonzero()[:, 0].tolist():
         if bool(most.contains(raw(store, nodes, node).points).all()):
             continue
-        kept = of_node(nodes, node, coherent(nodes, with_near(store, nodes, node, typical, close), typical))
+        kept = of_node(nodes, node, coherent(nodes, with_near(store, nodes, node, typical, close)[0], typical))
         if len(kept):
             corners.append(torch.stack([kept.points.amin(0), kept.points.amax(0)]))
     return Box.around(torch.cat(corners))

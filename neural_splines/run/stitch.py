@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,27 +21,40 @@ from .blocks import Surroundings, support
 from .plan import Plan
 from .workers import Workers
 
-OF_CELLS = ("count", "failed", "retried", "blocks", "lower_bound", "upper_bound")
+OF_CELLS = ("count", "blocks", "lower_bound", "upper_bound")
 OF_BORDERS = ("face_counts", "keys", "border", "label", "loss")
 Places = dict[int, tuple[np.ndarray, np.ndarray]]  # of blocks that later ones touch: keys, and what they stand for
 
 
+@dataclass(frozen=True)
+class Stitched:
+    """What the mesh in the file has, border edges: with one face; and how often the field was evaluated to find it."""
+
+    vertices: int
+    faces: int
+    border_edges: int
+    evaluations: int
+
+
 def assemble(
     plan: Plan, around: Surroundings, blocks: list[int], out: tuple[str, str | None], team: Workers, monitor: Monitor
-) -> tuple[int, int]:
-    """Write the mesh to a path, in a format where the path does not say it; how many vertices and faces it has."""
+) -> Stitched:
+    """Write the mesh of all blocks to a path, in a format where the path does not say it."""
     monitor.phase("trim")
     kept, loss = kept_components(plan, around, blocks, team, monitor)
     monitor.phase("write")
     index: Places = {}
+    evaluations, borders = 0, Unpaired()
     voxel_size = plan.lattice.voxel_size
     path, suffix = out
     with written_in_parts(path, plan.store.path, voxel_size, loss <= MAX_LOSS * voxel_size, suffix) as writer:
         for done, block in enumerate(blocks, 1):
             found = plan.store.load(f"block-{block}")
+            evaluations += int(found["evaluations"])
             if not len(found["faces"]) or not kept[block].any():
                 continue
-            faces = found["faces"][kept[block][found["label"][found["faces"][:, 0]]]]
+            here = kept[block][found["label"]]
+            faces = found["faces"][here[found["faces"][:, 0]]]
             used = np.zeros(len(found["vertices"]), bool)
             used[faces.reshape(-1)] = True
             place = np.full(len(used), -1, np.int64)
@@ -53,11 +67,28 @@ def assemble(
             there = used[border]
             index[block] = keys[there], place[border[there]]
             writer.add(found["vertices"][fresh], found["normals"][fresh], place[faces])
+            borders.add(place[found["open"][here[found["open"][:, 0]]]])
             forget(plan, block, index)
             monitor.progress(done, len(blocks))
         if not writer.faces:
             raise EmptySurfaceError("trimming leaves no face; use a larger --trim, or --trim none")
-    return writer.vertices, writer.faces
+    return Stitched(writer.vertices, writer.faces, len(borders), evaluations)
+
+
+class Unpaired:
+    """Edges that one face of a mesh has, whose faces come part by part: a second face pairs an edge."""
+
+    def __init__(self) -> None:
+        self._keys = np.empty(0, np.uint64)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def add(self, edges: np.ndarray) -> None:
+        """Edges [e, 2] that one face of a part has, by the places of their vertices in the whole mesh."""
+        low, high = edges.min(1).astype(np.uint64), edges.max(1).astype(np.uint64)
+        keys, counts = np.unique(np.concatenate([self._keys, low << np.uint64(32) | high]), return_counts=True)
+        self._keys = keys[counts == 1]
 
 
 def before(plan: Plan, block: int, known: Places) -> Iterator[int]:
@@ -145,22 +176,16 @@ def kept(
     return keep
 
 
-def surroundings(store: WorkDirectory, nodes: int) -> tuple[Surroundings, list[int], dict[str, int]]:
-    """Bounds and spacings of all nodes, the blocks that cells speak in, and sums over nodes of what was counted."""
+def surroundings(store: WorkDirectory, nodes: int) -> tuple[Surroundings, list[int]]:
+    """Bounds and spacings of all nodes, and the blocks that cells speak in."""
     lower, upper = torch.full((2, nodes, 3), torch.inf, dtype=torch.float64)
     upper = -upper
     spacing, blocks = torch.zeros(nodes, dtype=torch.float64), [np.empty(0, np.int64)]
-    sums = {"repeated": 0, "outliers": 0, "kept": 0, "cells": 0, "failed": 0, "retried": 0}
     for node in range(nodes):
-        points, cells = store.load(f"points-{node}", "counts", "spacing"), store.load(f"cells-{node}", *OF_CELLS)
-        for name, value in zip(("repeated", "outliers", "kept"), points["counts"].tolist(), strict=True):
-            sums[name] += value
+        points, cells = store.load(f"points-{node}", "spacing"), store.load(f"cells-{node}", *OF_CELLS)
         spacing[node] = float(points["spacing"])
         if not int(cells["count"]):
             continue
         lower[node], upper[node] = (torch.from_numpy(cells[f"{end}_bound"]) for end in ("lower", "upper"))
         blocks.append(cells["blocks"])
-        sums["cells"] += int(cells["count"])
-        sums["failed"] += int(cells["failed"])
-        sums["retried"] += int(cells["retried"])
-    return Surroundings(lower, upper, spacing), np.unique(np.concatenate(blocks)).tolist(), sums
+    return Surroundings(lower, upper, spacing), np.unique(np.concatenate(blocks)).tolist()

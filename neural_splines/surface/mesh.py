@@ -67,8 +67,10 @@ def keep_faces(mesh: Mesh, mask: Tensor) -> Mesh:
     return Mesh(mesh.vertices[used], mesh.normals[used], place[faces], None if mesh.ends is None else mesh.ends[used])
 
 
-def border_edges(mesh: Mesh) -> int:
-    """How many edges have one face: 0 of a closed surface."""
+def border_edges(mesh: Mesh) -> Tensor:
+    """The edges [e, 2], pairs of vertices, that have one face: none of a closed surface."""
+    n = len(mesh.vertices)
     pairs = mesh.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2).sort(1).values
-    counts = torch.unique(pairs[:, 0] * len(mesh.vertices) + pairs[:, 1], return_counts=True)[1]
-    return int((counts == 1).sum())
+    keys, counts = torch.unique(pairs[:, 0] * n + pairs[:, 1], return_counts=True)
+    keys = keys[counts == 1]
+    return torch.stack([keys // max(n, 1), keys % max(n, 1)], 1)

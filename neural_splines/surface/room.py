@@ -55,7 +55,7 @@ def on_the_wall(vertices: Tensor, lattice: Lattice) -> Tensor:
 
 def open_lines(mesh: Mesh, lattice: Lattice, filled: bool | float) -> list[str]:
     """One line where a surface is open though its holes were filled: all, or those of so many spacings."""
-    border = border_edges(mesh)
+    border = len(border_edges(mesh))
     if not border:
         return []
     count = int(on_the_wall(mesh.vertices, lattice).sum())

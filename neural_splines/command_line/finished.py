@@ -1,0 +1,192 @@
+"""What a command knows of a run that wrote its mesh: the same of one that fitted into memory and of one in parts."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from ..clouds import CleaningReport
+from ..field.products import Compute
+from ..files.atomic import STANDARD, shown
+from ..files.scans import listed
+from ..geometry import Box
+from ..metric import Lines
+from ..normals.orient import Orientation
+from ..runtime.monitor import PhaseTimer
+from ..settings import Settings
+from ..surface.lattice import Lattice
+from .input_arguments import read_options
+from .jobs import Job
+from .repeat import command
+
+
+@dataclass(frozen=True)
+class Normals:
+    """Where the normals of the points come from. summary: in words. options: of the command line, that ask for the same
+    again. confidence, in 0 to 1, and noise in spacings: of those that were estimated.
+    """
+
+    summary: str
+    options: str
+    flipped: bool
+    estimated: bool = False
+    confidence: float | None = None
+    noise: float | None = None
+
+    @classmethod
+    def of(cls, origin: Orientation) -> Normals:
+        words, found = (origin.summary(), origin.options(), origin.settings.flip), origin.estimated
+        return cls(*words) if found is None else cls(*words, True, found.confidence.value, found.noise)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """How a run was shared out: nodes of points and blocks of the lattice, and their sizes at most. resumed: results
+    that were there already.
+    """
+
+    nodes: int
+    blocks: int
+    points_per_node: int
+    cubes_per_block: int
+    workers: int
+    resumed: int
+
+    def summary(self) -> str:
+        """One line."""
+        there = f", {self.resumed} results were there already" if self.resumed else ""
+        return f"{self.nodes} nodes of points, {self.blocks} blocks of the lattice{there}"
+
+
+@dataclass(frozen=True)
+class Details:
+    """What takes time to find out. solution: as the report has it. residuals [k]: distances of fitted points from the
+    surface, world units, in order. history: relative residuals of conjugate gradients. border_edges: with one face.
+    """
+
+    solution: dict[str, Any]
+    residuals: Tensor
+    history: list[float]
+    border_edges: int
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What pictures show, world units: vertices [v, 3], faces [f, 3], points [n, 3], and where there are colours those
+    of both in 0..255. distances [v]: of the vertices from the nearest point. up [3]: that direction, where it is known.
+    note: what a viewer should know of it.
+    """
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    points: np.ndarray
+    distances: Callable[[], np.ndarray]
+    colours: np.ndarray | None = None
+    point_colours: np.ndarray | None = None
+    up: np.ndarray | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was read, chosen and made. Lengths are in world units.
+
+    cleaning: what was dropped. reading: how columns were read whose meaning the file does not say. classes: how many
+    points of those that were asked for. merged: names and numbers of points of several inputs. fitted: points, after
+    outliers were left out and, where `averaged`, voxels averaged; box: of these. fit: in words. choice: the options
+    that ask for what the data chose, or nothing; why, in words. mesh: its vertices and faces. parts: of a run in parts;
+    part_options make parts of the same size.
+    """
+
+    cleaning: CleaningReport
+    reading: str
+    classes: Mapping[int, int]
+    merged: tuple[tuple[str, int], ...]
+    fitted: int
+    averaged: bool
+    box: Box
+    lines: Lines | None
+    normals: Normals
+    fit: str
+    choice: str
+    why: str
+    lattice: Lattice
+    grid_size: int
+    eps: float
+    evaluations: int
+    compute: Compute
+    mesh: tuple[int, int]
+    details: Callable[[], Details]
+    drawing: Callable[[], Drawing]
+    parts: Parts | None = None
+    part_options: tuple[str, ...] = ()
+
+
+def sources(classes: Mapping[int, int], merged: tuple[tuple[str, int], ...]) -> list[str]:
+    """Lines of a summary: how many points are of which class and of which file, where that was asked for."""
+    counted = [f"{count} of class {code}" for code, count in classes.items()]
+    files = [f"{count} of {name}" for name, count in merged]
+    found = {"classes": counted, "merged": files}
+    return [f"{title + ':':10}{listed(words, ', ')}" for title, words in found.items() if words]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A job that was done: its outcome, how long it took, and what was warned of."""
+
+    job: Job
+    settings: Settings
+    outcome: Outcome
+    timer: PhaseTimer
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def command(self) -> str:
+        """The explicit command that writes the same bytes."""
+        args, found = self.job.args, self.outcome
+        words = command(args.prog, self.job.sources, self.settings, found.compute, found.grid_size, found.choice)
+        carried = [
+            word
+            for name in ("attributes", "quality")
+            if (value := getattr(args, name))
+            for word in (f"--{name}", value)
+        ]
+        written = ["--out", self.job.out]
+        written += ["--format", args.format] if args.format and self.job.out == STANDARD else []
+        return shlex.join([*words, *found.normals.options.split(), *read_options(args), *carried, *found.part_options, *written])
+
+    def summary(self) -> list[str]:
+        """The lines that a command prints at the end."""
+        found, args = self.outcome, self.job.args
+        nx, ny, nz = found.lattice.shape
+        fitted = f", {found.fitted} after downsampling" if found.averaged else ""
+        share, parts, chosen = found.evaluations / found.lattice.size, found.parts, found.choice
+        return [
+            *([f"seed:     {args.chosen_seed}"] if args.seed is None else []),
+            f"points:   {found.cleaning.summary()}{fitted}{f' ({found.reading})' if found.reading else ''}",
+            *sources(found.classes, found.merged),
+            *([f"lines:    {found.lines.summary()}"] if found.lines else []),
+            f"normals:  {found.normals.summary}",
+            *([f"parts:    {parts.summary()}"] if parts else []),
+            f"fit:      {found.fit}, eps {found.eps:.6g} ({found.compute.summary})",
+            *([f"choice:   repeat it with {chosen} {found.normals.options}".rstrip()] if chosen else []),
+            f"lattice:  {nx} x {ny} x {nz}, voxel {found.lattice.voxel_size:.6g}, {found.evaluations} evaluations "
+            f"({share:.1%} of the dense grid)",
+            f"mesh:     {found.mesh[0]} vertices, {found.mesh[1]} faces -> {shown(self.job.out)}",
+            f"seconds:  {self.timer.summary()}",
+            *([f"repeat:   {self.command}"] if args.verbose else []),
+        ]
+
+    def short_summary(self) -> str:
+        """One line, of many runs."""
+        found, count = self.outcome, len(self.warnings)
+        warned = f", {count} warning{'s' if count > 1 else ''}" if count else ""
+        return (
+            f"{self.job.name}: {found.cleaning.kept} points -> {shown(self.job.out)}: {found.mesh[0]} vertices, "
+            f"{found.mesh[1]} faces, {sum(self.timer.seconds.values()):.1f} s{warned}"
+        )

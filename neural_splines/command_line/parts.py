@@ -1,0 +1,104 @@
+"""A run in parts: bounded memory, results that are kept, workers; from a file to a file, and what is known of it."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import tempfile
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..cells.fitting import choice_options
+from ..errors import CloudError, OutputError, warn
+from ..files.atomic import STANDARD, shown
+from ..ranges import UPS
+from ..run.in_parts import ReconstructionInParts, memory_of, reconstructed
+from ..run.totals import solution_of_all
+from ..runtime.monitor import PhaseTimer
+from ..settings import NormalSettings, SceneSettings, Settings
+from .finished import Details, Drawing, Normals, Outcome, Parts
+from .jobs import Job
+
+LISTED_CELLS = 100_000  # of a report
+
+
+def mesh_in_parts(
+    job: Job, settings: Settings, sides: NormalSettings, timer: PhaseTimer, shares: SceneSettings
+) -> Outcome:
+    """Write the mesh of a job part by part."""
+    check(job)
+    with (
+        _folder(shares, job) as folder,
+        reconstructed(job.source, job.out, settings, shares, folder, timer, job.args.classes, job.suffix) as run,
+    ):
+        for line in run.warnings:
+            warn(line)
+        details = details_of(run) if job.args.report or job.page else None
+        return outcome_of(run, shares, details)
+
+
+def check(job: Job) -> None:
+    """Refuse what cannot be read in parts."""
+    if job.source == STANDARD:
+        raise CloudError("a cloud in parts is read more than once; give a file, not -")
+
+
+@contextlib.contextmanager
+def _folder(shares: SceneSettings, job: Job) -> Iterator[str]:
+    """The work directory, of many jobs one within it for each; or a temporary one beside the mesh."""
+    if shares.work_dir is not None:
+        yield os.path.join(shares.work_dir, os.path.basename(job.out)) if job.args.out_dir else shares.work_dir
+        return
+    try:
+        beside = os.path.dirname(os.path.abspath(job.out))
+        with tempfile.TemporaryDirectory(prefix=".neural-splines-", dir=beside) as made:
+            yield made
+    except OSError as error:
+        raise OutputError(f"{error.filename}: {error.strerror}; choose another place with --work-dir") from None
+
+
+def outcome_of(run: ReconstructionInParts, shares: SceneSettings, details: Details | None) -> Outcome:
+    """What is known of a run in parts; details: where they were asked for."""
+    plan, totals, (points, cubes) = run.plan, run.totals, run.part
+    assert plan.smoothing
+
+    def found() -> Details:
+        assert details is not None
+        return details
+
+    count = 1 if shares.scheduler else shares.workers
+    memory = memory_of(points, count, run.compute.device.type)
+    return Outcome(
+        cleaning=totals.cleaning,
+        reading="",
+        classes={},
+        merged=(),
+        fitted=totals.fitted,
+        averaged=plan.averaged,
+        box=totals.box,
+        lines=totals.lines,
+        normals=Normals("as given", "", flipped=False),
+        fit=totals.cells.summary(run.words or plan.smoothing),
+        choice=choice_options(plan.smoothing, plan.points_per_cell) if run.words else "",
+        why=run.words,
+        lattice=plan.lattice,
+        grid_size=plan.grid_size,
+        eps=plan.eps,
+        evaluations=run.mesh.evaluations,
+        compute=run.compute,
+        mesh=(run.mesh.vertices, run.mesh.faces),
+        details=found,
+        drawing=lambda: None,
+        parts=Parts(run.nodes, run.blocks, points, cubes, count, run.resumed),
+        part_options=("--max-memory", str(memory), "--workers", str(count)),
+    )
+
+
+def details_of(run: ReconstructionInParts) -> Details:
+    """What takes a pass over the parts to find out."""
+    tally, each = run.totals.cells, None
+    if tally.cells <= LISTED_CELLS:
+        each = solution_of_all(run.plan.store, run.nodes)
+    return Details({"centres": tally.centers, "cells": each}, run.residuals(), [], run.mesh.border_edges)

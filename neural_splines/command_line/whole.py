@@ -1,0 +1,133 @@
+"""A run whose points and mesh fit into memory: from files to a file, and what is known of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..attributes import carry, distances
+from ..cells.fitting import CellsFit
+from ..cells.tally import solution_of_each
+from ..field.residuals import residuals
+from ..files.scans import ScannedCloud
+from ..normals.orient import Orientation
+from ..pipeline import Reconstruction
+from ..ranges import UP, UPS
+from ..runtime.monitor import PhaseTimer
+from ..settings import NormalSettings, Settings
+from ..surface.mesh import border_edges
+from . import steps
+from .finished import Details, Drawing, Normals, Outcome
+from .jobs import Job
+from .paint import Paint
+
+
+def mesh_whole(job: Job, settings: Settings, sides: NormalSettings, timer: PhaseTimer) -> Outcome:
+    """Write the mesh of a job, and what else is asked for beside it."""
+    args = job.args
+    scanned, origin = steps.load(job.sources, sides, timer, job.attributes, args.columns, args.classes)
+    result = steps.reconstruct(origin.cloud, settings, timer)
+    carried = steps.carry(scanned, origin, result, job, timer)
+    steps.save(result, carried, job, timer)
+    known = Known(scanned, origin, result, carried)
+    fit = result.fit
+    return Outcome(
+        cleaning=origin.cleaning,
+        reading=scanned.reading,
+        classes=scanned.classes,
+        merged=scanned.parts,
+        fitted=len(result.cloud),
+        averaged="downsample" in result.seconds,
+        box=result.cloud.box,
+        lines=result.lines,
+        normals=Normals.of(origin),
+        fit=fit.summary(),
+        choice=fit.options() if fit.chosen else "",
+        why=fit.chosen,
+        lattice=result.lattice,
+        grid_size=result.grid_size,
+        eps=result.eps,
+        evaluations=result.evaluations,
+        compute=result.compute,
+        mesh=(len(result.mesh.vertices), len(result.mesh.faces)),
+        details=lambda: known.details,
+        drawing=lambda: known.drawing,
+    )
+
+
+@dataclass(frozen=True)
+class Known:
+    """All that a run holds, and what is made of it where it is asked for."""
+
+    scanned: ScannedCloud
+    origin: Orientation
+    result: Reconstruction
+    carried: Paint
+
+    @cached_property
+    def details(self) -> Details:
+        result, fit = self.result, self.result.fit
+        return Details(
+            solution=solution(result),
+            residuals=residuals(result.field, result.cloud.points).cpu(),
+            history=[] if isinstance(fit, CellsFit) else list(fit.solution.cg.history),
+            border_edges=len(border_edges(result.mesh)),
+        )
+
+    @cached_property
+    def drawing(self) -> Drawing:
+        mesh, points = self.result.mesh.numpy(), self.result.cloud.points.cpu().numpy()
+        colours = self.carried.colours
+        return Drawing(
+            vertices=mesh.vertices,
+            faces=mesh.faces,
+            points=points,
+            distances=lambda: distances(points, mesh.vertices),
+            colours=colours,
+            point_colours=None if colours is None else self._tints(points),
+            up=upright(self.scanned, self.origin),
+        )
+
+    def _tints(self, points: np.ndarray) -> np.ndarray | None:
+        """Colours [n, 3] of the fitted points, which may be fewer than those of the file and lie between them."""
+        scanned = self.scanned
+        finite = np.isfinite(scanned.points).all(1)
+        return None if scanned.colours is None else carry(scanned.points[finite], scanned.colours[finite], points)
+
+
+def solution(result: Reconstruction) -> dict[str, Any]:
+    """How the system of one spline was solved; or those of the cells, a value for each in every list."""
+    fit = result.fit
+    if isinstance(fit, CellsFit):
+        failed = dict(fit.models.failed)
+        error = [failed.get(cell) for cell in range(len(fit.cells))]
+        return {"centres": fit.tally.centers, "cells": solution_of_each(fit.models, fit.cells) | {"error": error}}
+    found = fit.solution
+    return {
+        "centres": len(fit.field.centers),
+        "iterations": found.cg.iterations,
+        "residual": found.cg.relative_residual,
+        "history": found.cg.history,
+        "stopped": found.cg.reason,
+        "jitter": found.relative_jitter,
+    }
+
+
+def upright(scanned: ScannedCloud, origin: Orientation) -> np.ndarray | None:
+    """The direction that is up: what the user says, z of formats of surveyors and of what was seen from above, and of
+    a camera's own frame y, which is downwards where it looks along z.
+    """
+    asked = UPS[origin.settings.up]
+    if asked is not None:
+        return np.array(asked)
+    known = None if origin.estimated is None else origin.estimated.known
+    if scanned.upright or (known is not None and known.above):
+        return np.array(UP)
+    if known is not None and known.at_origin:
+        ahead = origin.cloud.points.mean(0).numpy()
+        axis = int(np.abs(ahead).argmax())
+        return np.array([0.0, -np.sign(ahead[2]), 0.0]) if axis == 2 else np.array(UP)
+    return None
