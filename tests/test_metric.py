@@ -91,7 +91,7 @@ def test_blocks_of_a_scene_look_as_far_as_lines_are_apart(monkeypatch):
     monkeypatch.setattr(scene_points, "near", lambda *_: OrientedCloud(points[:0], points[:0]))
     scene_points.prepare(
         SimpleNamespace(
-            settings=Settings(remove_outliers="none"), nodes=every, typical=0.01, close=0.0, averaged=False,
+            settings=Settings(remove_outliers="none"), nodes=every, typical=0.01, close=0.0, averaged=False, stride=1,
             store=SimpleNamespace(save=lambda _, **arrays: found.update(arrays)),
             compute=lambda _: SimpleNamespace(device=CPU),
         ),

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from dataclasses import replace
 
 import jsonschema
 import pytest
@@ -24,6 +25,7 @@ RUNS = {
     "uniform cells": ("fit-grid.py", ["auto", 60, 20, 2, "--robust-passes", 1]),
     "adaptive cells": ("fit-grid.py", ["auto", 60, "auto", "auto"]),
     "holes filled": ("fit-grid.py", ["auto", 60, 20, "auto", "--regularization", 1e-6, "--fill-holes", 3]),
+    "in parts": ("fit-grid.py", ["auto", 60, "auto", "auto", "--max-memory", "2GB"]),
     "dense": ("fit-grid.py", ["auto", 60, 20, 1, "--dense", "--no-refine-vertices", "--trim", 2]),
 }
 
@@ -77,3 +79,37 @@ def test_warnings_are_reported(tmp_path):
     (line,) = json.loads(report.read_text())["runs"][0]["warnings"]
     assert "all are used" in line
     assert line in outcome.err
+
+
+def test_a_run_in_parts_is_told_as_a_whole_one(tmp_path):
+    """The same lines, warnings and numbers: of one part all are equal, but for what says that there are parts."""
+    cloud = write_cloud(tmp_path / "cloud.ply", with_faults(torus(900)))
+    args = ["fit-grid.py", cloud, 1e-4, 40, 24, "auto", "--regularization", 1e-8, "--seed", 0, "--normals", "file"]
+    told = []
+    for number, more in enumerate(([], ["--max-memory", "2GB"])):
+        out, report = tmp_path / f"{number}.ply", tmp_path / f"{number}.json"
+        outcome = run(*args, *more, "--out", out, "--report", report)
+        assert outcome.code == 0, outcome.err
+        (entry,) = json.loads(report.read_text())["runs"]
+        told.append((entry, outcome))
+    (whole, first), (parts, second) = told
+    assert (whole["parts"], parts["parts"]["nodes"], parts["parts"]["blocks"]) == (None, 1, 1)
+    assert len(whole["warnings"]) == 2
+    assert parts["warnings"] == whole["warnings"]
+    assert second.err == first.err
+    for name in ("points", "normals", "settings"):
+        assert parts[name] == whole[name], name
+    assert parts["solution"]["centres"] == whole["solution"]["centres"]
+    assert sorted(parts["solution"]["cells"]["side"]) == pytest.approx(sorted(whole["solution"]["cells"]["side"]))
+    assert parts["mesh"] == whole["mesh"]
+    assert parts["residuals"]["count"] == whole["residuals"]["count"]
+    assert parts["residuals"]["mean"] == pytest.approx(whole["residuals"]["mean"], rel=0.01)
+    titles = [[line.split(":")[0] for line in outcome.out.splitlines()] for outcome in (first, second)]
+    assert [title for title in titles[1] if title != "parts"] == titles[0]
+
+
+def with_faults(cloud):
+    """A point that repeats another, one that is no number, and one without a normal."""
+    points, normals = cloud.points.clone(), cloud.normals.clone()
+    points[0], points[1], normals[2] = points[5], float("nan"), 0.0
+    return replace(cloud, points=points, normals=normals)

@@ -245,8 +245,7 @@ def test_workers_make_the_mesh_of_one_process(small, finished, tmp_path):
         (["--max-memory", "many"], "expected a size such as 4GB"),
         (["--scheduler", "tcp://h:1"], "--scheduler needs a --work-dir"),
         (["--work-dir", "w", "--fill-holes"], "--fill-holes closes a scene as a whole"),
-        (["--work-dir", "w", "--report", "r.json"], "--report needs the whole scene at once"),
-        (["--work-dir", "w", "--normals", "estimate"], "write them first with: neural-splines normals"),
+        (["--work-dir", "w", "--normals", "estimate"], "write the normals first with: neural-splines normals"),
         (["--work-dir", "/proc/no"], "cannot be a work directory"),
     ],
 )
@@ -270,6 +269,6 @@ def test_the_command_line_works_in_parts(tmp_path):
     args = ["--regularization", 1e-8, "--max-memory", "2GB", "--out", tmp_path / "mesh.obj"]
     outcome = run("fit-grid.py", path, "auto", "auto", 24, "auto", "--seed", 0, "--device", "cpu", *args)
     assert outcome.code == 0, outcome.err
-    assert "in 1 nodes" in outcome.out
+    assert "1 nodes of points, 1 blocks of the lattice" in outcome.out
     assert sorted(os.listdir(tmp_path)) == ["cloud.ply", "mesh.obj"]
     assert is_watertight(load_mesh(tmp_path / "mesh.obj")[1])

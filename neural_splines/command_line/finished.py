@@ -158,7 +158,8 @@ class Run:
         ]
         written = ["--out", self.job.out]
         written += ["--format", args.format] if args.format and self.job.out == STANDARD else []
-        return shlex.join([*words, *found.normals.options.split(), *read_options(args), *carried, *found.part_options, *written])
+        options = [*found.normals.options.split(), *read_options(args), *carried, *found.part_options]
+        return shlex.join([*words, *options, *written])
 
     def summary(self) -> list[str]:
         """The lines that a command prints at the end."""

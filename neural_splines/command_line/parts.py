@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import tempfile
 from collections.abc import Iterator
-
-import numpy as np
+from typing import TypeVar
 
 from ..cells.fitting import choice_options
 from ..errors import CloudError, OutputError, warn
-from ..files.atomic import STANDARD, shown
-from ..ranges import UPS
+from ..files.atomic import STANDARD
 from ..run.in_parts import ReconstructionInParts, memory_of, reconstructed
 from ..run.totals import solution_of_all
 from ..runtime.monitor import PhaseTimer
@@ -36,7 +33,7 @@ def mesh_in_parts(
         for line in run.warnings:
             warn(line)
         details = details_of(run) if job.args.report or job.page else None
-        return outcome_of(run, shares, details)
+        return outcome_of(run, shares, details, None)
 
 
 def check(job: Job) -> None:
@@ -59,14 +56,12 @@ def _folder(shares: SceneSettings, job: Job) -> Iterator[str]:
         raise OutputError(f"{error.filename}: {error.strerror}; choose another place with --work-dir") from None
 
 
-def outcome_of(run: ReconstructionInParts, shares: SceneSettings, details: Details | None) -> Outcome:
-    """What is known of a run in parts; details: where they were asked for."""
+def outcome_of(
+    run: ReconstructionInParts, shares: SceneSettings, details: Details | None, drawing: Drawing | None
+) -> Outcome:
+    """What is known of a run in parts; details and drawing: where they were asked for."""
     plan, totals, (points, cubes) = run.plan, run.totals, run.part
     assert plan.smoothing
-
-    def found() -> Details:
-        assert details is not None
-        return details
 
     count = 1 if shares.scheduler else shares.workers
     memory = memory_of(points, count, run.compute.device.type)
@@ -89,8 +84,8 @@ def outcome_of(run: ReconstructionInParts, shares: SceneSettings, details: Detai
         evaluations=run.mesh.evaluations,
         compute=run.compute,
         mesh=(run.mesh.vertices, run.mesh.faces),
-        details=found,
-        drawing=lambda: None,
+        details=lambda: given(details),
+        drawing=lambda: given(drawing),
         parts=Parts(run.nodes, run.blocks, points, cubes, count, run.resumed),
         part_options=("--max-memory", str(memory), "--workers", str(count)),
     )
@@ -102,3 +97,12 @@ def details_of(run: ReconstructionInParts) -> Details:
     if tally.cells <= LISTED_CELLS:
         each = solution_of_all(run.plan.store, run.nodes)
     return Details({"centres": tally.centers, "cells": each}, run.residuals(), [], run.mesh.border_edges)
+
+
+T = TypeVar("T")
+
+
+def given(found: T | None) -> T:
+    """What was made because the job asks for it."""
+    assert found is not None
+    return found

@@ -45,8 +45,7 @@ def of(run: Run) -> dict[str, Any]:
     return {
         "input": run.job.source,
         "merged": [
-            {"input": path, "points": count}
-            for path, (_, count) in zip(run.job.sources, found.merged, strict=False)
+            {"input": path, "points": count} for path, (_, count) in zip(run.job.sources, found.merged, strict=False)
         ],
         "output": run.job.out,
         "error": None,

@@ -57,9 +57,7 @@ def reconstruct(
         sys.exit(min(code for code, _ in failures.values()))  # a bug, 1, is worse than a refusal, 2
 
 
-def one(
-    job: Job, settings: Settings, sides: NormalSettings, mesh: Meshing, timer: PhaseTimer, prefix: str = ""
-) -> Run:
+def one(job: Job, settings: Settings, sides: NormalSettings, mesh: Meshing, timer: PhaseTimer, prefix: str = "") -> Run:
     """A mesh from a file."""
     with noted(prefix) as notes:
         outcome = mesh(job, settings, sides, timer)

@@ -20,14 +20,9 @@ def save(run: Run) -> None:
     timer.phase("pictures")
     drawn = run.outcome.drawing()
     if job.preview:
-        coloured = drawn.colours is not None and drawn.point_colours is not None
+        shades = [None if c is None else c / 255.0 for c in (drawn.point_colours, drawn.colours)]
         picture = preview(
-            drawn.points,
-            drawn.vertices,
-            drawn.faces,
-            point_colours=drawn.point_colours / 255.0 if coloured else None,
-            colours=drawn.colours / 255.0 if coloured else None,
-            up=drawn.up,
+            drawn.points, drawn.vertices, drawn.faces, point_colours=shades[0], colours=shades[1], up=drawn.up
         )
         save_bytes(job.preview, picture)
     if job.page:

@@ -95,7 +95,8 @@ def reconstructed(
 ) -> Iterator[ReconstructionInParts]:  # fmt: skip
     """The mesh of a cloud in a file, or of its points of these classes, written to `out`; see `SceneSettings`.
 
-    suffix: the format, where the extension of `out` does not say it. Until the block ends its parts are there, and so are the workers.
+    suffix: the format, where the extension of `out` does not say it. Until the block ends its parts and the workers
+    are there.
     """
     compute = compute_of(settings)
     most, side = sizes(asked, compute.device.type)
@@ -120,7 +121,8 @@ def reconstructed(
             warnings = [*totals.cleaning.notes(), *outlier_lines(totals.outliers, totals.cleaning.kept)]
             warnings += [*downsample_lines(totals.kept, totals.fitted), *doubts, *lines]
             assert plan.smoothing
-            warnings += cell_lines(totals.cells, plan.smoothing, None if settings.eps == AUTO else plan.eps, compute.dtype)
+            eps = None if settings.eps == AUTO else plan.eps
+            warnings += cell_lines(totals.cells, plan.smoothing, eps, compute.dtype)
             yield ReconstructionInParts(
                 mesh, plan, totals, around, touched, words, compute, (most, side), resumed, warnings, team, monitor
             )
@@ -283,12 +285,13 @@ def planned(
             seen = voxel_downsample(seen, lattice.origin, lattice.voxel_size)
         doubts = doubts_about(overview, seen, lattice, eps, settings)
         choice = choose(cells.blend_of(plan, seen, plan.compute(), settings.seed), monitor)
-        lines = {"doubts": "\n".join(doubts), "lines": "\n".join(choice.warnings)}
+        said = {"doubts": "\n".join(doubts), "lines": "\n".join(choice.warnings)}
         smoothed = list(asdict(choice.smoothing).values())
-        store.save("choice", per_cell=choice.points_per_cell, smoothing=smoothed, words=choice.words, **lines)
+        store.save("choice", per_cell=choice.points_per_cell, smoothing=smoothed, words=choice.words, **said)
         store.sync(["choice"])
     chosen = store.load("choice")
     regularization, offset_weight, passes, gradient = chosen["smoothing"].tolist()
     smoothing = Smoothing(regularization, offset_weight, int(passes), gradient)
     plan = replace(plan, points_per_cell=int(chosen["per_cell"]), smoothing=smoothing)
-    return plan, str(chosen["words"]), *(str(chosen[name]).splitlines() for name in ("doubts", "lines"))
+    doubts, lines = (str(chosen[name]).splitlines() for name in ("doubts", "lines"))
+    return plan, str(chosen["words"]), doubts, lines

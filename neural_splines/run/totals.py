@@ -8,6 +8,7 @@ from functools import reduce
 from operator import add
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..cells.tally import Tally
@@ -39,7 +40,7 @@ class Totals:
         """read: what was counted when the file was read."""
         points = [store.load(f"points-{node}", *OF_POINTS) for node in range(nodes)]
         tallies = [Tally.read(store.load(f"cells-{node}", *Tally().state())) for node in range(nodes)]
-        repeated, copies, outliers, kept, fitted = sum(torch.from_numpy(part["counts"]) for part in points).tolist()
+        repeated, copies, outliers, kept, fitted = np.sum([part["counts"] for part in points], axis=0).tolist()
         lower, upper, along, across = (
             [torch.from_numpy(part[name]) for part in points] for name in ("lower", "upper", "along", "across")
         )
