@@ -206,9 +206,9 @@ def load_point_cloud(path: PathLike, *, columns: str = "", classes: Iterable[int
         _warn(lines)
         scanned = replace(scanned, normals=normals)
     if scanned.normals is None:
-        points, _, cleaning = clean_points(torch.from_numpy(scanned.points), shown(path))
+        kept, _, cleaning = clean_points(torch.from_numpy(scanned.points), shown(path))
         _warn(cleaning.notes())
-        return points.numpy(), None
+        return kept.points.numpy(), None
     cloud, cleaning = point_clouds.oriented(scanned, shown(path))
     _warn(cleaning.notes())
     return cloud.points.numpy(), cloud.normals.numpy()

@@ -13,6 +13,7 @@ from .errors import CloudError, SettingsError
 from .geometry import Box
 from .runtime.devices import slices
 from .runtime.threads import share_out
+from .sampling import Sampling
 
 SHORTEST_NORMAL = 1e-5
 UNIT_ERROR = 1e-15  # of a length that was made 1: what is clean already keeps its bits
@@ -48,6 +49,21 @@ class OrientedCloud:
     @cached_property
     def box(self) -> Box:
         return Box.around(self.points)
+
+    @cached_property
+    def sampling(self) -> Sampling:
+        return Sampling(self.points)
+
+    @classmethod
+    def of(cls, sampling: Sampling, normals: Tensor, from_above: bool = False) -> OrientedCloud:
+        """Of points whose sampling is known."""
+        cloud = cls(sampling.points, normals, from_above)
+        vars(cloud)["sampling"] = sampling
+        return cloud
+
+    def part(self, rows: Tensor) -> OrientedCloud:
+        """The points with these distinct rows [m], in that order."""
+        return OrientedCloud.of(self.sampling.part(rows), self.normals[rows], self.from_above)
 
 
 @dataclass(frozen=True)
@@ -90,9 +106,8 @@ def clean(points: Tensor, normals: Tensor, name: str) -> tuple[OrientedCloud, Cl
 
     points, units, finite, oriented = usable(points, normals)
     check_range(points, name)
-    distinct, copies = _single(points, units)
-    kept_points, kept_normals = _rows(distinct, points, units)
-    cloud = OrientedCloud(kept_points, kept_normals)
+    kept, distinct, copies = _single(points, units)
+    cloud = OrientedCloud.of(kept, _rows(distinct, units)[0])
     report = CleaningReport(
         read=read,
         non_finite=int((~finite).sum()),
@@ -119,30 +134,31 @@ def usable(points: Tensor, normals: Tensor) -> tuple[Tensor, Tensor, Tensor, Ten
     return *_rows(finite & oriented, points, units), finite, oriented
 
 
-def clean_points(points: Tensor, name: str) -> tuple[Tensor, Tensor, CleaningReport]:
-    """As `clean` for points [n, 3] that have no normals: the points that are left, and the rows where they were."""
+def clean_points(points: Tensor, name: str) -> tuple[Sampling, Tensor, CleaningReport]:
+    """As `clean` for points [n, 3] that have no normals: those that are left, and the rows where they were."""
     points = points.double().cpu()
     if len(points) == 0:
         raise CloudError(f"{name}: contains no points; check how it was exported")
     finite = points.isfinite().all(1)
     rows = finite.nonzero()[:, 0]
     check_range(points[rows], name)
-    distinct, copies = _single(points[rows])
+    kept, distinct, copies = _single(points[rows])
     rows = rows[distinct]
-    kept = points[rows]
     duplicates = int((~distinct).sum()) - copies
     report = CleaningReport(len(points), int((~finite).sum()), 0, duplicates, len(rows), copies)
-    _check(OrientedCloud(kept, kept), report, name)
+    _check(OrientedCloud(kept.points, kept.points), report, name)
     return kept, rows, report
 
 
-def _single(points: Tensor, normals: Tensor | None = None) -> tuple[Tensor, int]:
-    """Mask [n] of one point of each place, and how many are not at the place of another, but nearly."""
+def _single(points: Tensor, normals: Tensor | None = None) -> tuple[Sampling, Tensor, int]:
+    """One point of each place, the mask [n] of these, and how many are not at the place of another, but nearly."""
     mask = distinct_points(points)
-    (left,) = _rows(mask, points)
-    separate = separate_points(left, merging_distance(left), None if normals is None else normals[mask])
-    mask[mask.nonzero()[:, 0][~separate]] = False
-    return mask, int((~separate).sum())
+    kept = Sampling(*_rows(mask, points))
+    separate = separate_points(kept, merging_distance(kept), None if normals is None else normals[mask])
+    if not bool(separate.all()):
+        kept = kept.part(separate.nonzero()[:, 0])
+        mask[mask.nonzero()[:, 0][~separate]] = False
+    return kept, mask, int((~separate).sum())
 
 
 def _rows(mask: Tensor, *arrays: Tensor) -> list[Tensor]:

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from .field.kernels import make_kernel
 from .field.products import Compute
-from .neighbours import SPACING_RANK, Neighbours
+from .neighbours import SPACING_RANK
 from .runtime import memory
+from .sampling import Sampling
 from .settings import AUTO, Settings
 from .surface.dense import Evaluate
 from .surface.lattice import Grid, Lattice
@@ -27,7 +28,6 @@ logger = logging.getLogger("neural_splines.cost")  # commands show it
 CUBES_PER_SQUARE = 1.5  # a surface of one square voxel passes so many
 CELLS_PER_SQUARE = 1.5  # of any size, for the same reason
 COARSE = (4, 8, 16, 32)  # along the longest side, to see where points are
-SAMPLE = 2000  # points whose spacing is looked at
 # For each cube, measured with one thread on spheres, tori and scans: bytes at least, evaluations of the field (and
 # of its slopes, which take three times as long), and seconds beside them.
 CUBE_BYTES, CUBE_EVALUATIONS, CUBE_SECONDS = 300, 10.0, {"cpu": 2e-5, "cuda": 2e-7}
@@ -54,23 +54,23 @@ class Cost:
         return f"about {_duration(self.seconds)} and {self.bytes / 1e9:.2g} GB"
 
 
-def estimate(lattice: Lattice, points: Tensor, centers: int | None, settings: Settings, compute: Compute) -> Cost:
+def estimate(lattice: Lattice, sampling: Sampling, centers: int | None, settings: Settings, compute: Compute) -> Cost:
     """Of a run with one spline of so many centres, or with cells."""
-    device = compute.device.type
-    cubes = CUBES_PER_SQUARE * squares(lattice, points)
+    device, count = compute.device.type, len(sampling.points)
+    cubes = CUBES_PER_SQUARE * squares(lattice, sampling)
     bytes_ = CUBE_BYTES * cubes
     at_a_point = centers or CENTERS_AT_A_POINT
     evaluated = lattice.size if settings.dense else 0
     pairs = (CUBE_EVALUATIONS * cubes + evaluated) * at_a_point
     seconds = CUBE_SECONDS[device] * cubes
     if centers:
-        pairs += 3.0 * len(points) * centers * (settings.cg_max_iters + 2)
+        pairs += 3.0 * count * centers * (settings.cg_max_iters + 2)
     else:
-        seconds += POINT_SECONDS[device] * len(points)
+        seconds += POINT_SECONDS[device] * count
         if settings.regularization == AUTO:
-            seconds += CHOICE_SECONDS[device] * min(len(points), LOOKED_AT)
+            seconds += CHOICE_SECONDS[device] * min(count, LOOKED_AT)
         if settings.cells and settings.cells.fill_holes:
-            pairs += 3.0 * min(len(points), FAR_POINTS) * FAR_CENTERS * (settings.cg_max_iters + 2)
+            pairs += 3.0 * min(count, FAR_POINTS) * FAR_CENTERS * (settings.cg_max_iters + 2)
     rate = _pairs_per_second(compute) * len(compute.devices) if pairs > WORTH_A_PROBE else NOMINAL
     return Cost(cubes, bytes_, seconds + pairs / rate)
 
@@ -109,21 +109,19 @@ class Metered:
         return self._evaluate(points)
 
 
-def squares(lattice: Lattice, points: Tensor) -> float:
-    """The area of the surface that points [n, 3] lie on, in square voxels.
+def squares(lattice: Lattice, sampling: Sampling) -> float:
+    """The area of the surface that the points of a cloud lie on, in square voxels.
 
     The less of two: of coarse cells with points, each passed by as much surface on average; and of discs that points
     have to themselves, which noise makes too large.
     """
-    at = lattice.coordinates(points)
+    at, rank = lattice.coordinates(sampling.points), min(SPACING_RANK, len(sampling.points) - 1)
     by_cells = 0.0
     for count in COARSE:
         grid, stride = Grid((count + 2,) * 3), max(lattice.shape) / count
         cells = torch.unique(grid.ids((at / stride).floor().long().clamp(-1, count) + 1))
         by_cells = max(by_cells, len(cells) / CELLS_PER_SQUARE * stride**2)
-    rank = min(SPACING_RANK + 1, len(points))
-    spacing = Neighbours(points).query(points[:: -(-len(points) // SAMPLE)], rank)[0]
-    by_discs = len(points) * math.pi / (rank - 1) * float(spacing.square().mean()) / lattice.voxel_size**2
+    by_discs = math.pi / rank * float(sampling.spacing.square().sum()) / lattice.voxel_size**2
     return min(by_cells, by_discs)
 
 

@@ -11,7 +11,6 @@ from torch import Tensor
 from .clouds import OUTLIER_RATIO, OrientedCloud
 from .errors import SettingsError
 from .geometry import Box
-from .neighbours import SPACING_RANK, Neighbours
 from .settings import MAX_GRID
 
 FLAT = 1e-7  # of a cloud's length: thinner is a line, or a plane
@@ -48,7 +47,7 @@ def shape_lines(cloud: OrientedCloud) -> list[str]:
 
 def _lying(cloud: OrientedCloud) -> bool:
     """Whether at every scale the median |n.(y - x)| / |y - x| of neighbours y of x is large: it is 0 on a plane."""
-    near, chosen = Neighbours(cloud.points), slice(None, None, -(-len(cloud) // SAMPLE))
+    near, chosen = cloud.sampling.near, slice(None, None, -(-len(cloud) // SAMPLE))
     x, n = cloud.points[chosen], cloud.normals[chosen]
     for scale in (min(scale, len(cloud) // SHARE) for scale in SCALES):
         found = near.nearest(x, scale + 1)[1][:, torch.linspace(scale / 2, scale, 6).round().long().to(x.device)]
@@ -64,7 +63,7 @@ def cluster_line(cloud: OrientedCloud, voxel_size: float) -> str | None:
     longest = float(cloud.box.sides.max())
     parts = _clusters(cloud.points, GAP * longest)
     if len(parts) > 1:
-        parts = _clusters(cloud.points, max(GAP * longest, GAP_SPACINGS * _spacing(cloud.points)))
+        parts = _clusters(cloud.points, max(GAP * longest, GAP_SPACINGS * cloud.sampling.typical))
     largest = max(float(Box.around(part).sides.max()) for part in parts)
     if longest < OUTLIER_RATIO * largest or largest >= FEW_VOXELS * voxel_size:
         return None
@@ -103,16 +102,10 @@ def check_eps(eps: float, diagonal: float) -> None:
 
 def eps_line(eps: float, usual: float, cloud: OrientedCloud) -> str | None:
     """One line where an offset is so much shorter than the usual one and the points' spacing that it says little."""
-    least = min(usual, _spacing(cloud.points))
+    least = min(usual, cloud.sampling.typical)
     if eps >= SHORT_EPS * least:
         return None
     return (
         f"EPS {eps:g} is {least / eps:.2g} times shorter than the spacing of the points or half a voxel diagonal, so "
         f"that the normals hardly count; use EPS auto, which is {usual:.3g}"
     )
-
-
-def _spacing(points: Tensor) -> float:
-    """The median distance of a sample of the points to their 6th neighbour."""
-    sample = points[:: -(-len(points) // SAMPLE)]
-    return float(Neighbours(points).query(sample, min(SPACING_RANK + 1, len(points)))[0].median())

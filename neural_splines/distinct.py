@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from .runtime.devices import slices
-from .runtime.threads import limit, share_out
+from .runtime.threads import share_out
+from .sampling import Sampling
 
 HASH_FACTORS = (0x1E3779B97F4A7C15, 0x3F58476D1CE4E5B9, 0x14D049BB133111EB)  # odd, of splitmix64's making
 LAST_BITS = (1 << 24) - 1
@@ -65,36 +66,36 @@ def lexicographic(points: Tensor, rows: Tensor) -> Tensor:
     return rows
 
 
-def merging_distance(points: Tensor) -> float:
-    """How close distinct points [n, 3] must be to be copies of one; 0 where no more are than by chance, or all are."""
+def merging_distance(sampling: Sampling) -> float:
+    """How close distinct points must be to be copies of one; 0 where no more are than by chance, or all are."""
+    points = sampling.points
     if len(points) < 3 or float(points.abs().max()) > LARGEST_COORDINATE:
         return 0.0
-    from scipy.spatial import cKDTree
-
-    tree = cKDTree(points.numpy(), balanced_tree=False, compact_nodes=False)
     rank = min(COPIES, len(points) - 1)
-    far = tree.query(points[:: -(-len(points) // SAMPLE)].numpy(), k=[rank + 1], workers=limit())[0]
-    close = NEARLY * float(np.median(far)) / math.sqrt(rank)  # on a surface the k-th neighbour is sqrt(k) times as far
+    far = sampling.near.query(points[:: -(-len(points) // SAMPLE)], rank + 1)[0]
+    close = (
+        NEARLY * float(np.median(far.numpy())) / math.sqrt(rank)
+    )  # on a surface the k-th neighbour is sqrt(k) times as far
     if not 0.0 < close < math.inf:
         return 0.0
+    tree = sampling.near.tree
     pairs = tree.count_neighbors(tree, close) / len(points) - 1.0  # more than copies make are a dense part of the cloud
     return close if 2.0 * BY_CHANCE < pairs < COPIES else 0.0
 
 
-def separate_points(points: Tensor, close: float, normals: Tensor | None = None) -> Tensor:
-    """Mask [n] of distinct points [n, 3] without all but one, the first by x, y, z, of each group within `close`.
+def separate_points(sampling: Sampling, close: float, normals: Tensor | None = None) -> Tensor:
+    """Mask [n] of distinct points, on the CPU, without all but one, the first by x, y, z, of each group within `close`.
 
     Points whose normals [n, 3] point to opposite sides are no copies: they are two sheets.
     A group that is longer than a few of these distances, or has many points, stays: it is a dense part of the cloud.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
-    from scipy.spatial import cKDTree
 
-    keep = torch.ones(len(points), dtype=torch.bool)
+    keep = torch.ones(len(sampling.points), dtype=torch.bool)
     if not close:
         return keep
-    pairs = cKDTree(points.numpy()).query_pairs(close, output_type="ndarray")
+    pairs = sampling.near.tree.query_pairs(close, output_type="ndarray")
     if normals is not None:
         one, other = normals.numpy()[pairs.T]
         pairs = pairs[(one * other).sum(1) > 0.0]
@@ -102,7 +103,7 @@ def separate_points(points: Tensor, close: float, normals: Tensor | None = None)
     first, other = place.reshape(-1, 2).T
     links = coo_array((np.ones(len(first)), (first, other)), shape=(len(near), len(near)))
     label = connected_components(links, directed=False)[1]
-    x = points.numpy()[near]
+    x = sampling.points.numpy()[near]
     order = np.lexsort((x[:, 2], x[:, 1], x[:, 0], label))
     _, starts, counts = np.unique(label[order], return_index=True, return_counts=True)
     ends = (np.maximum.reduceat(x[order], starts), np.minimum.reduceat(x[order], starts))

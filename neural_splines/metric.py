@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -55,16 +56,19 @@ def lines_of(along: Tensor, across: Tensor) -> Lines | None:
 class Metric:
     """The spacing at each point of a cloud [n, 3]: a number, and where points lie in lines two.
 
+    cloud, index [n, 6]: its tree and the nearest of each point, where they are known.
     along [n]: the distance to the 6th neighbour, at most twice that of a neighbour. across [n]: the same for a square
     grid of points as far apart as the lines are; that of `along` where there are none. direction [n, 3] of the lines.
     """
 
-    def __init__(self, points: Tensor):
-        self.cloud = Neighbours(points)
-        distance, index = self.cloud.nearest(points, SPACING_RANK + 1)  # the first is the point itself
-        spacing = distance[:, -1].clamp_min(1e-300)
-        alone = len(points) == 1
-        self.along = spacing if alone else spacing.minimum(ALONE * spacing[index[:, 1:]].amax(1))
+    def __init__(self, points: Tensor, cloud: Neighbours | None = None, index: Tensor | None = None):
+        self.cloud = cloud or Neighbours(points)
+        self._known: dict[int, tuple[Tensor, Neighbours]] = {}
+        if index is None:
+            index = self.cloud.nearest(points, SPACING_RANK + 1)[1]
+            index = index[:, min(1, index.shape[1] - 1) :]  # the first is the point itself
+        spacing = (points[index[:, -1]] - points).norm(dim=1).clamp_min(1e-300)
+        self.along = spacing.minimum(ALONE * spacing[index].amax(1))
         self.across = self.along.clone()
         self.direction, straight = self._directions(index, spacing)
         for chunk in slices(len(rows := straight.nonzero()[:, 0]), points.device):
@@ -75,10 +79,10 @@ class Metric:
         """Unit vectors [n, 3] to the farthest neighbours, and where all [n, k] lie in line, as around half of these."""
         points = self.cloud.points
         direction = (points[index[:, -1]] - points) / spacing[:, None]
-        straight = torch.full_like(spacing, index.shape[1] == SPACING_RANK + 1, dtype=torch.bool)
-        for other in index[:, 1:-1].T:
+        straight = torch.full_like(spacing, index.shape[1] == SPACING_RANK, dtype=torch.bool)
+        for other in index[:, :-1].T:
             straight &= torch.linalg.cross(points[other] - points, direction).norm(dim=1) <= STRAIGHT * spacing
-        return direction, straight & (straight[index[:, 1:]].sum(1) >= SPACING_RANK // 2)  # else it is by chance
+        return direction, straight & (straight[index].sum(1) >= SPACING_RANK // 2)  # else it is by chance
 
     def _look_across(self, rows: Tensor, straight: Tensor, spacing: Tensor) -> None:
         """The distance of points on lines from the next line, the farther where there is one on either side.
@@ -109,9 +113,9 @@ class Metric:
         lined = self.across > self.along
         if not bool(lined.any()):
             return
-        lined &= lined[index[:, 1:]].sum(1) >= SPACING_RANK // 2
+        lined &= lined[index].sum(1) >= SPACING_RANK // 2
         self.across = self.across.where(lined, self.along)
-        rows = (lined[index[:, 1:]].sum(1) > SPACING_RANK // 2).nonzero()[:, 0]
+        rows = (lined[index].sum(1) > SPACING_RANK // 2).nonzero()[:, 0]
         across, place = self.across.where(lined, 0.0)[index[rows]].max(1)
         self.across[rows], chosen = across.maximum(self.along[rows]), index[rows].gather(1, place[:, None])[:, 0]
         fresh = ~lined[rows]
@@ -140,20 +144,33 @@ class Metric:
         spacing = self.towards(index, x)
         far = ((distance > enough * spacing) & distance.isfinite()).nonzero()[:, 0]
         sparser = torch.zeros(len(x), dtype=torch.bool, device=x.device)
-        least = float(self.across.min())
-        octave = (self.across / least).log2().long()
-        for level in octave.unique().tolist() if len(far) else []:
-            asked = far[COARSER * self.across[index[far]] <= least * 2.0**level]
-            members = (octave == level).nonzero()[:, 0]
+        for level in self._octaves.unique().tolist() if len(far) else []:
+            asked = far[COARSER * self.across[index[far]] <= self._least * 2.0**level]
             if not len(asked):
                 continue
-            alike = Neighbours(self.cloud.points[members])
-            other, which = alike.query(x[asked], within=most * least * 2.0 ** (level + 1))
+            members, alike = self._alike(level)
+            other, which = alike.query(x[asked], within=most * self._least * 2.0 ** (level + 1))
             there = self.towards(members[which], x[asked])
             nearer = other * spacing[asked] < distance[asked] * there
             asked = asked[nearer]
             distance[asked], spacing[asked], sparser[asked] = other[nearer], there[nearer], True
         return distance, spacing, sparser
+
+    @cached_property
+    def _least(self) -> float:
+        return float(self.across.min())
+
+    @cached_property
+    def _octaves(self) -> Tensor:
+        """How many times [n] the least spacing doubles to that of each point, rounded down."""
+        return (self.across / self._least).log2().long()
+
+    def _alike(self, level: int) -> tuple[Tensor, Neighbours]:
+        """The rows of the points of an octave, and these points."""
+        if level not in self._known:
+            members = (self._octaves == level).nonzero()[:, 0]
+            self._known[level] = members, Neighbours(self.cloud.points[members])
+        return self._known[level]
 
 
 def _first(mask: Tensor, distance: Tensor) -> tuple[Tensor, Tensor]:

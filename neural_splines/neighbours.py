@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from .runtime.threads import limit
 
 QUERIES_AT_ONCE = 1 << 20
 PAIRS_AT_ONCE = 1 << 24  # distances computed at a time, more where one query alone needs them
+MOST, MORE = 0.9, 8  # of the points: a part with so many is searched in the structure of all; neighbours beside
 SPREAD = 1.5  # a bucket's side, in mean distances of points spread over the faces of their box:
 TYPICAL = 7  # on a surface so many points are nearer, on average
 Select = Callable[[int, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -38,7 +40,7 @@ class Neighbours:
         else:
             from scipy.spatial import cKDTree
 
-            self._tree = cKDTree(points.numpy())
+            self.tree = cKDTree(points.numpy())
             self._query, self._nearest = self._query_tree, self._nearest_in_tree
 
     def query(self, x: Tensor, k: int = 1, within: float = math.inf) -> tuple[Tensor, Tensor]:
@@ -55,22 +57,68 @@ class Neighbours:
         """
         return self._nearest(x, count)
 
-    def spacing(self, x: Tensor) -> Tensor:
-        """The cloud's local spacing [q] at some of its own points [q, 3]."""
-        return self.query(x, SPACING_RANK + 1)[0]  # the first is the point itself
+    def part(self, rows: Tensor) -> Neighbours:
+        """Of the points with these distinct rows [m] alone, in that order; its indices count them."""
+        if len(rows) < MOST * len(self.points):
+            return Neighbours(self.points[rows])
+        return _Part(self, rows)
 
     def _query_tree(self, x: Tensor, k: int, within: float) -> tuple[Tensor, Tensor]:
         k = min(k, len(self.points))
         bound = math.nextafter(within, math.inf)  # of what is strictly nearer
-        distance, index = self._tree.query(x.numpy(), k=[k], distance_upper_bound=bound, workers=limit())
+        distance, index = self.tree.query(x.numpy(), k=[k], distance_upper_bound=bound, workers=limit())
         index = torch.from_numpy(index[:, 0])
         return torch.from_numpy(distance[:, 0]), index.masked_fill_(index == len(self.points), 0)
 
     def _nearest_in_tree(self, x: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        distance, index = self._tree.query(
+        distance, index = self.tree.query(
             x.numpy(), k=list(range(1, min(count, len(self.points)) + 1)), workers=limit()
         )
         return torch.from_numpy(distance), torch.from_numpy(index)
+
+
+class _Part(Neighbours):
+    """Most points of a cloud, or all in another order, searched in the structure of all.
+
+    A few more are asked for than are wanted, as some may be of the rest. Where that leaves too few, so that many of the
+    rest lie there, a structure of the part alone is made.
+    """
+
+    def __init__(self, whole: Neighbours, rows: Tensor):
+        self.points, self._whole, self._rows = whole.points[rows], whole, rows
+        self._more = MORE if len(rows) < len(whole.points) else 0
+        self._place = torch.full((len(whole.points),), -1, device=rows.device)
+        self._place[rows] = torch.arange(len(rows), device=rows.device)
+        self._query, self._nearest = self._query_whole, self._nearest_in_whole
+
+    @cached_property
+    def _alone(self) -> Neighbours:
+        return Neighbours(self.points)
+
+    def part(self, rows: Tensor) -> Neighbours:
+        return self._whole.part(self._rows[rows])
+
+    def _query_whole(self, x: Tensor, k: int, within: float) -> tuple[Tensor, Tensor]:
+        distance, index = self._whole.query(x, 1, within)
+        index, near = self._place[index], distance.isfinite()
+        unsure = (near if k > 1 else near & (index < 0)).nonzero()[:, 0]
+        if len(unsure):
+            far, others = (found[:, -1] for found in self._nearest_in_whole(x[unsure], k))
+            distance[unsure], index[unsure] = far.masked_fill(far > within, math.inf), others
+        return distance, index.clamp_min_(0)
+
+    def _nearest_in_whole(self, x: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        count = min(count, len(self.points))
+        distance, index = self._whole.nearest(x, count + self._more)
+        index = self._place[index]
+        if not self._more:
+            return distance, index
+        order = (index < 0).byte().argsort(stable=True, dim=1)[:, :count]
+        distance, index = distance.gather(1, order), index.gather(1, order)
+        left = (index[:, -1] < 0).nonzero()[:, 0]
+        if len(left):
+            distance[left], index[left] = self._alone.nearest(x[left], count)
+        return distance, index
 
 
 class _Buckets:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
 from .clouds import OrientedCloud
-from .neighbours import Neighbours
 from .runtime.devices import slices
 
 SPARSE, SUPPORT = 2.5, 0.5  # times the median distance to the 6th neighbour; the share of witnesses that must agree
@@ -36,28 +33,27 @@ def outliers(
     the nearest points are all of that one; so the sparse points are asked among themselves too. typical: the median
     distance of a larger cloud, of which this is a part.
     """
-    near = Neighbours(cloud.points)
-    spacing = near.spacing(cloud.points)
-    typical = float(spacing.median()) if typical is None else typical
+    spacing = cloud.sampling.spacing
+    typical = cloud.sampling.typical if typical is None else typical
     suspect = (spacing > sparse * typical).nonzero()[:, 0]
     mask = torch.zeros(len(cloud), dtype=torch.bool, device=cloud.points.device)
     for chunk in slices(len(suspect), mask.device):
         index = suspect[chunk]
         needed = torch.where(spacing[index] > LONE * typical, max(support, COHERENT), support)
-        mask[index] = _support(cloud, near, index) < needed
+        mask[index] = _support(cloud, index) < needed
     lone = (mask & (spacing > SPARSE * typical)).nonzero()[:, 0]
     if len(lone):
         alike = (spacing > SPARSE * typical).nonzero()[:, 0]
         among = OrientedCloud(cloud.points[alike], cloud.normals[alike])
-        mask[lone] = _support(among, Neighbours(among.points), torch.searchsorted(alike, lone), SMOOTH) < COHERENT
+        mask[lone] = _support(among, torch.searchsorted(alike, lone), SMOOTH) < COHERENT
     return mask if float(mask.double().mean()) <= MOST else torch.zeros_like(mask)
 
 
-def _support(cloud: OrientedCloud, near: Neighbours, index: Tensor, steep: float = STEEP) -> Tensor:
+def _support(cloud: OrientedCloud, index: Tensor, steep: float = STEEP) -> Tensor:
     """The share of the witnesses of points [k] that support them; of a cloud with fewer, the missing ones do not."""
     votes = torch.zeros(len(index), dtype=torch.float64, device=index.device)
     x, n = cloud.points[index], cloud.normals[index]
-    witnesses = list(zip(*(found.T[1:] for found in near.nearest(x, WITNESSES + 1)), strict=True))
+    witnesses = list(zip(*(found.T[1:] for found in cloud.sampling.near.nearest(x, WITNESSES + 1)), strict=True))
     for distance, other in witnesses:
         offset = ((x - cloud.points[other]) * cloud.normals[other]).sum(1).abs()
         votes += (offset < steep * distance) & ((n * cloud.normals[other]).sum(1) > AGREEING)
@@ -88,5 +84,5 @@ def _without(cloud: OrientedCloud, sparse: float, support: float, typical: float
         mask = outliers(cloud, sparse, support, typical)
         if not bool(mask.any()):
             break
-        cloud = replace(cloud, points=cloud.points[~mask], normals=cloud.normals[~mask])
+        cloud = cloud.part((~mask).nonzero()[:, 0])
     return cloud

@@ -23,7 +23,7 @@ from .field.regularization import choose_regularization
 from .field.solvers import Solver
 from .field.solvers import load as load_solver
 from .field.solvers.budget import check_spline
-from .metric import Lines, Metric
+from .metric import Lines
 from .outliers import without_outliers
 from .runtime import memory
 from .runtime.devices import moved, slabs
@@ -121,7 +121,7 @@ def _reconstruct(cloud: OrientedCloud, settings: Settings, compute: Compute, mon
     centers = None if settings.many else choose_count(settings.num_nystrom_samples, 3 * len(fitted))[0]
     if centers:
         check_spline(centers, 3 * len(fitted), compute)
-    cost.check(cost.estimate(lattice, fitted.points, centers, settings, compute), lattice, settings, compute.device)
+    cost.check(cost.estimate(lattice, fitted.sampling, centers, settings, compute), lattice, settings, compute.device)
     eps = choose_eps(lattice, settings)
     warnings += (doubts := doubts_about(cloud, fitted, lattice, eps, settings))
 
@@ -130,15 +130,15 @@ def _reconstruct(cloud: OrientedCloud, settings: Settings, compute: Compute, mon
     try:
         wide = with_room(fit.field, lattice, fitted.points, settings, compute, timer)
         timer.phase("sample")
-        metric = Metric(cloud.points)
+        metric = cloud.sampling.metric
         near = partial(may_support, metric) if wide is lattice and settings.trim == AUTO else None
         uncut, evaluations, grid = extract(fit.field, wide, fitted.points, settings, compute, timer, near)
-        mesh = trimmed(uncut, cloud, metric, lattice, settings, timer)
+        mesh = trimmed(uncut, cloud, lattice, settings, timer)
     except EmptySurfaceError as error:
         raise EmptySurfaceError(f"no surface is left: {doubts[0]}" if doubts else str(error)) from None
     timer.phase("compare")
     parts = replace(settings, min_component=0.0)
-    stages = Stages(mesh, uncut, lambda: trimmed(uncut, cloud, metric, lattice, parts, Silent()))
+    stages = Stages(mesh, uncut, lambda: trimmed(uncut, cloud, lattice, parts, Silent()))
     warnings += comparison_lines(stages, cloud, fitted, lattice, wide, settings)
     timer.phase("")
     return Reconstruction(
@@ -163,7 +163,7 @@ def fit(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None = None
 def grid_size_of(cloud: OrientedCloud, settings: Settings, compute: Compute) -> int:
     """GRID_SIZE as asked for or as the cloud deserves; along a side a lattice has four voxels at least."""
     if isinstance(settings.grid_size, str):
-        return choose_grid_size(cloud.points, settings.scale, settings.dense, compute.device)
+        return choose_grid_size(cloud.sampling, settings.scale, settings.dense, compute.device)
     return settings.grid_size
 
 

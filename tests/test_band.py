@@ -7,7 +7,6 @@ import torch
 from lattices import crossing_cubes
 from shapes import hemisphere, is_watertight, knot, sphere, torus
 
-from neural_splines.metric import Metric
 from neural_splines.pipeline import reconstruct
 from neural_splines.runtime.monitor import Silent
 from neural_splines.settings import CellSettings, Settings
@@ -34,7 +33,7 @@ def test_the_band_gives_the_mesh_of_the_dense_grid(shape, kind, grid):
     lattice, band = found.lattice, found.mesh
     values = sample_dense(found.field.evaluate, lattice, torch.device("cpu"), Silent())
     whole, _ = marching_cubes(crossing_cubes(values, lattice))
-    dense = trimmed(whole, SHAPES[shape], Metric(SHAPES[shape].points), lattice, settings, Silent())
+    dense = trimmed(whole, SHAPES[shape], lattice, settings, Silent())
     assert torch.equal(band.faces, dense.faces)
     assert (band.vertices - dense.vertices).abs().max() < 1e-9 * lattice.voxel_size
     assert is_watertight(band.faces) == is_watertight(dense.faces)

@@ -18,9 +18,9 @@ def field_of(kind) -> BlendedField:
     """Cells whose splines disagree wildly: what each has to say shows."""
     box = CLOUD.box.scaled(1.1)
     if kind == "adaptive":
-        cells = adaptive_cells(box, CLOUD.points, 60, 0.5, 0)
+        cells = adaptive_cells(box, CLOUD.sampling, 60, 0.5, 0)
     else:
-        cells = uniform_cells(box, CLOUD.points, 3, 0.5, 0, blend=kind == "smooth")
+        cells = uniform_cells(box, CLOUD.sampling, 3, 0.5, 0, blend=kind == "smooth")
     generator = torch.Generator().manual_seed(0)
     centers = torch.rand(CENTERS * len(cells), 3, generator=generator, dtype=torch.float64) - 0.5
     coefficients = torch.randn(len(centers), generator=generator, dtype=torch.float64)

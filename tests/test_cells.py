@@ -20,6 +20,7 @@ from neural_splines.field.kernels import make_kernel
 from neural_splines.field.products import resolve
 from neural_splines.geometry import Box
 from neural_splines.runtime.monitor import Silent
+from neural_splines.sampling import Sampling
 from neural_splines.settings import Settings
 from neural_splines.surface.lattice import Lattice
 
@@ -30,8 +31,8 @@ KERNEL = make_kernel("neural-spline", 1.0).covering(1.6, 1.6)
 def cells_of(cloud, kind, overlap=0.25):
     box = cloud.box.scaled(1.1)
     if kind == "adaptive":
-        return adaptive_cells(box, cloud.points, 60, overlap, 0)
-    return uniform_cells(box, cloud.points, kind, overlap, 0)
+        return adaptive_cells(box, cloud.sampling, 60, overlap, 0)
+    return uniform_cells(box, cloud.sampling, kind, overlap, 0)
 
 
 KINDS = pytest.mark.parametrize("kind", ["adaptive", 2, 5])
@@ -83,9 +84,9 @@ def test_every_point_is_a_member_of_a_cell_with_weight_there(kind, overlap, flat
     cloud = OrientedCloud(points, points)
     box = Lattice.around(cloud.box, 1.0, 20).box
     if kind == "adaptive":
-        cells = adaptive_cells(box, points, 20, overlap, 0)
+        cells = adaptive_cells(box, Sampling(points), 20, overlap, 0)
     else:
-        cells = uniform_cells(box, points, kind, overlap, 0)
+        cells = uniform_cells(box, Sampling(points), kind, overlap, 0)
     point, cell = cells.members(points)
     assert torch.bincount(point, minlength=len(points)).min() > 0
     assert torch.bincount(cell, minlength=len(cells)).min() > 0
@@ -99,7 +100,7 @@ def test_uniform_weights_sum_to_one_inside():
     """Smoothstep ramps of equal cells need no normalisation: S(t) + S(1 - t) = 1."""
     cloud = sphere(20_000)
     box = cloud.box.scaled(1.1)
-    cells = uniform_cells(box, box.lower + torch.rand(4000, 3, dtype=torch.float64) * box.sides, 4, 0.3, 0)
+    cells = uniform_cells(box, Sampling(box.lower + torch.rand(4000, 3, dtype=torch.float64) * box.sides), 4, 0.3, 0)
     assert len(cells) == 64
     interior = Box.around(cloud.points).scaled(0.8)
     points = interior.lower + torch.rand(500, 3, dtype=torch.float64) * interior.sides
@@ -197,7 +198,7 @@ def test_the_field_is_undefined_away_from_cells():
 
 def test_hard_weights_take_the_own_cell_alone():
     cloud = sphere(2000)
-    cells = uniform_cells(cloud.box.scaled(1.1), cloud.points, 3, 0.25, 0, blend=False)
+    cells = uniform_cells(cloud.box.scaled(1.1), cloud.sampling, 3, 0.25, 0, blend=False)
     hard, models = fitted(cloud, cells)
     c = 5
     inside = cloud.points[((cloud.points >= cells.lower[c]) & (cloud.points < cells.upper[c])).all(1)]

@@ -94,7 +94,7 @@ def test_normals_that_were_made_from_noisy_points_are_recognised(make, sigma, fo
 def test_patches_are_judged_by_their_inside():
     """No point that is left lies nearer to a judge than the width of what was left out around it."""
     cloud = sphere(3000)
-    left = LeftOut.patches(cloud.points, generator())
+    left = LeftOut.patches(cloud.sampling, generator())
     assert (left.held | ~left.judges).all()
     assert 0 < left.judges.sum() < 0.5 * left.held.sum()
     gap = torch.cdist(cloud.points[left.judges], cloud.points[~left.held]).amin(1)

@@ -40,27 +40,27 @@ def noisy(cloud: OrientedCloud, sigma: float) -> OrientedCloud:
 )
 def test_the_area_of_a_surface_is_known_from_its_points(cloud, area):
     lattice = Lattice.around(cloud.box, 1.1, 256)
-    assert 0.6 < cost.squares(lattice, cloud.points) * lattice.voxel_size**2 / area < 1.3
+    assert 0.6 < cost.squares(lattice, cloud.sampling) * lattice.voxel_size**2 / area < 1.3
 
 
 @pytest.mark.parametrize("cloud", [sphere(400), torus(3000), knot(6000)])
 def test_the_cubes_are_as_many_as_there_will_be(cloud):
     settings = Settings(cells=None, num_nystrom_samples=400, grid_size=96, device="cpu")
     result = pipeline.reconstruct(cloud, settings)
-    estimate = cost.estimate(result.lattice, cloud.points, 400, settings, CPU)
+    estimate = cost.estimate(result.lattice, cloud.sampling, 400, settings, CPU)
     assert 0.5 < estimate.cubes / (len(result.mesh.faces) / 2) < 1.3
 
 
 def test_more_of_anything_takes_longer():
     cloud = torus(3000)
 
-    def seconds(grid: int, centers: int | None, points=cloud.points) -> float:
+    def seconds(grid: int, centers: int | None, sampling=cloud.sampling) -> float:
         lattice = Lattice.around(cloud.box, 1.1, grid)
-        return cost.estimate(lattice, points, centers, Settings(cells=None, grid_size=grid), CPU).seconds
+        return cost.estimate(lattice, sampling, centers, Settings(cells=None, grid_size=grid), CPU).seconds
 
     assert seconds(4096, None) > 8 * seconds(1024, None)
     assert seconds(4096, 20_000) > 4 * seconds(4096, 1000)
-    assert seconds(64, None, torus(30_000).points) > 3 * seconds(64, None)  # the cubes are the same
+    assert seconds(64, None, torus(30_000).sampling) > 3 * seconds(64, None)  # the cubes are the same
 
 
 @pytest.mark.parametrize("script", ["fit.py", "fit-grid.py"])
@@ -104,7 +104,7 @@ def test_the_grid_that_is_advised_fits(monkeypatch):
 
 def check(cloud: OrientedCloud, settings: Settings) -> None:
     lattice = Lattice.around(cloud.box, settings.scale, pipeline.grid_size_of(cloud, settings, CPU))
-    cost.check(cost.estimate(lattice, cloud.points, 500, settings, CPU), lattice, settings, CPU.device)
+    cost.check(cost.estimate(lattice, cloud.sampling, 500, settings, CPU), lattice, settings, CPU.device)
 
 
 def test_a_surface_that_goes_on_is_refused_before_memory_ends(monkeypatch):

@@ -8,6 +8,7 @@ import neural_splines as ns
 from neural_splines.clouds import clean, clean_points
 from neural_splines.distinct import merging_distance, separate_points
 from neural_splines.neighbours import Neighbours
+from neural_splines.sampling import Sampling
 
 
 def repeated(points, times, distance, generator):
@@ -27,16 +28,16 @@ def test_copies_are_one_point(times, distance, offset, generator):
     assert report.copies + report.duplicates == (times - 1) * len(cloud)
     assert (report.copies > 0) == (distance > 1e-10 or not offset)  # 1e-12 is lost in rounding there
     assert Neighbours(kept.points).query(cloud.points + offset)[0].max() < 2.0 * distance + 1e-9
-    rows, spacing = clean_points(points, "test")[1], Neighbours(kept.points).spacing(kept.points)
+    rows, spacing = clean_points(points, "test")[1], kept.sampling.spacing
     assert torch.equal(points[rows], kept.points)
     assert spacing.min() > 1e-3
 
 
 def test_a_few_copies_are_merged_and_chance_is_not(generator):
     points = torch.nn.functional.normalize(torch.randn(9000, 3, dtype=torch.float64, generator=generator))
-    assert merging_distance(points) == 0.0
+    assert merging_distance(Sampling(points)) == 0.0
     some = torch.cat([points, points[:20] + 1e-9])
-    kept = separate_points(some, merging_distance(some))
+    kept = separate_points(Sampling(some), merging_distance(Sampling(some)))
     assert 8990 <= int(kept.sum()) <= 9000
 
 
@@ -49,17 +50,17 @@ def test_two_sheets_that_face_each_other_are_no_copies():
 
 def test_which_point_stays_does_not_depend_on_the_order(generator):
     points = repeated(torus(300).points, 3, 1e-7, generator)
-    order, close = torch.randperm(len(points), generator=generator), merging_distance(points)
-    assert torch.equal(separate_points(points[order], close), separate_points(points, close)[order])
+    order, close = torch.randperm(len(points), generator=generator), merging_distance(Sampling(points))
+    assert torch.equal(separate_points(Sampling(points[order]), close), separate_points(Sampling(points), close)[order])
 
 
 @pytest.mark.parametrize("size", [1e-2, 1e-5])
 def test_a_dense_part_is_no_point(size):
     """Also of a cloud with copies."""
     points = torch.cat([sphere(600).points, size * sphere(200).points])
-    assert merging_distance(points) == 0.0
+    assert merging_distance(Sampling(points)) == 0.0
     twice = torch.cat([points, sphere(600).points + 1e-12])
-    assert separate_points(twice, merging_distance(twice)).sum() == len(points)
+    assert separate_points(Sampling(twice), merging_distance(Sampling(twice))).sum() == len(points)
 
 
 @pytest.mark.parametrize("distance", [1e-12])

@@ -82,7 +82,8 @@ def test_a_cell_is_tried_again_with_regularization_that_counts(regularization, m
 
     monkeypatch.setattr(Batch, "solve", failing)
     cloud = sphere(200)
-    _, models = fitted(cloud, uniform_cells(cloud.box.scaled(1.1), cloud.points, 1, 0.25, 0), Smoothing(regularization))
+    cells = uniform_cells(cloud.box.scaled(1.1), cloud.sampling, 1, 0.25, 0)
+    _, models = fitted(cloud, cells, Smoothing(regularization))
     assert tried[0] == regularization
     assert tried[1] >= 1e-7
     assert tried[2] >= 1e-5

@@ -15,7 +15,6 @@ from test_meshing import CPU
 
 from neural_splines.clouds import OrientedCloud
 from neural_splines.metric import Metric
-from neural_splines.neighbours import Neighbours
 from neural_splines.runtime.monitor import Silent
 from neural_splines.settings import Settings
 from neural_splines.surface.dense import sample_dense
@@ -55,7 +54,7 @@ def meshed(field, cloud, size) -> tuple[Mesh, Lattice]:
 
 def lines(cloud, lattice, mesh, uncut=None, parts=None, settings=NONE) -> list[str]:
     stages = Stages(mesh, mesh if uncut is None else uncut, lambda: parts)
-    return lost_lines(stages, cloud, Neighbours(cloud.points), lattice, settings)
+    return lost_lines(stages, cloud, cloud.sampling, lattice, settings)
 
 
 BALL = (4.0, (-6.0, 0.0, 0.0))

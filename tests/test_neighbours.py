@@ -73,12 +73,6 @@ def test_what_is_farther_than_asked_is_infinite_also_where_all_points_were_looke
     assert find(points).query(points + 0.3, 1, within=0.2)[0].isinf().all()
 
 
-def test_the_spacing_is_the_distance_to_the_sixth_other_point(generator):
-    points = cloud_of("cube", generator)
-    distance = torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist").fill_diagonal_(torch.inf)
-    assert torch.allclose(Neighbours(points).spacing(points[:40]), distance.sort(1).values[:40, 5], rtol=1e-12)
-
-
 @pytest.mark.parametrize("stray", [[0.0, 0.0, 0.0], [1e9, 0.0, 0.0], [4e5, 5e6, 2e12]])
 def test_a_stray_does_not_make_one_bucket_of_the_others(stray, generator, monkeypatch):
     """The points that are looked at, and what is found, are those without it."""

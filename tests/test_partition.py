@@ -9,13 +9,14 @@ from shapes import hemisphere, torus
 from neural_splines.cells.members import Members
 from neural_splines.cells.partition import Cells, adaptive_cells, uniform_cells
 from neural_splines.geometry import MORTON_BITS, Box, bounding_cube, linear_ids, morton_codes, morton_coordinates
+from neural_splines.sampling import Sampling
 
 
 def cells_of(cloud, kind, overlap=0.25):
     box = cloud.box.scaled(1.1)
     if kind == "adaptive":
-        return adaptive_cells(box, cloud.points, 60, overlap, 0)
-    return uniform_cells(box, cloud.points, kind, overlap, 0)
+        return adaptive_cells(box, cloud.sampling, 60, overlap, 0)
+    return uniform_cells(box, cloud.sampling, kind, overlap, 0)
 
 
 def test_morton_codes_name_octree_cells(generator):
@@ -29,7 +30,7 @@ def test_morton_codes_name_octree_cells(generator):
 def test_adaptive_cells_survive_a_cluster_far_denser_than_the_rest(generator):
     points = torch.cat([torch.rand(50, 3, generator=generator), 0.5 + 1e-7 * torch.rand(500, 3, generator=generator)])
     points = points.double()
-    cells = adaptive_cells(Box.around(points).scaled(1.1), points, 60, 0.25, 0)
+    cells = adaptive_cells(Box.around(points).scaled(1.1), Sampling(points), 60, 0.25, 0)
     own = ((points[:, None] >= cells.lower) & (points[:, None] < cells.upper)).all(-1)
     assert (own.sum(1) == 1).all()
 
@@ -51,7 +52,7 @@ def test_a_far_point_does_not_make_one_cell_of_the_others(stray):
     """The cells of the others hold as few points as without it; and it has a cell of its own."""
     points = torus(700).points + torch.tensor([4e5, 5e6, 100.0], dtype=torch.float64)
     points = torch.cat([points, torch.tensor([stray], dtype=torch.float64)])
-    cells = adaptive_cells(Box.around(points), points, 60, 0.0, 0)
+    cells = adaptive_cells(Box.around(points), Sampling(points), 60, 0.0, 0)
     point, cell = cells.members(points)
     assert torch.bincount(cell, minlength=len(cells)).max() <= 60
     assert torch.bincount(point, minlength=len(points)).min() >= 1
@@ -61,7 +62,7 @@ def test_a_far_point_does_not_make_one_cell_of_the_others(stray):
 def test_a_far_cell_does_not_make_one_bucket_of_the_others(stray):
     """Points look at as few cells as without it, and find all."""
     points = torus(1500).points + torch.tensor([4e5, 5e6, 100.0], dtype=torch.float64)
-    cells = adaptive_cells(Box.around(points), points, 30, 0.2, 0)
+    cells = adaptive_cells(Box.around(points), Sampling(points), 30, 0.2, 0)
     corner, one = torch.tensor([stray], dtype=torch.float64), torch.ones(1, dtype=torch.float64)
     far = Cells(corner - 1.0, corner + 1.0, 0.1 * one, 0.1 * one, 0.2 * one)
     more = Cells(*(torch.cat([getattr(part, f.name) for part in (cells, far)]) for f in fields(Cells)))

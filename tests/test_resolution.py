@@ -10,6 +10,7 @@ from shapes import sphere, torus
 
 import neural_splines as ns
 from neural_splines.runtime import memory
+from neural_splines.sampling import Sampling
 from neural_splines.surface.resolution import COARSEST, FINEST, LEAST, VOXELS_PER_SPACING, choose_grid_size
 
 CPU = torch.device("cpu")
@@ -22,23 +23,24 @@ def test_voxels_follow_the_spacing(count):
     points /= points.norm(dim=1, keepdim=True)
     spacing = math.sqrt(4 * math.pi / count)
     expected = VOXELS_PER_SPACING * 1.1 * 2 / spacing
-    assert choose_grid_size(points, 1.1, False, CPU) == pytest.approx(expected, rel=0.05)
+    size = choose_grid_size(Sampling(points), 1.1, False, CPU)
+    assert size == pytest.approx(expected, rel=0.05)
     for factor in (1e-6, 1e6):
-        assert choose_grid_size(factor * points, 1.1, False, CPU) == choose_grid_size(points, 1.1, False, CPU)
+        assert choose_grid_size(Sampling(factor * points), 1.1, False, CPU) == size
 
 
 def test_bounds_and_degenerate_clouds():
-    assert choose_grid_size(sphere(20).points, 1.1, False, CPU) == COARSEST
+    assert choose_grid_size(Sampling(sphere(20).points), 1.1, False, CPU) == COARSEST
     two = torch.tensor([[0.0, 0, 0], [1, 0, 0]], dtype=torch.float64)
-    assert COARSEST <= choose_grid_size(two, 1.1, False, CPU) <= FINEST
+    assert COARSEST <= choose_grid_size(Sampling(two), 1.1, False, CPU) <= FINEST
 
 
 @pytest.mark.parametrize("dense", [False, True])
 def test_it_leaves_half_of_the_memory(monkeypatch, dense):
     points = sphere(20000).points
-    whole = choose_grid_size(points, 1.1, dense, CPU)
+    whole = choose_grid_size(Sampling(points), 1.1, dense, CPU)
     monkeypatch.setattr(memory, "available", lambda device: 4_000_000)
-    small = choose_grid_size(points, 1.1, dense, CPU)
+    small = choose_grid_size(Sampling(points), 1.1, dense, CPU)
     assert LEAST < small < whole
     if dense:
         assert 8 * small**3 <= 2_000_000 * 1.1

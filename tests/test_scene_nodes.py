@@ -18,12 +18,12 @@ from neural_splines.files.meshes import load_mesh
 from neural_splines.files.streams import open_stream
 from neural_splines.files.work_directory import WorkDirectory
 from neural_splines.geometry import Box
-from neural_splines.neighbours import Neighbours
 from neural_splines.run import blocks, in_parts
 from neural_splines.run.nodes import COUNTED, Nodes, counted
 from neural_splines.run.partition import partition
 from neural_splines.run.points import extent
 from neural_splines.runtime.monitor import PhaseTimer
+from neural_splines.sampling import Sampling
 from neural_splines.surface.lattice import Lattice
 from neural_splines.surface.mesh import Mesh
 
@@ -96,7 +96,7 @@ def test_what_is_far_and_no_outlier_is_in_the_box(tmp_path):
     store = WorkDirectory(str(tmp_path / "work"))
     with store.claimed({}):
         parts = partition(open_stream(path, None), "cloud", 1.1, 700, store, PhaseTimer())
-        typical = float(Neighbours(points).spacing(points).median())
+        typical = Sampling(points).typical
         assert float(parts.most.sides.max()) < 5.0
         box = extent(store, parts, typical, 0.0)
     assert torch.equal(box.upper, points.amax(0))

@@ -47,7 +47,7 @@ class Told(Silent):
 
 def problem_on(devices, mode="blue-noise") -> FitProblem:
     cloud = torus(600)
-    cells = adaptive_cells(cloud.box.scaled(1.1), cloud.points, 60, 0.25, 0)
+    cells = adaptive_cells(cloud.box.scaled(1.1), cloud.sampling, 60, 0.25, 0)
     kernel = make_kernel("neural-spline", 1.0).covering(1.6, 1.6)
     members, generator = Members.of(cells, cloud.points), torch.Generator().manual_seed(0)
     compute = replace(CPU, devices=tuple(devices))

@@ -13,6 +13,7 @@ from test_meshing import CPU, sphere_field, unit_box
 
 from neural_splines.geometry import Box
 from neural_splines.metric import Metric
+from neural_splines.neighbours import Neighbours
 from neural_splines.run import blocks
 from neural_splines.runtime.monitor import Silent
 from neural_splines.settings import Settings
@@ -29,7 +30,7 @@ def test_trim_keeps_what_is_near():
     lattice = Lattice.covering(unit_box(), 48)
     mesh, _ = marching_cubes(crossing_cubes(sample_dense(sphere_field, lattice, CPU, Silent()), lattice))
     pole = torch.tensor([[0.0, 0.0, 0.37]], dtype=torch.float64)
-    cap = trim(mesh, pole, 0.2)
+    cap = trim(mesh, Neighbours(pole), 0.2)
     assert 0 < len(cap.faces) < len(mesh.faces)
     assert (cap.vertices - pole).norm(dim=1).max() <= 0.2
     assert cap.faces.max() == len(cap.vertices) - 1  # no vertex without a face

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..clouds import OrientedCloud
-from ..neighbours import SPACING_RANK, Neighbours
+from ..neighbours import SPACING_RANK
 
 SAMPLE = 600  # points that are looked at
 PLANES = range(8, 50, 2)  # neighbours that others fit planes to
@@ -22,8 +22,7 @@ def follows_noise(cloud: OrientedCloud, generator: torch.Generator) -> bool:
     if len(cloud) <= 2 * max(PLANES):
         return False
     pick = torch.randperm(len(cloud), generator=generator)[:SAMPLE].to(cloud.points.device)
-    near, x = Neighbours(cloud.points), cloud.points[pick]
-    distance, index = near.nearest(x, max(PLANES) + 1)
+    distance, index = cloud.sampling.near.nearest(cloud.points[pick], max(PLANES) + 1)
     spacing = distance[:, SPACING_RANK].clamp_min(1e-300)
     planes = {k: _planes(cloud.points[index[:, : k + 1]]) for k in PLANES}
     if float((_noise(*(planes[k][1] for k in BENT)) / spacing).median()) < NOISY:

@@ -17,6 +17,7 @@ from ..field.kernels import Kernel
 from ..field.products import Compute
 from ..field.solvers.falkon import Falkon
 from ..geometry import Box, morton_order, offset_triples
+from ..runtime.devices import moved
 from ..runtime.monitor import Monitor
 from ..settings import AUTO, CellSettings, Settings
 from . import background
@@ -89,9 +90,8 @@ class BlendPlan:
         cls, cloud: OrientedCloud, box: Box, kernel: Kernel, eps: float, settings: Settings, compute: Compute,
         generator: torch.Generator,
     ) -> BlendPlan:  # fmt: skip
-        points, normals = cloud.points.to(compute.device), cloud.normals.to(compute.device)
-        order = morton_order(box, points)
-        cloud = OrientedCloud(points[order], normals[order])
+        cloud = moved(cloud, compute.device)
+        cloud = cloud.part(morton_order(box, cloud.points))
         options = settings.cells or CellSettings()
         return cls(cloud, box, kernel, eps, settings, options, compute, generator)
 
@@ -110,10 +110,10 @@ class BlendPlan:
         return FitProblem(self.cloud, cells, members, kernel, self.compute, self.eps, centers, self.generator)
 
     def _cells(self, points_per_cell: int) -> Cells:
-        o, points, blend = self.options, self.cloud.points, self.options.weight_type == "trilinear"
+        o, sampling, blend = self.options, self.cloud.sampling, self.options.weight_type == "trilinear"
         if o.cells_per_axis == AUTO:
-            return adaptive_cells(self.box, points, points_per_cell, o.overlap, o.min_pts_per_cell, blend)
-        return uniform_cells(self.box, points, o.cells_per_axis, o.overlap, o.min_pts_per_cell, blend)
+            return adaptive_cells(self.box, sampling, points_per_cell, o.overlap, o.min_pts_per_cell, blend)
+        return uniform_cells(self.box, sampling, o.cells_per_axis, o.overlap, o.min_pts_per_cell, blend)
 
     def _center_count(self, constraints: int, points_per_cell: int) -> int:
         """The most centres of a cell whose largest has so many constraints."""
@@ -179,8 +179,7 @@ def representative(cloud: OrientedCloud, generator: torch.Generator) -> Oriented
         return cloud
     parts = regions_of(cloud.points, NODE_POINTS)
     order = torch.randperm(len(parts), generator=generator)[: max(1, round(len(parts) * LOOKED_AT / len(cloud)))]
-    rows = torch.cat([parts[k].rows for k in order.tolist()]).sort().values
-    return OrientedCloud(cloud.points[rows], cloud.normals[rows])
+    return cloud.part(torch.cat([parts[k].rows for k in order.tolist()]).sort().values)
 
 
 def asked_smoothing(s: Settings) -> Smoothing:

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from ..field import judge
-from ..neighbours import Neighbours
 from ..runtime.devices import spread
 from ..runtime.monitor import Silent
+from ..sampling import Sampling
 from .batches import Batch, Grams, Smoothing
 from .blending import BlendedField
 from .members import Members
@@ -39,13 +39,13 @@ class LeftOut:
         return cls(held, held)
 
     @classmethod
-    def patches(cls, points: Tensor, generator: torch.Generator) -> LeftOut:
+    def patches(cls, sampling: Sampling, generator: torch.Generator) -> LeftOut:
         """Patches of neighbouring points, of which the innermost judge: their errors have nothing in common with those
         of the points that are left, even where neighbours err together.
         """
-        n, near = len(points), Neighbours(points)
+        points, n = sampling.points, len(sampling.points)
         seeds = points[torch.randperm(n, generator=generator)[: max(1, n // PATCH_EVERY)].to(points.device)]
-        index = near.nearest(seeds, PATCH_POINTS)[1]
+        index = sampling.near.nearest(seeds, PATCH_POINTS)[1]
         held, judges = torch.zeros(2, n, dtype=torch.bool, device=points.device)
         held[index.reshape(-1)], judges[index[:, :PATCH_JUDGES].reshape(-1)] = True, True
         return cls(held, judges)

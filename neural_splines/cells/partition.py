@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..errors import CloudError
 from ..geometry import MORTON_BITS, Box, bounding_cube, linear_ids, morton_codes, morton_coordinates, ranks
-from ..neighbours import Neighbours
+from ..sampling import Sampling
 
 MAX_BUCKETS_PER_SIDE = 128
 PADDING_HALVINGS = 3
@@ -185,12 +185,13 @@ class Cells:
 
 
 def uniform_cells(
-    box: Box, points: Tensor, per_axis: int, overlap: float, min_points: int, blend: bool = True
+    box: Box, sampling: Sampling, per_axis: int, overlap: float, min_points: int, blend: bool = True
 ) -> Cells:
     """`per_axis`^3 equal cells of the box; those with fewer than max(1, min_points) points are left out.
 
     Neighbours overlap by `overlap` times the shortest side of a cell.
     """
+    points = sampling.points
     lower, size = box.lower.to(points.device), (box.sides / per_axis).to(points.device)
     index = ((points - lower) / size).floor().long().clamp(0, per_axis - 1)
     shape = torch.full((3,), per_axis, device=points.device)
@@ -199,37 +200,36 @@ def uniform_cells(
     index = torch.stack([ids // per_axis**2, ids // per_axis % per_axis, ids % per_axis], 1)
     corner = lower + index * size
     padding = torch.full((len(ids),), 0.5 * overlap * float(size.min()), dtype=torch.float64, device=points.device)
-    return _with_margins(corner, corner + size, padding, points, blend, REACH_SPACINGS)
+    return _with_margins(corner, corner + size, padding, sampling, blend, REACH_SPACINGS)
 
 
 def adaptive_cells(
     box: Box,
-    points: Tensor,
+    sampling: Sampling,
     max_points: int,
     overlap: float,
     min_points: int,
     blend: bool = True,
     level: int = 0,
-    around: Tensor | None = None,
+    own: Tensor | None = None,
 ) -> Cells:
     """Leaves of an octree over the cube around the box: nodes are split until they hold at most `max_points`.
 
-    level: of the largest leaves. around [m, 3]: the points that margins are made for, where `points` are those of one
-    node of the octree and others are near. Built from sorted Morton codes, level by level, without a loop over nodes.
-    A leaf overlaps others by `overlap` times its side, less where that would take in more than `max_points` beside its
-    own.
+    level: of the largest leaves. own [m, 3]: those points that are shared out, if not all; of one node of the octree,
+    where the others are near it. Built from sorted Morton codes, level by level, without a loop over nodes. A leaf
+    overlaps others by `overlap` times its side, less where that would take in more than `max_points` beside its own.
     """
-    lower, size = leaves(box, points, max_points, min_points, level)
+    points = sampling.points
+    lower, size = leaves(box, points if own is None else own, max_points, min_points, level)
     if not len(lower):
         raise CloudError(NO_CELL)
     padding = 0.5 * overlap * size
-    points = points if around is None else around
     for _ in range(PADDING_HALVINGS):
         counts = torch.bincount(
             Cells(lower, lower + size[:, None], padding, padding, padding).members(points)[1], minlength=len(lower)
         )
         padding = torch.where(counts > 2 * max_points, 0.5 * padding, padding)
-    return _with_margins(lower, lower + size[:, None], padding, points, blend, ADAPTIVE_REACH_SPACINGS)
+    return _with_margins(lower, lower + size[:, None], padding, sampling, blend, ADAPTIVE_REACH_SPACINGS)
 
 
 def leaves(box: Box, points: Tensor, max_points: int, min_points: int, first: int = 0) -> tuple[Tensor, Tensor]:
@@ -260,17 +260,13 @@ def leaves(box: Box, points: Tensor, max_points: int, min_points: int, first: in
     return torch.cat(lowers), torch.cat(sizes)
 
 
-def _with_margins(lower: Tensor, upper: Tensor, padding: Tensor, points: Tensor, blend: bool, spacings: float) -> Cells:
+def _with_margins(
+    lower: Tensor, upper: Tensor, padding: Tensor, sampling: Sampling, blend: bool, spacings: float
+) -> Cells:
     if not len(lower):
         raise CloudError(NO_CELL)
     ramp = padding if blend else torch.zeros_like(padding)
-    reach = (spacings * _spacing(lower, upper, points)).minimum(MAX_REACH * (upper - lower).amax(1))
+    middle = sampling.near.query(0.5 * (lower + upper))[1]  # the point closest to the middle of each cell
+    reach = (spacings * sampling.spacing[middle]).minimum(MAX_REACH * (upper - lower).amax(1))
     reach = reach.maximum(padding)
     return Cells(lower, upper, padding, ramp, reach)
-
-
-def _spacing(lower: Tensor, upper: Tensor, points: Tensor) -> Tensor:
-    """The distance of points from their 6th neighbour, at the point closest to the middle of each cell."""
-    cloud = Neighbours(points)
-    middle = cloud.query(0.5 * (lower + upper))[1]
-    return cloud.spacing(points[middle])

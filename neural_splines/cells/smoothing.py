@@ -97,7 +97,7 @@ class Race:
         dependent = follows_noise(cloud, generator)
         smoothings = ladder(first, dependent)
         if dependent:
-            self._left = LeftOut.patches(cloud.points, generator)
+            self._left = LeftOut.patches(cloud.sampling, generator)
         else:
             self._left = LeftOut.single(len(cloud), HELD_OUT, generator, cloud.points.device)
         order = torch.randperm(len(regions), generator=generator)

@@ -17,6 +17,7 @@ from ..files.merging import joined
 from ..files.point_clouds import load_scanned_cloud, warn_of_steps
 from ..files.scans import ScannedCloud
 from ..geometry import Box
+from ..neighbours import Neighbours
 from ..normals.orient import Orientation, orient
 from ..outliers import without_outliers
 from ..pipeline import Reconstruction
@@ -59,8 +60,8 @@ def load_points(
     monitor.phase("read")
     scanned = load_scanned_cloud(path, (), columns, classes)
     if settings.remove_outliers == "none" and scanned.normals is None:
-        points, _, cleaning = clean_points(torch.from_numpy(scanned.points), shown(path))
-        notes = cleaning.notes()
+        kept, _, cleaning = clean_points(torch.from_numpy(scanned.points), shown(path))
+        points, notes = kept.points, cleaning.notes()
     else:
         found = orient(scanned, NormalSettings(), shown(path), monitor)
         cloud, line = without_outliers(found.cloud) if settings.remove_outliers == AUTO else (found.cloud, None)
@@ -129,6 +130,6 @@ def load_mesh(path: str) -> Mesh:
 def trim(mesh: Mesh, points: Tensor, settings: Settings, absolute: bool) -> Mesh:
     """The faces within `settings.trim` of the points: in voxel diagonals, or in their units where `absolute`."""
     if absolute:
-        return trim_mesh(mesh, points, float(settings.trim))
+        return trim_mesh(mesh, Neighbours(points), float(settings.trim))
     lattice = Lattice.around(Box.around(points), settings.scale, int(settings.grid_size))
-    return trim_mesh(mesh, points, float(settings.trim) * lattice.voxel_diagonal)
+    return trim_mesh(mesh, Neighbours(points), float(settings.trim) * lattice.voxel_diagonal)

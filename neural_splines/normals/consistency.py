@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from ..clouds import OrientedCloud
-from ..neighbours import Neighbours
 
 SAMPLE = 20_000  # points
 NEIGHBOURS = 12
@@ -46,8 +45,9 @@ def consistency(cloud: OrientedCloud, order: Tensor) -> Consistency:
     chosen = order[:: -(-len(order) // SAMPLE)]
     if len(chosen) <= NEIGHBOURS:
         return Consistency()
-    x, n = cloud.points[chosen] - cloud.box.center, cloud.normals[chosen]
-    near = Neighbours(x).nearest(x, NEIGHBOURS + 1)[1][:, 1:]
+    sample = cloud.part(chosen)
+    near = sample.sampling.near.nearest(sample.points, NEIGHBOURS + 1)[1][:, 1:]
+    x, n = sample.points - cloud.box.center, sample.normals
     turned, agreement = _turned(_couplings(x, n, near), near.numpy())
     return Consistency(turned, agreement, _off(x, n, near))
 

@@ -12,7 +12,6 @@ import torch
 from ..clouds import NO_NORMALS, CleaningReport, OrientedCloud, clean, clean_points
 from ..errors import BackendError, CloudError, SettingsError
 from ..files.scans import ScannedCloud
-from ..neighbours import Neighbours
 from ..ranges import UP, UPS
 from ..runtime.monitor import Monitor
 from ..settings import AUTO, NormalSettings
@@ -79,8 +78,8 @@ def orient(scanned: ScannedCloud, settings: NormalSettings, name: str, monitor: 
         "laser": {kind: column[index] for kind, column in scanned.laser.items()},
         "faces": _rows(scanned.faces, index),
     }
-    found, notes = _estimate(kept.numpy(), told, settings, name, monitor)
-    cloud = OrientedCloud(kept, torch.from_numpy(found.normals), found.known.above)
+    found, notes = _estimate(kept.points.numpy(), told, settings, name, monitor)
+    cloud = OrientedCloud.of(kept, torch.from_numpy(found.normals), found.known.above)
     return Orientation(cloud, cleaning, found, settings, [*lines, *cleaning.notes(), *notes])
 
 
@@ -93,13 +92,15 @@ def estimated(
 ) -> tuple[np.ndarray, list[str]]:
     """A normal for every row of points [n, 3]: NaN where they are not finite; and what a user should read."""
     kept, rows, _ = clean_points(torch.from_numpy(points), name)
-    found, notes = _estimate(kept.numpy(), {"viewpoints": _rows(viewpoints, rows.numpy())}, settings, name, monitor)
+    found, notes = _estimate(
+        kept.points.numpy(), {"viewpoints": _rows(viewpoints, rows.numpy())}, settings, name, monitor
+    )
     normals = np.full(points.shape, np.nan)
     finite = np.isfinite(points).all(1)
-    if int(finite.sum()) == len(kept):
+    if int(finite.sum()) == len(rows):
         normals[rows.numpy()] = found.normals
         return normals, notes
-    own = Neighbours(kept).query(torch.from_numpy(points[finite]))[1]  # the point at this place, or nearly
+    own = kept.near.query(torch.from_numpy(points[finite]))[1]  # the point at this place, or nearly
     normals[finite] = found.normals[own.numpy()]
     return normals, notes
 
@@ -161,6 +162,6 @@ def _given(points: np.ndarray, normals: np.ndarray, settings: NormalSettings, na
         note = []
     cloud, cleaning = clean(torch.from_numpy(points), torch.from_numpy(normals), name)
     if settings.flip:
-        cloud = OrientedCloud(cloud.points, -cloud.normals)
+        cloud = OrientedCloud.of(cloud.sampling, -cloud.normals)
     lines = [*cleaning.notes(), *note, *contradictions(cloud, normals)]
     return Orientation(cloud, cleaning, None, settings, lines)

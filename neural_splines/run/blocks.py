@@ -17,6 +17,7 @@ from ..clouds import OrientedCloud
 from ..field.contract import Field, Replicas
 from ..files.mesh_content import Content
 from ..metric import Metric
+from ..neighbours import Neighbours
 from ..pipeline import REFINE_STEPS
 from ..settings import AUTO
 from ..surface import trimming
@@ -149,7 +150,7 @@ def trimmed(plan: Plan, part: Block, mesh: Mesh, points: Tensor) -> Mesh:
         return keep_faces(mesh, torch.zeros(len(mesh.faces), dtype=torch.bool, device=mesh.faces.device))
     if s.trim == AUTO:
         return trimming.trim_unsupported(mesh, Metric(points), cut_off=on_walls(plan.lattice, part.window, mesh))
-    return trimming.trim(mesh, points, float(s.trim) * plan.lattice.voxel_diagonal)
+    return trimming.trim(mesh, Neighbours(points), float(s.trim) * plan.lattice.voxel_diagonal)
 
 
 def on_walls(lattice: Lattice, window: Lattice, mesh: Mesh) -> Tensor:

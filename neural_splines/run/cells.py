@@ -48,8 +48,8 @@ def fit(plan: Plan, node: int, device: str | None = None) -> None:
     compute = plan.compute(device)
     blend = blend_of(plan, cloud, compute, plan.settings.seed * 1_000_003 + node)
     cells = adaptive_cells(
-        box, own.points.to(compute.device), plan.points_per_cell, options.overlap, options.min_pts_per_cell,
-        options.weight_type == "trilinear", level, blend.cloud.points,
+        box, blend.cloud.sampling, plan.points_per_cell, options.overlap, options.min_pts_per_cell,
+        options.weight_type == "trilinear", level, own.points.to(compute.device),
     )  # fmt: skip
     problem = blend.problem_of(cells, plan.points_per_cell)
     problem = replace(problem, gradients=plan.smoothing.gradients)

@@ -27,7 +27,6 @@ from ..field.products import Compute, resolve
 from ..files.atomic import shown
 from ..files.streams import open_stream
 from ..files.work_directory import WorkDirectory
-from ..neighbours import Neighbours
 from ..outliers import outlier_lines, without_outliers
 from ..pipeline import choose_eps, doubts_about, downsample_lines
 from ..runtime import memory
@@ -261,13 +260,12 @@ def planned(
     while order and sum(map(len, sample)) < SAMPLE_POINTS:
         sample.append(distinct(raw(store, nodes, order.pop())))
     seen = joined(sample)
-    close = merging_distance(seen.points)
+    close = merging_distance(seen.sampling)
     seen = separate(seen, close)
     monitor.phase("check")
     if len(seen) < 2:
         raise CloudError("its points all coincide; a surface needs at least 2 distinct points")
-    near = Neighbours(seen.points)
-    typical = max(float(near.spacing(seen.points[:: max(1, len(seen) // 20_000)]).median()), 1e-300)
+    typical = max(seen.sampling.typical, 1e-300)
     box = extent(store, found, typical, close) if settings.remove_outliers == AUTO else found.box
     size = settings.grid_size if isinstance(settings.grid_size, int) else 0
     if not size:

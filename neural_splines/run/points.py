@@ -11,7 +11,6 @@ from ..clouds import OrientedCloud, voxel_downsample
 from ..distinct import distinct_points, separate_points
 from ..files.work_directory import WorkDirectory
 from ..geometry import Box
-from ..metric import Metric
 from ..neighbours import SPACING_RANK
 from ..outliers import without_outliers
 from ..runtime.devices import moved
@@ -40,11 +39,11 @@ def distinct(cloud: OrientedCloud) -> OrientedCloud:
 
 def separate(cloud: OrientedCloud, close: float) -> OrientedCloud:
     """The distinct points of a cloud, and one of those within `close` of each other, the same one in every node."""
-    return _kept(cloud, separate_points(cloud.points, close, cloud.normals))
+    return _kept(cloud, separate_points(cloud.sampling, close, cloud.normals))
 
 
 def _kept(cloud: OrientedCloud, keep: Tensor) -> OrientedCloud:
-    return cloud if bool(keep.all()) else OrientedCloud(cloud.points[keep], cloud.normals[keep])
+    return cloud if bool(keep.all()) else cloud.part(keep.nonzero()[:, 0])
 
 
 def prepare(plan: Plan, node: int, device: str | None = None) -> None:
@@ -61,7 +60,7 @@ def prepare(plan: Plan, node: int, device: str | None = None) -> None:
         outliers = before - len(own)
     along, across = torch.empty(2, 0, dtype=torch.float64)
     if len(own):
-        metric, mine = Metric(cloud.points), nodes.of_points(cloud.points) == node
+        metric, mine = cloud.sampling.metric, nodes.of_points(cloud.points) == node
         along, across = metric.along[mine], metric.across[mine]
     spacing = across[:: max(1, len(own) // 5000)]
     fitted, arrays = own, {}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..clouds import OrientedCloud
-from ..neighbours import Neighbours
+from ..runtime.devices import moved
+from ..sampling import Sampling
 from ..settings import AUTO, Settings
 from .lattice import Lattice
 from .lost import SAMPLES, Stages, every, lost_lines
@@ -23,22 +24,21 @@ def comparison_lines(
 
     cloud: without its outliers; fitted: what was made of it. wide: the lattice, grown where holes are filled.
     """
-    near = Neighbours(fitted.points.to(stages.mesh.vertices.device))
+    cloud, fitted = (moved(part, stages.mesh.vertices.device) for part in (cloud, fitted))
     if settings.cells is not None and settings.cells.fill_holes:  # sheets without points were asked for
         made_up = open_lines(stages.mesh, wide, settings.cells.fill_holes)
     else:
         remedies = {"none": "drop them with --trim auto", AUTO: "drop them with --trim 2"}
         remedy = remedies.get(str(settings.trim), "drop them with a smaller --trim, or auto")
-        made_up = far_lines(stages.mesh, near, fitted.box.diagonal, remedy)
-    return made_up + lost_lines(stages, cloud, near, lattice, settings)
+        made_up = far_lines(stages.mesh, fitted.sampling, fitted.box.diagonal, remedy)
+    return made_up + lost_lines(stages, cloud, fitted.sampling, lattice, settings)
 
 
-def far_lines(mesh: Mesh, near: Neighbours, diagonal: float, remedy: str) -> list[str]:
+def far_lines(mesh: Mesh, sampling: Sampling, diagonal: float, remedy: str) -> list[str]:
     """One line where more than 1 % of the faces lie far from all points, and so are made up."""
     faces = every(mesh.faces, SAMPLES)
-    spacing = float(near.spacing(every(near.points, SAMPLES)).median())
-    far = max(FAR_DIAGONALS * diagonal, FAR_SPACINGS * spacing)
-    share = float(near.query(mesh.vertices[faces[:, 0]], within=far)[0].isinf().double().mean())
+    far = max(FAR_DIAGONALS * diagonal, FAR_SPACINGS * sampling.typical)
+    share = float(sampling.near.query(mesh.vertices[faces[:, 0]], within=far)[0].isinf().double().mean())
     if share <= NOTABLE:
         return []
     remedy = remedy if share < MOST else "check the points and their normals"

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..clouds import OrientedCloud
 from ..neighbours import SPACING_RANK, Neighbours
+from ..sampling import Sampling
 from ..settings import AUTO, MAX_GRID, Settings
 from .lattice import Lattice
 from .mesh import Mesh
@@ -71,12 +72,11 @@ def every(rows: Tensor, most: int) -> Tensor:
 
 
 def lost_lines(
-    stages: Stages, cloud: OrientedCloud, near: Neighbours, lattice: Lattice, settings: Settings
+    stages: Stages, cloud: OrientedCloud, fitted: Sampling, lattice: Lattice, settings: Settings
 ) -> list[str]:
-    """One line where more than 1 % of the points are lost. near: the points that were fitted."""
-    device = near.points.device
-    points, normals = (every(rows, SAMPLES).to(device) for rows in (cloud.points, cloud.normals))
-    far = FAR_SPACINGS * near.query(points, SPACING_RANK + 1)[0]
+    """One line where more than 1 % of the points are lost. fitted: the points that were fitted."""
+    points, normals = (every(rows, SAMPLES) for rows in (cloud.points, cloud.normals))
+    far = FAR_SPACINGS * fitted.near.query(points, SPACING_RANK + 1)[0]
     least = max(float(far.median()), FAR_DIAGONALS * lattice.voxel_diagonal)
     seen = Lost(points, normals, far.clamp_min(least), len(points))
     lost = seen.part(~seen.reached(stages.mesh)[0])
@@ -130,12 +130,12 @@ def _thickness(lost: Lost, cloud: OrientedCloud, voxel_size: float) -> Tensor:
     found = torch.full_like(lost.far, math.inf)
     if not len(lost):
         return found
-    everything = Neighbours(cloud.points.to(lost.points.device))
+    everything = cloud.sampling.near
     for step in DEPTHS:
         left = found.isinf().nonzero()[:, 0]
         x, n = lost.points[left], lost.normals[left]
         other = everything.query(x - voxel_size * 2.0 ** (step / 3) * n)[1]
         depth = ((x - everything.points[other]) * n).sum(1)
-        opposite = (cloud.normals.to(n.device)[other] * n).sum(1) < OPPOSITE
+        opposite = (cloud.normals[other] * n).sum(1) < OPPOSITE
         found[left] = torch.where(opposite & (depth > 0.0), depth, math.inf)
     return found

@@ -10,7 +10,7 @@ from ..errors import EmptySurfaceError
 from ..metric import Metric
 from ..neighbours import Neighbours
 from ..runtime import memory
-from ..runtime.devices import moved, slices
+from ..runtime.devices import slices
 from ..runtime.monitor import Monitor
 from ..settings import AUTO, Settings
 from .clipping import clip
@@ -30,22 +30,20 @@ NEAR_SPACINGS = 2.0  # of a point: no part of a surface that floats
 SPECK_SHARE, SPECK_POINTS = 0.01, 64  # of the largest component's faces, and points near by: less of both is a speck
 
 
-def trimmed(
-    mesh: Mesh, cloud: OrientedCloud, metric: Metric, lattice: Lattice, settings: Settings, monitor: Monitor
-) -> Mesh:
-    """What the user wants to keep of a mesh; metric: of the cloud, on the mesh's device."""
+def trimmed(mesh: Mesh, cloud: OrientedCloud, lattice: Lattice, settings: Settings, monitor: Monitor) -> Mesh:
+    """What the user wants to keep of a mesh of a cloud, on the same device."""
     if settings.trim == "none" and settings.min_component == 0.0:
         return mesh
     monitor.phase("trim")
     memory.release()
     if settings.trim == AUTO:
         asked = settings.cells.fill_holes if settings.cells else False
-        mesh = trim_unsupported(mesh, metric, max(GAP_SPACINGS, float(asked)))
-        mesh = drop_turned(mesh, moved(cloud, mesh.vertices.device)) if cloud.from_above else mesh
+        mesh = trim_unsupported(mesh, cloud.sampling.metric, max(GAP_SPACINGS, float(asked)))
+        mesh = drop_turned(mesh, cloud) if cloud.from_above else mesh
     elif settings.trim != "none":
-        mesh = trim(mesh, metric.cloud.points, settings.trim * lattice.voxel_diagonal)
+        mesh = trim(mesh, cloud.sampling.near, settings.trim * lattice.voxel_diagonal)
     if settings.min_component == AUTO:
-        mesh = drop_specks(mesh, metric)
+        mesh = drop_specks(mesh, cloud.sampling.metric)
     elif settings.min_component > 0.0:
         mesh = drop_small_components(mesh, settings.min_component)
     if not len(mesh.faces):
@@ -53,9 +51,9 @@ def trimmed(
     return mesh
 
 
-def trim(mesh: Mesh, points: Tensor, distance: float) -> Mesh:
-    """Drop faces with a vertex farther than `distance` (world units) from the nearest of points [n, 3]."""
-    near = Neighbours(points).query(mesh.vertices, within=distance)[0].isfinite()
+def trim(mesh: Mesh, cloud: Neighbours, distance: float) -> Mesh:
+    """Drop faces with a vertex farther than `distance` (world units) from the nearest point of a cloud."""
+    near = cloud.query(mesh.vertices, within=distance)[0].isfinite()
     return keep_faces(mesh, near[mesh.faces].all(1))
 
 
@@ -115,7 +113,7 @@ def drop_turned(mesh: Mesh, cloud: OrientedCloud) -> Mesh:
     """Drop faces that look against most of the points nearest to them: the underside of a layer of leaves, say, which
     the field must have above another, and which nothing that was seen from one side can show.
     """
-    near, against = Neighbours(cloud.points), torch.zeros(len(mesh.faces), dtype=torch.bool, device=mesh.faces.device)
+    near, against = cloud.sampling.near, torch.zeros(len(mesh.faces), dtype=torch.bool, device=mesh.faces.device)
     for chunk in slices(len(mesh.faces), mesh.faces.device):
         a, b, c = mesh.vertices[mesh.faces[chunk]].unbind(1)
         nearest = near.nearest((a + b + c) / 3.0, WITNESSES)[1]
