@@ -7,7 +7,7 @@ would turn it round, or where it contradicts its neighbours.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -46,6 +46,57 @@ class Confidence:
         return min(0.5, max(float(self.doubted.mean()), 1.0 - self.value))
 
 
+@dataclass(frozen=True)
+class Witnesses:
+    """What is said of normals: by the field, opinion [n], area times cosine; by what saw them, told [n], positive where
+    it is for them, 0 where nothing saw. decided [n]: seen from a point's own place, not at a grazing angle. torn [n]:
+    continuity speaks against the patch. broken, total: couplings between patches that the signs break, and all.
+    """
+
+    opinion: np.ndarray
+    told: np.ndarray
+    decided: np.ndarray
+    torn: np.ndarray
+    broken: float
+    total: float
+
+    @classmethod
+    def of(cls, graph: PointGraph, patches: Patches, normals: np.ndarray, votes: Votes, own: bool) -> Witnesses:
+        """Of normals [n, 3] that came from those patches and votes; own: what voted saw each point."""
+        decided, toward = np.zeros(len(graph), bool), np.zeros(len(graph))
+        if votes.sensors is not None:
+            toward = (normals * votes.sensors).sum(1)
+            if own:
+                decided = np.abs(toward) > GRAZING * np.linalg.norm(votes.sensors, axis=1)
+        undecided = 1.0 - patches.sums(decided * graph.areas) / patches.sums(graph.areas)
+        signs = patches.signs_of(normals)
+        p, q, weight = patches.continuity
+        signed = weight * signs[p] * signs[q]
+        broken, total = np.zeros(patches.count), np.zeros(patches.count)
+        for end in (p, q):
+            np.add.at(broken, end, np.maximum(-signed, 0.0) * np.maximum(undecided[p], undecided[q]))
+            np.add.at(total, end, np.abs(signed))
+        torn = (2.0 * broken > total)[patches.of]
+        opinion = (normals * votes.field).sum(1)
+        return cls(opinion, toward, decided, torn, float(broken.sum()), float(total.sum()))
+
+    def at(self, rows: np.ndarray) -> Witnesses:
+        """Of some of the points."""
+        return replace(
+            self, opinion=self.opinion[rows], told=self.told[rows], decided=self.decided[rows], torn=self.torn[rows]
+        )
+
+    def turned(self, sign: np.ndarray) -> Witnesses:
+        """Of the normals times signs [n]."""
+        return replace(self, opinion=sign * self.opinion, told=sign * self.told)
+
+    def agree(self, side: float, own: bool) -> np.ndarray:
+        """Mask [n] of the normals that are right by what saw them, else by the field, whose sign is that of `side`."""
+        if own:
+            return self.decided | ~self.torn
+        return np.where(self.told != 0.0, self.told > 0.0, self.opinion * side > 0.0)
+
+
 def judge(
     graph: PointGraph,
     patches: Patches,
@@ -57,34 +108,24 @@ def judge(
     """Of normals [n, 3] that came from those patches and votes; own: what voted saw each point, so that a side is only
     uncertain where it was seen at a grazing angle, and there by continuity alone. up [3]: where no side was known.
     """
-    opinion = (normals * votes.field).sum(1)
-    for_it = opinion * (1.0 if opinion.sum() >= 0.0 else -1.0) > 0.0  # which side the whole shows is asked elsewhere
-    decided = np.zeros(len(graph), bool)
-    if votes.sensors is not None:
-        seen, toward = (votes.sensors != 0.0).any(1), (normals * votes.sensors).sum(1)
-        for_it = np.where(seen, toward > 0.0, for_it)
-        if own:
-            decided = np.abs(toward) > GRAZING * np.linalg.norm(votes.sensors, axis=1)
-    undecided = 1.0 - patches.sums(decided * graph.areas) / patches.sums(graph.areas)
-    signs = np.where(patches.sums((patches.directions * normals).sum(1)) < 0.0, -1.0, 1.0)
-    p, q, weight = patches.continuity
-    signed = weight * signs[p] * signs[q]
-    broken, total = np.zeros(patches.count), np.zeros(patches.count)
-    for end in (p, q):
-        np.add.at(broken, end, np.maximum(-signed, 0.0) * np.maximum(undecided[p], undecided[q]))
-        np.add.at(total, end, np.abs(signed))
-    continuity = 1.0 - float(broken.sum() / max(total.sum(), 1e-300))
-    torn = (2.0 * broken > total)[patches.of]
-    for_it = decided | ~torn if own else for_it
-    agreement = float(graph.areas[for_it].sum() / graph.areas.sum())
-    doubted = ~for_it | (torn & ~decided)
+    said = Witnesses.of(graph, patches, normals, votes, own)
+    right = said.agree(1.0 if said.opinion.sum() >= 0.0 else -1.0, own)  # which side the whole shows is asked elsewhere
+    agreement = float(graph.areas[right].sum() / graph.areas.sum())
+    continuity = 1.0 - said.broken / max(said.total, 1e-300)
+    doubted = ~right | (said.torn & ~said.decided)
     where = None
     if doubted.any():
-        where = np.quantile(graph.points[doubted], [0.05, 0.95], axis=0) * graph.spacing + graph.center
-    return Confidence(agreement, continuity, doubted, where, 0.0 if up is None else _down(graph, normals @ up))
+        where = middle(graph.points[doubted]) * graph.spacing + graph.center
+    down = 0.0 if up is None else looking_down(graph.areas, normals @ up)
+    return Confidence(agreement, continuity, doubted, where, down)
 
 
-def _down(graph: PointGraph, rise: np.ndarray) -> float:
-    """The share of the area with a rise [n] of its normals below 0, where the whole has an opening that looks up."""
-    whole = graph.areas.sum()
-    return float(graph.areas[rise < 0.0].sum() / whole) if graph.areas @ rise < -OPEN * whole else 0.0
+def middle(points: np.ndarray) -> np.ndarray:
+    """The box [2, 3] of the middle nine tenths of points [n, 3]."""
+    return np.quantile(points, [0.05, 0.95], axis=0)
+
+
+def looking_down(areas: np.ndarray, rise: np.ndarray) -> float:
+    """The share of areas [n] with a rise of normals [n] below 0, where the whole has an opening that looks up."""
+    whole = areas.sum()
+    return float(areas[rise < 0.0].sum() / whole) if areas @ rise < -OPEN * whole else 0.0

@@ -7,6 +7,7 @@ again, on the side that won.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +49,67 @@ class Estimate:
     known: Known
 
 
+@dataclass(frozen=True)
+class Signed:
+    """A cloud, or a part of one, whose signs are decided: patches with normals [n, 3], and what they were decided by.
+
+    count: neighbours of a plane fit. Arrays are in the order of the graph.
+    """
+
+    graph: PointGraph
+    sums: Treecode
+    patches: Patches
+    votes: Votes
+    known: Known
+    normals: np.ndarray
+    noise: float
+    count: int
+
+    @classmethod
+    def of(
+        cls, points: np.ndarray, guidance: Guidance, device: torch.device | str, monitor: Monitor,
+        known_of: Callable[[PointGraph], Known] | None = None,
+    ) -> Signed:  # fmt: skip
+        """known_of: what is known of the sides of the points of a graph; all that the guidance and they say."""
+        if len(points) < FEWEST:
+            raise CloudError(
+                f"{len(points)} points are too few to estimate normals; give at least {FEWEST}, or normals"
+            )
+        monitor.phase("neighbours")
+        graph = PointGraph.of(points, device)
+        noise = noise_of(graph)
+        monitor.phase("winding field")
+        sums = Treecode(graph.tree, graph.x)
+        first, last = 3.0 + min(noise / NOISY, 1.0), 0.4 + 0.6 * min(noise / NOISY, 1.0)
+        field = consistent_normals(sums, graph.a, np.linspace(first, last, ROUNDS).tolist())
+        monitor.phase("directions")
+        count = round(CLEAN_COUNT + (NOISY_COUNT - CLEAN_COUNT) * min(noise / NOISY_FITS, 1.0))
+        count = graph.neighbours.shape[1] if narrowness(graph, count) < NARROW else count
+        directions, _ = fit_planes(graph.x, graph.neighbours, count, field)
+        monitor.phase("patches")
+        patches = Patches.grown(graph, directions, field, noise > NOISY)
+        monitor.phase("signs")
+        known = known_of(graph) if known_of else weighed(graph, guidance)
+        votes = Votes((field * graph.a).cpu().numpy(), known.votes)
+        normals = choose_signs(graph, sums, patches, votes)
+        return cls(graph, sums, patches, votes, known, normals * _side(graph, normals, votes, guidance), noise, count)
+
+    def judged(self, normals: np.ndarray, guidance: Guidance) -> Confidence:
+        """How sure the signs of normals [n, 3] are."""
+        unknown = self.known.votes is None and not guidance.inside
+        own, up = self.known.own, guidance.up if unknown else None
+        return judge(self.graph, self.patches, normals, self.votes, own, up)
+
+    def refined(self, guidance: Guidance) -> np.ndarray:
+        """Normals [n, 3] by plane fits on the side that won."""
+        normals, spread = _refined(self.graph, self.sums, self.normals, self.count, self.noise)
+        votes = self.known.votes
+        if self.known.above and votes is not None and "returns" in guidance.laser:  # leaves are no surface
+            rays = votes / np.maximum(np.linalg.norm(votes, axis=1, keepdims=True), 1e-300)
+            normals = np.where((spread > SCATTERED)[:, None], rays, normals)
+        return normals
+
+
 def estimate(
     points: np.ndarray,
     guidance: Guidance | None = None,
@@ -56,39 +118,15 @@ def estimate(
 ) -> Estimate:
     """Of distinct finite points [n, 3], float64, in world units. Raises CloudError for fewer than 4."""
     guidance, monitor = guidance or Guidance(), monitor or Silent()
-    if len(points) < FEWEST:
-        raise CloudError(f"{len(points)} points are too few to estimate normals; give at least {FEWEST}, or normals")
-    monitor.phase("neighbours")
-    graph = PointGraph.of(points, device)
-    noise = noise_of(graph)
-    monitor.phase("winding field")
-    sums = Treecode(graph.tree, graph.x)
-    first, last = 3.0 + min(noise / NOISY, 1.0), 0.4 + 0.6 * min(noise / NOISY, 1.0)
-    widths = np.linspace(first, last, ROUNDS).tolist()
-    field = consistent_normals(sums, graph.a, widths)
+    signed = Signed.of(points, guidance, device, monitor)
+    confidence = signed.judged(signed.normals, guidance)
     monitor.phase("directions")
-    count = round(CLEAN_COUNT + (NOISY_COUNT - CLEAN_COUNT) * min(noise / NOISY_FITS, 1.0))
-    count = graph.neighbours.shape[1] if narrowness(graph, count) < NARROW else count
-    directions, _ = fit_planes(graph.x, graph.neighbours, count, field)
-    monitor.phase("patches")
-    patches = Patches.grown(graph, directions, field, noise > NOISY)
-    monitor.phase("signs")
-    known = weighed(graph, guidance)
-    votes = Votes((field * graph.a).cpu().numpy(), known.votes)
-    chosen = choose_signs(graph, sums, patches, votes)
-    chosen = chosen * _side(graph, chosen, votes, guidance)
-    unknown = known.votes is None and not guidance.inside
-    confidence = judge(graph, patches, chosen, votes, known.own, guidance.up if unknown else None)
-    monitor.phase("directions")
-    normals, spread = _refined(graph, sums, chosen, count, noise)
-    if known.above and known.votes is not None and "returns" in guidance.laser:  # leaves are no surface
-        rays = known.votes / np.maximum(np.linalg.norm(known.votes, axis=1, keepdims=True), 1e-300)
-        normals = np.where((spread > SCATTERED)[:, None], rays, normals)
+    normals, known = signed.refined(guidance), signed.known
     if known.own and known.votes is not None:
         normals = np.where(turned_away(normals, known.votes)[:, None], -normals, normals)
     monitor.phase("")
-    normals = graph.in_input_order(normals)
-    return Estimate(-normals if guidance.flip else normals, confidence, noise, graph.spacing, known)
+    normals = signed.graph.in_input_order(normals)
+    return Estimate(-normals if guidance.flip else normals, confidence, signed.noise, signed.graph.spacing, known)
 
 
 def _side(graph: PointGraph, normals: np.ndarray, votes: Votes, guidance: Guidance) -> float:

@@ -7,7 +7,7 @@ in their own frame, and one height for almost every place, as what is seen from 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from ..ranges import UP
 from .graph import PointGraph
 from .sensors import ray_votes, sensor_votes
-from .views import NONE, View, from_above, from_place, hidden, laser_rays
+from .views import NONE, View, from_above, from_place, hidden, laser_rays, seen_closely
 
 # Measured on the half of benchmarks/scenes.py that is not held out, on plates and on strangers' files.
 SEEN = 0.85  # single from a scanner, at least (from .87 for rings of a street); other places have less, or uneven rays
@@ -28,6 +28,16 @@ LASER = 0.5  # the same of a laser whose file tells of several returns or of sca
 HIDDEN = 0.1  # of what a viewpoint of a file saw, at most
 PLACES = 12  # largest groups of viewpoints that are compared with their points
 APART = 0.05  # viewpoints nearer than so much of the distance to their points are of one group
+
+
+Columns = Callable[
+    [np.ndarray | None], Iterable[PointGraph]
+]  # narrow, towards a place [3], or upwards; with all points
+
+
+def no_columns(place: np.ndarray | None) -> Iterable[PointGraph]:
+    """The columns of a cloud whose points are all in the graph."""
+    return ()
 
 
 @dataclass(frozen=True)
@@ -51,43 +61,76 @@ class Guidance:
     faces: np.ndarray | None = None
 
 
+# What a side is known by: the source of a `Known`, in words.
+SENSOR, SENSORS = "the sensor position", "the sensor positions"
+VIEWPOINTS, CLAIMS = "its viewpoints", "the viewpoints of the file"
+FACES = "where the faces of the file look to"
+ORIGIN = "the origin, where all rays meet"
+ABOVE, ONE_HEIGHT = "above", "above, where almost every place has one height"
+
+
 @dataclass(frozen=True)
 class Known:
-    """votes [n, 3] of the points of a graph: areas times directions to the seen side; None where nothing is known.
+    """What decides on the sides of a cloud, and what it says of each point.
 
-    own: each point was seen along its vote, whatever hides it from there. source: where it comes from, in words.
-    doubts: lines about what was said and not used. above: from where `up` is. at_origin: all from there.
+    source: where it comes from, in words; none where nothing is known. votes [n, 3] of the points of a graph: areas
+    times directions to the seen side; None where nothing is known. own: each point was seen along its vote, whatever
+    hides it from there. doubts: lines about what was said and not used. above: from where `up` is. at_origin: all from
+    there.
     """
 
+    source: str = ""
     votes: np.ndarray | None = None
     own: bool = False
-    source: str = ""
     doubts: tuple[str, ...] = ()
     above: bool = False
     at_origin: bool = False
 
 
 def weighed(graph: PointGraph, guidance: Guidance) -> Known:
-    """What counts: the user's word, then the file's where the points agree, then what the points show by themselves."""
+    """What counts, with its votes."""
+    return voted(graph, guidance, decided(graph, guidance))
+
+
+def decided(graph: PointGraph, guidance: Guidance, columns: Columns = no_columns) -> Known:
+    """What counts, without votes: the user's word, then the file's where the points agree, then what the points show.
+
+    It is about a cloud as a whole: a part of it may show something else. columns: where the graph is of a sample.
+    """
     if guidance.sensors is not None and len(guidance.sensors):
-        return _from_sensors(graph, guidance)
+        return Known(SENSOR if _saw_all(graph, guidance, columns) else SENSORS)
     if guidance.viewpoints is not None:
-        return _seen(graph, _places(graph, guidance.viewpoints), "its viewpoints")
+        return Known(VIEWPOINTS)
     if guidance.aerial:
-        return _from_laser(graph, guidance, "above")
+        return Known(ABOVE, above=True)
     if guidance.inside:
         return Known()
-    claimed, doubts = _claimed(graph, guidance)
-    if claimed is not None:
+    claimed = _claimed(graph, guidance)
+    if claimed.source:
         return claimed
     if guidance.faces is not None:
-        return Known(ray_votes(graph.areas, guidance.faces[graph.order]), True, "where the faces of the file look to")
-    found = _found(graph, guidance)
-    return replace(found, doubts=doubts)
+        return Known(FACES)
+    return replace(_found(graph, guidance, columns), doubts=claimed.doubts)
 
 
-def _seen(graph: PointGraph, places: np.ndarray, source: str) -> Known:
-    return Known(ray_votes(graph.areas, places - graph.points), True, source)
+def voted(graph: PointGraph, guidance: Guidance, known: Known) -> Known:
+    """What was decided, with the votes of the points of a graph: of the cloud, or of a part of it."""
+    source = known.source
+    if not source:
+        return known
+    if source == SENSORS:
+        sensors = (np.asarray(guidance.sensors) - graph.center) / graph.spacing
+        return replace(known, votes=sensor_votes(graph.points, graph.areas, sensors))
+    if source == FACES:
+        assert guidance.faces is not None
+        return replace(known, votes=ray_votes(graph.areas, guidance.faces[graph.order]), own=True)
+    if known.above:
+        return replace(known, votes=ray_votes(graph.areas, _laser_rays(graph, guidance)), own=True)
+    places = {VIEWPOINTS: guidance.viewpoints, CLAIMS: guidance.claims, ORIGIN: np.zeros(3)}.get(source)
+    if source == SENSOR:
+        places = np.asarray(guidance.sensors)[0]
+    assert places is not None
+    return replace(known, votes=ray_votes(graph.areas, _places(graph, places) - graph.points), own=True)
 
 
 def _places(graph: PointGraph, world: np.ndarray) -> np.ndarray:
@@ -96,33 +139,35 @@ def _places(graph: PointGraph, world: np.ndarray) -> np.ndarray:
     return (rows - graph.center) / graph.spacing
 
 
-def _from_sensors(graph: PointGraph, guidance: Guidance) -> Known:
-    """A single view, and a laser that sees through leaves, saw every point; other sensors what is in front."""
-    sensors = (np.asarray(guidance.sensors) - graph.center) / graph.spacing
-    through = "returns" in guidance.laser
-    if len(sensors) == 1 and (through or from_place(graph, sensors[0]).single >= SEEN):
-        return _seen(graph, sensors[0], "the sensor position")
-    return Known(sensor_votes(graph.points, graph.areas, sensors), False, "the sensor positions")
+def _saw_all(graph: PointGraph, guidance: Guidance, columns: Columns) -> bool:
+    """Whether a single view, or a laser that sees through leaves, saw every point; other sensors what is in front."""
+    assert guidance.sensors is not None
+    if len(guidance.sensors) > 1:
+        return False
+    return "returns" in guidance.laser or _from_place(graph, columns, guidance.sensors[0]).single >= SEEN
 
 
-def _from_laser(graph: PointGraph, guidance: Guidance, source: str) -> Known:
-    """From above, and as far aside as scan angles say."""
-    rays = np.tile(guidance.up, (len(graph), 1))
-    if "angles" in guidance.laser:
-        strips = guidance.laser.get("strips")
-        strips = None if strips is None else strips[graph.order]
-        rays = laser_rays(graph.points, guidance.laser["angles"][graph.order], strips, guidance.up)
-    return Known(ray_votes(graph.areas, rays), True, source, above=True)
+def _from_place(graph: PointGraph, columns: Columns, world: np.ndarray) -> View:
+    return seen_closely(graph, columns(world), lambda part: from_place(part, _places(part, world)))
 
 
-def _claimed(graph: PointGraph, guidance: Guidance) -> tuple[Known | None, tuple[str, ...]]:
+def _laser_rays(graph: PointGraph, guidance: Guidance) -> np.ndarray:
+    """Directions [n, 3] from above, and as far aside as scan angles say."""
+    if "angles" not in guidance.laser:
+        return np.tile(guidance.up, (len(graph), 1))
+    strips = guidance.laser.get("strips")
+    strips = None if strips is None else strips[graph.order]
+    return laser_rays(graph.points, guidance.laser["angles"][graph.order], strips, guidance.up)
+
+
+def _claimed(graph: PointGraph, guidance: Guidance) -> Known:
     """The viewpoints of the file where the points can have been seen from there, or a line about those that are not."""
     if guidance.claims is None:
-        return None, ()
+        return Known()
     places = _places(graph, guidance.claims)
     known = np.isfinite(places).all(1)
     if not known.any():
-        return None, ()
+        return Known()
     distance = np.linalg.norm(places - graph.points, axis=1)
     side = max(APART * float(np.median(distance[known])), 1e-9)
     _, group, count = np.unique(np.floor(places[known] / side), axis=0, return_inverse=True, return_counts=True)
@@ -140,8 +185,8 @@ def _claimed(graph: PointGraph, guidance: Guidance) -> tuple[Known | None, tuple
             "the viewpoints of the file were not used: from there many of its points hide behind others, or their rays "
             "are as of no scanner; if they are right, give them with --sensor-position"
         )
-        return None, (doubt,)
-    return replace(_seen(graph, places, "the viewpoints of the file"), at_origin=default), ()
+        return Known(doubts=(doubt,))
+    return Known(CLAIMS, at_origin=default)
 
 
 def _within(view: View) -> bool:
@@ -149,20 +194,19 @@ def _within(view: View) -> bool:
     return view.around and view.evenness > EVEN
 
 
-def _found(graph: PointGraph, guidance: Guidance) -> Known:
+def _found(graph: PointGraph, guidance: Guidance, columns: Columns) -> Known:
     """What the points show: the origin, or above, whichever has the evener rays; nothing where neither can be."""
-    origin = _places(graph, np.zeros(3))
-    place = from_place(graph, origin)
+    place = _from_place(graph, columns, np.zeros(3))
     if place.single < SEEN or place.evenness > EVEN:
         place = NONE
-    above = from_above(graph, guidance.up)
+    above = seen_closely(graph, columns(None), lambda part: from_above(part, guidance.up))
     if above.single < _asked(graph, guidance) or (not guidance.laser and above.single < SHEET and above.jump < WALL):
         above = NONE
     if place is above:
         return Known()
     if place.evenness < above.evenness:
-        return replace(_seen(graph, origin, "the origin, where all rays meet"), at_origin=True)
-    return _from_laser(graph, guidance, "above, where almost every place has one height")
+        return Known(ORIGIN, at_origin=True)
+    return Known(ONE_HEIGHT, above=True)
 
 
 def _asked(graph: PointGraph, guidance: Guidance) -> float:

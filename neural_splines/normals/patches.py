@@ -51,6 +51,10 @@ class Patches:
         """Sums [p] over the patches of values [n] of the points."""
         return np.bincount(self.of, values, self.count)
 
+    def signs_of(self, normals: np.ndarray) -> np.ndarray:
+        """Signs [p] of the patches of normals [n, 3]."""
+        return np.where(self.sums((self.directions * normals).sum(1)) < 0.0, -1.0, 1.0)
+
     def oriented(self, signs: np.ndarray) -> np.ndarray:
         """Normals [n, 3] for signs [p] of the patches."""
         return self.directions * signs[self.of, None]

@@ -8,7 +8,8 @@ centre of a ball.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,6 +39,23 @@ class View:
 
 
 NONE = View(0.0, np.inf)
+
+
+def seen_closely(sample: PointGraph, columns: Iterable[PointGraph], view: Callable[[PointGraph], View]) -> View:
+    """The view of a cloud by a sample of it, and by columns along lines of sight with all points in them.
+
+    How depths jump depends on how near points are to each other; how even rays are, and whether they go to all sides,
+    is asked of the whole.
+    """
+    whole = view(sample)
+    if whole.single < HOPELESS:
+        return whole
+    near = [view(column) for column in columns]
+    if not near:
+        return whole
+    jumps = [column.jump for column in near if column.jump]
+    single = float(np.mean([column.single for column in near]))
+    return replace(whole, single=single, jump=float(np.median(jumps)) if jumps else 0.0)
 
 
 def from_place(graph: PointGraph, place: np.ndarray) -> View:
