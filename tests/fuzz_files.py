@@ -157,22 +157,26 @@ def decode(number: int) -> None:
 
 def problem(path: Path, outcomes: Counter) -> str | None:
     """What went wrong in reading this file in every way, or None."""
+    import pieces
+
     from neural_splines.errors import CloudError, ReconstructionWarning
     from neural_splines.files import meshes, point_clouds, streams
+    from neural_splines.files.scans import ScannedCloud
 
-    def whole() -> tuple[np.ndarray, np.ndarray | None]:
-        scanned = point_clouds.load_scanned_cloud(path, rng_attributes(path))
+    options = streams.ReadOptions(attributes=("all",) if path.stat().st_size % 2 else ())
+
+    def whole() -> ScannedCloud:
+        scanned = point_clouds.load_scanned_cloud(path, options.attributes)
         if scanned.normals is not None:
             with contextlib.suppress(CloudError):
                 point_clouds.oriented(scanned, str(path))
-        return scanned.points, scanned.normals
+        return scanned
 
-    def pieces() -> tuple[np.ndarray, ...]:
-        parts = [(np.zeros((0, 3)),) * 2, *streams.open_stream(path).pieces()]
-        return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+    def in_parts() -> ScannedCloud:
+        return pieces.in_pieces(path, options, 1 + path.stat().st_size % 9)
 
     results: dict[str, object] = {}
-    ways = [whole, pieces] if path.suffix != ".stl" else []
+    ways = [whole, in_parts] if path.suffix != ".stl" else []
     for way in [*ways, *([lambda: meshes.load_mesh(path)] if path.suffix in MESHES else [])]:
         name = getattr(way, "__name__", "").replace("<lambda>", "mesh")
         with warnings.catch_warnings(record=True) as said:
@@ -192,17 +196,9 @@ def problem(path: Path, outcomes: Counter) -> str | None:
         others = [warning for warning in said if warning.category is not ReconstructionWarning]
         if others:
             return f"{name}: {others[0].category.__name__}: {others[0].message}"
-    if "whole" in results and "pieces" in results and not same(results["whole"], results["pieces"]):
+    if "whole" in results and "in_parts" in results and not pieces.same(results["whole"], results["in_parts"]):
         return "pieces differ from the whole"
     return None
-
-
-def rng_attributes(path: Path) -> tuple[str, ...]:
-    return ("all",) if path.stat().st_size % 2 else ()
-
-
-def same(one: object, other: object) -> bool:
-    return all(np.array_equal(a, b, equal_nan=True) for a, b in zip(one, other, strict=True) if b is not None)
 
 
 def serve(connection: Connection, folder: str) -> None:

@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pytest
 from format_bytes import text
+from pieces import in_pieces, same
 from scripts import captured, run
 from shapes import sphere
 
@@ -12,7 +13,7 @@ import neural_splines as ns
 from neural_splines.command_line.main import main
 from neural_splines.errors import CloudError, SettingsError
 from neural_splines.files.point_clouds import load_scanned_cloud
-from neural_splines.files.streams import open_stream
+from neural_splines.files.streams import ReadOptions
 
 CLOUD = sphere(300)
 P, N = CLOUD.points.numpy(), CLOUD.normals.numpy()
@@ -63,16 +64,14 @@ def test_the_points_of_these_classes_whole_and_in_pieces(tmp_path, name):
     assert np.abs(found.points - P[asked]).max() < 1e-6
     assert np.abs(found.normals - N[asked]).max() < 1e-6
     assert found.classes == {2: 120, 6: 60}
-    points, normals = map(np.concatenate, zip(*open_stream(path, None, (2, 6)).pieces(), strict=True))
-    assert np.array_equal(points, found.points)
-    assert np.array_equal(normals, found.normals)
+    assert same(in_pieces(path, ReadOptions(classes=(2, 6))), found)
 
 
 @pytest.mark.parametrize("name", sorted(set(WRITERS) - {"a.laz"}))
 def test_a_class_that_is_not_there_names_those_that_are(tmp_path, name):
     WRITERS[name](tmp_path / name)
     there = r"no points of class 9 \(classes: 2: 120 points, 5: 60 points, 6: 60 points, 7: 60 points\)"
-    for read in (load_scanned_cloud, lambda path, classes: list(open_stream(path, None, classes).pieces())):
+    for read in (load_scanned_cloud, lambda path, classes: in_pieces(path, ReadOptions(classes=classes))):
         with pytest.raises(CloudError, match=there):
             read(tmp_path / name, classes=(2, 9))
 
@@ -89,7 +88,7 @@ def test_noise_is_read_where_its_class_is_asked_for_and_withheld_points_never(tm
 def test_files_without_classes_say_so(tmp_path, name):
     table = np.hstack([P, N])
     np.save(tmp_path / name, table) if name == "a.npy" else np.savetxt(tmp_path / name, table)
-    for read in (load_scanned_cloud, lambda path, classes: list(open_stream(path, None, classes).pieces())):
+    for read in (load_scanned_cloud, lambda path, classes: in_pieces(path, ReadOptions(classes=classes))):
         with pytest.raises(CloudError, match=f"{name}: has no classes of points"):
             read(tmp_path / name, classes=(2,))
 

@@ -136,10 +136,11 @@ def test_lists_take_memory_in_proportion(order, tmp_path):
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("x\n y"), OverflowError(), AttributeError("a\x1b[2J"), EOFError()])
 def test_whatever_a_reader_raises_is_one_line(error, tmp_path, monkeypatch):
-    def read(*_):
+    def read(*_, **__):
         raise error
 
     monkeypatch.setitem(point_clouds.TABLES, ".xyz", read)
+    monkeypatch.setattr(text_tables, "text_source", read)
     (tmp_path / "a.xyz").write_bytes(b"0 0 0\n")
     for way in (load_scanned_cloud, open_stream):
         with pytest.raises(CloudError, match=r"a.xyz: is not read as XYZ \(.*\); export it again") as caught:
@@ -178,14 +179,3 @@ def test_laz_in_pieces_is_one_line_whatever_its_decoder_does(offset, width, valu
     (tmp_path / "a.laz").write_bytes(data)
     with pytest.raises(CloudError, match=r"a\.laz: .*; "):
         list(open_stream(tmp_path / "a.laz").pieces())
-
-
-@pytest.mark.parametrize("compressed", [False, True])
-def test_las_in_pieces_is_las_as_a_whole(compressed, tmp_path):
-    pytest.importorskip("laspy")
-    path = tmp_path / "a.las"
-    path.write_bytes(las(P, N, None, compressed))
-    whole, pieces = load_scanned_cloud(path), [np.concatenate(c) for c in zip(*open_stream(path).pieces(), strict=True)]
-    assert np.array_equal(whole.points, pieces[0])
-    assert np.array_equal(whole.normals, pieces[1])
-    assert open_stream(path).count == 400

@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
 from parts import ALONE, done, tiny
@@ -13,7 +12,6 @@ from neural_splines.clouds import OrientedCloud
 from neural_splines.errors import (
     CloudError,
 )
-from neural_splines.files import streams
 from neural_splines.files.meshes import load_mesh
 from neural_splines.files.streams import open_stream
 from neural_splines.files.work_directory import WorkDirectory
@@ -101,27 +99,3 @@ def test_what_is_far_and_no_outlier_is_in_the_box(tmp_path):
         box = extent(store, parts, typical, 0.0)
     assert torch.equal(box.upper, points.amax(0))
     assert torch.equal(box.lower, points.amin(0))
-
-
-@pytest.mark.parametrize("suffix", [".ply", ".npy", ".xyz"])
-def test_pieces_are_the_points_of_the_file(suffix, tmp_path, monkeypatch):
-    monkeypatch.setattr(streams, "ROWS", 64)
-    shape = sphere(300)
-    path = tmp_path / f"cloud{suffix}"
-    table = np.concatenate([shape.points.numpy(), shape.normals.numpy()], 1)
-    if suffix == ".ply":
-        write_cloud(path, shape)
-    elif suffix == ".npy":
-        np.save(path, table)
-    else:
-        np.savetxt(path, table)
-    stream = open_stream(path)
-    points, normals = (np.concatenate(parts) for parts in zip(*stream.pieces(), strict=True))
-    assert stream.count == 300
-    if suffix == ".xyz":
-        with pytest.raises(CloudError, match=r"cloud\.xyz: is of a format that is read as a whole"):
-            open_stream(path, 1000)
-    else:
-        assert open_stream(path, 1000).count == 300
-    np.testing.assert_allclose(points, table[:, :3], atol=1e-6)
-    np.testing.assert_allclose(normals, table[:, 3:], atol=1e-6)

@@ -231,12 +231,6 @@ def test_two_runs_do_not_share_a_folder(tmp_path):
         pass
 
 
-def test_workers_make_the_mesh_of_one_process(small, finished, tmp_path):
-    path, mesh, _ = finished
-    done(path, tmp_path, asked=SceneSettings(workers=2))
-    assert (tmp_path / "mesh.ply").read_bytes() == mesh
-
-
 @pytest.mark.parametrize(
     ("extra", "line"),
     [

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ..errors import CloudError
-from .scans import COLOURS, COORDINATES, NORMALS, POSITIONS, ScannedCloud, from_columns, group, listed, whole
+from .column_statistics import Known, Statistics, whole
+from .scans import COLOURS, COORDINATES, NORMALS, POSITIONS, ScannedCloud, from_columns, group, listed
 
 LOOKED_AT = 20_000  # rows
+FEWEST_COUNTED = 3  # rows
 OFF_UNIT, UNIT_SHARE = 0.05, 0.95  # so near to 1 is the length of so many normals
 PTS_MARGIN = 0.2  # of correlation: where neither end follows the others more, the order is that of PTS files
 RETURNS, CLASSES = 15, 31  # the largest number of a return, and of a class, in LAS files
@@ -19,45 +21,118 @@ SHORT = {"i": "intensity"}
 SKIPPED = "-"
 
 
-def from_table(
-    table: np.ndarray,
-    wanted: Sequence[str] = (),
-    words: str = "",
-    fractional: Sequence[bool] = (),
-    colours_only: bool = False,
-) -> ScannedCloud:
-    """A cloud of a table [n, 3 or more] of numbers; `reading` says what its columns were taken for.
+@dataclass
+class Survey:
+    """What a table [n, k] of numbers is told by, of which parts come in their order.
 
-    words: the names that a user gives to the columns, else `by_values`.
+    rows: how many there are. sample [at most LOOKED_AT, k]: every row whose number is a multiple of `step`, a power of
+    two. counting: whether the first column counts the rows. there [k]: which columns hold a number. statistics: of each
+    column, where they are wanted.
     """
-    count = table.shape[1]
-    names = by_words(words, count) if words else by_values(table, fractional, colours_only)
-    named = {name: column for name, column in zip(names, table.T, strict=True) if name != SKIPPED}
-    cloud = from_columns(named, wanted, f"columns read as {listed(names)}")
-    return replace(cloud, scalars={name: whole(column) for name, column in cloud.scalars.items()})
+
+    rows: int = 0
+    sample: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    step: int = 1
+    counting: bool = True
+    there: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+    statistics: list[Statistics] | None = None
+    _last: float = np.nan
+
+    @classmethod
+    def of(cls, table: np.ndarray) -> Survey:
+        """Of a whole table."""
+        found = cls()
+        found.take(table)
+        return found
+
+    @np.errstate(all="ignore")  # numbers that are not finite
+    def take(self, table: np.ndarray) -> None:
+        """Look at the next rows [m, k]."""
+        if not self.there.size:
+            self.sample, self.there = np.empty((0, table.shape[1])), np.zeros(table.shape[1], bool)
+        if not len(table):
+            return
+        first, self.rows = self.rows, self.rows + len(table)
+        while self.rows > LOOKED_AT * self.step:
+            self.sample, self.step = self.sample[::2], 2 * self.step
+        self.sample = np.concatenate([self.sample, table[-first % self.step :: self.step].astype(np.float64)])
+        self.counting = self.counting and _counts(table[:, 0].astype(np.float64, copy=False), self._last)
+        self._last = float(table[-1, 0])
+        for k in (~self.there).nonzero()[0]:
+            self.there[k] = not np.isnan(table[:, k]).all()
+        if self.statistics is not None:
+            self.statistics = self.statistics or [Statistics() for _ in range(table.shape[1])]
+            for known, column in zip(self.statistics, table.T, strict=True):
+                known.take(column)
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What the columns of a table are: a name of each, SKIPPED for those that are not needed, and a line about it.
+
+    known: what decides by all rows where tables are parts of one, by name.
+    """
+
+    names: list[str]
+    reading: str
+    known: Known | None = None
+
+    def cloud(self, table: np.ndarray, wanted: Sequence[str] = ()) -> ScannedCloud:
+        """The cloud of a table [n, k]."""
+        named = {name: column for name, column in zip(self.names, table.T, strict=True) if name != SKIPPED}
+        cloud, known = from_columns(named, wanted, self.reading, self.known), self.known or {}
+        return replace(
+            cloud, scalars={name: whole(column, known=known.get(name)) for name, column in cloud.scalars.items()}
+        )
+
+
+def named(names: Sequence[str], survey: Survey, reading: str) -> Meaning:
+    """The meaning of columns that have names."""
+    known = None if survey.statistics is None else dict(zip(names, survey.statistics, strict=True))
+    return Meaning(list(names), reading, known)
+
+
+def meaning(
+    survey: Survey, words: str = "", fractional: Sequence[bool] = (), colours_only: bool = False, sparse: bool = False
+) -> Meaning:
+    """What the columns of a table without names are taken for.
+
+    words: the names that a user gives to the columns, else `by_values`. sparse: columns without a number are none.
+    """
+    kept = survey.there if sparse else np.ones_like(survey.there)
+    count, written = int(kept.sum()), [part for part, there in zip(fractional, kept, strict=False) if there]
+    if words:
+        names = by_words(words, count)
+    else:
+        counting = survey.counting and survey.rows >= FEWEST_COUNTED and bool(kept[:1].all())
+        names = by_values(survey.sample[:, kept], counting, written, colours_only)
+    left = iter(names)
+    return named([next(left) if there else SKIPPED for there in kept], survey, f"columns read as {listed(names)}")
 
 
 @np.errstate(all="ignore")  # numbers that are not finite, or whose squares are not
-def by_values(table: np.ndarray, fractional: Sequence[bool] = (), colours_only: bool = False) -> list[str]:
-    """Names for the columns of a table [n, k] of numbers: x y z, behind the number of a point where there is one.
+def by_values(
+    sample: np.ndarray, counting: bool, fractional: Sequence[bool] = (), colours_only: bool = False
+) -> list[str]:
+    """Names for the columns of a table, of which there are some rows [n, k]: x y z, behind the number of a point where
+    the first column counts.
 
     Three further columns are normals where nearly all of them have length 1; colours where all are whole and in 0..255,
     or of 16 bits, or in 0..1. What stands alone behind the coordinates is an intensity, the rest has its number for a
     name. fractional: which columns are written with a decimal point. colours_only: there are no normals.
     """
-    count = table.shape[1]
+    count = sample.shape[1]
     if count < 3:
         raise CloudError(f"has {count} columns, and a point needs three; export it with x, y and z")
-    some = table[:: -(-len(table) // LOOKED_AT) or 1].astype(np.float64)
-    names = ["id"] if count > 3 and _counts(table[:, 0]) else []
+    names = ["id"] if count > 3 and counting else []
     names += COORDINATES
     start = len(names)
     while len(names) < count:
         place = len(names)
-        three = some[:, place : place + 3]
+        three = sample[:, place : place + 3]
         if "nx" not in names and not colours_only and _normals(three):
             names += NORMALS[0]
-        elif "red" not in names and _colours(three) and not _intensity_first(some, fractional, place):
+        elif "red" not in names and _colours(three) and not _intensity_first(sample, fractional, place):
             names += COLOURS[0]
         else:
             names.append("intensity" if place == start else f"column_{place + 1}")
@@ -83,12 +158,11 @@ def refuse_words(words: str) -> None:
         raise CloudError("has names for its columns, which --columns does not change; leave --columns out")
 
 
-def _counts(column: np.ndarray) -> bool:
-    """Whether whole numbers count the points."""
-    first = column[:LOOKED_AT]
-    if len(first) < 3 or not first[0] >= 0.0 or first[0] % 1.0 != 0.0 or (np.diff(first) != 1.0).any():
-        return False
-    return bool((np.diff(column) == 1.0).all())
+def _counts(column: np.ndarray, last: float) -> bool:
+    """Whether whole numbers count the points on from the last one, or from a number that is NaN before them."""
+    first = column[0]
+    begins = first >= 0.0 and first % 1.0 == 0.0 if np.isnan(last) else first - last == 1.0
+    return bool(begins) and bool((np.diff(column) == 1.0).all())
 
 
 def _normals(three: np.ndarray) -> bool:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import CloudError, first_line
-from .isolation import Columns, confine, serve
+from .column_statistics import Columns
+from .isolation import confine, serve
 
 COLUMNS = {"cartesianX": "x", "cartesianY": "y", "cartesianZ": "z", "colorRed": "red", "colorGreen": "green"}
 COLUMNS |= {"colorBlue": "blue", "intensity": "intensity"}

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ..errors import CloudError, first_line
-from .isolation import Columns, confine, serve
+from .column_statistics import Columns
+from .isolation import confine, serve
 from .scans import COORDINATES, laser_names, roles
 
 ROWS = 1 << 20  # of a piece

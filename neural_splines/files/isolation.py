@@ -24,9 +24,9 @@ import numpy as np
 
 from ..errors import CloudError
 from .atomic import PathLike
+from .column_statistics import Columns
 from .reading import unread
 
-Columns = dict[str, np.ndarray]  # by name, [n] each
 Decoder = Callable[[str, Sequence[str]], Iterator[Columns]]
 ROOM, ROOM_OF_A_BYTE = (
     384 << 20,

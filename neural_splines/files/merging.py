@@ -1,8 +1,9 @@
-"""Several files of points as one cloud."""
+"""Several files of points, or the pieces of one, as one cloud."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -59,3 +60,48 @@ def joined(parts: Sequence[ScannedCloud], names: Sequence[str]) -> tuple[Scanned
         classes={code: sum(part.classes.get(code, 0) for part in parts) for part in parts for code in part.classes},
         parts=tuple((name, len(part.points)) for name, part in zip(names, parts, strict=True)),
     ), lines
+
+
+def stacked(pieces: Sequence[ScannedCloud]) -> ScannedCloud:
+    """The pieces of one cloud, at least one, which all have the same columns."""
+
+    def rows(name: str) -> np.ndarray | None:
+        parts = [getattr(piece, name) for piece in pieces]
+        return None if parts[0] is None else np.concatenate(parts)
+
+    first = pieces[0]
+    return replace(
+        first,
+        points=np.concatenate([piece.points for piece in pieces]),
+        scalars={name: np.concatenate([piece.scalars[name] for piece in pieces]) for name in first.scalars},
+        laser={name: np.concatenate([piece.laser[name] for piece in pieces]) for name in first.laser},
+        normals=rows("normals"),
+        viewpoints=rows("viewpoints"),
+        colours=rows("colours"),
+        faces=rows("faces"),
+        codes=rows("codes"),
+    )
+
+
+def conformed(piece: ScannedCloud, form: ScannedCloud) -> ScannedCloud:
+    """A piece of one of several files with the columns that `form` has, a cloud that `joined` made of theirs."""
+    own = {name.lower(): values for name, values in piece.scalars.items()}
+
+    def rows(name: str, missing: float | None = None) -> np.ndarray | None:
+        found, asked = getattr(piece, name), getattr(form, name)
+        if asked is None:
+            return None
+        values = np.full(piece.points.shape, missing) if found is None else found
+        return np.asarray(values, asked.dtype)
+
+    return replace(
+        form,
+        points=piece.points,
+        normals=rows("normals"),
+        viewpoints=rows("viewpoints", np.nan),
+        colours=rows("colours"),
+        scalars={name: own[name.lower()].astype(values.dtype, copy=False) for name, values in form.scalars.items()},
+        laser={name: piece.laser[name] for name in form.laser},
+        faces=rows("faces", 0.0),
+        codes=rows("codes"),
+    )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..errors import CloudError
-from .columns import from_table, refuse_words
+from .columns import Survey, meaning, refuse_words
 from .numpy_files import Archive, layout, view
 from .scans import ScannedCloud, from_columns, listed
 
@@ -38,7 +38,7 @@ def read_npy(data: bytes, wanted: Sequence[str] = (), words: str = "") -> Scanne
         array = array.T
     with np.errstate(invalid="ignore"):  # signalling NaNs
         table = array.astype(np.float64)
-    found = from_table(table, wanted, words)
+    found = meaning(Survey.of(table), words).cloud(table, wanted)
     return found if array.dtype != np.float32 else ScannedCloud(**{**vars(found), "single": True})
 
 
@@ -47,13 +47,21 @@ def read_npz(data: bytes, wanted: Sequence[str] = ()) -> ScannedCloud:
     columns x, y, z, ... [n].
     """
     archive = Archive(io.BytesIO(data), len(data))
+    columns: dict[str, np.ndarray] = {}
+    for name, parts in arrays_of(archive)[1].items():
+        columns |= dict(zip(parts, archive[name].T, strict=True)) if len(parts) > 1 else {name: archive[name]}
+    return from_columns(columns, wanted)
+
+
+def arrays_of(archive: Archive) -> tuple[int, dict[str, list[str]]]:
+    """How many points there are, and the columns of those arrays that have numbers of each: three, or its own name."""
     names = {name.lower(): name for name in archive.names}
     layouts = {low: archive.layout(name) for low, name in names.items()}
     first = next((name for name in ("x", *POINTS) if name in names), None)
     if first is None:
         raise CloudError(f"has no array 'points' (arrays: {listed(archive.names, ', ') or 'none'}); save it with one")
     count = layouts[first].shape[0] if layouts[first].shape else 0
-    columns: dict[str, np.ndarray] = {}
+    found: dict[str, list[str]] = {}
     for low, name in names.items():
         parts = ("x y z" if low == first else PARTS.get(low, "")).split() if first != "x" else []
         number = layouts[low].dtype.kind in NUMBERS
@@ -61,7 +69,7 @@ def read_npz(data: bytes, wanted: Sequence[str] = ()) -> ScannedCloud:
             what = f"has the shape {layouts[low].shape}" if number else f"is of {layouts[low].dtype}"
             raise CloudError(f"its array {name!r} {what}; it must be numbers [{count}, 3]")
         if parts:
-            columns |= dict(zip(parts, archive[name].T, strict=True))
+            found[name] = parts
         elif number and layouts[low].shape == (count,):
-            columns[name] = archive[name]
-    return from_columns(columns, wanted)
+            found[name] = [name]
+    return count, found

@@ -85,6 +85,10 @@ class Archive:
         with self._zip.open(self._members[name]) as member:
             return layout(member.read(HEADER_LIMIT), self._members[name].file_size)
 
+    def open(self, name: str) -> IO[bytes]:
+        """The bytes of an array's file, as they are read."""
+        return self._zip.open(self._members[name])
+
     def __getitem__(self, name: str) -> np.ndarray:
         data = bytearray(self._zip.read(self._members[name]))  # which can be written to, as what np.load gives
         return view(data, layout(data, len(data)))

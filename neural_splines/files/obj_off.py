@@ -29,22 +29,22 @@ def read_obj(data: bytes) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | N
     for number, line in enumerate(data.splitlines(), 1):
         match line.split():
             case [b"v", *values]:
-                points.append(_floats(values, f"line {number}"))
+                points.append(floats(values, f"line {number}"))
                 if len(values) >= 6:
-                    colours.append(_floats(values[3:6], f"line {number}"))
+                    colours.append(floats(values[3:6], f"line {number}"))
             case [b"vn", *values]:
-                normals.append(_floats(values, f"line {number}"))
+                normals.append(floats(values, f"line {number}"))
             case [b"f", *corners]:
                 pairs += [_corner(c, len(points), len(normals), number) for c in corners if c.count(b"/") == 2]
     if not points:
-        raise CloudError("no vertices in this OBJ file; export it again")
+        raise no_vertices()
     tints = np.array(colours) if len(colours) == len(points) else None
     if not normals:
         return np.array(points), None, tints
     x, n = np.array(points), np.array(normals)
     if not pairs:
         if len(x) != len(n):
-            raise CloudError(f"{len(x)} vertices but {len(n)} normals; export one normal for each vertex")
+            raise unequal_normals(len(x), len(n))
         return x, n, tints
     vertex, normal = np.unique(np.array(pairs), axis=0).T
     if min(vertex.min(), normal.min()) < 0 or vertex.max() >= len(x) or normal.max() >= len(n):
@@ -60,7 +60,7 @@ def read_obj_mesh(data: bytes) -> tuple[np.ndarray, np.ndarray]:
     for number, line in enumerate(data.splitlines(), 1):
         match line.split():
             case [b"v", *values]:
-                vertices.append(_floats(values, f"line {number}"))
+                vertices.append(floats(values, f"line {number}"))
             case [b"f", *corners]:
                 polygon = [_index(c.split(b"/")[0], len(vertices), c, number) for c in corners]
                 if len(polygon) < 3:
@@ -87,12 +87,21 @@ def read_off(data: bytes) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | N
     count = int(lines[0][0])
     if count > len(lines) - 1:
         raise CloudError(f"the header declares {count} vertices but {len(lines) - 1} lines follow; {TRUNCATED}")
-    rows = [_floats(line, f"vertex {i}", width) for i, line in enumerate(lines[1 : count + 1], 1)]
+    rows = [floats(line, f"vertex {i}", width) for i, line in enumerate(lines[1 : count + 1], 1)]
     table = np.array(rows).reshape(count, width)
     return table[:, :3], table[:, 3:6] if keyword[3] else None, table[:, place:] if width > place else None
 
 
-def _floats(values: Sequence[bytes], where: str, count: int = 3) -> list[float]:
+def no_vertices() -> CloudError:
+    return CloudError("no vertices in this OBJ file; export it again")
+
+
+def unequal_normals(points: int, normals: int) -> CloudError:
+    return CloudError(f"{points} vertices but {normals} normals; export one normal for each vertex")
+
+
+def floats(values: Sequence[bytes], where: str, count: int = 3) -> list[float]:
+    """The first numbers of a line; CloudError where there are not so many."""
     try:
         if len(values) >= count:
             return [float(value) for value in values[:count]]

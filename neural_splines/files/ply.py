@@ -37,11 +37,12 @@ class Property:
 
 @dataclass(frozen=True)
 class Element:
-    """`count` records of the same properties, as the header claims."""
+    """`count` records of the same properties, as the header claims; `start`: how many come before, of a part."""
 
     name: str
     count: int
     properties: list[Property] = field(default_factory=list)
+    start: int = 0
 
     def find(self, *names: str) -> Property | None:
         """The property that has the first of these names that is there."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,11 +14,11 @@ import torch
 from ..clouds import NO_NORMALS, CleaningReport, OrientedCloud, clean
 from ..errors import CloudError, warn
 from ..runtime import interrupts
-from . import numpy_clouds, obj_off, ply, ptx, records, scans, surveys, text_tables
+from . import column_statistics, numpy_clouds, obj_off, ply, ptx, scans, surveys, text_tables
 from .atomic import STANDARD, PathLike, shown
 from .columns import refuse_words
-from .polygons import triangles
-from .reading import BYTE_ORDER_MARK, COORDINATES, errors_name, first_bytes, read_bytes, require
+from .ply_clouds import read_ply
+from .reading import errors_name, first_bytes, read_bytes
 from .scans import ScannedCloud
 
 COARSE_STEP = 1e-4  # of the cloud's length: coarser float32 coordinates are worth a warning
@@ -73,26 +72,33 @@ def _scanned(path: PathLike, attributes: Sequence[str], columns: str, classes: S
     suffix = Path(path).suffix.lower()
     survey = suffix in SURVEYS and not ply.is_ply(first_bytes(path, ply.HEADER_LIMIT))
     data = b"" if survey else read_bytes(path)
-    kind = suffix if suffix in EXTENSIONS else next((k for k, first in MAGIC.items() if data.startswith(first)), "")
-    if ply.is_ply(data):
-        kind = ".ply"
+    kind = kind_of_data(suffix, data)
     if kind and kind not in TABLES:
         refuse_words(columns)
     if kind == ".ply":
-        return _parse_ply(data, shown(path), attributes)
+        return read_ply(data, shown(path), attributes)
     if survey:
         return SURVEYS[kind](path, attributes, classes)
     if kind in SURVEYS:
         with _kept(path, data) as place:
             return SURVEYS[kind](place, attributes, classes)
-    if suffix == ".stl":
-        raise CloudError("STL files have no vertex normals; sample the mesh with normals and export it as PLY")
     if kind in TABLES or (path == STANDARD and not kind):
         return TABLES.get(kind, text_tables.read_text)(data, attributes, columns)
     if kind:
         return READERS[kind](data, attributes)
+    if suffix == ".stl":
+        raise CloudError("STL files have no vertex normals; sample the mesh with normals and export it as PLY")
     there = ", ".join(EXTENSIONS)
     raise CloudError(f"is of no format that is read; give it the extension of its format ({there})")
+
+
+def kind_of_data(suffix: str, start: bytes) -> str:
+    """The format of a file of that extension whose first bytes are these, as one of EXTENSIONS; or nothing."""
+    if ply.is_ply(start):
+        return ".ply"
+    if suffix in EXTENSIONS:
+        return suffix
+    return next((kind for kind, first in MAGIC.items() if start.startswith(first)), "")
 
 
 @contextlib.contextmanager
@@ -108,50 +114,6 @@ def _kept(path: PathLike, data: bytes) -> Iterator[PathLike]:
         yield place
 
 
-def _parse_ply(data: bytes, name: str, wanted: Sequence[str]) -> ScannedCloud:
-    header = ply.parse_header(data)
-    if header.ascii and data.startswith(BYTE_ORDER_MARK, header.size):  # where a program put text together
-        data = data[: header.size] + data[header.size + len(BYTE_ORDER_MARK) :]
-    vertex = header.find("vertex")
-    used = vertex_columns(vertex, wanted)
-    columns, left_over = records.read(data, header, {"vertex": used})
-    found = columns["vertex"]
-    if header.ascii:  # whose numbers all come as float64
-        whole = {p.name: p.type for p in vertex.properties if p.name in found and p.type.kind in "iu"}
-        found |= {name: scans.whole(found[name], type_) for name, type_ in whole.items()}
-    if left_over and not header.ascii and b"\r\n" in data[: header.size]:
-        raise CloudError("its bytes were changed when it was transferred as text; transfer it as binary")
-    if left_over:
-        there = len(next(iter(found.values())))
-        warn(f"{name}: ignored {left_over} bytes after the {there} points that the header declares; check it")
-    cloud = scans.from_columns(found, wanted)
-    faces = _ply_faces(data, header, cloud.points) if cloud.normals is None else None
-    return replace(cloud, single=cloud.single and not header.ascii, faces=faces)
-
-
-def vertex_columns(vertex: ply.Element, wanted: Sequence[str] = ()) -> list[str]:
-    """The properties of vertices that a cloud is made of; CloudError where there are no coordinates."""
-    numbers = [p.name for p in vertex.properties if p.count_type is None]
-    if not scans.group(numbers, scans.POSITIONS):
-        require(vertex, COORDINATES)
-    used = [name for part in scans.roles(numbers, wanted) for name in part]
-    used += [*scans.laser_names(numbers).values(), scans.class_name(numbers)]
-    used += ["opacity"] if scans.group(numbers, scans.SPLATS) and "opacity" in numbers else []
-    used = [name for name in dict.fromkeys(used) if name]
-    require(vertex, tuple(used))
-    return used
-
-
-def _ply_faces(data: bytes, header: ply.Header, points: np.ndarray) -> np.ndarray | None:
-    """What the faces say of the sides of the points; faces that are not read say nothing."""
-    with contextlib.suppress(CloudError):
-        corners = header.find("face").find("vertex_indices", "vertex_index")
-        if corners is not None and corners.count_type is not None:
-            columns, _ = records.read(data, header, {"face": (corners.name,)})
-            return scans.face_sums(points, triangles(columns["face"][corners.name]))
-    return None
-
-
 def _read_obj(data: bytes, wanted: Sequence[str]) -> ScannedCloud:
     scans.chosen_scalars((), wanted)
     points, normals, colours = obj_off.read_obj(data)
@@ -159,7 +121,7 @@ def _read_obj(data: bytes, wanted: Sequence[str]) -> ScannedCloud:
     if normals is None:
         with contextlib.suppress(CloudError):
             faces = scans.face_sums(*obj_off.read_obj_mesh(data))
-    colours = None if colours is None else scans.bytes_of_colours(colours)
+    colours = None if colours is None else column_statistics.bytes_of_colours(colours)
     return ScannedCloud(points, normals, colours=colours, faces=faces)
 
 
@@ -172,7 +134,9 @@ def _read_pcd(data: bytes, wanted: Sequence[str]) -> ScannedCloud:
 def _read_off(data: bytes, wanted: Sequence[str]) -> ScannedCloud:
     scans.chosen_scalars((), wanted)
     points, normals, colours = obj_off.read_off(data)
-    return ScannedCloud(points, normals, colours=None if colours is None else scans.bytes_of_colours(colours))
+    return ScannedCloud(
+        points, normals, colours=None if colours is None else column_statistics.bytes_of_colours(colours)
+    )
 
 
 # whose columns a user may name

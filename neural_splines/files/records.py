@@ -249,7 +249,7 @@ def _lines(stream: io.BytesIO, element: Element, names: set[str]) -> Columns:
     wanted = [p for p in element.properties if p.name in names]
     values = {p.name: array.array("d") for p in wanted}
     lengths = {p.name: array.array("I") for p in wanted}
-    for record, line in enumerate(_records(stream, element), 1):
+    for record, line in enumerate(_records(stream, element), element.start + 1):
         at, where = 0, f"element {quoted(element.name)}, record {record}"
         for p in element.properties:
             length = 1

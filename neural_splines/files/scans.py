@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ..errors import CloudError
+from .column_statistics import Known, Statistics, bytes_of_colours
 from .records import block
 
 COORDINATES = ("x", "y", "z")
@@ -112,15 +113,17 @@ def laser_names(names: Iterable[str]) -> dict[str, str]:
     return {kind: name for kind, name in found.items() if name}
 
 
-def laser_columns(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def laser_columns(columns: Mapping[str, np.ndarray], known: Known | None = None) -> dict[str, np.ndarray]:
     """What columns tell of a laser that flew: nothing where all pulses have one return and one angle."""
-    found = {kind: np.asarray(columns[name], np.float64) for kind, name in laser_names(columns).items()}
-    angles = laser_names(columns).get("angles", "")
+    names = laser_names(columns)
+    found = {kind: np.asarray(columns[name], np.float64) for kind, name in names.items()}
+    range_of = {kind: known[names[kind]] if known else Statistics.of(values) for kind, values in found.items()}
+    angles = names.get("angles", "")
     if angles.lower() == "scan_angle" and columns[angles].dtype.kind in "iu":
         found["angles"] *= ANGLE_STEP
-    if "returns" in found and not found["returns"].max(initial=0.0) > 1.0:
+    if "returns" in found and not range_of["returns"].high > 1.0:
         del found["returns"]
-    if "angles" in found and not np.ptp(found["angles"]) > 0.0:
+    if "angles" in found and not range_of["angles"].high > range_of["angles"].low:
         del found["angles"]
     return found if {"returns", "angles"} & set(found) else {}
 
@@ -155,7 +158,11 @@ def of_classes(cloud: ScannedCloud, classes: Sequence[int]) -> ScannedCloud:
         return cloud
     there = class_counts(cloud.codes)
     require_classes(there, classes)
-    rows = in_classes(cloud, classes)
+    return replace(rows_of(cloud, in_classes(cloud, classes)), classes={code: there[code] for code in classes})
+
+
+def rows_of(cloud: ScannedCloud, rows: np.ndarray | slice) -> ScannedCloud:
+    """Some of the points."""
     return replace(
         cloud,
         points=cloud.points[rows],
@@ -166,7 +173,6 @@ def of_classes(cloud: ScannedCloud, classes: Sequence[int]) -> ScannedCloud:
         laser={name: values[rows] for name, values in cloud.laser.items()},
         faces=_taken(cloud.faces, rows),
         codes=_taken(cloud.codes, rows),
-        classes={code: there[code] for code in classes},
     )
 
 
@@ -175,7 +181,7 @@ def in_classes(cloud: ScannedCloud, classes: Sequence[int]) -> np.ndarray:
     return np.isin(cloud.codes, classes) if classes and cloud.codes is not None else np.ones(len(cloud.points), bool)
 
 
-def _taken(values: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
+def _taken(values: np.ndarray | None, rows: np.ndarray | slice) -> np.ndarray | None:
     return None if values is None else values[rows]
 
 
@@ -215,10 +221,13 @@ def roles(names: Iterable[str], wanted: Sequence[str] = ()) -> tuple[Names, Name
 
 
 @np.errstate(invalid="ignore", over="ignore")  # signalling NaNs
-def from_columns(columns: Mapping[str, np.ndarray], wanted: Sequence[str] = (), reading: str = "") -> ScannedCloud:
+def from_columns(
+    columns: Mapping[str, np.ndarray], wanted: Sequence[str] = (), reading: str = "", known: Known | None = None
+) -> ScannedCloud:
     """A cloud of named columns [n]; CloudError where there is no x, y or z.
 
-    Of splats those that are nearly transparent are left out.
+    Of splats those that are nearly transparent are left out. known: where these are some of the rows, what decides by
+    all of them (`deciding`).
     """
     xyz, *groups, further = roles(columns, wanted)
     splats = bool(groups[2]) and groups[2] == group(columns, SPLATS)
@@ -230,40 +239,26 @@ def from_columns(columns: Mapping[str, np.ndarray], wanted: Sequence[str] = (), 
     colours = np.stack([columns[name] for name in groups[2]], axis=1) if groups[2] else None
     if splats and colours is not None:
         colours = np.clip(0.5 + SH_CONSTANT * colours.astype(np.float64), 0.0, 1.0)
+    largest = max((known[name].largest for name in groups[2] if name in known), default=None) if known else None
     return ScannedCloud(
         points=block(columns, xyz),
         normals=normals if normals is None else centred(normals, columns[groups[0][0]].dtype),
         viewpoints=block(columns, groups[1]) if groups[1] else None,
         single=all(columns[name].dtype == np.float32 for name in xyz),
-        colours=None if colours is None else bytes_of_colours(colours),
+        colours=None if colours is None else bytes_of_colours(colours, 1.0 if splats else largest),
         scalars={name: columns[name] for name in further},
         reading=reading,
-        laser=laser_columns(columns),
+        laser=laser_columns(columns, known),
         codes=columns.get(class_name(columns)),
     )
+
+
+def deciding(columns: Mapping[str, np.ndarray], all_types: bool = False) -> list[str]:
+    """The columns of which all values decide how each is read: colours that are no bytes, and what a laser tells."""
+    colours = [name for name in group(columns, COLOURS) if all_types or columns[name].dtype != np.uint8]
+    return [*colours, *laser_names(columns).values()]
 
 
 def centred(normals: np.ndarray, written: np.dtype) -> np.ndarray:
     """Normals [n, 3]; as unsigned whole numbers from 0 to the largest they mean -1 to 1."""
     return normals / (0.5 * np.iinfo(written).max) - 1.0 if written.kind == "u" else normals
-
-
-def whole(column: np.ndarray, type_: np.dtype | type = np.int32) -> np.ndarray:
-    """Numbers as whole ones of this type where all are: such as classes, of which there is nothing between two."""
-    limits = np.iinfo(type_)
-    fits = (column == np.round(column)) & (column >= limits.min) & (column <= min(limits.max, 2**53))
-    return column.astype(type_) if fits.all() else column
-
-
-@np.errstate(all="ignore")  # numbers that are no colours
-def bytes_of_colours(colours: np.ndarray) -> np.ndarray:
-    """Colours [n, 3] in 0..255: of 16 bits where any is above 255, of fractions where all are at most 1."""
-    if colours.dtype == np.uint8:
-        return colours
-    values = np.nan_to_num(colours.astype(np.float64))
-    most = values.max(initial=0.0)
-    if most > 255:
-        values = values / 257.0
-    elif most <= 1.0 and colours.dtype.kind == "f":
-        values = 255.0 * values
-    return np.clip(np.round(values), 0, 255).astype(np.uint8)

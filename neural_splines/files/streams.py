@@ -7,133 +7,138 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from ..clouds import NO_NORMALS
 from ..errors import CloudError
-from . import ply, records, scans, surveys
-from .atomic import PathLike, shown
-from .columns import by_values
-from .numpy_files import HEADER_LIMIT, layout
-from .point_clouds import load_scanned_cloud, vertex_columns
-from .reading import COORDINATES, errors_name, first_bytes, guarded
+from . import numpy_pieces, obj_off_pieces, ply, ply_pieces, ptx, scans, surveys, text_tables
+from .atomic import PathLike
+from .columns import refuse_words
+from .merging import conformed, joined
+from .point_clouds import TABLES, kind_of_data, load_scanned_cloud
+from .reading import BYTE_ORDER_MARK, ROWS, errors_name, first_bytes, guarded
+from .scans import ScannedCloud
+from .sources import Source
 
-ROWS = 1 << 20  # of a piece
-SIX = [*scans.COORDINATES, *scans.NORMALS[0]]
-WHOLE_BYTES = 3  # of memory at the peak, for each byte of a text that is read as a whole
-Piece = tuple[np.ndarray, np.ndarray]  # points and normals [n, 3], float64
+WHOLE_BYTES = 3  # of memory at the peak, for each byte of a file that is read as a whole
 
 
 @dataclass(frozen=True)
 class CloudStream:
-    """A cloud with normals in a file: `pieces()` reads it from the start."""
+    """A cloud in a file: `pieces()` reads it from the start.
+
+    count: points of the file, of which some may be left out. form: a cloud of no points that has what all pieces have:
+    normals, viewpoints, colours, scalars and what a laser tells, in their types.
+    """
 
     count: int
-    pieces: Callable[[], Iterator[Piece]]
+    form: ScannedCloud
+    pieces: Callable[[], Iterator[ScannedCloud]]
 
 
-def open_stream(path: PathLike, memory: int | None = None, classes: Sequence[int] = ()) -> CloudStream:
-    """Binary PLY, NPY of six columns and LAS or LAZ in pieces; every other format is read as a whole, then shared out.
+@dataclass(frozen=True)
+class ReadOptions:
+    """What is read of a file, as in `point_clouds.load_scanned_cloud`."""
 
-    memory: bytes that the latter may take. classes: of the points that are wanted, or none for all. CloudError names
-    the path, also where a piece turns out to be unreadable.
+    attributes: Sequence[str] = ()
+    columns: str = ""
+    classes: Sequence[int] = ()
+
+
+EVERYTHING = ReadOptions()
+
+
+def open_stream(
+    path: PathLike, memory: int | None = None, options: ReadOptions = EVERYTHING, rows: int = ROWS
+) -> CloudStream:
+    """The points of a file in pieces of so many rows: joined they are those of `load_scanned_cloud`.
+
+    What has no such layout is read as a whole, then shared out: PCD that is compressed, OBJ with faces, PWN, and PLY
+    with lists before its points, or with faces where points have no normals. memory: bytes that this may take.
+    CloudError names the path, also where a piece turns out to be unreadable.
     """
     with errors_name(path):
         if not os.path.isfile(path):
             raise CloudError("is not a regular file; a scene is read several times, so save it to one")
-        suffix = Path(path).suffix.lower()
-        start = first_bytes(path, ply.HEADER_LIMIT + 1)
-        found = None
-        if ply.is_ply(start):
-            found = _ply(path, ply.parse_header(start), classes)
-        elif suffix == ".npy" and not classes:
-            found = _npy(path)
-        elif suffix in (".las", ".laz"):
-            found = _las(path, classes)
-        if found is None and memory is not None and WHOLE_BYTES * os.path.getsize(path) > memory:
-            raise CloudError("is of a format that is read as a whole, more than --max-memory; use binary PLY")
-    return found or _whole(path, classes)
+        source = _source(path, options, rows)
+        if source is None and memory is not None and WHOLE_BYTES * os.path.getsize(path) > memory:
+            raise CloudError(
+                "is written so that it is read as a whole, which takes more than --max-memory; save it as binary PLY "
+                "with normals"
+            )
+        form = None if source is None else scans.rows_of(source.cloud(source.first), slice(0))
+    if source is None or form is None:
+        return _whole(path, options, rows)
+    return CloudStream(source.count, form, guarded(path, lambda: _clouds(source, form, options.classes)))
 
 
-def _ply(path: PathLike, header: ply.Header, classes: Sequence[int]) -> CloudStream | None:
-    vertex = header.find("vertex")
-    first = header.elements[0] is vertex
-    if header.ascii or not first or any(p.count_type for p in vertex.properties):
+def merged(streams: Sequence[CloudStream], names: Sequence[str]) -> tuple[CloudStream, list[str]]:
+    """The points of several files as one cloud, file after file, and lines about what not all of them have."""
+    if len(streams) == 1:
+        return streams[0], []
+    form, lines = joined([stream.form for stream in streams], names)
+    form = replace(form, parts=tuple((name, stream.count) for name, stream in zip(names, streams, strict=True)))
+
+    def pieces() -> Iterator[ScannedCloud]:
+        for stream in streams:
+            for piece in stream.pieces():
+                yield conformed(piece, form)
+
+    return CloudStream(sum(stream.count for stream in streams), form, pieces), lines
+
+
+def _source(path: PathLike, options: ReadOptions, rows: int) -> Source[Any] | None:
+    """The pieces of a file; None where it is read as a whole."""
+    data = first_bytes(path, ply.HEADER_LIMIT + 1)
+    start = data.removeprefix(BYTE_ORDER_MARK)
+    suffix, wanted, words = Path(path).suffix.lower(), options.attributes, options.columns
+    kind = kind_of_data(suffix, start)
+    if kind and kind not in TABLES:
+        refuse_words(words)
+    if start is not data and kind in (".ply", ".npy", ".npz"):
         return None
-    vertex_columns(vertex)
-    properties = [p.name for p in vertex.properties]
-    names, normals = scans.group(properties, scans.POSITIONS), scans.group(properties, scans.NORMALS)
-    marks = [name for name in (scans.class_name(properties),) if classes and name]
-    scans.require_classes({}, () if marks else classes)
-    if not normals:
-        raise CloudError(NO_NORMALS)
-    stride = sum(p.type.itemsize for p in vertex.properties)
-    there = (os.path.getsize(path) - header.size) // stride
-    if there < vertex.count:
-        raise vertex.short_of(f"only {there} of {stride} bytes each are there")
+    match kind:
+        case ".ply":
+            return ply_pieces.ply_source(path, ply.parse_header(start), wanted, rows)
+        case ".las" | ".laz":
+            return surveys.las_source(path, wanted, options.classes, rows)
+        case ".e57":
+            return surveys.e57_source(path, wanted, rows)
+        case ".npy":
+            return numpy_pieces.npy_source(path, wanted, words, rows)
+        case ".npz":
+            return numpy_pieces.npz_source(path, wanted, rows)
+        case ".pcd":
+            from . import pcd  # not before: Numba takes a second to import
 
-    def pieces() -> Generator[Piece, None, None]:
-        with open(path, "rb") as file:
-            file.seek(header.size)
-            there: Counter[int] = Counter()
-            for done in range(0, vertex.count, ROWS):
-                rows = min(ROWS, vertex.count - done)
-                part = ply.Header(False, [replace(vertex, count=rows)], 0)
-                columns, _ = records.read(file.read(rows * stride), part, {"vertex": [*names, *normals, *marks]})
-                found = scans.from_columns(columns["vertex"])
-                assert found.normals is not None
-                there.update(scans.class_counts(found.codes))
-                asked = scans.in_classes(found, classes)
-                yield found.points[asked], found.normals[asked]
-            scans.require_classes(there, classes)
-
-    return CloudStream(vertex.count, guarded(path, pieces))
+            return pcd.pcd_source(path, wanted, rows)
+        case ".ptx":
+            return ptx.ptx_source(path, wanted, rows)
+        case ".obj":
+            return obj_off_pieces.obj_source(path, wanted, rows)
+        case ".off":
+            return obj_off_pieces.off_source(path, wanted, rows)
+        case _ if kind in TABLES:
+            return text_tables.text_source(path, wanted, words, rows, colours_only=kind == ".xyzrgb")
+    return None
 
 
-def _npy(path: PathLike) -> CloudStream | None:
-    found = layout(first_bytes(path, HEADER_LIMIT), os.path.getsize(path))
-    if len(found.shape) != 2 or found.shape[1] != 6 or found.dtype.kind != "f" or found.order != "C":
-        return None
-    count = found.shape[0]
-    if not count or by_values(np.memmap(path, found.dtype, "r", found.offset, found.shape)) != SIX:
-        return None
-
-    def pieces() -> Generator[Piece, None, None]:
-        with open(path, "rb") as file:
-            file.seek(found.offset)
-            for done in range(0, count, ROWS):
-                rows = np.fromfile(file, found.dtype, 6 * min(ROWS, count - done)).reshape(-1, 6)
-                with np.errstate(invalid="ignore"):  # signalling NaNs
-                    rows = rows.astype(np.float64)
-                yield rows[:, :3].copy(), rows[:, 3:].copy()
-
-    return CloudStream(count, guarded(path, pieces))
+def _clouds(source: Source[Any], form: ScannedCloud, classes: Sequence[int]) -> Generator[ScannedCloud, None, None]:
+    """The points of all pieces, or of these classes of them."""
+    there: Counter[int] = Counter()
+    for piece in source.read():
+        cloud = source.cloud(piece)
+        if classes:
+            there.update(scans.class_counts(cloud.codes))
+            cloud = scans.rows_of(cloud, scans.in_classes(cloud, classes))
+        yield cloud
+    scans.require_classes(there, classes)
 
 
-def _las(path: PathLike, classes: Sequence[int]) -> CloudStream:
-    told = False
+def _whole(path: PathLike, options: ReadOptions, rows: int) -> CloudStream:
+    scanned = load_scanned_cloud(path, options.attributes, options.columns, options.classes)
 
-    def pieces() -> Generator[Piece, None, None]:
-        nonlocal told
-        for columns in surveys.las_pieces(path, classes=classes, silent=told):
-            names = scans.group(columns, scans.NORMALS)
-            if not names:
-                raise CloudError(NO_NORMALS)
-            yield records.block(columns, COORDINATES), records.block(columns, names)
-        told = True
+    def pieces() -> Iterator[ScannedCloud]:
+        for start in range(0, len(scanned.points), rows):
+            yield scans.rows_of(scanned, slice(start, start + rows))
 
-    return CloudStream(surveys.count_las(path), guarded(path, pieces))
-
-
-def _whole(path: PathLike, classes: Sequence[int]) -> CloudStream:
-    scanned = load_scanned_cloud(path, classes=classes)
-    if scanned.normals is None:
-        raise CloudError(f"{shown(path)}: {NO_NORMALS}")
-    points, normals = scanned.points, scanned.normals
-
-    def pieces() -> Generator[Piece, None, None]:
-        for start in range(0, len(points), ROWS):
-            yield points[start : start + ROWS], normals[start : start + ROWS]
-
-    return CloudStream(len(points), pieces)
+    return CloudStream(len(scanned.points), scans.rows_of(scanned, slice(0)), pieces)

@@ -15,10 +15,12 @@ import numpy as np
 
 from ..errors import CloudError, warn
 from .atomic import PathLike, shown
-from .isolation import Columns, decoded
+from .column_statistics import Columns, Known
+from .isolation import decoded
 from .ply import TRUNCATED, quoted
 from .reading import first_bytes
 from .scans import ScannedCloud, class_counts, from_columns, require_classes
+from .sources import ColumnSurvey, Source, sliced
 
 NOISE_CLASSES = (7, 18)  # low and high noise, of the ASPRS standard
 MOST_POINTS = 16  # that one byte of LAZ can hold: measured files have a byte or more for each
@@ -35,6 +37,18 @@ def read_las(path: PathLike, wanted: Sequence[str] = (), classes: Sequence[int] 
         for name in COLOURS:  # a format with room for colours that nobody filled
             del columns[name]
     return replace(from_columns(columns, wanted), upright=True)
+
+
+def las_source(path: PathLike, wanted: Sequence[str], classes: Sequence[int], rows: int) -> Source[Columns]:
+    """As `read_las`, in pieces of so many rows at most."""
+    survey = ColumnSurvey.of(las_pieces(path, wanted, classes))
+    unfilled = all(name in survey.known and not survey.known[name].largest for name in COLOURS)
+
+    def cloud(columns: Columns, known: Known) -> ScannedCloud:
+        used = {name: values for name, values in columns.items() if not (unfilled and name in COLOURS)}
+        return replace(from_columns(used, wanted, known=known), upright=True)
+
+    return survey.source(count_las(path), lambda: sliced(las_pieces(path, wanted, classes, silent=True), rows), cloud)
 
 
 def las_pieces(
@@ -115,11 +129,30 @@ def _check_chunks(path: PathLike, size: int, start: int) -> None:
 
 def read_e57(path: PathLike, wanted: Sequence[str] = ()) -> ScannedCloud:
     """All scans of an E57 file in its common system; where a scanner stood is the viewpoint of its points."""
-    scans = list(decoded("decode_e57", path))
-    found = [scan for scan in scans if len(scan["x"])]
-    if len(found) < len(scans):
-        warn(f"{shown(path)}: {len(scans) - len(found)} of its {len(scans)} scans have no points and were left out")
-    return replace(from_columns(_whole(found), wanted), upright=True)
+    return replace(from_columns(_whole(_scans(path)), wanted), upright=True)
+
+
+def e57_source(path: PathLike, wanted: Sequence[str], rows: int) -> Source[Columns]:
+    """As `read_e57`, in pieces of a scan and so many rows at most."""
+    survey = ColumnSurvey.of(_scans(path), alike=False)
+
+    def cloud(columns: Columns, known: Known) -> ScannedCloud:
+        return replace(from_columns(columns, wanted, known=known), upright=True)
+
+    return survey.source(survey.rows, lambda: sliced(_scans(path, silent=True), rows), cloud)
+
+
+def _scans(path: PathLike, silent: bool = False) -> Iterator[Columns]:
+    """The scans that have points; a warning counts the others, unless `silent`."""
+    count = empty = 0
+    for scan in decoded("decode_e57", path):
+        count += 1
+        if len(scan["x"]):
+            yield scan
+        else:
+            empty += 1
+    if empty and not silent:
+        warn(f"{shown(path)}: {empty} of its {count} scans have no points and were left out")
 
 
 def _whole(pieces: Iterable[Columns]) -> Columns:

@@ -9,19 +9,26 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TextIO
 
 import numpy as np
 
 from ..errors import CloudError
-from .columns import from_table, refuse_words
+from .atomic import PathLike
+from .columns import Meaning, Survey, meaning, named, refuse_words
 from .ply import TRUNCATED, quoted
-from .scans import POSITIONS, ScannedCloud, from_columns, group, listed, whole
+from .reading import BYTE_ORDER_MARK, ROWS
+from .scans import POSITIONS, ScannedCloud, group, listed
+from .sources import Source, of_tables, surveyed
 
-SNIFFED = 1 << 16  # bytes that tell how a file is written
+ENCODING = "latin-1"  # which every byte has a character in; lines may end in any way
+SNIFFED = 1 << 16  # characters that tell how a file is written
 SAMPLE = 50  # lines of points that tell which columns hold words
 SEPARATORS = (";", "\t", "|", ",")
 COMMENTS = ("#", "//")
@@ -55,28 +62,90 @@ class Layout:
         return [word.replace(",", ".") for word in words] if self.decimal_comma else words
 
 
+@dataclass(frozen=True)
+class TextTable:
+    """The numbers of a text of one point a line, which `start` opens at its beginning as often as it is read."""
+
+    start: Callable[[], TextIO]
+    layout: Layout
+
+    @classmethod
+    def of(cls, start: Callable[[], TextIO]) -> TextTable:
+        with start() as stream:
+            text = stream.read(SNIFFED)
+        if "\0" in text:
+            raise CloudError(f"is not text, it starts with {quoted(text[:16])}; give it the extension of its format")
+        return cls(start, layout_of(text.split("\n")))
+
+    def pieces(self, rows: int = ROWS) -> Generator[np.ndarray, None, None]:
+        """Tables [at most `rows`, columns] that together are all lines; CloudError where there are none."""
+        with self.start() as stream:
+            first = self.layout.first
+            for _ in range(first):
+                stream.readline()
+            none = True
+            while lines := list(itertools.islice(stream, rows)):
+                table = _table(lines, first, self.layout)
+                if len(table):
+                    none = False
+                    yield table
+                first += len(lines)
+        if none:
+            raise CloudError("has no lines of numbers; export it again")
+
+    def check(self, rows: int) -> None:
+        """CloudError where the text declares more points than the `rows` that it has."""
+        if self.layout.count is not None and self.layout.count > rows:
+            raise CloudError(f"declares {self.layout.count} points but has {rows}; {TRUNCATED}")
+
+    def normals_follow(self, survey: Survey) -> bool:
+        """Whether all points come first and then as many normals: PWN."""
+        return self.layout.count is not None and len(survey.there) == 3 and survey.rows == 2 * self.layout.count
+
+    def meaning(self, survey: Survey, words: str, colours_only: bool) -> Meaning:
+        """What the columns hold. words: names that a user gives. colours_only: columns without are no normals."""
+        layout = self.layout
+        if not layout.names:
+            return meaning(survey, words, layout.fractional, colours_only, layout.separator is not None)
+        refuse_words(words)
+        names = [layout.names[k] for k in layout.used]
+        return named(names, survey, f"columns {listed(names)}")
+
+
 def read_text(data: bytes, wanted: Sequence[str] = (), words: str = "", colours_only: bool = False) -> ScannedCloud:
     """The cloud of a text of one point a line.
 
     words: the names that a user gives to the columns. colours_only: columns without names are no normals.
     """
-    if b"\0" in data[:SNIFFED]:
-        raise CloudError(f"is not text, it starts with {quoted(data[:16])}; give it the extension of its format")
-    text = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").decode("latin-1")
-    layout = layout_of(text[:SNIFFED].split("\n"))
-    table = _table(text, layout)
-    if layout.count is not None and table.shape[1] == 3 and len(table) == 2 * layout.count:  # PWN: points, then normals
+    text = TextTable.of(lambda: io.TextIOWrapper(io.BytesIO(data), ENCODING))
+    table = np.concatenate(list(text.pieces()))
+    survey = Survey.of(table)
+    if text.normals_follow(survey):
         table = np.hstack(np.split(table, 2))
-    if layout.count is not None and layout.count > len(table):
-        raise CloudError(f"declares {layout.count} points but has {len(table)}; {TRUNCATED}")
-    if not layout.names:
-        there = ~np.isnan(table).all(0)
-        fractional = [part for part, kept in zip(layout.fractional, there, strict=False) if kept]
-        return from_table(table[:, there] if layout.separator else table, wanted, words, fractional, colours_only)
-    refuse_words(words)
-    names = [layout.names[k] for k in layout.used]
-    cloud = from_columns(dict(zip(names, table.T, strict=True)), wanted, f"columns {listed(names)}")
-    return replace(cloud, scalars={name: whole(column) for name, column in cloud.scalars.items()})
+        survey = Survey.of(table)
+    text.check(len(table))
+    return text.meaning(survey, words, colours_only).cloud(table, wanted)
+
+
+def text_source(
+    path: PathLike, wanted: Sequence[str], words: str, rows: int, colours_only: bool = False
+) -> Source[np.ndarray] | None:
+    """As `read_text`, in pieces of so many lines; None where normals come behind all points."""
+    text = TextTable.of(partial(open_text, path))
+    read = partial(text.pieces, rows)
+    survey = surveyed(read())
+    if text.normals_follow(survey):
+        return None
+    text.check(survey.rows)
+    return of_tables(survey, read, text.meaning(survey, words, colours_only), wanted)
+
+
+def open_text(path: PathLike) -> TextIO:
+    """The characters of a file behind its byte order mark."""
+    stream = open(path, "rb")
+    if stream.read(len(BYTE_ORDER_MARK)) != BYTE_ORDER_MARK:
+        stream.seek(0)
+    return io.TextIOWrapper(stream, ENCODING)
 
 
 def layout_of(lines: Sequence[str]) -> Layout:
@@ -96,7 +165,7 @@ def layout_of(lines: Sequence[str]) -> Layout:
         else:
             first = number
             break
-    points = [line for line in lines[first : first + SAMPLE] if line.strip() and not line.strip().startswith("#")]
+    points = [line for line in (line.split("#")[0].strip() for line in lines[first : first + SAMPLE]) if line]
     if not points:
         raise CloudError("has no lines of numbers; export it again")
     layout = Layout(first, *_written(points[0]), count=count)
@@ -157,38 +226,30 @@ def _names(line: str, layout: Layout) -> list[str]:
     return [name or f"column_{k}" for k, name in enumerate(names, 1)]  # pandas gives its index none
 
 
-def _table(text: str, layout: Layout) -> np.ndarray:
-    """All numbers [n, columns]; CloudError names the line where there is none, or another number of them."""
-    lines = _behind(text, layout.first)
+def _table(lines: Sequence[str], before: int, layout: Layout) -> np.ndarray:
+    """All numbers [n, columns] of lines; CloudError names the line where there is none, or another number of them.
+
+    before: how many lines of the text come before these.
+    """
     with contextlib.suppress(ValueError, IndexError), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of no lines
-        stream = io.StringIO(lines.replace(",", ".") if layout.decimal_comma else lines)
+        text = "".join(lines)
+        stream = io.StringIO(text.replace(",", ".") if layout.decimal_comma else text)
         used = layout.used if len(layout.used) < layout.width else None  # None: lines of other lengths are errors
         table = np.loadtxt(stream, delimiter=layout.separator, comments="#", usecols=used, ndmin=2, quotechar='"')
-        if len(table):
+        if table.shape[1] == len(layout.used):
             return table
-    width, rows = None, []
-    for number, line in enumerate(lines.split("\n"), layout.first + 1):
+    rows = []
+    for number, line in enumerate(lines, before + 1):
         line = line.split("#")[0].strip()
         if not line:
             continue
         words = layout.words(line)
-        width = width or len(words)
-        if len(words) != width:
-            raise CloudError(f"line {number}: {len(words)} numbers where other lines have {width}; {TRUNCATED}")
+        if len(words) != layout.width:
+            raise CloudError(f"line {number}: {len(words)} numbers where other lines have {layout.width}; {TRUNCATED}")
         words = [words[k] for k in layout.used]
         wrong = next((word for word in words if not _is_number(word)), None)
         if wrong is not None:
             raise CloudError(f"line {number}: {quoted(wrong)} is not a number; correct it or export the file again")
         rows.append([float(word or "nan") for word in words])
-    if not rows:
-        raise CloudError("has no lines of numbers; export it again")
-    return np.array(rows)
-
-
-def _behind(text: str, lines: int) -> str:
-    """The text behind so many lines."""
-    position = 0
-    for _ in range(lines):
-        position = text.find("\n", position) + 1
-    return text[position:]
+    return np.array(rows).reshape(-1, len(layout.used))

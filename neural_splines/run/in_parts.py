@@ -20,12 +20,12 @@ from .. import __version__
 from ..cells.advice import cell_lines
 from ..cells.batches import Smoothing
 from ..cells.fitting import choose
-from ..clouds import OrientedCloud, voxel_downsample
+from ..clouds import NO_NORMALS, OrientedCloud, voxel_downsample
 from ..distinct import merging_distance
 from ..errors import CloudError, EmptySurfaceError, OutOfMemoryBudgetError
 from ..field.products import Compute, resolve
 from ..files.atomic import shown
-from ..files.streams import open_stream
+from ..files.streams import ReadOptions, open_stream
 from ..files.work_directory import WorkDirectory
 from ..outliers import outlier_lines, without_outliers
 from ..pipeline import choose_eps, doubts_about, downsample_lines
@@ -103,7 +103,9 @@ def reconstructed(
     if asked.max_memory is None:  # the free memory is another one each time: a run that goes on keeps its parts
         known = store.known()
         most, side = known.get("points_per_node", most), known.get("cubes_per_block", side)
-    stream = open_stream(source, asked.max_memory, classes)
+    stream = open_stream(source, asked.max_memory, ReadOptions(classes=classes))
+    if stream.form.normals is None:
+        raise CloudError(f"{shown(source)}: {NO_NORMALS}")
     with store.claimed(identity(source, classes, settings, most, side, compute.summary)):
         resumed = len([name for name in os.listdir(store.path) if name.endswith(".npz")])
         found = partition(stream, shown(source), settings.scale, most, store, monitor)

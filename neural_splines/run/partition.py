@@ -78,9 +78,10 @@ class _Passes:
         self.done, self.expected = 0, 3
 
     def pieces(self) -> Iterator[tuple[Tensor, ...]]:
-        for points, normals in self.stream.pieces():
-            yield usable(torch.from_numpy(points), torch.from_numpy(normals))
-            self.done += len(points)
+        for piece in self.stream.pieces():
+            assert piece.normals is not None
+            yield usable(torch.from_numpy(piece.points), torch.from_numpy(piece.normals))
+            self.done += len(piece.points)
             self.monitor.progress(self.done, self.expected * self.stream.count)
 
 
