@@ -223,3 +223,11 @@ def test_arrays_and_grids_load_without_pickle(tmp_path, generator):
     with pytest.raises(TypeError):
         arrays.save_arrays(tmp_path / "b.npz", thing=object())
     assert sorted(os.listdir(tmp_path)) == ["a.npz", "g.json", "g.npy"]
+
+
+def test_arrays_in_parts_are_the_bytes_of_whole_ones(tmp_path):
+    table, row = np.arange(15.0).reshape(5, 3), np.arange(4.0)
+    arrays.save_arrays(tmp_path / "whole.npz", table=table, row=row)
+    parts = {"table": ((5, 3), iter([table[:2], table[2:2], table[2:]])), "row": ((4,), [row])}
+    arrays.save_arrays_in_parts(tmp_path / "parts.npz", parts)
+    assert (tmp_path / "parts.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()

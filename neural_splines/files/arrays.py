@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Collection, Mapping
+import zipfile
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,17 @@ def save_arrays(path: PathLike, **arrays: Any) -> None:
     with atomic(path) as (stream,):
         found: dict[str, Any] = {name: as_array(values) for name, values in arrays.items()}
         np.savez(stream, **found)
+
+
+def save_arrays_in_parts(path: PathLike, arrays: Mapping[str, tuple[tuple[int, ...], Iterable[np.ndarray]]]) -> None:
+    """An .npz file, as `save_arrays` writes it, of float64 arrays: for each its shape, and its rows part by part."""
+    with atomic(path) as (stream,), zipfile.ZipFile(stream, "w") as archive:
+        for name, (shape, parts) in arrays.items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                header = {"descr": "<f8", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(member, header)
+                for part in parts:
+                    member.write(np.ascontiguousarray(part, "<f8").data)
 
 
 def save_grid(path_npy: PathLike, array: Any, path_json: PathLike, metadata: Mapping[str, Any]) -> None:
