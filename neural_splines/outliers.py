@@ -16,6 +16,7 @@ MANY, SPARSE_NEAR, SUPPORT_NEAR = 0.002, 1.25, 0.2
 # 60 points high above a terrain 18 agreed with half of their witnesses by chance, and none with nine of ten.
 LONE, COHERENT = 10.0, 0.9
 SMOOTH = 0.2  # as STEEP, of sparse points among themselves: a halo around a surface is thicker
+ALONE = 100.0  # times the spacing of most of its neighbours: so far away a point is on no surface that they know of
 WITNESSES = 12  # nearest points that are asked
 STEEP = 0.5  # of |n.(p - q)| / |p - q|: the sine of 30 degrees, above which p does not lie on q's surface
 AGREEING = 0.3  # of n.m: normals that point the same way
@@ -30,12 +31,15 @@ def outliers(
 
     Both must hold: a part of a surface that was sampled sparsely is coherent, and noise is dense. A witness q supports
     p where p lies near the plane of q and both normals point the same way. Beside a surface that was sampled densely
-    the nearest points are all of that one; so the sparse points are asked among themselves too. typical: the median
-    distance of a larger cloud, of which this is a part.
+    the nearest points are all of that one; so the sparse points are asked among themselves too. A point that stands
+    alone is one whatever they say: seen from the origin of a map a terrain is a point, and its plane passes near there.
+    typical: the median distance of a larger cloud, of which this is a part.
     """
     spacing = cloud.sampling.spacing
     typical = cloud.sampling.typical if typical is None else typical
     suspect = (spacing > sparse * typical).nonzero()[:, 0]
+    nearest = cloud.sampling.neighbours[suspect].long()
+    alone = suspect[spacing[suspect] > ALONE * spacing[nearest].median(1).values]
     mask = torch.zeros(len(cloud), dtype=torch.bool, device=cloud.points.device)
     for chunk in slices(len(suspect), mask.device):
         index = suspect[chunk]
@@ -46,6 +50,7 @@ def outliers(
         alike = (spacing > SPARSE * typical).nonzero()[:, 0]
         among = OrientedCloud(cloud.points[alike], cloud.normals[alike])
         mask[lone] = _support(among, torch.searchsorted(alike, lone), SMOOTH) < COHERENT
+    mask[alone] = True
     return mask if float(mask.double().mean()) <= MOST else torch.zeros_like(mask)
 
 

@@ -34,6 +34,11 @@ class Sampling:
         """The distance [n] of each point from its 6th neighbour; from the last, if there are fewer."""
         return self._neighbours[0]
 
+    @property
+    def neighbours(self) -> Tensor:
+        """The six neighbours [n, 6], int32, of each point, from near to far; a lone point is its own."""
+        return self._neighbours[1]
+
     @cached_property
     def typical(self) -> float:
         """The median of the spacings, world units."""
@@ -42,11 +47,11 @@ class Sampling:
     @cached_property
     def metric(self) -> Metric:
         """Spacings along and across the lines of a scanner."""
-        return Metric(self.points, self.near, self._neighbours[1].long())
+        return Metric(self.points, self.near, self.neighbours.long())
 
     @cached_property
     def _neighbours(self) -> tuple[Tensor, Tensor]:
-        """The spacings [n] and the neighbours [n, 6] of the points, from near to far; a lone point is its own."""
+        """The spacings and the neighbours, which are found together."""
         return _neighbours_at(self.near, self.points)
 
     def part(self, rows: Tensor) -> Sampling:
@@ -63,7 +68,7 @@ class Sampling:
         """Those of a part: the same, but at points that have a neighbour which is not in it."""
         place = torch.full((len(self.points),), -1, dtype=torch.int32, device=rows.device)
         place[rows] = torch.arange(len(rows), dtype=torch.int32, device=rows.device)
-        spacing, index = self.spacing[rows], place[self._neighbours[1][rows].long()]
+        spacing, index = self.spacing[rows], place[self.neighbours[rows].long()]
         bereft = (index < 0).any(1).nonzero()[:, 0]
         if len(bereft):
             spacing[bereft], index[bereft] = _neighbours_at(part.near, part.points[bereft])

@@ -122,3 +122,17 @@ def test_lone_points_that_agree_by_chance_are_outliers():
     spoilt = OrientedCloud(torch.cat([ground.points, high]), torch.cat([ground.normals, normals]))
     kept, _ = without_outliers(spoilt)
     assert torch.equal(kept.points, ground.points)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_points_far_from_all_others_are_outliers_whatever_their_normals(count, generator):
+    """The origin of a map lies on the planes of a terrain that was measured there, as seen from so far away."""
+    x, y = 100.0 * torch.rand(2, 2000, generator=generator, dtype=torch.float64)
+    place = torch.tensor([5e5, 4.6e6, 200.0], dtype=torch.float64)
+    points = torch.stack([x, y, (0.1 * x).sin()], 1) + place
+    normals = torch.stack([-0.1 * (0.1 * x).cos(), 0.0 * x, 1.0 + 0.0 * x], 1)
+    terrain = OrientedCloud(points, normals / normals.norm(dim=1, keepdim=True))
+    far = torch.rand(count, 3, generator=generator, dtype=torch.float64)
+    up = torch.tensor([[0.0, 0.0, 1.0]], dtype=torch.float64).expand(count, 3)
+    spoilt = OrientedCloud(torch.cat([far, terrain.points]), torch.cat([up, terrain.normals]))
+    assert torch.equal(without_outliers(spoilt)[0].points, without_outliers(terrain)[0].points)
