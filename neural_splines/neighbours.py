@@ -19,6 +19,7 @@ from .runtime.threads import limit
 QUERIES_AT_ONCE = 1 << 20
 PAIRS_AT_ONCE = 1 << 24  # distances computed at a time, more where one query alone needs them
 MOST, MORE = 0.9, 8  # of the points: a part with so many is searched in the structure of all; neighbours beside
+GRIDS = 4  # of buckets that are kept, 8 bytes a point each for their keys and for their order
 SPREAD = 1.5  # a bucket's side, in mean distances of points spread over the faces of their box:
 TYPICAL = 7  # on a surface so many points are nearer, on average
 Select = Callable[[int, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -136,6 +137,7 @@ class _Buckets:
         self.lower, self.upper = box.lower.to(points), box.upper.to(points)
         a, b, c = box.sides.tolist()
         self.side = SPREAD * math.sqrt(2 * (a * b + b * c + c * a) / len(points)) or max(a, b, c, 1e-300)
+        self._grids: dict[float, tuple[Tensor, Tensor, Tensor]] = {}
 
     def query(self, x: Tensor, k: int, within: float = math.inf) -> tuple[Tensor, Tensor]:
         distance, index = self._widening(self._kth, x, min(k, len(self.points)), 1, within)
@@ -164,10 +166,7 @@ class _Buckets:
 
     def _search(self, select: Select, x: Tensor, k: int, side: float) -> tuple[Tensor, Tensor, Tensor]:
         """Distances and indices of what is selected in the cubes around x, and whether there can be none nearer."""
-        inside = self.points.clamp(self.lower, self.upper) - self.lower
-        at = (inside / side).long() + 2  # two empty layers around the points
-        shape = at.amax(0) + 3
-        key, order = linear_ids(at, shape).sort()
+        key, order, shape = self._grid(side)
         at = (((x - self.lower) / side).floor() + 2).clamp_min(1).minimum(shape - 2).long()
         # cubes along the last axis follow one another in the sorted points
         steps = torch.cartesian_prod(*[torch.arange(-1, 2, device=x.device)] * 2)
@@ -180,6 +179,19 @@ class _Buckets:
         ]
         distance, index = (torch.cat(parts) for parts in zip(*found, strict=True))
         return distance, index, (distance[:, -1] <= side) | (shape == 5).all()  # 5: all points were looked at
+
+    def _grid(self, side: float) -> tuple[Tensor, Tensor, Tensor]:
+        """The points' cubes of that side, ascending, the points in that order, and the shape of the grid."""
+        if known := self._grids.get(side):
+            return known
+        inside = self.points.clamp(self.lower, self.upper) - self.lower
+        at = (inside / side).long() + 2  # two empty layers around the points
+        shape = at.amax(0) + 3
+        grid = (*linear_ids(at, shape).sort(), shape)
+        if len(self._grids) == GRIDS:
+            self._grids.clear()
+        self._grids[side] = grid
+        return grid
 
     def _pairs(self, x: Tensor, order: Tensor, first: Tensor, counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Query, point and squared distance of all pairs with the points in runs [q, 9] of the order."""
