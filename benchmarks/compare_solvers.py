@@ -19,7 +19,8 @@ from neural_splines.field.products import resolve
 from neural_splines.field.solvers import Solution
 from neural_splines.field.solvers.conjugate_gradient import CGResult
 from neural_splines.files.point_clouds import load_point_cloud
-from neural_splines.pipeline import EPS_VOXEL_DIAGONALS, extract
+from neural_splines.run.choices import EPS_VOXEL_DIAGONALS
+from neural_splines.run.extract import extract
 from neural_splines.runtime.monitor import PhaseTimer
 from neural_splines.settings import REGULARIZATION, Settings
 from neural_splines.surface.lattice import Lattice
@@ -75,7 +76,7 @@ def main() -> None:
             monitor.phase("")
         start = time.perf_counter()
         fits[name] = fit
-        meshes[name] = extract(fit.field, lattice, cloud.points, settings, compute, PhaseTimer())[0]
+        meshes[name] = extract(fit.field, lattice, cloud.points, settings, compute, PhaseTimer()).mesh
         spent = f"seconds {monitor.summary()}, mesh {time.perf_counter() - start:.1f}"
         print(f"{name}: {fit.summary()}; {spent}", flush=True)
     for one, mesh in meshes.items():

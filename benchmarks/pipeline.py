@@ -24,7 +24,7 @@ from neural_splines.command_line import arguments, fit, fit_grid  # noqa: E402
 from neural_splines.field.fitting import SplineFit  # noqa: E402
 from neural_splines.field.products import resolve  # noqa: E402
 from neural_splines.files.point_clouds import load_point_cloud  # noqa: E402
-from neural_splines.pipeline import Reconstruction, reconstruct  # noqa: E402
+from neural_splines.run.whole import Reconstruction, mesh_cloud  # noqa: E402
 from neural_splines.runtime.monitor import PhaseTimer  # noqa: E402
 
 
@@ -59,7 +59,7 @@ def measure(cloud, settings, repeat: int, bounds: dict[str, float]) -> dict:
     for _ in range(repeat + 1):
         monitors.append(PeakMonitor(device))
         result = None  # its memory is not the next run's
-        result = reconstruct(cloud, settings, monitors[-1])
+        result = mesh_cloud(cloud, settings, monitors[-1])
     first, *warm = monitors
     compute, pairs, most = result.compute, evaluations(result), None
     if isinstance(result.fit, SplineFit):

@@ -4,7 +4,7 @@
     python benchmarks/scenes.py --peers-only
 
 Scenes (scene_list.py) are clouds without normals, with what their files say, of places whose surface and seen side are
-known. Ours is `orient` and `reconstruct` at `auto`. A peer is Open3D's Poisson at depths 7 to 9, closed or without the
+known. Ours is `orient` and `mesh_cloud` at `auto`. A peer is Open3D's Poisson at depths 7 to 9, closed or without the
 sparsest twentieth; its normals are made consistent by tangent planes of 15 and 30 neighbours, or turned to the camera
 where that is known; the best by cd counts. Its rows are stored in benchmarks/results/scene_peers.json, so that a
 machine without open3d compares too.
@@ -62,7 +62,7 @@ def ours(scene: Scene, truth, options) -> dict:
     from neural_splines.files.scans import from_columns
     from neural_splines.normals.areas import disc_areas
     from neural_splines.normals.orient import orient
-    from neural_splines.pipeline import reconstruct
+    from neural_splines.run.whole import mesh_cloud
     from neural_splines.settings import NormalSettings, Settings
 
     scanned, start = from_columns(scene.columns), time.perf_counter()
@@ -85,7 +85,7 @@ def ours(scene: Scene, truth, options) -> dict:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ns.ReconstructionWarning)
-            result = reconstruct(found.cloud, Settings(grid_size=options.grid, device=options.device))
+            result = mesh_cloud(found.cloud, Settings(grid_size=options.grid, device=options.device))
     except ns.NeuralSplinesError as error:
         return {**row, "error": str(error)}
     mesh = result.mesh.vertices.cpu().numpy(), result.mesh.faces.cpu().numpy()

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         SettingsError,
     )
     from .field.contract import Field
-    from .pipeline import Reconstruction
+    from .run.whole import Reconstruction
     from .runtime.monitor import Monitor
     from .runtime.progress import Progress
     from .settings import CellSettings, Settings
@@ -71,7 +71,7 @@ _HOMES = {
         "SettingsError",
     ),
     "field.contract": ("Field",),
-    "pipeline": ("Reconstruction",),
+    "run.whole": ("Reconstruction",),
     "runtime.monitor": ("Monitor",),
     "runtime.progress": ("Progress",),
     "settings": ("CellSettings", "Settings"),

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import attributes, pipeline
+from . import attributes
 from .cells.blending import BlendedField
 from .clouds import OrientedCloud, clean, clean_points
 from .errors import CloudError, NeuralSplinesError, SettingsError, first_line, warn
@@ -27,8 +27,9 @@ from .files.atomic import PathLike, shown
 from .files.scans import ALL, ScannedCloud
 from .normals.orient import estimated, orient
 from .normals.repair import repaired
-from .pipeline import Reconstruction
 from .ranges import check_classes
+from .run.extract import mesh_of
+from .run.whole import Reconstruction, fit_cloud, mesh_cloud
 from .runtime.arrays import as_rows
 from .runtime.monitor import Monitor, PhaseTimer
 from .settings import AUTO, NormalSettings, Settings
@@ -69,7 +70,7 @@ def reconstruct(
     """
     chosen = _settings(settings, Settings())
     cloud, notes = _cloud(points, normals, chosen.device)
-    result = pipeline.reconstruct(cloud, chosen, monitor)
+    result = mesh_cloud(cloud, chosen, monitor)
     _warn(result.warnings)
     _, back = as_rows(points)
     mesh = Mesh(*(back(part) for part in (result.mesh.vertices, result.mesh.normals, result.mesh.faces)))
@@ -169,9 +170,7 @@ def extract_mesh(field: Field, settings: Settings | None = None, *, monitor: Mon
     if isinstance(chosen.grid_size, str):
         raise SettingsError("GRID_SIZE auto looks at the points, and a field has none; give a number")
     lattice = Lattice.around(field.box, chosen.scale, chosen.grid_size)
-    seeds = field.world_centers()
-    rest = seeds, chosen, field.compute, PhaseTimer(monitor, field.compute.synchronize)
-    return pipeline.extract(field, pipeline.with_room(field, lattice, *rest), *rest)[0].numpy()
+    return mesh_of(field, lattice, chosen, PhaseTimer(monitor, field.compute.synchronize)).numpy()
 
 
 def load(path: PathLike, *, device: str = AUTO, backend: str = AUTO) -> Field:
@@ -285,7 +284,7 @@ def _cloud(points: Any, normals: Any, device: str) -> tuple[OrientedCloud, list[
 
 def _fit(points: Any, normals: Any, settings: Settings, monitor: Monitor | None) -> Any:
     cloud, _ = _cloud(points, normals, settings.device)
-    fitted = pipeline.fit(cloud, settings, monitor)
+    fitted = fit_cloud(cloud, settings, monitor)
     _warn(fitted.warnings)
     return fitted.field
 

@@ -20,6 +20,11 @@ from neural_splines.field.solvers.contract import Solver
 from neural_splines.field.solvers.falkon import Falkon
 from neural_splines.field.solvers.falkon_library import FalkonLibrary
 from neural_splines.field.spline import NeuralSpline
+from neural_splines.files.work_directory import WorkDirectory
+from neural_splines.run.partition import StoredPoints
+from neural_splines.run.plan import OneCloud, Source
+from neural_splines.run.store import MemoryStore, Store
+from neural_splines.run.workers import Cluster, Here, Processes, Workers
 from neural_splines.runtime.monitor import Monitor, PhaseTimer, Silent
 from neural_splines.runtime.progress import Progress
 
@@ -39,6 +44,18 @@ def solvers() -> list[Solver]:
 
 def monitors() -> list[Monitor]:
     return [Silent(), PhaseTimer(Progress()), Progress()]
+
+
+def stores() -> list[Store]:
+    return [MemoryStore(), WorkDirectory("work")]
+
+
+def sources(cloud: OneCloud, stored: StoredPoints) -> list[Source]:
+    return [cloud, stored]
+
+
+def workers() -> list[Workers]:
+    return [Here(), Processes(2), Cluster("tcp://there:1", "1")]
 
 
 def users(points: np.ndarray, normals: np.ndarray, tensor: torch.Tensor) -> None:

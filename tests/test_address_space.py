@@ -23,7 +23,7 @@ else:
     numpy.ones((300, 300)) @ numpy.ones((300, 300))  # OpenBLAS takes its buffers now, or ends the process itself
     numpy.linalg.eigh(numpy.ones((300, 300)))
     from neural_splines.runtime import memory
-    from neural_splines import pipeline
+    from neural_splines.run import whole
     now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (now + extra, now + extra))
     if extra % 2:  # what the system says of the limit is not known

@@ -22,7 +22,6 @@ LAYERS = [
     {"files", "outliers", "attributes", "pictures", "degeneracy"},
     {"field", "surface", "normals"},
     {"cells", "cost"},
-    {"pipeline"},
     {"run"},
     {"api"},
     {"command_line"},

@@ -6,7 +6,6 @@ import pytest
 import torch
 from shapes import knot, sphere, torus
 
-from neural_splines import pipeline
 from neural_splines.cells.batches import Smoothing
 from neural_splines.cells.blending import BlendedField
 from neural_splines.cells.members import Members
@@ -19,6 +18,7 @@ from neural_splines.field.fitting import Centers
 from neural_splines.field.kernels import make_kernel
 from neural_splines.field.products import resolve
 from neural_splines.geometry import Box
+from neural_splines.run import whole
 from neural_splines.runtime.monitor import Silent
 from neural_splines.sampling import Sampling
 from neural_splines.settings import Settings
@@ -266,7 +266,7 @@ def test_smoothing_follows_the_noise():
         cloud = sphere(800)
         g = torch.Generator().manual_seed(5)
         moved = cloud.points + noise * torch.randn(800, 1, generator=g, dtype=torch.float64) * cloud.normals
-        fit = pipeline.fit(replace(cloud, points=moved), Settings(grid_size=64, device="cpu"))
+        fit = whole.fit_cloud(replace(cloud, points=moved), Settings(grid_size=64, device="cpu"))
         errors[noise] = float(fit.field.evaluate(sphere(777).points).abs().mean())
     assert errors[0.0] < 0.001
     assert errors[0.02] < 0.004  # the mean of |noise| is 0.016

@@ -6,7 +6,6 @@ import pytest
 import torch
 from shapes import is_watertight, sphere, torus
 
-from neural_splines import pipeline
 from neural_splines.cells.batches import Smoothing
 from neural_splines.cells.dependence import follows_noise
 from neural_splines.cells.held_out import LeftOut
@@ -14,6 +13,7 @@ from neural_splines.cells.smoothing import Race
 from neural_splines.clouds import OrientedCloud
 from neural_splines.field import judge
 from neural_splines.geometry import Box
+from neural_splines.run import whole
 from neural_splines.runtime.monitor import Silent
 from neural_splines.settings import CellSettings, Settings
 from neural_splines.surface.lattice import Lattice
@@ -107,14 +107,14 @@ def test_noise_asks_for_smoother_cells_and_the_choice_can_be_asked_for():
     chosen = {}
     for sigma in (0.0, 0.05):
         cloud = noisy(torus(2000), sigma)
-        fit = pipeline.fit(cloud, Settings(grid_size=48, device="cpu"))
+        fit = whole.fit_cloud(cloud, Settings(grid_size=48, device="cpu"))
         chosen[sigma] = fit.smoothing.gradient_length
         s = fit.smoothing
         again = Settings(
             grid_size=48, device="cpu", regularization=s.regularization, robust_passes=s.robust_passes,
             gradient_length=s.gradient_length, cells=CellSettings(points_per_cell=fit.points_per_cell),
         )  # fmt: skip
-        assert torch.equal(pipeline.fit(cloud, again).field.coefficients, fit.field.coefficients)
+        assert torch.equal(whole.fit_cloud(cloud, again).field.coefficients, fit.field.coefficients)
         for word in (f"--points-per-cell {fit.points_per_cell}", "--regularization", "--gradient-length"):
             assert word in fit.options()
     assert chosen[0.0] < chosen[0.05]
@@ -131,7 +131,7 @@ def test_one_spline_chooses_more_regularization_for_noise():
             device="cpu",
             outer_layer_variance=0.0,
         )
-        fit = pipeline.fit(noisy(sphere(1500), sigma), settings)
+        fit = whole.fit_cloud(noisy(sphere(1500), sigma), settings)
         assert "held-out points" in fit.summary()
         levels[sigma] = fit.regularization
     assert levels[0.05] > 10 * levels[0.0]
@@ -152,12 +152,12 @@ def test_thin_clouds_keep_a_margin(thickness):
 def test_a_closed_cloud_gives_a_closed_mesh_and_keeps_its_bytes_with_holes_filled_by_size():
     cloud = sphere(3000)
     settings = Settings(grid_size=32, device="cpu", regularization=1e-7)
-    mesh = pipeline.reconstruct(cloud, settings).mesh
+    mesh = whole.mesh_cloud(cloud, settings).mesh
     assert is_watertight(mesh.faces)
     filled = replace(
         settings, cells=CellSettings(fill_holes=5.0), outer_layer_variance=0.0, trim="auto", min_component="auto"
     )
-    found = pipeline.reconstruct(cloud, filled).mesh
+    found = whole.mesh_cloud(cloud, filled).mesh
     assert is_watertight(found.faces)
     assert torch.allclose(found.vertices.norm(dim=1), torch.ones(1, dtype=torch.float64), atol=2e-3)
 
@@ -171,7 +171,7 @@ def test_holes_up_to_a_size_are_filled():
         settings = Settings(
             grid_size=32, scale=1.5, device="cpu", regularization=1e-7, cells=CellSettings(fill_holes=size)
         )
-        closed[size] = is_watertight(pipeline.reconstruct(cloud, settings).mesh.faces)
+        closed[size] = is_watertight(whole.mesh_cloud(cloud, settings).mesh.faces)
     assert closed == {False: False, 8.0: True}
 
 
@@ -209,7 +209,7 @@ def test_the_race_says_how_far_it_is():
                 self.steps.append(done / total)
 
     watching = Watching()
-    pipeline.reconstruct(sphere(500), Settings(grid_size=16, device="cpu"), watching)
+    whole.mesh_cloud(sphere(500), Settings(grid_size=16, device="cpu"), watching)
     assert len(watching.steps) >= 6
     assert watching.steps == sorted(watching.steps)
     assert 0.0 < watching.steps[0] < 0.1

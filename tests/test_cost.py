@@ -10,10 +10,12 @@ import torch
 from scripts import run, write_cloud
 from shapes import hemisphere, knot, sphere, torus
 
-from neural_splines import cost, pipeline
+from neural_splines import cost
 from neural_splines.clouds import OrientedCloud
 from neural_splines.errors import OutOfMemoryBudgetError
 from neural_splines.field.products import resolve
+from neural_splines.run import cells
+from neural_splines.run.whole import mesh_cloud
 from neural_splines.runtime import memory
 from neural_splines.settings import Settings
 from neural_splines.surface.lattice import Lattice
@@ -46,7 +48,7 @@ def test_the_area_of_a_surface_is_known_from_its_points(cloud, area):
 @pytest.mark.parametrize("cloud", [sphere(400), torus(3000), knot(6000)])
 def test_the_cubes_are_as_many_as_there_will_be(cloud):
     settings = Settings(cells=None, num_nystrom_samples=400, grid_size=96, device="cpu")
-    result = pipeline.reconstruct(cloud, settings)
+    result = mesh_cloud(cloud, settings)
     estimate = cost.estimate(result.lattice, cloud.sampling, 400, settings, CPU)
     assert 0.5 < estimate.cubes / (len(result.mesh.faces) / 2) < 1.3
 
@@ -75,7 +77,7 @@ def test_a_small_cloud_on_the_largest_grid_is_refused_or_announced(script, free,
     def begun(*_):
         raise Fitting
 
-    monkeypatch.setattr(pipeline, "fit_field", begun)
+    monkeypatch.setattr(cells, "fit", begun)
     path = write_cloud(tmp_path / "cloud.ply", sphere(400))
     args = [path, "auto", "auto", 8192, *(["auto"] if "grid" in script else []), "--device", "cpu"]
     if not refused:
@@ -103,7 +105,7 @@ def test_the_grid_that_is_advised_fits(monkeypatch):
 
 
 def check(cloud: OrientedCloud, settings: Settings) -> None:
-    lattice = Lattice.around(cloud.box, settings.scale, pipeline.grid_size_of(cloud, settings, CPU))
+    lattice = Lattice.around(cloud.box, settings.scale, settings.grid_size)
     cost.check(cost.estimate(lattice, cloud.sampling, 500, settings, CPU), lattice, settings, CPU.device)
 
 

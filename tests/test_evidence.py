@@ -20,7 +20,7 @@ from neural_splines.files.scans import ScannedCloud, face_sums, from_columns
 from neural_splines.normals.graph import PointGraph
 from neural_splines.normals.orient import orient
 from neural_splines.normals.views import from_above, from_place, laser_rays
-from neural_splines.pipeline import reconstruct
+from neural_splines.run.whole import mesh_cloud
 from neural_splines.settings import NormalSettings, Settings
 
 
@@ -200,7 +200,7 @@ def test_no_underside_is_left_of_what_was_seen_from_above():
     settings = Settings(grid_size=32, seed=0)
     for aerial in (True, False):
         cloud = oriented(points, aerial=True).cloud
-        mesh = reconstruct(cloud if aerial else replace(cloud, from_above=False), settings).mesh
+        mesh = mesh_cloud(cloud if aerial else replace(cloud, from_above=False), settings).mesh
         a, b, c = mesh.vertices[mesh.faces].unbind(1)
         area = torch.linalg.cross(b - a, c - a)
         share = float(area.norm(dim=1)[area[:, 2] > 0].sum() / area.norm(dim=1).sum())

@@ -7,7 +7,6 @@ import torch
 from shapes import sphere
 from test_cells import CPU, KERNEL, cells_of
 
-from neural_splines import pipeline
 from neural_splines.cells.advice import failure_lines
 from neural_splines.cells.batches import Batch, Smoothing
 from neural_splines.cells.blending import BlendedField
@@ -19,6 +18,7 @@ from neural_splines.cells.tally import Tally
 from neural_splines.errors import NotPositiveDefiniteError
 from neural_splines.field.fitting import Centers
 from neural_splines.field.solvers import direct
+from neural_splines.run import whole
 from neural_splines.runtime.monitor import Silent
 from neural_splines.settings import Settings
 
@@ -95,7 +95,7 @@ def test_where_no_cell_can_be_solved_the_reason_is_told(monkeypatch):
     solve = direct.solve_spd
     monkeypatch.setattr(direct, "solve_spd", lambda A, rhs: tuple(x * torch.nan for x in solve(A, rhs)))
     with pytest.raises(NotPositiveDefiniteError, match=r"no cell could be solved.*raise --regularization"):
-        pipeline.fit(sphere(300), Settings(grid_size=32, device="cpu", regularization=1e-7))
+        whole.fit_cloud(sphere(300), Settings(grid_size=32, device="cpu", regularization=1e-7))
 
 
 def test_a_choice_passes_over_what_cannot_be_solved(monkeypatch):
@@ -107,6 +107,6 @@ def test_a_choice_passes_over_what_cannot_be_solved(monkeypatch):
         return (solution, jitter) if smoothing.regularization >= 1e-7 else (solution, jitter * torch.nan)
 
     monkeypatch.setattr(Batch, "solve", failing)
-    fit = pipeline.fit(sphere(300), Settings(grid_size=32, device="cpu"))
+    fit = whole.fit_cloud(sphere(300), Settings(grid_size=32, device="cpu"))
     assert fit.smoothing.regularization >= 1e-7
     assert not fit.models.failed

@@ -7,7 +7,6 @@ import pytest
 import torch
 from shapes import sphere
 
-from neural_splines import pipeline
 from neural_splines.cells import fitting, held_out
 from neural_splines.cells.batches import Batch, Smoothing
 from neural_splines.cells.fitting import BlendPlan
@@ -18,7 +17,8 @@ from neural_splines.clouds import OrientedCloud
 from neural_splines.field import judge
 from neural_splines.field.kernels import make_kernel
 from neural_splines.field.products import resolve
-from neural_splines.settings import CellSettings, Settings
+from neural_splines.run import whole
+from neural_splines.settings import REGULARIZATION, CellSettings, Settings
 
 SMOOTH = Smoothing(1e-6, gradient_length=0.2)
 TURN = torch.linalg.qr(torch.randn(3, 3, generator=torch.Generator().manual_seed(7), dtype=torch.float64))[0]
@@ -98,7 +98,7 @@ def test_a_level_board_is_judged_and_smoothed_as_a_tilted_one():
     noise = 0.01
     for turn in (torch.eye(3, dtype=torch.float64), TURN):
         cloud = sheet(1300, noise, turn)
-        fit = pipeline.fit(cloud, Settings(grid_size=64, device="cpu"))
+        fit = whole.fit_cloud(cloud, Settings(grid_size=64, device="cpu"))
         assert "inf" not in fit.chosen
         assert not [line for line in fit.warnings if "judge" in line]
         side = torch.linspace(-0.45, 0.45, 20, dtype=torch.float64)
@@ -148,7 +148,7 @@ def test_points_whose_normals_contradict_each_other_judge_by_numbers(cells):
     cloud = sphere(600)
     sign = torch.where(torch.rand(600, 1, generator=generator(1)) < 0.5, -1.0, 1.0).double()
     few = {"num_nystrom_samples": 100, "regularization": "auto"} if cells is None else {}
-    fit = pipeline.fit(
+    fit = whole.fit_cloud(
         replace(cloud, normals=sign * cloud.normals), Settings(grid_size=32, device="cpu", cells=cells, **few)
     )
     at = float(fit.chosen.split("held-out points at ")[1].rstrip(")").split(";")[0])
@@ -159,7 +159,7 @@ def test_where_nobody_can_judge_a_warning_says_what_was_taken(monkeypatch):
     """A smoothing that suits most clouds, not the first of the ladder, which is the closest fit."""
     none = LeftOut(*torch.zeros(2, 500, dtype=torch.bool))
     monkeypatch.setattr(held_out.LeftOut, "single", lambda *_: none)
-    fit = pipeline.fit(sphere(500), Settings(grid_size=32, device="cpu"))
+    fit = whole.fit_cloud(sphere(500), Settings(grid_size=32, device="cpu"))
     assert fit.smoothing == PILOT[0]
     assert fit.points_per_cell == fitting.POINTS_PER_CELL
     (line,) = fit.warnings
@@ -170,8 +170,8 @@ def test_where_nobody_can_judge_a_warning_says_what_was_taken(monkeypatch):
 def test_one_spline_that_nobody_can_judge_says_so(monkeypatch):
     monkeypatch.setattr(judge, "window", lambda *_: judge.percentile(torch.empty(0)))
     settings = Settings(grid_size=32, device="cpu", cells=None, num_nystrom_samples=60, regularization="auto")
-    fit = pipeline.fit(sphere(200), settings)
-    assert fit.regularization == pipeline.REGULARIZATION
+    fit = whole.fit_cloud(sphere(200), settings)
+    assert fit.regularization == REGULARIZATION
     assert [line for line in fit.warnings if "no held-out point could judge" in line]
 
 
@@ -179,4 +179,4 @@ def test_one_spline_that_nobody_can_judge_says_so(monkeypatch):
 def test_a_small_grid_is_told_as_it_was_asked_for(size):
     """A lattice has four voxels along a side at least: what is repeated is the run that was made."""
     settings = Settings(grid_size=size, device="cpu", regularization=1e-6)
-    assert pipeline.reconstruct(sphere(200), settings).grid_size == size
+    assert whole.mesh_cloud(sphere(200), settings).grid_size == size

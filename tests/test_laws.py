@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from shapes import torus, volume
 
 from neural_splines.clouds import OrientedCloud, clean
-from neural_splines.pipeline import reconstruct
+from neural_splines.run.whole import mesh_cloud
 from neural_splines.settings import CellSettings, Settings
 
 KINDS = {"spline": None, "adaptive cells": CellSettings(cells_per_axis="auto"), "cells": CellSettings(cells_per_axis=2)}
@@ -26,7 +26,7 @@ def mesh(points, normals, kind, eps=0.05):
     chosen = Settings(eps=eps, num_nystrom_samples=-1, grid_size=12, cells=KINDS[kind], regularization=1e-6,
                       trim="none", outer_layer_variance=1.0,
                       cg_max_iters=100, cg_stop_thresh=1e-12, device="cpu")  # fmt: skip
-    return reconstruct(cloud, chosen).mesh
+    return mesh_cloud(cloud, chosen).mesh
 
 
 def shuffled(seed: int, count: int) -> torch.Tensor:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from components import drop_specks
 from lattices import crossing_cubes
 from scripts import run, write_cloud
 from shapes import sphere
@@ -22,7 +23,6 @@ from neural_splines.surface.lattice import Lattice
 from neural_splines.surface.lost import Stages, lost_lines
 from neural_splines.surface.marching_cubes import marching_cubes
 from neural_splines.surface.mesh import Mesh, keep_faces
-from neural_splines.surface.trimming import drop_specks
 
 NONE = Settings(trim="none", min_component=0.0)
 
@@ -53,7 +53,7 @@ def meshed(field, cloud, size) -> tuple[Mesh, Lattice]:
 
 
 def lines(cloud, lattice, mesh, uncut=None, parts=None, settings=NONE) -> list[str]:
-    stages = Stages(mesh, mesh if uncut is None else uncut, lambda: parts)
+    stages = Stages(mesh, mesh if uncut is None else uncut, parts)
     return lost_lines(stages, cloud, cloud.sampling, lattice, settings)
 
 

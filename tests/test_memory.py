@@ -16,13 +16,13 @@ from shapes import hemisphere, knot, sphere, torus
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from neural_splines import pipeline
-from neural_splines.cells import batches, fitting
+from neural_splines.cells import batches
 from neural_splines.errors import OutOfMemoryBudgetError
 from neural_splines.field.kernels import make_kernel
 from neural_splines.field.products import resolve
 from neural_splines.field.solvers import budget, falkon
 from neural_splines.files.meshes import load_mesh
+from neural_splines.run import blocks, cells, spline, whole
 from neural_splines.runtime import memory
 from neural_splines.runtime.monitor import Silent
 from neural_splines.settings import CellSettings, Settings
@@ -61,7 +61,7 @@ def test_what_cannot_fit_is_refused_with_numbers(script, args, message, free, tm
     """Before any work."""
     free(GB)
     cloud = write_cloud(tmp_path / "cloud.ply", torus(20_000))
-    for module, name in ((pipeline, "fit_spline"), (fitting, "fit_cells"), (pipeline, "extract")):
+    for module, name in ((spline, "fit_spline"), (cells, "fit_cells"), (blocks, "extract")):
         monkeypatch.setattr(module, name, lambda *_, name=name: pytest.fail(f"{name} was begun"))
     outcome = run(script, cloud, *args, "--device", "cpu", "--out", tmp_path / "mesh.ply")
     assert outcome.code == 2
@@ -92,7 +92,7 @@ def test_the_estimate_of_the_band_is_a_lower_bound(script, shape, free):
     """No run is refused that fits: the estimate stays below the cubes that there are."""
     cells = CellSettings(cells_per_axis="auto") if "grid" in script else None
     settings = Settings(eps="auto", num_nystrom_samples=300, grid_size=64, device="cpu", cells=cells)
-    result = pipeline.reconstruct(shape, settings)
+    result = whole.mesh_cloud(shape, settings)
     cubes = len(result.mesh.faces) / 2  # about
     free(int(1.001 * surface_budget.CUBE_BYTES * cubes))
     surface_budget.check_band(result.lattice, shape.points, CPU.device)
@@ -174,7 +174,7 @@ def test_running_out_of_memory_is_one_line(error, tmp_path, monkeypatch):
     def failing(*args):
         raise error
 
-    monkeypatch.setattr(pipeline, "extract", failing)
+    monkeypatch.setattr(blocks, "extract", failing)
     cloud = write_cloud(tmp_path / "cloud.ply", sphere(100))
     outcome = run("fit.py", cloud, "auto", 100, 16, "--seed", 0, "--out", tmp_path / "mesh.ply")
     assert outcome.code == 2
@@ -184,7 +184,7 @@ def test_running_out_of_memory_is_one_line(error, tmp_path, monkeypatch):
 
 
 def test_other_errors_are_bugs_and_keep_their_traceback(tmp_path, monkeypatch):
-    monkeypatch.setattr(pipeline, "extract", lambda *args: torch.ones(2) + torch.ones(3))
+    monkeypatch.setattr(blocks, "extract", lambda *args: torch.ones(2) + torch.ones(3))
     cloud = write_cloud(tmp_path / "cloud.ply", sphere(100))
     with pytest.raises(RuntimeError, match="size of tensor"):
         run("fit.py", cloud, "auto", 100, 16, "--seed", 0, "--out", tmp_path / "mesh.ply")
@@ -243,12 +243,12 @@ def test_an_evaluation_too_large_for_the_gpu_is_halved(script, extra, product, t
 
 
 @pytest.mark.parametrize(("script", "extra"), [("fit.py", []), ("fit-grid.py", ["auto"])])
-@pytest.mark.parametrize("stage", ["fit_field", "extract"])
-def test_what_does_not_fit_a_gpu_found_by_itself_is_done_on_the_cpu(script, extra, stage, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("module", "stage"), [(cells, "fit"), (blocks, "extract")])
+def test_what_does_not_fit_a_gpu_that_was_found_is_done_on_the_cpu(script, extra, module, stage, tmp_path, monkeypatch):
     cloud = write_cloud(tmp_path / "cloud.ply", torus(500))
     args = [cloud, "auto", 100, 16, *extra, "--seed", 0, "--out"]
     assert run(script, *args, tmp_path / "a.ply", "--device", "cpu").code == 0
-    work, runs = getattr(pipeline, stage), []
+    work, runs = getattr(module, stage), []
 
     def failing_once(*args):
         runs.append(args)
@@ -256,7 +256,7 @@ def test_what_does_not_fit_a_gpu_found_by_itself_is_done_on_the_cpu(script, extr
             raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 8.00 GiB.")
         return work(*args)
 
-    monkeypatch.setattr(pipeline, stage, failing_once)
+    monkeypatch.setattr(module, stage, failing_once)
     outcome = run(script, *args, tmp_path / "b.ply", "--strict")
     assert outcome.code == 3, outcome.err
     assert "warning: the GPU's memory is too small for this run, which was done anew on the CPU; use" in outcome.err

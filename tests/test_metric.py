@@ -3,24 +3,25 @@
 import math
 from dataclasses import replace
 from functools import partial
-from types import SimpleNamespace
 
 import pytest
 import torch
 from shapes import edges, knot, sphere
 from test_choices import generator
-from test_meshing import CPU
 from test_trimming import grid, square
 
-from neural_splines.clouds import OrientedCloud
+from neural_splines.clouds import CleaningReport, OrientedCloud
 from neural_splines.geometry import Box
 from neural_splines.metric import Metric
-from neural_splines.run import points as scene_points
+from neural_splines.run.nodes import Nodes
+from neural_splines.run.plan import OneCloud, Parts
+from neural_splines.run.points import clean
+from neural_splines.run.store import MemoryStore
 from neural_splines.settings import Settings
 from neural_splines.surface.band import sample_band
 from neural_splines.surface.lattice import Lattice
 from neural_splines.surface.marching_cubes import marching_cubes
-from neural_splines.surface.trimming import may_support, trim_unsupported
+from neural_splines.surface.trimming import GAP_SPACINGS, may_support, trim_unsupported
 
 
 def dense_beside_sparse(ratio: int) -> torch.Tensor:
@@ -81,23 +82,14 @@ def test_a_surface_in_lines_is_one_sheet(ratio, turned):
     assert (inner.abs() < torch.tensor([0.051, 0.21 + 0.004 * ratio])).all()
 
 
-def test_blocks_of_a_scene_look_as_far_as_lines_are_apart(monkeypatch):
+def test_blocks_look_as_far_as_lines_are_apart():
     """What a node of points in lines says of its spacing is the distance across them."""
-    cloud, found = OrientedCloud(points := lines(8), torch.ones_like(points)), {}
-    every = SimpleNamespace(
-        counts=torch.tensor([len(points)]), of_points=lambda x: x.new_zeros(len(x), dtype=torch.long)
-    )
-    monkeypatch.setattr(scene_points, "raw", lambda *_: cloud)
-    monkeypatch.setattr(scene_points, "near", lambda *_: OrientedCloud(points[:0], points[:0]))
-    scene_points.prepare(
-        SimpleNamespace(
-            settings=Settings(remove_outliers="none"), nodes=every, typical=0.01, close=0.0, averaged=False, stride=1,
-            store=SimpleNamespace(save=lambda _, **arrays: found.update(arrays)),
-            compute=lambda _: SimpleNamespace(device=CPU),
-        ),
-        0,
-    )  # fmt: skip
-    assert float(found["spacing"]) == pytest.approx(math.sqrt(2.0) * 8 * 0.004, rel=0.1)
+    cloud = OrientedCloud(points := lines(8), torch.ones_like(points))
+    settings = Settings(remove_outliers="none", device="cpu")
+    nodes, read = Nodes.one(cloud.box, len(cloud)), CleaningReport(len(cloud), 0, 0, 0, len(cloud))
+    parts = Parts(MemoryStore(), OneCloud(cloud), settings, nodes, read, points, typical=0.01, block=64)
+    clean(parts, 0)
+    assert float(parts.store.load("points-0")["spacing"]) == pytest.approx(math.sqrt(2.0) * 8 * 0.004, rel=0.1)
 
 
 def uneven(seed: int) -> torch.Tensor:
@@ -116,7 +108,7 @@ def test_no_surface_is_looked_for_where_none_is_kept(points):
 
     whole, part = (
         sample_band(lambda x: x[:, 2] - 0.0001, lattice, points, wanted=near)
-        for near in (None, partial(may_support, metric))
+        for near in (None, partial(may_support, metric, GAP_SPACINGS))
     )
     assert part.evaluations < 0.5 * whole.evaluations
     one, other = (trim_unsupported(marching_cubes(cubes)[0], metric) for cubes in (whole, part))

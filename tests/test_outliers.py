@@ -7,10 +7,10 @@ from shapes import hemisphere, knot, sphere, torus
 from test_choices import generator, noisy
 
 import neural_splines as ns
-from neural_splines import pipeline
 from neural_splines.clouds import OrientedCloud
 from neural_splines.command_line import steps
 from neural_splines.outliers import outliers, without_outliers
+from neural_splines.run import whole
 from neural_splines.runtime.monitor import PhaseTimer
 from neural_splines.settings import CellSettings, NormalSettings, Settings
 from neural_splines.surface.lattice import Lattice
@@ -69,7 +69,7 @@ def test_no_outlier_goes_without_a_word():
     """Also where a field is fitted and no mesh is made."""
     spoilt = with_outliers(sphere(800), 40)
     settings = Settings(grid_size=16, device="cpu", regularization=1e-6)
-    assert any("left out as outliers" in line for line in pipeline.fit(spoilt, settings).warnings)
+    assert any("left out as outliers" in line for line in whole.fit_cloud(spoilt, settings).warnings)
 
 
 @pytest.mark.filterwarnings("ignore::neural_splines.errors.ReconstructionWarning")
@@ -85,7 +85,7 @@ def test_a_later_mesh_or_trim_has_the_voxels_of_the_run(cells, tmp_path, monkeyp
     )  # fmt: skip
     monitor, lattices, around = PhaseTimer(None), [], Lattice.around
     cloud = steps.load([path], NormalSettings(), monitor)[1].cloud
-    run = pipeline.reconstruct(cloud, settings)
+    run = whole.mesh_cloud(cloud, settings)
     monkeypatch.setattr(Lattice, "around", lambda *args: lattices.append(around(*args)) or lattices[-1])
     ns.extract_mesh(run.field, settings)
     steps.trim(run.mesh, steps.load_points(path, settings, monitor), settings, absolute=False)

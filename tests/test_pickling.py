@@ -9,7 +9,6 @@ import torch
 from shapes import sphere
 
 import neural_splines as ns
-from neural_splines import pipeline
 from neural_splines.cells.batches import Smoothing
 from neural_splines.cells.fitting import BlendPlan
 from neural_splines.cells.models import fit_cells
@@ -19,6 +18,7 @@ from neural_splines.field.kernels import KERNELS, make_kernel
 from neural_splines.field.products import BACKENDS, Compute, load, resolve
 from neural_splines.field.products.sharded import Sharded
 from neural_splines.field.solvers.falkon import Falkon
+from neural_splines.run import whole
 from neural_splines.runtime.monitor import Silent
 from neural_splines.surface.lattice import Lattice
 
@@ -29,7 +29,7 @@ SETTINGS = ns.Settings(cells=ns.CellSettings(cells_per_axis=2, fill_holes=True),
 
 
 def plan() -> BlendPlan:
-    lattice = Lattice.around(CLOUD.box, SETTINGS.scale, pipeline.grid_size_of(CLOUD, SETTINGS, CPU))
+    lattice = Lattice.around(CLOUD.box, SETTINGS.scale, SETTINGS.grid_size)
     kernel, generator = make_kernel("neural-spline", 1.0), torch.Generator().manual_seed(0)
     return BlendPlan.of(CLOUD, lattice.box, kernel, 0.05, SETTINGS, CPU, generator)
 
@@ -51,9 +51,9 @@ def things() -> dict[str, object]:
         "plan": plan(),
         "problem": plan().problem(200),
         "models": fit_cells(plan().problem(200), Smoothing(1e-7), Silent()),
-        "spline fit": pipeline.fit(CLOUD, replace(SETTINGS, cells=None)),
-        "cells fit": pipeline.fit(CLOUD, SETTINGS),
-        "reconstruction": pipeline.reconstruct(CLOUD, SETTINGS),
+        "spline fit": whole.fit_cloud(CLOUD, replace(SETTINGS, cells=None)),
+        "cells fit": whole.fit_cloud(CLOUD, SETTINGS),
+        "reconstruction": whole.mesh_cloud(CLOUD, SETTINGS),
     }
     made |= {f"kernel {name}": make_kernel(name, 0.5).covering(1.5, 1.5) for name in KERNELS}
     return made

@@ -4,14 +4,12 @@ A cut is made by hand: `Disk` notes what is synced, and at the cut loses what is
 part or not at all, each file by itself, and with it names that were not synced.
 """
 
-import io
 import os
 import random
-import zipfile
 from pathlib import Path
 
 import pytest
-from parts import SETTINGS, done
+from parts import SETTINGS, done, middle
 from scripts import write_cloud
 from shapes import sphere
 
@@ -175,17 +173,6 @@ def made_again(folder, victim, flip, path, mesh):
     alone = {"points.bin": {"points.bin", "partition.npz"}, "partition.npz": {"points.bin", "partition.npz"}}
     assert changed - {name for name in changed if name.startswith("support-")} <= alone.get(victim, {victim})
     return len(results) - resumed
-
-
-def middle(data):
-    """With a bit flipped of what is stored: of an archive in its largest array, not in what is said twice around it."""
-    place = len(data) // 2
-    if zipfile.is_zipfile(io.BytesIO(data)):
-        largest = max(zipfile.ZipFile(io.BytesIO(data)).infolist(), key=lambda member: member.file_size)
-        place = largest.header_offset + largest.file_size - 1
-    data = bytearray(data)
-    data[place] ^= 4
-    return bytes(data)
 
 
 @pytest.fixture(scope="module")

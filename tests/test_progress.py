@@ -14,11 +14,11 @@ from neural_splines.runtime import progress
 from neural_splines.runtime.monitor import PhaseTimer
 from neural_splines.runtime.progress import SHARES, Progress
 
-CELLS = ["read", "check", "cells", "smoothing", "fit", "sample", "mesh", "trim", "compare", "", "write", ""]
-PARTS = ["partition", "check", "smoothing", "points", "fit", "mesh", "trim", "write", ""]
+CELLS = ["read", "points", "smoothing", "fit", "sample", "mesh", "trim", "compare", "", "write", ""]
+PARTS = ["partition", "check", "points", "smoothing", "fit", "mesh", "trim", "write", ""]
 SPLINE = [
     "read",
-    "check",
+    "points",
     "nystrom",
     "preconditioner",
     "conjugate gradients",
@@ -56,7 +56,7 @@ def test_shares_are_those_of_the_column():
         bar.phase(name)
     bar.progress(1, 1)
     shares = {name: share[1] for name, share in SHARES.items()}
-    done = shares["read"] + shares["check"] + shares["downsample"] + shares["nystrom"]
+    done = shares["read"] + shares["points"] + shares["downsample"] + shares["nystrom"]
     assert bar.fraction == pytest.approx(done / sum(shares.values()))
 
 

@@ -8,7 +8,7 @@ from shapes import is_watertight, sphere, torus
 from test_meshing import gradient_of, sphere_field, torus_field, unit_box
 
 import neural_splines as ns
-from neural_splines import pipeline
+from neural_splines.run import whole
 from neural_splines.runtime.monitor import Silent
 from neural_splines.surface.dense import sample_dense
 from neural_splines.surface.lattice import Lattice
@@ -79,7 +79,7 @@ def test_refined_vertices_lie_on_the_zero_set(field):
 def test_dense_and_band_give_the_same_surface(cloud, cells):
     """From the cloud to the refined mesh: two paths that share neither sampling nor marching cubes."""
     band, dense = (
-        pipeline.reconstruct(cloud, ns.Settings(
+        whole.mesh_cloud(cloud, ns.Settings(
             cells=cells, num_nystrom_samples=150, grid_size=60, regularization=1e-6, dense=dense, device="cpu"))
         for dense in (False, True)
     )  # fmt: skip

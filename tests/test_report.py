@@ -68,7 +68,7 @@ def test_the_report_agrees_with_the_run(tmp_path, cloud):
     assert found["residuals"]["count"] == 600
     assert 0 < found["residuals"]["median"] <= found["residuals"]["max"] < found["chosen"]["voxel_size"]
     phases = {phase["name"]: phase for phase in found["phases"]}
-    assert {"read", "cells", "fit", "sample", "mesh", "write"} <= set(phases)
+    assert {"read", "points", "fit", "sample", "mesh", "write"} <= set(phases)
     assert all(phase["seconds"] > 0 and phase["peak_bytes"] > 10**7 for phase in phases.values())
 
 

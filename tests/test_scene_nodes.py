@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from parts import ALONE, done, tiny
+from parts import ALONE, SETTINGS, done, tiny
 from scripts import write_cloud
 from shapes import is_watertight, sphere, torus
 
@@ -16,12 +16,13 @@ from neural_splines.files.meshes import load_mesh
 from neural_splines.files.streams import open_stream
 from neural_splines.files.work_directory import WorkDirectory
 from neural_splines.geometry import Box
-from neural_splines.run import blocks, in_parts
+from neural_splines.run import blocks, in_parts, steps
+from neural_splines.run.choices import with_spacing
 from neural_splines.run.nodes import COUNTED, Nodes, counted
 from neural_splines.run.partition import partition
-from neural_splines.run.points import extent
-from neural_splines.runtime.monitor import PhaseTimer
-from neural_splines.sampling import Sampling
+from neural_splines.run.plan import Parts
+from neural_splines.run.workers import Here
+from neural_splines.runtime.monitor import PhaseTimer, Silent
 from neural_splines.surface.lattice import Lattice
 from neural_splines.surface.mesh import Mesh
 
@@ -63,11 +64,11 @@ def test_a_stray_changes_neither_nodes_nor_lattice(small, tmp_path):
         done(write_cloud(tmp_path / f"{k}.npy", cloud), tmp_path / k, asked=ALONE)
         for k, cloud in (("without", clean), ("with", spoilt))
     )
-    assert (found.outliers, without.outliers) == (1, 0)
-    assert found.lattice.shape == without.lattice.shape
-    assert torch.equal(found.lattice.origin, without.lattice.origin)
+    assert (found.totals.outliers, without.totals.outliers) == (1, 0)
+    assert found.plan.lattice.shape == without.plan.lattice.shape
+    assert torch.equal(found.plan.lattice.origin, without.plan.lattice.origin)
     assert is_watertight(load_mesh(tmp_path / "with" / "mesh.ply")[1])
-    assert abs(found.vertices / without.vertices - 1.0) < 0.01
+    assert abs(found.mesh.vertices / without.mesh.vertices - 1.0) < 0.01
     assert found.nodes > 3
 
 
@@ -83,7 +84,7 @@ def test_a_block_says_where_float32_would_leave_a_face_without_its_area():
     corners = 849_000.0 + torch.tensor([[0.0, 0.0, 0.0], [0.02, 0.0, 0.0], [0.0, 9.0, 0.0]], dtype=torch.float64)
     faces, part = torch.tensor([[0, 1, 2]]), Lattice((4, 4, 4), torch.full((3,), 849_000.0).double() - 20.0, 20.0)
     mesh = Mesh(corners, torch.zeros(3, 3), faces, torch.tensor([[0, 1], [0, 2], [0, 3]]))
-    found = blocks.stored(part, blocks.Block((0, 0, 0), (3, 3, 3), part, [], 1.0), mesh)
+    found = blocks.of_walls(part, blocks.Block((0, 0, 0), (3, 3, 3), part, [], 1.0), mesh)
     assert found["loss"] == math.inf
 
 
@@ -93,9 +94,8 @@ def test_what_is_far_and_no_outlier_is_in_the_box(tmp_path):
     path = write_cloud(tmp_path / "cloud.npy", OrientedCloud(points, torch.cat([large.normals, small.normals])))
     store = WorkDirectory(str(tmp_path / "work"))
     with store.claimed({}):
-        parts = partition(open_stream(path, None), "cloud", 1.1, 700, store, PhaseTimer())
-        typical = Sampling(points).typical
-        assert float(parts.most.sides.max()) < 5.0
-        box = extent(store, parts, typical, 0.0)
+        found = partition(open_stream(path, None), "cloud", 1.1, 700, store, PhaseTimer())
+        parts = with_spacing(Parts(store, found.source, SETTINGS, found.nodes, found.report, found.sample, block=64))
+        box = steps.clean(parts, Here(), Silent()).box
     assert torch.equal(box.upper, points.amax(0))
     assert torch.equal(box.lower, points.amin(0))

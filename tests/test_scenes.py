@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from parts import SETTINGS, done, tiny
+from parts import SETTINGS, done, middle, tiny
 from scripts import run, write_cloud
 from shapes import edges, euler_number, hemisphere, is_watertight, sphere, torus
 
@@ -20,9 +20,8 @@ from neural_splines.errors import (
 )
 from neural_splines.files.meshes import load_mesh
 from neural_splines.files.work_directory import WorkDirectory
-from neural_splines.run import in_parts
+from neural_splines.run import in_parts, steps
 from neural_splines.run.partition import kept_partition
-from neural_splines.run.plan import raw
 from neural_splines.settings import SceneSettings
 
 
@@ -129,15 +128,13 @@ def test_what_is_damaged_while_it_is_used_is_one_line_and_made_again(small, fini
     path, mesh, _ = finished
     done(path, tmp_path)
     store = WorkDirectory(str(tmp_path / "work"))
-    nodes = kept_partition(SETTINGS.scale, store).nodes
+    source = kept_partition(SETTINGS.scale, store).source
     for name in ("cells-1.npz", "points.bin"):
-        data = bytearray((tmp_path / "work" / name).read_bytes())
-        data[len(data) // 2] ^= 1
-        (tmp_path / "work" / name).write_bytes(data)
+        (tmp_path / "work" / name).write_bytes(middle((tmp_path / "work" / name).read_bytes()))
     with pytest.raises(OutputError, match=r"cells-1\.npz: was damaged and is removed; run the same command again"):
         store.load("cells-1")
     with pytest.raises(OutputError, match=r"points\.bin: was damaged; run the same command again"):
-        [raw(store, nodes, node) for node in range(len(nodes))]
+        [source.points_of(node) for node in range(len(source.nodes))]
     done(path, tmp_path)
     assert (tmp_path / "mesh.ply").read_bytes() == mesh
 
@@ -145,14 +142,14 @@ def test_what_is_damaged_while_it_is_used_is_one_line_and_made_again(small, fini
 @pytest.mark.parametrize("rounds", [1, 6])
 def test_blocks_are_meshed_again_as_often_as_the_surface_comes_in(rounds, small, finished, tmp_path, monkeypatch):
     path, mesh, _ = finished
-    asked, missed = [], in_parts.missed
+    asked, missed = [], steps.missed
 
     def found(*args):
         asked.append(1)
         cubes = torch.tensor([0], dtype=torch.int64)
         return {0: cubes, 1: cubes} if len(asked) <= rounds else missed(*args)
 
-    monkeypatch.setattr(in_parts, "missed", found)
+    monkeypatch.setattr(steps, "missed", found)
     done(path, tmp_path)
     assert len(asked) > rounds
     assert (tmp_path / "mesh.ply").read_bytes() == mesh
@@ -160,17 +157,17 @@ def test_blocks_are_meshed_again_as_often_as_the_surface_comes_in(rounds, small,
 
 def test_a_run_that_is_stopped_between_rounds_goes_on(small, finished, tmp_path, monkeypatch):
     path, mesh, _ = finished
-    missed = in_parts.missed
+    missed = steps.missed
 
     def stopping(*args):
-        monkeypatch.setattr(in_parts, "missed", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        monkeypatch.setattr(steps, "missed", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         return {0: torch.tensor([0], dtype=torch.int64)}
 
-    monkeypatch.setattr(in_parts, "missed", stopping)
+    monkeypatch.setattr(steps, "missed", stopping)
     with pytest.raises(KeyboardInterrupt):
         done(path, tmp_path)
     assert (tmp_path / "work" / "block-0.npz").exists()
-    monkeypatch.setattr(in_parts, "missed", missed)
+    monkeypatch.setattr(steps, "missed", missed)
     done(path, tmp_path)
     assert (tmp_path / "mesh.ply").read_bytes() == mesh
 

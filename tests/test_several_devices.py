@@ -12,7 +12,6 @@ import pytest
 import torch
 from shapes import torus
 
-from neural_splines import pipeline
 from neural_splines.cells.batches import Smoothing
 from neural_splines.cells.members import Members
 from neural_splines.cells.models import fit_cells
@@ -23,6 +22,7 @@ from neural_splines.field.fitting import Centers
 from neural_splines.field.kernels import make_kernel
 from neural_splines.field.products import resolve, sharded
 from neural_splines.geometry import Box
+from neural_splines.run import plan, whole
 from neural_splines.runtime import threads
 from neural_splines.runtime.devices import spread
 from neural_splines.runtime.monitor import Silent
@@ -152,8 +152,8 @@ def test_the_mesh_of_two_devices_is_that_of_one(cells, monkeypatch):
                         cg_max_iters=100, cg_stop_thresh=1e-12)  # fmt: skip
     meshes = []
     for devices in ((ONE,), (ONE, OTHER)):
-        monkeypatch.setattr(pipeline, "resolve", lambda *_, d=devices: replace(CPU, devices=d))
-        meshes.append(pipeline.reconstruct(torus(400), settings).mesh)
+        monkeypatch.setattr(plan, "resolve", lambda *_, d=devices: replace(CPU, devices=d))
+        meshes.append(whole.mesh_cloud(torus(400), settings).mesh)
     assert torch.equal(meshes[0].faces, meshes[1].faces)
     # sums over the shares, amplified by condition numbers of some 1e8
     assert (meshes[0].vertices - meshes[1].vertices).abs().max() < 1e-6

@@ -2,10 +2,10 @@
 
 import math
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 import torch
+from components import drop_specks
 from lattices import crossing_cubes
 from shapes import edges, euler_number
 from test_choices import generator
@@ -14,16 +14,15 @@ from test_meshing import CPU, sphere_field, unit_box
 from neural_splines.geometry import Box
 from neural_splines.metric import Metric
 from neural_splines.neighbours import Neighbours
-from neural_splines.run import blocks
+from neural_splines.run.walls import on_walls, on_whole
 from neural_splines.runtime.monitor import Silent
-from neural_splines.settings import Settings
 from neural_splines.surface.band import sample_band
 from neural_splines.surface.clipping import clip
 from neural_splines.surface.dense import sample_dense
 from neural_splines.surface.lattice import Lattice
 from neural_splines.surface.marching_cubes import marching_cubes
 from neural_splines.surface.mesh import Mesh
-from neural_splines.surface.trimming import drop_small_components, drop_specks, trim, trim_unsupported
+from neural_splines.surface.trimming import trim, trim_unsupported
 
 
 def test_trim_keeps_what_is_near():
@@ -63,17 +62,6 @@ def test_a_speck_close_to_the_data_goes():
     plane = torch.cartesian_prod(step, step, torch.tensor([-0.16], dtype=torch.float64))  # 1.41 * 0.1: their spacing
     assert len(speck.faces) > 0
     assert len(trim_unsupported(speck, Metric(plane)).faces) == 0
-
-
-def test_small_components_are_dropped():
-    def two_spheres(points):
-        return torch.minimum(sphere_field(points - 0.2, 0.2), sphere_field(points + 0.25, 0.08))
-
-    lattice = Lattice.covering(unit_box(), 48)
-    mesh, _ = marching_cubes(crossing_cubes(sample_dense(two_spheres, lattice, CPU, Silent()), lattice))
-    assert euler_number(mesh.faces) == 4
-    assert euler_number(drop_small_components(mesh, 0.5).faces) == 2
-    assert len(drop_small_components(mesh, 0.01).faces) == len(mesh.faces)
 
 
 def square(n=20) -> Mesh:
@@ -178,14 +166,14 @@ def test_a_gap_that_a_block_of_a_scene_cuts_is_no_border(axis):
     centre = torch.tensor([0.5123 if k == axis else 0.25 for k in range(2)] + [0.5123])
     points = plane[(plane - centre).norm(dim=1) > 0.06]
     whole, crossings = marching_cubes(sample_band(lambda x: x[:, 2] - 0.5123, window, points))
-    ends = blocks.on_whole(lattice, crossings)
+    ends = on_whole(lattice, crossings)
     whole = replace(whole, ends=torch.stack([ends, ends], 1))
-    scene, part = SimpleNamespace(lattice=lattice, settings=Settings()), SimpleNamespace(window=window)
+    walls, metric = on_walls(lattice, window, whole), Metric(points)
 
     def reach(mesh):
         """How near to the centre of the gap the surface comes."""
         return float((mesh.vertices[mesh.faces.unique()] - centre).norm(dim=1).min())
 
     assert reach(whole) < 0.02
-    assert reach(blocks.trimmed(scene, part, whole, points)) == reach(whole)
-    assert reach(trim_unsupported(whole, Metric(points))) > 1.5 * reach(whole)
+    assert reach(trim_unsupported(whole, metric, cut_off=walls)) == reach(whole)
+    assert reach(trim_unsupported(whole, metric)) > 1.5 * reach(whole)

@@ -21,9 +21,9 @@ REGULARIZATION = 1e-7
 KERNEL = NeuralSplineKernel(variance=1.0)
 
 
-def fit_background(cloud: OrientedCloud, solver: Solver, compute: Compute, generator: torch.Generator) -> NeuralSpline:
-    """One spline of a random subset of the points."""
-    pick = torch.randperm(len(cloud), generator=generator)[:POINTS].to(cloud.points.device)
-    subset = OrientedCloud(cloud.points[pick], cloud.normals[pick])
-    plan = SplinePlan(KERNEL, EPS * cloud.box.diagonal, CENTERS, solver, compute, generator)
-    return fit_spline(subset, plan, Silent()).field
+def fit_background(
+    cloud: OrientedCloud, diagonal: float, solver: Solver, compute: Compute, generator: torch.Generator
+) -> NeuralSpline:
+    """One spline of a sample of POINTS points at most, of a cloud whose box has that diagonal."""
+    plan = SplinePlan(KERNEL, EPS * diagonal, CENTERS, solver, compute, generator)
+    return fit_spline(cloud, plan, Silent()).field

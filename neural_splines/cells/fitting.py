@@ -1,4 +1,4 @@
-"""From a cloud to a blended field: cells, the smoothing that suits them, their splines, a background."""
+"""What a blended field is made of: cells of a cloud, the smoothing that suits them, what became of their splines."""
 
 from __future__ import annotations
 
@@ -9,25 +9,21 @@ import torch
 from torch import Tensor
 
 from ..clouds import OrientedCloud
-from ..errors import NotPositiveDefiniteError
-from ..field.contract import Field
+from ..errors import CloudError
 from ..field.fitting import Centers
 from ..field.judge import UnjudgedError
 from ..field.kernels import Kernel
 from ..field.products import Compute
-from ..field.solvers.falkon import Falkon
-from ..geometry import Box, morton_order, offset_triples
+from ..geometry import Box, morton_order
 from ..runtime.devices import moved
 from ..runtime.monitor import Monitor
 from ..settings import AUTO, CellSettings, Settings
-from . import background
-from .advice import REMEDY, cell_lines
 from .batches import Smoothing
 from .blending import BlendedField
 from .budget import check_cells
 from .members import Members
-from .models import CellModels, fit_cells
-from .partition import Cells, adaptive_cells, uniform_cells
+from .models import CellModels
+from .partition import Cells, Share, adaptive_cells, uniform_cells
 from .problem import LARGEST_EPS, FitProblem
 from .regions import regions_of
 from .smoothing import REGION_POINTS, SIZES, Choice, Race, unjudged
@@ -36,6 +32,7 @@ from .tally import Tally
 POINTS_PER_CELL = 200  # of an adaptive cell at most, where smoothing is not chosen by the data
 AUTO_CENTERS = 300  # of a cell; 500 gain 3 % in accuracy for twice the time
 LARGE, LOOKED_AT, NODE_POINTS = 600_000, 300_000, 20_000  # points of a large cloud, of what is seen of it, of a piece
+NO_CELL = "no cell holds enough points; lower --min-pts-per-cell"
 FEW_CENTERS, FEW_POINTS = 150, 100  # cells of so few points are as accurate with half the centres
 
 
@@ -96,8 +93,14 @@ class BlendPlan:
         return cls(cloud, box, kernel, eps, settings, options, compute, generator)
 
     def problem(self, points_per_cell: int) -> FitProblem:
-        """The cells and what each is fitted to; `points_per_cell` matters to adaptive cells alone."""
-        return self.problem_of(self._cells(points_per_cell), points_per_cell)
+        """The cells and what each is fitted to; `points_per_cell` matters to adaptive cells alone.
+
+        CloudError where no cell holds enough points.
+        """
+        cells = self.cells(points_per_cell)
+        if not len(cells):
+            raise CloudError(NO_CELL)
+        return self.problem_of(cells, points_per_cell)
 
     def problem_of(self, cells: Cells, points_per_cell: int) -> FitProblem:
         """What these cells are fitted to."""
@@ -109,11 +112,12 @@ class BlendPlan:
         kernel = self.kernel.covering(cells.model_radius(cells.reach.maximum(offsets)), cells.model_radius(offsets))
         return FitProblem(self.cloud, cells, members, kernel, self.compute, self.eps, centers, self.generator)
 
-    def _cells(self, points_per_cell: int) -> Cells:
+    def cells(self, points_per_cell: int, share: Share | None = None) -> Cells:
+        """All cells of the box, or those of one node; there may be none."""
         o, sampling, blend = self.options, self.cloud.sampling, self.options.weight_type == "trilinear"
         if o.cells_per_axis == AUTO:
-            return adaptive_cells(self.box, sampling, points_per_cell, o.overlap, o.min_pts_per_cell, blend)
-        return uniform_cells(self.box, sampling, o.cells_per_axis, o.overlap, o.min_pts_per_cell, blend)
+            return adaptive_cells(self.box, sampling, points_per_cell, o.overlap, o.min_pts_per_cell, blend, share)
+        return uniform_cells(self.box, sampling, o.cells_per_axis, o.overlap, o.min_pts_per_cell, blend, share)
 
     def _center_count(self, constraints: int, points_per_cell: int) -> int:
         """The most centres of a cell whose largest has so many constraints."""
@@ -124,24 +128,6 @@ class BlendPlan:
         return constraints if asked < 0 else min(constraints, asked)
 
 
-def fit_blend(plan: BlendPlan, monitor: Monitor) -> CellsFit:
-    """Share the points out to cells of the box, fit each, and blend."""
-    choice = choose(plan, monitor)
-    points_per_cell, smoothing = choice.points_per_cell, choice.smoothing
-    problem = replace(plan.problem(points_per_cell), gradients=smoothing.gradients)
-    monitor.phase("fit")
-    models, cells, dtype = fit_cells(problem, smoothing, monitor), problem.cells, plan.compute.dtype
-    if len(models.failed) == len(cells):
-        raise NotPositiveDefiniteError(f"no cell could be solved: {models.failed[0][1]}; {REMEDY}")
-    field = BlendedField.of(problem, models, fit_far(plan, monitor), background.WEIGHT)
-    tally = Tally.of(models, cells, plan.eps)
-    asked = plan.eps if plan.settings.eps != AUTO else None
-    warnings = choice.warnings + cell_lines(tally, smoothing, asked, dtype)
-    constraints = offset_triples(plan.cloud.points, plan.cloud.normals, plan.eps)
-    size = points_per_cell if plan.options.adaptive else None
-    return CellsFit(field, *constraints, cells, models, tally, smoothing, size, choice.words, warnings)
-
-
 def choice_options(smoothing: Smoothing, points_per_cell: int | None) -> str:
     """The options of the command line that ask for this smoothing, and for adaptive cells of so many points."""
     s = smoothing
@@ -150,17 +136,26 @@ def choice_options(smoothing: Smoothing, points_per_cell: int | None) -> str:
     return f"{cells}--regularization {s.regularization!r} {normals} --robust-passes {s.robust_passes}"
 
 
+def asked_choice(s: Settings) -> Choice | None:
+    """Points of a cell at most, and smoothing, of a numeric regularization; None where held-out points choose."""
+    if s.regularization == AUTO:
+        return None
+    return Choice(_points_per_cell(s), asked_smoothing(s))
+
+
+def _points_per_cell(s: Settings) -> int:
+    asked = s.cells.points_per_cell if s.cells else AUTO
+    return POINTS_PER_CELL if asked == AUTO else int(asked)
+
+
 def choose(plan: BlendPlan, monitor: Monitor) -> Choice:
-    """Points of a cell at most, and smoothing, as asked for or as held-out points choose.
+    """Points of a cell at most, and smoothing, as held-out points choose.
 
     Random numbers of the choice are its own: with what it chose given, a run has the same bytes.
     """
-    asked, s = plan.options.points_per_cell, plan.settings
-    given = POINTS_PER_CELL if asked == AUTO else int(asked)
-    if s.regularization != AUTO:
-        return Choice(given, asked_smoothing(s))
+    s, given = plan.settings, _points_per_cell(plan.settings)
     monitor.phase("smoothing")
-    sizes = SIZES if plan.options.adaptive and asked == AUTO else (given,)
+    sizes = SIZES if plan.options.adaptive and plan.options.points_per_cell == AUTO else (given,)
     generator = torch.Generator().manual_seed(s.seed)
     private = replace(plan, generator=generator, cloud=representative(plan.cloud, generator))
     try:
@@ -190,13 +185,3 @@ def asked_smoothing(s: Settings) -> Smoothing:
 
     robust_passes = int(given(s.robust_passes, 0))
     return Smoothing(float(s.regularization), given(s.offset_weight, 1.0), robust_passes, given(s.gradient_length, 0.0))
-
-
-def fit_far(plan: BlendPlan, monitor: Monitor) -> Field | None:
-    """The background, where holes are to be closed."""
-    if not plan.options.fill_holes:
-        return None
-    monitor.phase("background")
-    s = plan.settings
-    solver = Falkon(background.REGULARIZATION, s.cg_max_iters, s.cg_stop_thresh)
-    return background.fit_background(plan.cloud, solver, plan.compute, plan.generator)

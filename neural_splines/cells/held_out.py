@@ -95,7 +95,7 @@ class HeldOut:
             store.put(made[0], solution, jitter, torch.zeros_like(jitter, dtype=torch.int64))
 
         spread(p.compute.devices, solve, self._batches)
-        return BlendedField.of(p, store.models(""))
+        return BlendedField.of(p, store.models(smoothing))
 
     def residuals(self, smoothing: Smoothing, window: float) -> judge.Residuals:
         """Of the held-out points, along lines of that length on either side."""

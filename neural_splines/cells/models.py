@@ -37,6 +37,17 @@ class CellModels:
     jitters: Tensor
     attempts: Tensor
 
+    @classmethod
+    def of(
+        cls, centers: Tensor, coefficients: Tensor, offsets: Tensor, jitters: Tensor, attempts: Tensor,
+        smoothing: Smoothing,
+    ) -> CellModels:  # fmt: skip
+        """Those of cells that were fitted with a smoothing."""
+        reason = f"not positive definite even with regularization {raised(smoothing, COARSER[-1]).regularization:.0e}"
+        failed = [(int(c), reason) for c in jitters.isnan().nonzero()[:, 0]]
+        retried = int(((attempts > 0) & ~jitters.isnan()).sum())
+        return cls(centers, coefficients, offsets, failed, retried, jitters, attempts)
+
     def solved(self, cells: Cells) -> tuple[Cells, Tensor, Tensor, Tensor]:
         """The cells that have a model, and their centres, coefficients and offsets."""
         good = ~self.jitters.isnan().to(self.offsets.device)
@@ -61,8 +72,7 @@ def fit_cells(problem: FitProblem, smoothing: Smoothing, monitor: Monitor) -> Ce
         store.put(batch, *_solve(batch, smoothing))
 
     problem.spread(fit)
-    most = raised(smoothing, COARSER[-1]).regularization
-    return store.models(f"not positive definite even with regularization {most:.0e}")
+    return store.models(smoothing)
 
 
 def raised(smoothing: Smoothing, factor: float) -> Smoothing:
@@ -115,7 +125,6 @@ class ModelStore:
             self.done, self.total, len(cell), batch.K.shape[1], batch.K.shape[2],
         )  # fmt: skip
 
-    def models(self, failure: str) -> CellModels:
-        failed = [(int(c), failure) for c in self.jitters.isnan().nonzero()[:, 0]]
-        retried = int(((self.attempts > 0) & ~self.jitters.isnan()).sum())
-        return CellModels(self.centers, self.coefficients, self.offsets, failed, retried, self.jitters, self.attempts)
+    def models(self, smoothing: Smoothing) -> CellModels:
+        """All of them, when every batch was put."""
+        return CellModels.of(self.centers, self.coefficients, self.offsets, self.jitters, self.attempts, smoothing)

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import CloudError
 from ..geometry import MORTON_BITS, Box, bounding_cube, linear_ids, morton_codes, morton_coordinates, ranks
 from ..sampling import Sampling
 
@@ -22,7 +21,6 @@ REACH_WEIGHT = 1e-6
 REACH_SPACINGS, ADAPTIVE_REACH_SPACINGS = 1.5, 3.0
 MAX_REACH = 1.0  # of the cell's side
 ROUNDING = 1e-15  # of a coordinate: so far from its place may a wall lie, or the point that was found to lie within it
-NO_CELL = "no cell holds enough points; lower --min-pts-per-cell"
 
 
 @dataclass(frozen=True)
@@ -184,19 +182,34 @@ class Cells:
         return w0 * w1 * w2, slope * torch.stack([w1 * w2, w0 * w2, w0 * w1], 1)
 
 
+@dataclass(frozen=True)
+class Share:
+    """Of a cloud in nodes, whose cells are wanted: the node [n] of every point, that one, and its octree level."""
+
+    nodes: Tensor
+    node: int
+    level: int
+
+
 def uniform_cells(
-    box: Box, sampling: Sampling, per_axis: int, overlap: float, min_points: int, blend: bool = True
-) -> Cells:
+    box: Box, sampling: Sampling, per_axis: int, overlap: float, min_points: int, blend: bool = True,
+    share: Share | None = None,
+) -> Cells:  # fmt: skip
     """`per_axis`^3 equal cells of the box; those with fewer than max(1, min_points) points are left out.
 
-    Neighbours overlap by `overlap` times the shortest side of a cell.
+    Neighbours overlap by `overlap` times the shortest side of a cell. share: a cell is of the first node that has
+    points in it; all points in and around its cells are to be there.
     """
     points = sampling.points
     lower, size = box.lower.to(points.device), (box.sides / per_axis).to(points.device)
     index = ((points - lower) / size).floor().long().clamp(0, per_axis - 1)
     shape = torch.full((3,), per_axis, device=points.device)
-    ids, counts = torch.unique(linear_ids(index, shape), return_counts=True)
-    ids = ids[counts >= max(1, min_points)]
+    ids, cell, counts = torch.unique(linear_ids(index, shape), return_inverse=True, return_counts=True)
+    wanted = counts >= max(1, min_points)
+    if share is not None:
+        owner = torch.full_like(ids, torch.iinfo(torch.int64).max).scatter_reduce_(0, cell, share.nodes, "amin")
+        wanted &= owner == share.node
+    ids = ids[wanted]
     index = torch.stack([ids // per_axis**2, ids // per_axis % per_axis, ids % per_axis], 1)
     corner = lower + index * size
     padding = torch.full((len(ids),), 0.5 * overlap * float(size.min()), dtype=torch.float64, device=points.device)
@@ -210,19 +223,17 @@ def adaptive_cells(
     overlap: float,
     min_points: int,
     blend: bool = True,
-    level: int = 0,
-    own: Tensor | None = None,
+    share: Share | None = None,
 ) -> Cells:
     """Leaves of an octree over the cube around the box: nodes are split until they hold at most `max_points`.
 
-    level: of the largest leaves. own [m, 3]: those points that are shared out, if not all; of one node of the octree,
-    where the others are near it. Built from sorted Morton codes, level by level, without a loop over nodes. A leaf
-    overlaps others by `overlap` times its side, less where that would take in more than `max_points` beside its own.
+    share: the leaves of one node of this octree are wanted; the other points are near it. Built from sorted Morton
+    codes, level by level, without a loop over nodes. A leaf overlaps others by `overlap` times its side, less where
+    that would take in more than `max_points` beside its own.
     """
     points = sampling.points
-    lower, size = leaves(box, points if own is None else own, max_points, min_points, level)
-    if not len(lower):
-        raise CloudError(NO_CELL)
+    own, level = (points, 0) if share is None else (points[share.nodes == share.node], share.level)
+    lower, size = leaves(box, own, max_points, min_points, level)
     padding = 0.5 * overlap * size
     for _ in range(PADDING_HALVINGS):
         counts = torch.bincount(
@@ -264,7 +275,7 @@ def _with_margins(
     lower: Tensor, upper: Tensor, padding: Tensor, sampling: Sampling, blend: bool, spacings: float
 ) -> Cells:
     if not len(lower):
-        raise CloudError(NO_CELL)
+        return Cells(lower, upper, padding, padding, padding)
     ramp = padding if blend else torch.zeros_like(padding)
     middle = sampling.near.query(0.5 * (lower + upper))[1]  # the point closest to the middle of each cell
     reach = (spacings * sampling.spacing[middle]).minimum(MAX_REACH * (upper - lower).amax(1))

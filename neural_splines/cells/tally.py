@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from .models import CellModels
@@ -51,14 +52,18 @@ class Tally:
         )
 
     @classmethod
-    def read(cls, arrays: Mapping[str, np.ndarray]) -> Tally:
+    def read(cls, state: Mapping[str, Any]) -> Tally:
         """What `state` wrote."""
-        found = {name: arrays[f"tally.{name}"].tolist() for name in asdict(cls())}
-        return cls(**{**found, "places": tuple(map(tuple, found["places"]))})
+        found = {name: state[f"tally.{name}"] for name in asdict(cls())}
+        numbers = {name: value.tolist() for name, value in found.items() if name != "reason"}
+        return cls(**{**found, **numbers, "places": tuple(map(tuple, numbers["places"]))})
 
     def state(self) -> dict[str, Any]:
-        """Arrays by name."""
-        return {f"tally.{name}": np.asarray(value) for name, value in asdict(self).items()}
+        """Tensors and text by name."""
+        found = asdict(self)
+        return {
+            f"tally.{name}": v if isinstance(v, str) else torch.from_numpy(np.asarray(v)) for name, v in found.items()
+        }
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(

@@ -95,7 +95,7 @@ def details_of(run: ReconstructionInParts) -> Details:
     """What takes a pass over the parts to find out."""
     tally, each = run.totals.cells, None
     if tally.cells <= LISTED_CELLS:
-        each = solution_of_all(run.plan.store, run.nodes)
+        each = solution_of_all(run.plan)
     return Details({"centres": tally.centers, "cells": each}, run.residuals(), [], run.mesh.border_edges)
 
 

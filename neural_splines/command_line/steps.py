@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .. import pipeline
 from ..clouds import NO_NORMALS, OrientedCloud, clean_points
 from ..errors import CloudError, warn
 from ..files import meshes
@@ -20,7 +19,7 @@ from ..geometry import Box
 from ..neighbours import Neighbours
 from ..normals.orient import Orientation, orient
 from ..outliers import without_outliers
-from ..pipeline import Reconstruction
+from ..run.whole import Reconstruction, mesh_cloud
 from ..runtime.monitor import PhaseTimer
 from ..settings import AUTO, NormalSettings, Settings
 from ..surface.lattice import Lattice
@@ -72,7 +71,7 @@ def load_points(
 
 
 def reconstruct(cloud: OrientedCloud, settings: Settings, monitor: PhaseTimer) -> Reconstruction:
-    return pipeline.reconstruct(cloud, settings, monitor)
+    return mesh_cloud(cloud, settings, monitor)
 
 
 def carry(scanned: ScannedCloud, origin: Orientation, result: Reconstruction, job: Job, monitor: PhaseTimer) -> Paint:

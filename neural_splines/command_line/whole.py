@@ -14,8 +14,8 @@ from ..cells.tally import solution_of_each
 from ..field.residuals import residuals
 from ..files.scans import ScannedCloud
 from ..normals.orient import Orientation
-from ..pipeline import Reconstruction
 from ..ranges import UP, UPS
+from ..run.whole import Reconstruction
 from ..runtime.monitor import PhaseTimer
 from ..settings import NormalSettings, Settings
 from ..surface.mesh import border_edges

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from ..errors import CloudError, OutputError, SettingsError
 from ..runtime.threads import share_out
@@ -44,17 +45,26 @@ class WorkDirectory:
             found: dict[str, Any] = {key: as_array(values) for key, values in arrays.items()}
             np.savez(stream, **found)
 
-    def load(self, name: str, *only: str) -> dict[str, np.ndarray]:
-        """The arrays of a result, or those that are asked for; a damaged one is removed, and an OutputError says so."""
+    def load(self, name: str, *only: str) -> dict[str, Any]:
+        """The tensors and texts of a result, or those that are asked for; a damaged one is removed, and an OutputError
+        says so.
+        """
         path = self.file(f"{name}.npz")
         try:
-            return load_arrays(path, only)
+            found = load_arrays(path, only)
         except CloudError:
             if not os.path.exists(path):
                 raise OutputError(f"{shown(path)}: is gone; leave the work directory alone while it is used") from None
             with contextlib.suppress(OSError):
                 os.unlink(path)
             raise OutputError(f"{shown(path)}: was damaged and is removed; run the same command again") from None
+        return {key: str(v) if v.dtype.kind == "U" else torch.from_numpy(v) for key, v in found.items()}
+
+    def hold(self, name: str, value: Any) -> None:
+        """Other processes go on with what is in the folder: objects are made again."""
+
+    def held(self, name: str) -> Any:
+        return None
 
     def remove(self, name: str) -> None:
         """Forget a result, so that it is made again."""

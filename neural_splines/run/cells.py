@@ -1,107 +1,186 @@
-"""The cells of a node, fitted."""
+"""The cells of a node, fitted; the field that cells of several nodes make together."""
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
-from torch import Tensor
 
+from ..cells import background
 from ..cells.blending import BlendedField
 from ..cells.fitting import BlendPlan
-from ..cells.models import fit_cells
-from ..cells.partition import Cells, adaptive_cells, leaves
-from ..cells.tally import Tally, solution_of_each
+from ..cells.models import CellModels, fit_cells
+from ..cells.partition import Cells, Share, leaves
+from ..cells.tally import Tally
 from ..clouds import OrientedCloud
-from ..field.kernels import Kernel, make_kernel
+from ..field.contract import Field
+from ..field.kernels import make_kernel
 from ..field.products import Compute
+from ..field.solvers.falkon import Falkon
+from ..field.spline import NeuralSpline
+from ..files.arrays import as_array
 from ..geometry import Box
-from ..runtime.monitor import Silent
+from ..runtime.monitor import Monitor
 from .plan import Plan, joined
-from .points import AROUND, near, prepared
+from .points import AROUND, fitted, fitted_count, near
+from .spline import fit_one
 
 MARGINS = tuple(f.name for f in fields(Cells))
-OF_FIELD = (*MARGINS, "count", "z_max", "centers", "coefficients", "offsets")
+MODELS = ("centers", "coefficients", "offsets", "jitters", "attempts")
+SEEDS_APART = 1_000_003  # of the nodes' random numbers
 
 
-def blend_of(plan: Plan, cloud: OrientedCloud, compute: Compute, seed: int) -> BlendPlan:
+def blend_of(plan: Plan, cloud: OrientedCloud, compute: Compute, node: int) -> BlendPlan:
+    """How the cells of a node are made of its points and those near it."""
     s = plan.settings
+    assert s.cells
+    box = plan.nodes.box if s.cells.adaptive else plan.lattice.box
     kernel = make_kernel(s.kernel, s.outer_layer_variance)
-    return BlendPlan.of(
-        cloud, plan.nodes.box, kernel, plan.eps, s, compute, torch.Generator().manual_seed(seed % 2**63)
-    )
+    generator = torch.Generator().manual_seed((s.seed + SEEDS_APART * node) % 2**63)
+    return BlendPlan.of(cloud, box, kernel, plan.eps, s, compute, generator)
 
 
 def fit(plan: Plan, node: int, device: str | None = None) -> None:
-    """Store the splines of the cells of a node, which depend on its points and on those just around it."""
-    own, nodes, options = prepared(plan.store, node), plan.nodes, plan.settings.cells
-    assert options
+    """Store the splines of the cells of a node, which depend on its points and on those just around it.
+
+    count: of cells, also those that could not be solved; lower_bound, upper_bound [3]: within their reach.
+    """
+    own, compute = fitted(plan, node), plan.compute(device)
+    if not plan.settings.many:
+        plan.store.hold("fit", fit_one(own, plan.eps, plan.settings, compute, plan.monitor))
+        return
     assert plan.smoothing
-    level, box = int(nodes.level[node]), nodes.box
-    shape = (plan.points_per_cell, options.min_pts_per_cell, level)
-    largest = leaves(box, own.points, *shape)[1].max() if len(own) else torch.tensor(0.0)
-    if not float(largest):
+    margin = _margin(plan, node, own)
+    cloud = joined([own, near(plan.nodes, node, margin, lambda k: fitted(plan, k), own)])
+    if not len(cloud):
         plan.store.save(f"cells-{node}", count=0, **Tally().state())
         return
-    margin = max(0.5 * options.overlap * float(largest), AROUND * plan.typical)
-    cloud = joined([own, near(nodes, node, margin, lambda k: prepared(plan.store, k), own)])
-    compute = plan.compute(device)
-    blend = blend_of(plan, cloud, compute, plan.settings.seed * 1_000_003 + node)
-    cells = adaptive_cells(
-        box, blend.cloud.sampling, plan.points_per_cell, options.overlap, options.min_pts_per_cell,
-        options.weight_type == "trilinear", level, own.points.to(compute.device),
-    )  # fmt: skip
-    problem = blend.problem_of(cells, plan.points_per_cell)
-    problem = replace(problem, gradients=plan.smoothing.gradients)
-    models = fit_cells(problem, plan.smoothing, Silent())
-    solved, centers, coefficients, offsets = models.solved(cells)
+    blend, share = blend_of(plan, cloud, compute, node), None
+    if len(plan.nodes) > 1:
+        share = Share(plan.nodes.of_points(blend.cloud.points), node, int(plan.nodes.level[node]))
+    cells = blend.cells(plan.points_per_cell, share)
+    if not len(cells):
+        plan.store.save(f"cells-{node}", count=0, **Tally().state())
+        return
+    problem = replace(blend.problem_of(cells, plan.points_per_cell), gradients=plan.smoothing.gradients)
+    models = fit_cells(problem, plan.smoothing, plan.monitor)
     plan.store.save(
-        f"cells-{node}", count=len(cells), z_max=problem.kernel.z_max, blocks=blocks_of(plan, cells),
+        f"cells-{node}", count=len(cells), z_max=problem.kernel.z_max,
         lower_bound=cells.outer_lower.amin(0), upper_bound=cells.outer_upper.amax(0),
-        centers=centers, coefficients=coefficients, offsets=offsets,
-        **{name: getattr(solved, name) for name in MARGINS}, **Tally.of(models, cells, plan.eps).state(),
-        **solution_of_each(models, cells),
+        **{name: getattr(models, name) for name in MODELS}, **{name: getattr(cells, name) for name in MARGINS},
+        **Tally.of(models, cells, plan.eps).state(),
     )  # fmt: skip
 
 
-def blocks_of(plan: Plan, cells: Cells) -> Tensor:
-    """The blocks of the lattice that the cells speak in: linear ids, sorted."""
-    shape = torch.tensor(plan.blocks)
-    first, last = (
-        (plan.lattice.coordinates(corner.cpu()) / plan.block).floor().long().clamp_min(0).minimum(shape - 1)
-        for corner in (cells.outer_lower, cells.outer_upper)
-    )
-    found, span = [], last - first
-    for step in torch.cartesian_prod(*(torch.arange(int(n) + 1) for n in span.amax(0))):
-        index = (first + step)[(step <= span).all(1)]
-        found.append(((index[:, 0] * shape[1] + index[:, 1]) * shape[2] + index[:, 2]).unique())
-    return torch.cat(found).unique()
+def _margin(plan: Plan, node: int, own: OrientedCloud) -> float:
+    """How far around a node's points others matter: to the padding of its cells, and of uniform cells to their ends."""
+    options = plan.settings.cells
+    assert options
+    if len(plan.nodes) == 1 or not len(own):
+        return 0.0
+    around = AROUND * (plan.parts.typical or 0.0)
+    if options.adaptive:
+        shape = (plan.points_per_cell, options.min_pts_per_cell, int(plan.nodes.level[node]))
+        sides = leaves(plan.nodes.box, own.points, *shape)[1]
+        return max(0.5 * options.overlap * float(sides.max()) if len(sides) else 0.0, around)
+    return (1.0 + options.overlap) * float(plan.lattice.box.sides.max()) / int(options.cells_per_axis) + around
 
 
-def field_in(plan: Plan, nodes: list[int], box: Box, compute: Compute) -> BlendedField | None:
-    """The blend of the cells of some nodes that speak in a box; None where there are none."""
+@dataclass(frozen=True)
+class NodeCells:
+    """The cells of a node and their models. z_max: of the kernel's polynomials that serve all of them."""
+
+    cells: Cells
+    models: CellModels
+    z_max: float
+
+
+def cells_of(plan: Plan, node: int) -> NodeCells | None:
+    """The cells of a node; None where it has none."""
+    found = plan.store.load(f"cells-{node}", "count", "z_max", *MARGINS, *MODELS)
+    if not int(found["count"]):
+        return None
+    assert plan.smoothing
+    models = CellModels.of(**{name: found[name] for name in MODELS}, smoothing=plan.smoothing)
+    return NodeCells(Cells(*(found[name] for name in MARGINS)), models, float(found["z_max"]))
+
+
+def fit_background(plan: Plan, monitor: Monitor) -> None:
+    """Store the coarse spline that closes the surface, of a sample of the points of all nodes."""
+    s = plan.settings
+    if not s.many or not s.many.fill_holes or plan.store.has("background"):
+        return
+    monitor.phase("background")
+    generator, compute = torch.Generator().manual_seed(s.seed), plan.compute()
+    counts = [fitted_count(plan, node) for node in range(len(plan.nodes))]
+    total = sum(counts)
+    rows = torch.arange(total)
+    if total > background.POINTS:
+        rows = torch.randint(total, (background.POINTS,), generator=generator).unique()
+    sample, first = [], 0
+    for node, count in enumerate(counts):
+        mine = rows[(rows >= first) & (rows < first + count)] - first
+        if len(mine):
+            own = fitted(plan, node)
+            sample.append(OrientedCloud(own.points[mine], own.normals[mine]))
+        first += count
+    solver = Falkon(background.REGULARIZATION, s.cg_max_iters, s.cg_stop_thresh)
+    cloud = joined(sample)
+    spline = background.fit_background(cloud, plan.box.diagonal, solver, compute, generator)
+    plan.store.save("background", **spline.state())
+    plan.store.sync(["background"])
+
+
+def background_of(plan: Plan, compute: Compute) -> NeuralSpline | None:
+    """The coarse spline of the whole, where holes are filled."""
+    if not plan.settings.many or not plan.settings.many.fill_holes:
+        return None
+    state = {name: as_array(value) for name, value in plan.store.load("background").items()}
+    return NeuralSpline.from_state(state, compute)
+
+
+def field_of(plan: Plan, nodes: list[int], box: Box, compute: Compute) -> Field | None:
+    """The field in a box: one spline, or the blend of the cells of some nodes that reach into it, with the background.
+
+    None where there are no such cells and no background.
+    """
+    held: Field | None = plan.store.held("field")
+    if held is not None:
+        return held
+    field = _field_of(plan, nodes, box, compute)
+    if plan.parts.whole:
+        plan.store.hold("field", field)
+    return field
+
+
+def _field_of(plan: Plan, nodes: list[int], box: Box, compute: Compute) -> Field | None:
+    if not plan.settings.many:
+        one: Field = plan.store.held("fit").field
+        return one
     parts, centers, coefficients, counts, z_max = [], [], [], [], 0.0
     for node in nodes:
-        found = {name: torch.from_numpy(values) for name, values in plan.store.load(f"cells-{node}", *OF_FIELD).items()}
-        if not int(found["count"]):
+        found = cells_of(plan, node)
+        if found is None:
             continue
-        cells, offsets = Cells(*(found[name] for name in MARGINS)), found["offsets"]
-        keep = ((cells.outer_lower <= box.upper) & (cells.outer_upper >= box.lower)).all(1)
-        z_max = max(z_max, float(found["z_max"]))  # also of those left out: it is the same for every block
+        z_max = max(z_max, found.z_max)  # also of cells that are left out: it is the same for every block
+        cells, x, a, offsets = found.models.solved(found.cells)
+        lower, upper = box.lower.to(x.device), box.upper.to(x.device)
+        keep = ((cells.outer_lower <= upper) & (cells.outer_upper >= lower)).all(1)
         if not bool(keep.any()):
             continue
         rows = torch.repeat_interleave(keep, offsets.diff())
         parts.append(cells.subset(keep.nonzero()[:, 0]))
-        centers.append(found["centers"][rows])
-        coefficients.append(found["coefficients"][rows])
+        centers.append(x[rows])
+        coefficients.append(a[rows])
         counts.append(offsets.diff()[keep])
+    far = background_of(plan, compute)
     if not parts:
-        return None
+        return far
     cells = Cells(*(torch.cat([getattr(part, name) for part in parts]).to(compute.device) for name in MARGINS))
-    kernel: Kernel = make_kernel(plan.settings.kernel, plan.settings.outer_layer_variance)
+    kernel = make_kernel(plan.settings.kernel, plan.settings.outer_layer_variance)
     ends = torch.cat(counts).cumsum(0)
     offsets = torch.cat([ends.new_zeros(1), ends]).to(compute.device)
     return BlendedField(
         cells, replace(kernel, z_max=z_max), compute.place(torch.cat(centers)),
-        compute.place(torch.cat(coefficients)), offsets, compute, box,
+        compute.place(torch.cat(coefficients)), offsets, compute, box, far, background.WEIGHT,
     )  # fmt: skip

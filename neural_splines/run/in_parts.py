@@ -8,39 +8,33 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from .. import __version__
 from ..cells.advice import cell_lines
-from ..cells.batches import Smoothing
-from ..cells.fitting import choose
-from ..clouds import NO_NORMALS, OrientedCloud, voxel_downsample
-from ..distinct import merging_distance
+from ..clouds import NO_NORMALS
 from ..errors import CloudError, EmptySurfaceError, OutOfMemoryBudgetError
 from ..field.products import Compute, resolve
 from ..files.atomic import shown
+from ..files.large_meshes import written_in_parts
+from ..files.mesh_content import MAX_LOSS
 from ..files.streams import ReadOptions, open_stream
 from ..files.work_directory import WorkDirectory
-from ..outliers import outlier_lines, without_outliers
-from ..pipeline import choose_eps, doubts_about, downsample_lines
 from ..runtime import memory
-from ..runtime.monitor import Monitor, PhaseTimer
+from ..runtime.monitor import PhaseTimer
 from ..settings import AUTO, SceneSettings, Settings
-from ..surface.lattice import Lattice
-from ..surface.resolution import FINEST, spacing_size
-from . import blocks, cells, points
-from .partition import Partition, partition
-from .plan import SAMPLE_POINTS, Plan, compute_of, joined, raw
-from .points import distinct, extent, separate
+from . import steps
+from .blocks import Surroundings
+from .choices import doubts_about, with_spacing
+from .partition import partition
+from .plan import Parts, Plan, compute_of
 from .residuals import residuals_in_parts
-from .stitch import Stitched, assemble, surroundings
-from .totals import Totals
+from .stitch import NOTHING_LEFT, Kept, Unpaired, stitched
+from .totals import Totals, dropped_lines
 from .workers import Workers, workers
 
 # What a process takes at most, by measurement: at rest, for a point of a node, for a square cube of a block's side.
@@ -57,10 +51,10 @@ class ReconstructionInParts:
     block, at most. resumed: results that were there already. warnings: lines that a user should read.
     """
 
-    mesh: Stitched
+    mesh: WrittenMesh
     plan: Plan
     totals: Totals
-    around: blocks.Surroundings
+    around: Surroundings
     touched: list[int]
     words: str
     compute: Compute
@@ -111,22 +105,55 @@ def reconstructed(
         found = partition(stream, shown(source), settings.scale, most, store, monitor)
         del stream
         with workers(asked.workers, asked.scheduler, gpus(settings.device, compute), __version__) as team:
-            plan, words, doubts, lines = planned(found, settings, store, side, monitor)
-            totals, around, touched = fitted(plan, found, team, monitor)
-            _mesh(team, plan, around, touched, monitor)
+            monitor.phase("check")
+            parts = Parts(store, found.source, settings, found.nodes, found.report, found.sample, block=side)
+            plan = steps.clean(with_spacing(parts), team, monitor)
+            doubts = doubts_about(plan)
+            plan, chosen = steps.fit(plan, team, monitor)
+            totals, around = steps.totals(plan), steps.surroundings(plan)
+            plan = steps.widened(plan, monitor)
+            blocks = steps.mesh(plan, around, team, monitor)
             try:
-                mesh = assemble(plan, around, touched, (out, suffix), team, monitor)
+                kept = steps.keep(plan, around, blocks, team, monitor)
             except EmptySurfaceError as error:
                 raise EmptySurfaceError(f"no surface is left: {doubts[0]}" if doubts else str(error)) from None
+            monitor.phase("write")
+            mesh = written(plan, blocks, kept, (out, suffix), monitor)
             monitor.phase("")
-            warnings = [*totals.cleaning.notes(), *outlier_lines(totals.outliers, totals.cleaning.kept)]
-            warnings += [*downsample_lines(totals.kept, totals.fitted), *doubts, *lines]
             assert plan.smoothing
             eps = None if settings.eps == AUTO else plan.eps
+            warnings = [*totals.cleaning.notes(), *dropped_lines(totals), *doubts, *chosen.warnings]
             warnings += cell_lines(totals.cells, plan.smoothing, eps, compute.dtype)
             yield ReconstructionInParts(
-                mesh, plan, totals, around, touched, words, compute, (most, side), resumed, warnings, team, monitor
-            )
+                mesh, plan, totals, around, blocks, chosen.words, compute, (most, side), resumed, warnings, team,
+                monitor,
+            )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class WrittenMesh:
+    """What the mesh in the file has, border edges: with one face; and how often the field was evaluated to find it."""
+
+    vertices: int
+    faces: int
+    border_edges: int
+    evaluations: int
+
+
+def written(plan: Plan, blocks: list[int], kept: Kept, out: tuple[str, str | None], monitor: PhaseTimer) -> WrittenMesh:
+    """Write the mesh of all blocks to a path, in a format where the path does not say it."""
+    borders, voxel_size, (path, suffix) = Unpaired(), plan.lattice.voxel_size, out
+    assert isinstance(plan.store, WorkDirectory)
+    single = kept.loss <= MAX_LOSS * voxel_size
+    with written_in_parts(path, plan.store.path, voxel_size, single, suffix) as writer:
+        for piece in stitched(plan, blocks, kept, monitor):
+            mesh = piece.mesh
+            writer.add(mesh.vertices.numpy(), mesh.normals.numpy(), mesh.faces.numpy())
+            borders.add(piece.open)
+        if not writer.faces:
+            raise EmptySurfaceError(NOTHING_LEFT)
+    evaluations = sum(int(plan.store.load(f"block-{block}", "evaluations")["evaluations"]) for block in blocks)
+    return WrittenMesh(writer.vertices, writer.faces, len(borders), evaluations)
 
 
 def gpus(asked: str, compute: Compute) -> list[str]:
@@ -134,81 +161,6 @@ def gpus(asked: str, compute: Compute) -> list[str]:
     if compute.device.type != "cuda":
         return []
     return [str(device) for device in (resolve("cuda").devices if asked == AUTO else compute.devices)]
-
-
-def fitted(
-    plan: Plan, found: Partition, team: Workers, monitor: PhaseTimer
-) -> tuple[Totals, blocks.Surroundings, list[int]]:
-    """Fit the cells of all nodes: what was counted there, what blocks need to know of them, and the blocks they
-    meet."""
-    nodes = list(range(len(found.nodes)))
-    _each(team, points.prepare, plan, "points", nodes, "points", monitor)
-    _each(team, cells.fit, plan, "cells", nodes, "fit", monitor)
-    around, touched = surroundings(plan.store, len(nodes))
-    if not touched:
-        raise CloudError("no cell holds enough points; lower --min-pts-per-cell")
-    return Totals.of(plan.store, len(nodes), found.report), around, touched
-
-
-def _each(
-    team: Workers, task: Callable[..., None], plan: Plan, result: str, items: Sequence[int], phase: str,
-    monitor: Monitor,
-) -> None:  # fmt: skip
-    """Do the task for those items whose result is not there."""
-    left = [item for item in items if not plan.store.has(f"{result}-{item}")]
-    monitor.phase(phase)
-    known = len(items) - len(left)
-    team.run(task, plan, left, partial(_progress, monitor, known, len(items)))
-    plan.store.sync(f"{result}-{item}" for item in left)
-
-
-def mesh_block(shared: tuple[Plan, blocks.Surroundings], item: tuple[int, Any], device: str | None) -> None:
-    plan, around = shared
-    block, entering = item
-    blocks.mesh(plan, around, block, torch.as_tensor(entering, dtype=torch.int64), device)
-
-
-def _mesh(team: Workers, plan: Plan, around: blocks.Surroundings, touched: list[int], monitor: Monitor) -> None:
-    """Mesh all blocks, and again those where the surface comes in from a neighbour and was not found from inside.
-
-    A block is never without a result meanwhile: it knows the cubes that it was looked into from, so that a run which
-    is stopped between two rounds goes on. Each round looks into cubes that none has looked into, and there are so many.
-    """
-    monitor.phase("mesh")
-    none = torch.empty(0, dtype=torch.int64)
-    left = {block: none for block in touched if not plan.store.has(f"block-{block}")}
-    while True:
-        items = [(block, cubes.numpy()) for block, cubes in left.items()]
-        known = len(touched) - len(left)
-        team.run(mesh_block, (plan, around), items, partial(_progress, monitor, known, len(touched)))
-        plan.store.sync(f"block-{block}" for block in left)
-        left = missed(plan, touched)
-        if not left:
-            return
-
-
-def _progress(monitor: Monitor, known: int, total: int, done: int) -> None:
-    monitor.progress(known + done, total)
-
-
-def missed(plan: Plan, touched: list[int]) -> dict[int, torch.Tensor]:
-    """The blocks that the surface enters from a neighbour in cubes that were neither found nor looked into, and all
-    cubes of each to look into then."""
-    leaving = [torch.from_numpy(plan.store.load(f"block-{b}", "leaving")["leaving"]) for b in touched]
-    cubes = torch.cat(leaving).unique()
-    b = plan.blocks
-    index = plan.lattice.indices(cubes) // plan.block
-    owner, there = (index[:, 0] * b[1] + index[:, 1]) * b[2] + index[:, 2], set(touched)
-    result = {}
-    for block in owner.unique().tolist():
-        if block not in there:
-            continue
-        mine, found = cubes[owner == block], plan.store.load(f"block-{block}", "cubes", "entering")
-        inside, entering = (torch.from_numpy(found[name]) for name in ("cubes", "entering"))
-        mine = mine[~torch.isin(mine, torch.cat([inside, entering]))]
-        if len(mine):
-            result[block] = torch.cat([entering, mine]).unique()
-    return result
 
 
 def sizes(asked: SceneSettings, kind: str) -> tuple[int, int]:
@@ -248,50 +200,3 @@ def identity(
         "classes": list(classes),
         **given,
     }  # fmt: skip
-
-
-def planned(
-    found: Partition, settings: Settings, store: WorkDirectory, side: int, monitor: Monitor
-) -> tuple[Plan, str, list[str], list[str]]:
-    """The plan with all that is chosen by its points, of which a sample of nodes is looked at; words about the choice,
-    what keeps the points from being a surface, and what to doubt of the choice.
-    """
-    nodes = found.nodes
-    order = torch.randperm(len(nodes), generator=torch.Generator().manual_seed(settings.seed)).tolist()
-    sample: list[OrientedCloud] = []
-    while order and sum(map(len, sample)) < SAMPLE_POINTS:
-        sample.append(distinct(raw(store, nodes, order.pop())))
-    seen = joined(sample)
-    close = merging_distance(seen.sampling)
-    seen = separate(seen, close)
-    monitor.phase("check")
-    if len(seen) < 2:
-        raise CloudError("its points all coincide; a surface needs at least 2 distinct points")
-    typical = max(seen.sampling.typical, 1e-300)
-    box = extent(store, found, typical, close) if settings.remove_outliers == AUTO else found.box
-    size = settings.grid_size if isinstance(settings.grid_size, int) else 0
-    if not size:
-        size = min(spacing_size(typical, settings.scale * float(box.sides.max())), FINEST)
-    lattice = Lattice.around(box, settings.scale, size)
-    total = int(nodes.counts.sum())
-    averaged = total > settings.voxel_downsample_threshold
-    eps = choose_eps(lattice, settings)
-    plan = Plan(store, settings, nodes, lattice, size, eps, typical, close, side, averaged)
-    if not store.has("choice"):
-        if settings.remove_outliers == AUTO:
-            seen, _ = without_outliers(seen, typical)
-        overview = OrientedCloud(found.sample, found.sample) if order else seen
-        if averaged:
-            seen = voxel_downsample(seen, lattice.origin, lattice.voxel_size)
-        doubts = doubts_about(overview, seen, lattice, eps, settings)
-        choice = choose(cells.blend_of(plan, seen, plan.compute(), settings.seed), monitor)
-        said = {"doubts": "\n".join(doubts), "lines": "\n".join(choice.warnings)}
-        smoothed = list(asdict(choice.smoothing).values())
-        store.save("choice", per_cell=choice.points_per_cell, smoothing=smoothed, words=choice.words, **said)
-        store.sync(["choice"])
-    chosen = store.load("choice")
-    regularization, offset_weight, passes, gradient = chosen["smoothing"].tolist()
-    smoothing = Smoothing(regularization, offset_weight, int(passes), gradient)
-    plan = replace(plan, points_per_cell=int(chosen["per_cell"]), smoothing=smoothing)
-    doubts, lines = (str(chosen[name]).splitlines() for name in ("doubts", "lines"))
-    return plan, str(chosen["words"]), doubts, lines

@@ -56,6 +56,12 @@ class Nodes:
         first, order = torch.cat(firsts).sort()
         return cls(box, first, torch.cat(levels)[order], torch.cat(counts)[order], torch.zeros_like(first))
 
+    @classmethod
+    def one(cls, box: Box, count: int) -> Nodes:
+        """The cube around a box, with so many points."""
+        zero = torch.zeros(1, dtype=torch.int64)
+        return cls(box, zero, zero, torch.tensor([count]), zero)
+
     def __len__(self) -> int:
         return len(self.first)
 

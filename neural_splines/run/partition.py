@@ -13,32 +13,58 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..clouds import CleaningReport, check_range, usable
-from ..errors import CloudError
+from ..clouds import CleaningReport, OrientedCloud, check_range, usable
+from ..errors import CloudError, OutputError
+from ..files.atomic import shown
 from ..files.streams import CloudStream
 from ..files.work_directory import WorkDirectory
 from ..geometry import MORTON_BITS, Box
 from ..runtime.monitor import Monitor
 from ..runtime.threads import share_out
 from .nodes import Nodes, counted
-from .plan import PARTITION, POINT_WIDTH, POINTS_FILE, rows_of
 
+POINT_WIDTH = 6  # three coordinates and three components of the normal
+POINTS_FILE = "points.bin"
+PARTITION = "partition"  # the result that stands for it
 OF_NODES = ("first", "level", "counts", "checksums")
 SAMPLE = 100_000  # points that say where most are
 
 
 @dataclass(frozen=True)
 class Partition:
-    """The nodes, the box of the points, and what cleaning dropped (repeated points are dropped later).
+    """The nodes and their points, and what cleaning dropped (repeated points are dropped later).
 
-    most: the box of the points that are not far from most. sample [k, 3]: points that are spread over the file.
+    sample [k, 3]: points that are spread over the file.
     """
 
     nodes: Nodes
-    box: Box
-    most: Box
+    source: StoredPoints
     sample: Tensor
     report: CleaningReport
+
+
+@dataclass(frozen=True)
+class StoredPoints:
+    """The points of a file, in the places of their nodes in a file of the work directory."""
+
+    store: WorkDirectory
+    nodes: Nodes
+
+    def points_of(self, node: int) -> OrientedCloud:
+        rows = self.rows(node)
+        if rows is None:
+            self.store.remove(PARTITION)
+            raise OutputError(
+                f"{shown(self.store.file(POINTS_FILE))}: was damaged; run the same command again, which makes it anew"
+            )
+        table = torch.from_numpy(rows)
+        return OrientedCloud(table[:, :3].contiguous(), table[:, 3:].contiguous())
+
+    def rows(self, node: int) -> np.ndarray | None:
+        """The rows of a node; None where they are damaged."""
+        nodes = self.nodes
+        place = int(nodes.starts[node]), int(nodes.counts[node])
+        return self.store.rows(POINTS_FILE, POINT_WIDTH, *place, int(nodes.checksums[node]))
 
 
 def partition(
@@ -58,16 +84,16 @@ def kept_partition(scale: float, store: WorkDirectory) -> Partition | None:
     if not store.has(PARTITION):
         return None
     found = _read(scale, store)
-    whole = share_out(lambda node: rows_of(store, found.nodes, node) is not None, range(len(found.nodes)))
+    whole = share_out(lambda node: found.source.rows(node) is not None, range(len(found.nodes)))
     return found if all(whole) else None
 
 
 def _read(scale: float, store: WorkDirectory) -> Partition:
-    found = {key: torch.from_numpy(values) for key, values in store.load(PARTITION).items()}
+    found = store.load(PARTITION)
     box, (read, non_finite, zero) = Box(*found["box"]), found["read"].tolist()
     nodes = Nodes(box.scaled(scale), *(found[name] for name in OF_NODES))
     report = CleaningReport(read, non_finite, zero, 0, int(nodes.counts.sum()))
-    return Partition(nodes, box, Box(*found["most"]), found["sample"], report)
+    return Partition(nodes, StoredPoints(store, nodes), found["sample"], report)
 
 
 class _Passes:
@@ -106,8 +132,7 @@ def _make(stream: CloudStream, name: str, scale: float, most: int, store: WorkDi
         )
     nodes = _scatter(passes, found, store)
     parts = {name: getattr(nodes, name) for name in OF_NODES}
-    boxes = {name: torch.stack([b.lower, b.upper]) for name, b in (("box", box), ("most", inner.box))}
-    store.save(PARTITION, **boxes, read=np.array(read), sample=sample, **parts)
+    store.save(PARTITION, box=torch.stack([box.lower, box.upper]), read=torch.tensor(read), sample=sample, **parts)
     store.sync([PARTITION])
 
 

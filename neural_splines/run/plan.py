@@ -1,59 +1,115 @@
-"""What all tasks of a scene share: settings, the lattice, nodes of points, and where results are kept."""
+"""What all tasks of a run share: where its points come from, settings, nodes, lattice, where results are kept."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ..cells.batches import Smoothing
-from ..clouds import OrientedCloud
-from ..errors import OutputError
+from ..clouds import CleaningReport, OrientedCloud
 from ..field.products import Compute, resolve
-from ..files.atomic import shown
-from ..files.work_directory import WorkDirectory
+from ..geometry import Box
+from ..runtime.monitor import Monitor, Silent
 from ..settings import Settings
 from ..surface.lattice import Lattice
 from .nodes import Nodes
+from .store import Store
 
-SAMPLE_POINTS = 300_000  # whose spacing and noise stand for the scene's
-POINT_WIDTH = 6  # three coordinates and three components of the normal
-POINTS_FILE = "points.bin"
-PARTITION = "partition"  # the result that stands for it
+SAMPLE_POINTS = 300_000  # whose spacing and noise stand for all
+
+
+class Source(Protocol):
+    """The points of a run before anything is done to them."""
+
+    def points_of(self, node: int) -> OrientedCloud:
+        """Those of a node, on the CPU or on the device of the run."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A run: everything that a task needs beside the results of other tasks. Can be pickled.
+class OneCloud:
+    """A cloud in memory, whose points are distinct: one node."""
 
-    grid_size: what gives the lattice again, were it auto. typical: the median distance of points from their 6th
-    neighbour. close: points so close are one. block: cubes along each side of a block. averaged: whether points are
-    averaged within voxels.
+    cloud: OrientedCloud
+
+    def points_of(self, node: int) -> OrientedCloud:
+        return self.cloud
+
+
+@dataclass(frozen=True)
+class Parts:
+    """How a cloud is shared out to nodes, and what tasks about its points need. Can be pickled where its store can.
+
+    read: what was dropped when the points were read. sample [k, 3]: points that are spread over all nodes.
+    typical: the median distance of points from their 6th neighbour; None in one node, which knows all points.
+    close: points so close are one. block: cubes along each side of a block of the lattice; None: the run is whole, with
+    one node and one block, in this process. monitor: is told of the progress within a task.
     """
 
-    store: WorkDirectory
+    store: Store
+    source: Source
     settings: Settings
     nodes: Nodes
-    lattice: Lattice
-    grid_size: int
-    eps: float
-    typical: float
-    close: float
-    block: int
-    averaged: bool
-    points_per_cell: int = 0
-    smoothing: Smoothing | None = None
+    read: CleaningReport
+    sample: Tensor
+    typical: float | None = None
+    close: float = 0.0
+    block: int | None = None
+    monitor: Monitor = field(default_factory=Silent)
 
-    def compute(self, device: str | None = None) -> Compute:
-        return compute_of(self.settings, device)
+    @property
+    def whole(self) -> bool:
+        return self.block is None
 
     @property
     def stride(self) -> int:
         """Every so manieth point of a node is among some SAMPLE_POINTS of all."""
         return max(1, int(self.nodes.counts.sum()) // SAMPLE_POINTS)
+
+    def compute(self, device: str | None = None) -> Compute:
+        return compute_of(self.settings, device)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run: everything that a task needs beside the results of other tasks. Can be pickled where its store can.
+
+    box: of the points that are kept. grid_size: what gives the lattice again, were it auto. eps: of the constraints off
+    the surface, world units. averaged: whether points are averaged within voxels.
+    """
+
+    parts: Parts
+    nodes: Nodes
+    box: Box
+    grid_size: int
+    lattice: Lattice
+    eps: float
+    averaged: bool
+    points_per_cell: int = 0
+    smoothing: Smoothing | None = None
+
+    @property
+    def store(self) -> Store:
+        return self.parts.store
+
+    @property
+    def settings(self) -> Settings:
+        return self.parts.settings
+
+    @property
+    def monitor(self) -> Monitor:
+        return self.parts.monitor
+
+    def compute(self, device: str | None = None) -> Compute:
+        return self.parts.compute(device)
+
+    @property
+    def block(self) -> int:
+        """Cubes along each side of a block."""
+        return self.parts.block or max(self.lattice.shape)
 
     @cached_property
     def blocks(self) -> tuple[int, int, int]:
@@ -66,30 +122,24 @@ def compute_of(settings: Settings, device: str | None = None) -> Compute:
     return resolve(device or settings.device, settings.backend, getattr(torch, settings.dtype))
 
 
-def raw(store: WorkDirectory, nodes: Nodes, node: int) -> OrientedCloud:
-    """The points of a node as the partition left them."""
-    rows = rows_of(store, nodes, node)
-    if rows is None:
-        store.remove(PARTITION)
-        raise OutputError(
-            f"{shown(store.file(POINTS_FILE))}: was damaged; run the same command again, which makes it anew"
-        )
-    table = torch.from_numpy(rows)
-    return OrientedCloud(table[:, :3].contiguous(), table[:, 3:].contiguous())
-
-
-def rows_of(store: WorkDirectory, nodes: Nodes, node: int) -> np.ndarray | None:
-    """The rows of a node in the store's POINTS_FILE; None where they are damaged."""
-    place = int(nodes.starts[node]), int(nodes.counts[node])
-    return store.rows(POINTS_FILE, POINT_WIDTH, *place, int(nodes.checksums[node]))
+def select(cloud: OrientedCloud, keep: Tensor) -> OrientedCloud:
+    """The points of a cloud under a mask [n]."""
+    if bool(keep.all()):
+        return cloud
+    return cloud.part(keep.nonzero()[:, 0])
 
 
 def inside(cloud: OrientedCloud, lower: Tensor, upper: Tensor) -> OrientedCloud:
-    keep = ((cloud.points >= lower) & (cloud.points <= upper)).all(1)
-    return OrientedCloud(cloud.points[keep], cloud.normals[keep])
+    """The points of a cloud in a box, walls included."""
+    return select(cloud, ((cloud.points >= lower.to(cloud.points)) & (cloud.points <= upper.to(cloud.points))).all(1))
 
 
 def joined(clouds: list[OrientedCloud]) -> OrientedCloud:
+    """One cloud of several, in their order; one alone keeps what is known of its sampling."""
+    clouds = [cloud for cloud in clouds if len(cloud)]
+    if len(clouds) == 1:
+        return clouds[0]
     if not clouds:
         return OrientedCloud(*torch.empty(2, 0, 3, dtype=torch.float64))
-    return OrientedCloud(torch.cat([c.points for c in clouds]), torch.cat([c.normals for c in clouds]))
+    points, normals = torch.cat([c.points for c in clouds]), torch.cat([c.normals for c in clouds])
+    return OrientedCloud(points, normals, all(c.from_above for c in clouds))

@@ -9,15 +9,13 @@ from torch import Tensor
 
 from ..clouds import OrientedCloud, voxel_downsample
 from ..distinct import distinct_points, separate_points
-from ..files.work_directory import WorkDirectory
-from ..geometry import Box
 from ..neighbours import SPACING_RANK
 from ..outliers import without_outliers
 from ..runtime.devices import moved
 from ..settings import AUTO
 from .nodes import Nodes
-from .partition import Partition
-from .plan import Plan, inside, joined, raw
+from .plan import Parts, Plan, inside, joined, select
+from .store import Store
 
 AROUND = 10.0  # typical spacings: neighbours of a node's points lie no farther, but for those that are outliers
 SPARSE_SHARE = 0.9  # the spacing that so many points of a node do not exceed says how far things reach there
@@ -29,96 +27,112 @@ def near(
     """The points of other nodes within `margin` of the box of a node's own points."""
     if not len(own):
         return own
-    lower, upper = own.points.amin(0) - margin, own.points.amax(0) + margin
+    lower, upper = own.box.lower - margin, own.box.upper + margin
     return joined([inside(load(k), lower, upper) for k in nodes.meeting(lower, upper) if k != node])
 
 
 def distinct(cloud: OrientedCloud) -> OrientedCloud:
-    return _kept(cloud, distinct_points(cloud.points))
+    return select(cloud, distinct_points(cloud.points))
 
 
 def separate(cloud: OrientedCloud, close: float) -> OrientedCloud:
     """The distinct points of a cloud, and one of those within `close` of each other, the same one in every node."""
-    return _kept(cloud, separate_points(cloud.sampling, close, cloud.normals))
+    return select(cloud, separate_points(cloud.sampling, close, cloud.normals))
 
 
-def _kept(cloud: OrientedCloud, keep: Tensor) -> OrientedCloud:
-    return cloud if bool(keep.all()) else cloud.part(keep.nonzero()[:, 0])
+def clean(parts: Parts, node: int, device: str | None = None) -> None:
+    """Store the points of a node that belong to the surface: distinct ones, without outliers.
 
-
-def prepare(plan: Plan, node: int, device: str | None = None) -> None:
-    """Store the points of a node that are fitted, and all that are left of it for trimming where these are averages."""
-    s, nodes = plan.settings, plan.nodes
-    compute = plan.compute(device)
-    cloud, repeated = with_near(plan.store, nodes, node, plan.typical, plan.close)
-    cloud, outliers = moved(cloud, compute.device), 0
+    counts: how many repeat others, nearly repeat others, are outliers, are kept. lower, upper: of the box of these,
+    where there are any. along, across: spacings of some of them; spacing: that most do not exceed, for blocks' halos.
+    """
+    nodes = parts.nodes
+    cloud, repeated = with_near(parts, node)
+    cloud, outliers = moved(cloud, parts.compute(device).device), 0
     own = of_node(nodes, node, cloud)
     copies = int(nodes.counts[node]) - repeated - len(own)
-    if s.remove_outliers == AUTO:
-        cloud = coherent(nodes, cloud, plan.typical)
+    if parts.settings.remove_outliers == AUTO:
+        cloud = coherent(nodes, cloud, parts.typical)
         own, before = of_node(nodes, node, cloud), len(own)
         outliers = before - len(own)
-    along, across = torch.empty(2, 0, dtype=torch.float64)
-    if len(own):
-        metric, mine = cloud.sampling.metric, nodes.of_points(cloud.points) == node
-        along, across = metric.along[mine], metric.across[mine]
-    spacing = across[:: max(1, len(own) // 5000)]
-    fitted, arrays = own, {}
-    if plan.averaged and len(own):
-        fitted = of_node(nodes, node, voxel_downsample(own, plan.lattice.origin, plan.lattice.voxel_size))
-        arrays["all_points"] = own.points
-    plan.store.save(
-        f"points-{node}", points=fitted.points, normals=fitted.normals, **arrays,
-        counts=torch.tensor([repeated, copies, outliers, len(own), len(fitted)]),
-        spacing=spacing.quantile(SPARSE_SHARE) if len(spacing) else torch.tensor(0.0),
-        along=along[:: plan.stride], across=across[:: plan.stride],
-        lower=fitted.points.amin(0) if len(own) else torch.full((3,), torch.inf),
-        upper=fitted.points.amax(0) if len(own) else torch.full((3,), -torch.inf),
+    parts.store.hold(f"points-{node}", own)
+    parts.store.save(
+        f"points-{node}", points=own.points, normals=own.normals, from_above=own.from_above,
+        counts=torch.tensor([repeated, copies, outliers, len(own)]), **_ends(own), **_spacings(parts, node, own, cloud),
     )  # fmt: skip
 
 
-def with_near(store: WorkDirectory, nodes: Nodes, node: int, typical: float, close: float) -> tuple[OrientedCloud, int]:
+def with_near(parts: Parts, node: int) -> tuple[OrientedCloud, int]:
     """The distinct points of a node and those that may be neighbours of theirs; how many of its own repeat others."""
-    all_own = raw(store, nodes, node)
-    own = distinct(all_own)
-    around = distinct(near(nodes, node, AROUND * typical, lambda k: raw(store, nodes, k), own))
-    return separate(joined([own, around]), close), len(all_own) - len(own)
+    given = parts.source.points_of(node)
+    if parts.whole:
+        return given, 0
+    assert parts.typical is not None
+    own = distinct(given)
+    around = distinct(near(parts.nodes, node, AROUND * parts.typical, parts.source.points_of, own))
+    return separate(joined([own, around]), parts.close), len(given) - len(own)
 
 
-def coherent(nodes: Nodes, cloud: OrientedCloud, typical: float) -> OrientedCloud:
+def coherent(nodes: Nodes, cloud: OrientedCloud, typical: float | None) -> OrientedCloud:
     """A part without its outliers: none of so few points that all others must be far away from these."""
     if len(cloud) <= SPACING_RANK < int(nodes.counts.sum()):
-        return OrientedCloud(cloud.points[:0], cloud.normals[:0])
+        return select(cloud, torch.zeros(len(cloud), dtype=torch.bool))
     return without_outliers(cloud, typical)[0]
 
 
-def extent(store: WorkDirectory, found: Partition, typical: float, close: float) -> Box:
-    """The box of the points without the outliers that are far from most: one of these would make the lattice large."""
-    nodes, most = found.nodes, found.most
-    corners = [torch.stack([most.lower, most.upper])]
-    if bool((found.box.lower >= most.lower).all()) and bool((found.box.upper <= most.upper).all()):
-        return most
-    beyond = ((nodes.lower < most.lower) | (nodes.upper > most.upper)).any(1)
-    for node in beyond.nonzero()[:, 0].tolist():
-        if bool(most.contains(raw(store, nodes, node).points).all()):
-            continue
-        kept = of_node(nodes, node, coherent(nodes, with_near(store, nodes, node, typical, close)[0], typical))
-        if len(kept):
-            corners.append(torch.stack([kept.points.amin(0), kept.points.amax(0)]))
-    return Box.around(torch.cat(corners))
+def _spacings(parts: Parts, node: int, own: OrientedCloud, cloud: OrientedCloud) -> dict[str, Tensor]:
+    """Of a node's own points, which with those near them are a cloud; of a whole run they are known to its block."""
+    if parts.whole or not len(own):
+        along, across = torch.empty(2, 0, dtype=torch.float64)
+        return {"along": along, "across": across, "spacing": torch.tensor(0.0)}
+    metric, mine = cloud.sampling.metric, parts.nodes.of_points(cloud.points) == node
+    along, across = metric.along[mine], metric.across[mine]
+    spacing = across[:: max(1, len(own) // 5000)].quantile(SPARSE_SHARE)
+    return {"along": along[:: parts.stride], "across": across[:: parts.stride], "spacing": spacing}
+
+
+def _ends(cloud: OrientedCloud) -> dict[str, Tensor]:
+    """The box of a cloud, where it has points."""
+    return {"lower": cloud.box.lower, "upper": cloud.box.upper} if len(cloud) else {}
+
+
+def average(plan: Plan, node: int, device: str | None = None) -> None:
+    """Store the means of the points of a node within voxels."""
+    own = moved(cleaned(plan.store, node), plan.compute(device).device)
+    if len(own):
+        means = voxel_downsample(own, plan.lattice.origin, plan.lattice.voxel_size)
+        own = of_node(plan.nodes, node, means)
+    plan.store.hold(f"fitted-{node}", own)
+    plan.store.save(f"fitted-{node}", points=own.points, normals=own.normals, count=len(own), **_ends(own))
 
 
 def of_node(nodes: Nodes, node: int, cloud: OrientedCloud) -> OrientedCloud:
-    keep = nodes.of_points(cloud.points) == node
-    return OrientedCloud(cloud.points[keep], cloud.normals[keep])
+    """The points of a cloud that lie in a node."""
+    return cloud if len(nodes) == 1 else select(cloud, nodes.of_points(cloud.points) == node)
 
 
-def prepared(store: WorkDirectory, node: int) -> OrientedCloud:
-    found = store.load(f"points-{node}")
-    return OrientedCloud(torch.from_numpy(found["points"]), torch.from_numpy(found["normals"]))
+def cleaned(store: Store, node: int) -> OrientedCloud:
+    """The points of a node that belong to the surface."""
+    held: OrientedCloud | None = store.held(f"points-{node}")  # with what is known of its sampling
+    if held is not None:
+        return held
+    found = store.load(f"points-{node}", "points", "normals", "from_above")
+    return OrientedCloud(found["points"], found["normals"], bool(found["from_above"]))
 
 
-def all_points(store: WorkDirectory, node: int) -> Tensor:
-    """The points of a node before they were averaged."""
-    found = store.load(f"points-{node}")
-    return torch.from_numpy(found.get("all_points", found["points"]))
+def fitted(plan: Plan, node: int) -> OrientedCloud:
+    """The points of a node that are fitted: where they are many, means within voxels."""
+    if not plan.averaged:
+        return cleaned(plan.store, node)
+    held: OrientedCloud | None = plan.store.held(f"fitted-{node}")
+    if held is not None:
+        return held
+    found = plan.store.load(f"fitted-{node}", "points", "normals")
+    return OrientedCloud(found["points"], found["normals"])
+
+
+def fitted_count(plan: Plan, node: int) -> int:
+    """How many points of a node are fitted."""
+    if plan.averaged:
+        return int(plan.store.load(f"fitted-{node}", "count")["count"])
+    return int(plan.store.load(f"points-{node}", "counts")["counts"][3])

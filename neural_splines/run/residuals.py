@@ -8,9 +8,9 @@ from torch import Tensor
 from ..field.residuals import residuals
 from ..runtime.monitor import Monitor
 from .blocks import Block, Surroundings
-from .cells import field_in
+from .cells import field_of
 from .plan import Plan
-from .points import prepared
+from .points import fitted as fitted_points
 from .workers import Workers
 
 MOST = 1_000_000  # points that are looked at
@@ -22,7 +22,7 @@ def residuals_in_parts(
     """Distances [k] of at most some million of the `fitted` points from the surface, world units, in order."""
     stride = -(-fitted // MOST)
     team.run(store_residuals, (plan, around, stride), blocks, lambda done: monitor.progress(done, len(blocks)))
-    found = [torch.from_numpy(plan.store.load(f"residuals-{block}")["distances"]) for block in blocks]
+    found = [plan.store.load(f"residuals-{block}")["distances"] for block in blocks]
     return torch.cat(found).sort().values
 
 
@@ -30,11 +30,15 @@ def store_residuals(shared: tuple[Plan, Surroundings, int], block: int, device: 
     """Store the distances of every so manieth fitted point of a block."""
     plan, around, stride = shared
     part, compute = Block.of(plan, around, block), plan.compute(device)
-    points = torch.cat([prepared(plan.store, node).points[::stride] for node in part.nodes])
+    parts = [
+        torch.empty(0, 3, dtype=torch.float64),
+        *(fitted_points(plan, node).points[::stride] for node in part.nodes),
+    ]
+    points = torch.cat(parts)
     last = torch.tensor(plan.lattice.shape) - 2
     points = points[part.own(plan.lattice.coordinates(points).floor().long().clamp_min(0).minimum(last))]
     distances = points.new_empty(0)
-    field = field_in(plan, part.nodes, part.window.box, compute) if len(points) else None
+    field = field_of(plan, part.nodes, part.window.box, compute) if len(points) else None
     if field is not None:
         distances = residuals(field, points.to(compute.device))
     plan.store.save(f"residuals-{block}", distances=distances)

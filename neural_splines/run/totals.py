@@ -1,4 +1,4 @@
-"""What was counted in the nodes of a run in parts, added up."""
+"""What was counted in the nodes of a run, added up."""
 
 from __future__ import annotations
 
@@ -8,23 +8,26 @@ from functools import reduce
 from operator import add
 from typing import Any
 
-import numpy as np
 import torch
 
-from ..cells.tally import Tally
+from ..cells.tally import Tally, solution_of_each
 from ..clouds import CleaningReport
-from ..files.work_directory import WorkDirectory
 from ..geometry import Box
 from ..metric import Lines, lines_of
+from ..outliers import outlier_lines
+from .cells import cells_of
+from .choices import downsample_lines
+from .plan import Plan
+from .points import fitted_count
 
-OF_EACH = ("center", "side", "centres", "jitter", "raised")
-OF_POINTS = ("counts", "lower", "upper", "along", "across")
+OF_POINTS = ("counts", "along", "across")
 
 
 @dataclass(frozen=True)
 class Totals:
-    """Of all nodes: what cleaning dropped, how many points were outliers and how many are left, how many were fitted
-    after averaging and the box of these (world units), the lines they lie in, and how the cells were solved.
+    """Of all nodes: what cleaning dropped, how many points were outliers and how many are left, how many are fitted
+    after averaging and the box of these (world units), the lines that points lie in where blocks had to know, and how
+    the cells were solved.
     """
 
     cleaning: CleaningReport
@@ -36,35 +39,48 @@ class Totals:
     cells: Tally
 
     @classmethod
-    def of(cls, store: WorkDirectory, nodes: int, read: CleaningReport) -> Totals:
-        """read: what was counted when the file was read."""
-        points = [store.load(f"points-{node}", *OF_POINTS) for node in range(nodes)]
-        tallies = [Tally.read(store.load(f"cells-{node}", *Tally().state())) for node in range(nodes)]
-        repeated, copies, outliers, kept, fitted = np.sum([part["counts"] for part in points], axis=0).tolist()
-        lower, upper, along, across = (
-            [torch.from_numpy(part[name]) for part in points] for name in ("lower", "upper", "along", "across")
-        )
+    def of(cls, plan: Plan) -> Totals:
+        nodes = range(len(plan.nodes))
+        points = [plan.store.load(f"points-{node}", *OF_POINTS) for node in nodes]
+        repeated, copies, outliers, kept = torch.stack([part["counts"] for part in points]).sum(0).tolist()
+        along, across = (torch.cat([part[name] for part in points]) for name in ("along", "across"))
+        tallies = []
+        if plan.settings.many:
+            tallies = [Tally.read(plan.store.load(f"cells-{node}", *Tally().state())) for node in nodes]
         return cls(
-            cleaning=replace(read, duplicates=repeated, copies=copies, kept=kept + outliers),
+            cleaning=replace(plan.parts.read, duplicates=repeated, copies=copies, kept=kept + outliers),
             outliers=outliers,
             kept=kept,
-            fitted=fitted,
-            box=Box(torch.stack(lower).amin(0), torch.stack(upper).amax(0)),
-            lines=lines_of(torch.cat(along), torch.cat(across)),
-            cells=reduce(add, tallies),
+            fitted=sum(fitted_count(plan, node) for node in nodes),
+            box=_box(plan),
+            lines=lines_of(along, across) if len(along) else None,
+            cells=reduce(add, tallies, Tally()),
         )
 
 
-def solution_of_all(store: WorkDirectory, nodes: int) -> dict[str, list[Any]]:
+def dropped_lines(totals: Totals) -> list[str]:
+    """What is said of points that are not fitted."""
+    outliers = outlier_lines(totals.outliers, totals.kept + totals.outliers)
+    return outliers + downsample_lines(totals.kept, totals.fitted)
+
+
+def _box(plan: Plan) -> Box:
+    """Of the points that are fitted."""
+    name = "fitted" if plan.averaged else "points"
+    ends = [plan.store.load(f"{name}-{node}", "lower", "upper") for node in range(len(plan.nodes))]
+    return Box.around(torch.stack([corner for part in ends for corner in part.values()]))
+
+
+def solution_of_all(plan: Plan) -> dict[str, list[Any]]:
     """How each cell was solved, as `solution_of_each`, node by node; `error`: why it has no model, or None."""
     found: dict[str, list[Any]] = {}
-    for node in range(nodes):
-        part = store.load(f"cells-{node}", *OF_EACH, "tally.reason")
-        if OF_EACH[0] not in part:
+    for node in range(len(plan.nodes)):
+        part = cells_of(plan, node)
+        if part is None:
             continue
-        reason = str(part.pop("tally.reason"))
-        part_lists = {name: values.tolist() for name, values in part.items()}
-        part_lists["error"] = [reason if math.isnan(jitter) else None for jitter in part_lists["jitter"]]
-        for name, values in part_lists.items():
+        lists = {name: values.tolist() for name, values in solution_of_each(part.models, part.cells).items()}
+        reason = part.models.failed[0][1] if part.models.failed else ""
+        lists["error"] = [reason if math.isnan(jitter) else None for jitter in lists["jitter"]]
+        for name, values in lists.items():
             found.setdefault(name, []).extend(values)
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -30,13 +30,11 @@ THIN = 0.1  # quantile of what is too thin; thicknesses vary
 
 @dataclass(frozen=True)
 class Stages:
-    """A mesh, and what it came from. uncut: before it was trimmed. parts: makes the one that was trimmed, but has all
-    its components.
-    """
+    """A mesh, and what it came from. uncut: before it was trimmed. parts: trimmed, but with all its components."""
 
     mesh: Mesh
     uncut: Mesh
-    parts: Callable[[], Mesh]
+    parts: Mesh
 
 
 @dataclass(frozen=True)
@@ -112,7 +110,7 @@ def _cut(lost: Lost, stages: Stages, settings: Settings) -> Iterator[tuple[float
     """Of points that had a surface which was not kept."""
     if not len(lost):
         return
-    whole = stages.parts()
+    whole = stages.parts
     dropped, nearest = lost.reached(whole)
     if share := lost.part(dropped).share:
         count = len(labels(whole)[nearest[dropped]].unique())

@@ -6,16 +6,12 @@ import torch
 from torch import Tensor
 
 from ..clouds import OrientedCloud
-from ..errors import EmptySurfaceError
 from ..metric import Metric
 from ..neighbours import Neighbours
-from ..runtime import memory
 from ..runtime.devices import slices
-from ..runtime.monitor import Monitor
 from ..settings import AUTO, Settings
 from .clipping import clip
 from .components import components
-from .lattice import Lattice
 from .mesh import Mesh, keep_faces
 
 OPEN_SPACINGS = 0.75  # the mesh of an open surface ends about so many spacings beyond the last points
@@ -23,32 +19,34 @@ GAP_SPACINGS = 1.5  # a gap whose middle is at most so many spacings from a poin
 # So is a small one, of at most so many squared spacings and so deep, as random samples have them: on 12 clean shapes
 # none was deeper than 1.9 and larger than 7; the holes of the bunny's base are 2.0 to 4.9 deep, 50 to 125 in area.
 SMALL_GAP_SPACINGS, SMALL_GAP_AREA = 3.0, 12.0
-# No region that reaches so far is kept: its mean spacing is hardly more than twice that at its end
-NO_SUPPORT = 2.0 * SMALL_GAP_SPACINGS
+NO_SUPPORT = (
+    2.0  # times such a depth nothing is kept: a region's mean spacing is hardly more than twice that at its end
+)
 WITNESSES = 3  # points by which a face may be turned the wrong way
 NEAR_SPACINGS = 2.0  # of a point: no part of a surface that floats
 SPECK_SHARE, SPECK_POINTS = 0.01, 64  # of the largest component's faces, and points near by: less of both is a speck
 
 
-def trimmed(mesh: Mesh, cloud: OrientedCloud, lattice: Lattice, settings: Settings, monitor: Monitor) -> Mesh:
-    """What the user wants to keep of a mesh of a cloud, on the same device."""
-    if settings.trim == "none" and settings.min_component == 0.0:
+def gap_of(settings: Settings) -> float:
+    """How many spacings from a point the middle of a gap in the data may be that stays closed."""
+    return max(GAP_SPACINGS, float(settings.cells.fill_holes) if settings.cells else 0.0)
+
+
+def cut_back(
+    mesh: Mesh, cloud: OrientedCloud, diagonal: float, settings: Settings, cut_off: Tensor | None = None
+) -> Mesh:
+    """What of a mesh is near enough to a cloud on the same device, or supported by it, as `settings.trim` asks.
+
+    diagonal: of a voxel, world units. cut_off: as of `trim_unsupported`.
+    """
+    if settings.trim == "none" or not len(mesh.faces):
         return mesh
-    monitor.phase("trim")
-    memory.release()
-    if settings.trim == AUTO:
-        asked = settings.cells.fill_holes if settings.cells else False
-        mesh = trim_unsupported(mesh, cloud.sampling.metric, max(GAP_SPACINGS, float(asked)))
-        mesh = drop_turned(mesh, cloud) if cloud.from_above else mesh
-    elif settings.trim != "none":
-        mesh = trim(mesh, cloud.sampling.near, settings.trim * lattice.voxel_diagonal)
-    if settings.min_component == AUTO:
-        mesh = drop_specks(mesh, cloud.sampling.metric)
-    elif settings.min_component > 0.0:
-        mesh = drop_small_components(mesh, settings.min_component)
-    if not len(mesh.faces):
-        raise EmptySurfaceError("trimming leaves no face; use a larger --trim, or --trim none")
-    return mesh
+    if not len(cloud):
+        return keep_faces(mesh, torch.zeros(len(mesh.faces), dtype=torch.bool, device=mesh.faces.device))
+    if settings.trim != AUTO:
+        return trim(mesh, cloud.sampling.near, settings.trim * diagonal)
+    mesh = trim_unsupported(mesh, cloud.sampling.metric, gap_of(settings), cut_off)
+    return drop_turned(mesh, cloud) if cloud.from_above else mesh
 
 
 def trim(mesh: Mesh, cloud: Neighbours, distance: float) -> Mesh:
@@ -103,10 +101,11 @@ def trim_unsupported(mesh: Mesh, metric: Metric, gap: float = GAP_SPACINGS, cut_
     return clip(mesh, drop, level.clamp_max(most * float(metric.across.max())))
 
 
-def may_support(metric: Metric, x: Tensor, radius: float) -> Tensor:
+def may_support(metric: Metric, gap: float, x: Tensor, radius: float) -> Tensor:
     """Which of places [q, 3] have a place within a radius around them where `trim_unsupported` may leave a surface."""
-    distance, spacing, _ = metric.nearest(x, 0.0, NO_SUPPORT + radius / float(metric.across.max()))
-    return distance <= radius + NO_SUPPORT * spacing
+    most = NO_SUPPORT * max(gap, SMALL_GAP_SPACINGS)
+    distance, spacing, _ = metric.nearest(x, 0.0, most + radius / float(metric.across.max()))
+    return distance <= radius + most * spacing
 
 
 def drop_turned(mesh: Mesh, cloud: OrientedCloud) -> Mesh:
@@ -122,42 +121,31 @@ def drop_turned(mesh: Mesh, cloud: OrientedCloud) -> Mesh:
     return keep_faces(mesh, ~against)
 
 
-def drop_specks(mesh: Mesh, metric: Metric) -> Mesh:
-    """Drop components that no points, or small ones that few points, support; the largest stays.
+def component_support(vertices: Tensor, label: Tensor, metric: Metric) -> tuple[Tensor, Tensor, Tensor]:
+    """How points support components: their labels [c], votes [c] of vertices [v, 3] and numbers of points [c].
+
+    A vertex votes against its component, by 1, where it is farther than NEAR_SPACINGS from every point, else for it, by
+    -1. The points of a component are those that are nearest to one of its vertices.
+    """
+    distance, nearest = metric.cloud.query(vertices)
+    near = distance <= NEAR_SPACINGS * metric.towards(nearest, vertices)
+    found, which = label.unique(return_inverse=True)
+    votes = torch.bincount(which, 1.0 - 2.0 * near.double(), minlength=len(found)).long()
+    count = len(metric.along)
+    pairs = torch.unique(which * count + nearest)
+    return found, votes, torch.bincount(pairs // count, minlength=len(found))
+
+
+def kept_components(size: Tensor, votes: Tensor, points: Tensor) -> Tensor:
+    """Which components [c] with so many faces are kept: the largest, and those that neither float nor are specks.
 
     A component floats where fewer than half of its vertices are within NEAR_SPACINGS of a point. A small one is
     supported by the points that are nearest to one of its vertices: a small object that was scanned has many, a flake
     around an outlier few.
     """
-    if not len(mesh.faces):
-        return mesh
-    label = labels(mesh)
-    faces = torch.bincount(label[mesh.faces[:, 0]], minlength=int(label.max()) + 1)
-    vertex = (label != faces.argmax()).nonzero()[:, 0]
-    if not len(vertex):
-        return mesh
-    near, nearest = near_points(mesh.vertices[vertex], metric)
-    count = len(metric.along)
-    pairs = torch.unique(label[vertex] * count + nearest)
-    support = torch.bincount(pairs // count, minlength=len(faces))
-    floating = torch.bincount(label[vertex], 1.0 - 2.0 * near.double(), minlength=len(faces)) > 0.0
-    small = faces < SPECK_SHARE * float(faces.max())
-    return keep_faces(mesh, ~(floating | small & (support < SPECK_POINTS))[label[mesh.faces[:, 0]]])
-
-
-def near_points(vertices: Tensor, metric: Metric) -> tuple[Tensor, Tensor]:
-    """Which of vertices [v, 3] are near one of a cloud's points, and the index of the nearest."""
-    distance, nearest = metric.cloud.query(vertices)
-    return distance <= NEAR_SPACINGS * metric.towards(nearest, vertices), nearest
-
-
-def drop_small_components(mesh: Mesh, fraction: float) -> Mesh:
-    """Drop connected components with fewer faces than `fraction` of the largest component's."""
-    if not len(mesh.faces):
-        return mesh
-    label = labels(mesh)[mesh.faces[:, 0]]
-    sizes = torch.bincount(label)
-    return keep_faces(mesh, sizes[label] >= fraction * float(sizes.max()))
+    keep = ~((votes > 0) | (size < SPECK_SHARE * float(size.max())) & (points < SPECK_POINTS))
+    keep[size.argmax()] = True
+    return keep
 
 
 def labels(mesh: Mesh) -> Tensor:

@@ -1,0 +1,193 @@
+"""The steps of a run, in order: points of nodes, cells of nodes, blocks of the lattice, one mesh.
+
+Each is a task for every node or block, done by workers, whose results are in the store: what is there is not made
+again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..cells.advice import REMEDY
+from ..cells.fitting import NO_CELL
+from ..errors import CloudError, NotPositiveDefiniteError
+from ..runtime.monitor import Monitor
+from ..surface.room import room_for
+from . import blocks, cells, points
+from .blocks import Surroundings
+from .choices import Chosen, planned, with_smoothing
+from .plan import Parts, Plan
+from .stitch import Kept, kept_components
+from .totals import Totals
+from .workers import Workers
+
+OF_CELLS = ("count", "lower_bound", "upper_bound")
+
+
+def clean(parts: Parts, team: Workers, monitor: Monitor) -> Plan:
+    """Points without outliers; the lattice around them; their means within voxels, where they are many."""
+    nodes = range(len(parts.nodes))
+    _each(team, points.clean, parts, parts, "points", nodes, "points", monitor)
+    plan = planned(parts)
+    if plan.averaged:
+        _each(team, points.average, plan, parts, "fitted", nodes, "downsample", monitor)
+    return plan
+
+
+def fit(plan: Plan, team: Workers, monitor: Monitor) -> tuple[Plan, Chosen]:
+    """Smoothing, the splines of all nodes, and the coarse one of the whole where holes are filled."""
+    plan, chosen = with_smoothing(plan, monitor)
+    phase = "fit" if plan.settings.many else "nystrom"
+    _each(team, cells.fit, plan, plan.parts, "cells", range(len(plan.nodes)), phase, monitor)
+    cells.fit_background(plan, monitor)
+    return plan, chosen
+
+
+def totals(plan: Plan) -> Totals:
+    """What was counted. CloudError, NotPositiveDefiniteError where there is no cell with a model."""
+    found = Totals.of(plan)
+    if plan.settings.many and not found.cells.cells:
+        raise CloudError(NO_CELL)
+    if plan.settings.many and found.cells.failed == found.cells.cells:
+        raise NotPositiveDefiniteError(f"no cell could be solved: {found.cells.reason}; {REMEDY}")
+    return found
+
+
+def surroundings(plan: Plan) -> Surroundings:
+    """Bounds and spacings of all nodes."""
+    nodes = len(plan.nodes)
+    lower, upper = torch.full((2, nodes, 3), torch.inf, dtype=torch.float64)
+    upper, spacing = -upper, torch.zeros(nodes, dtype=torch.float64)
+    if plan.parts.whole:
+        return Surroundings(-lower, -upper, spacing)
+    for node in range(nodes):
+        spacing[node] = float(plan.store.load(f"points-{node}", "spacing")["spacing"])
+        found = plan.store.load(f"cells-{node}", *OF_CELLS)
+        if int(found["count"]):
+            lower[node], upper[node] = found["lower_bound"], found["upper_bound"]
+    return Surroundings(lower, upper, spacing)
+
+
+def widened(plan: Plan, monitor: Monitor) -> Plan:
+    """With a larger lattice where the surface that closes holes needs it: that of the field, of several nodes the
+    coarse one.
+    """
+    if plan.settings.dense or not _filled(plan):
+        return plan
+    compute = plan.compute()
+    one = len(plan.nodes) == 1
+    field = cells.field_of(plan, [0] if one else [], plan.lattice.box, compute)
+    assert field is not None
+    if plan.parts.whole:
+        monitor.phase("sample")
+    seeds = points.fitted(plan, 0).points if one else field.world_centers()
+    return replace(plan, lattice=room_for(field.evaluate, plan.lattice, seeds.to(compute.device)))
+
+
+def mesh(plan: Plan, around: Surroundings, team: Workers, monitor: Monitor) -> list[int]:
+    """Mesh all blocks that cells reach into, and those where the surface comes in from a neighbour and was not found
+    from inside, as often as it takes; which blocks there are.
+
+    A block is never without a result meanwhile: it knows the cubes that it was looked into from, so that a run which
+    is stopped between two rounds goes on. Each round looks into cubes that none has looked into, and there are so many.
+    """
+    monitor.phase("sample" if plan.parts.whole else "mesh")
+    touched = {*blocks_of(plan)}
+    none = torch.empty(0, dtype=torch.int64)
+    left = {block: none for block in sorted(touched) if not plan.store.has(f"block-{block}")}
+    while True:
+        items = [(block, cubes.numpy()) for block, cubes in left.items()]
+        known = len(touched) - len(left)
+        team.run(_mesh_block, (plan, around), items, partial(_progress, monitor, known, len(touched)))
+        plan.store.sync(f"block-{block}" for block in left)
+        left = {} if plan.parts.whole else missed(plan, touched)
+        if not left:
+            return sorted(touched)
+        touched |= {*left}
+
+
+def _mesh_block(shared: tuple[Plan, Surroundings], item: tuple[int, Any], device: str | None) -> None:
+    plan, around = shared
+    block, entering = item
+    blocks.mesh(plan, around, block, torch.as_tensor(entering, dtype=torch.int64), device)
+
+
+def blocks_of(plan: Plan) -> list[int]:
+    """The blocks of the lattice that cells reach into, and those that were looked into before."""
+    if plan.parts.whole:
+        return [0]
+    shape, found = torch.tensor(plan.blocks), [torch.empty(0, dtype=torch.int64)]
+    for node in range(len(plan.nodes)):
+        one = cells.cells_of(plan, node)
+        if one is None:
+            continue
+        first, last = (
+            (plan.lattice.coordinates(corner) / plan.block).floor().long().clamp_min(0).minimum(shape - 1)
+            for corner in (one.cells.outer_lower, one.cells.outer_upper)
+        )
+        span = last - first
+        for step in torch.cartesian_prod(*(torch.arange(int(n) + 1) for n in span.amax(0))):
+            index = (first + step)[(step <= span).all(1)]
+            found.append(((index[:, 0] * shape[1] + index[:, 1]) * shape[2] + index[:, 2]).unique())
+    here = torch.cat(found).unique().tolist()
+    if not _filled(plan):
+        return here
+    return sorted({*here, *(k for k in range(math.prod(plan.blocks)) if plan.store.has(f"block-{k}"))})
+
+
+def missed(plan: Plan, touched: set[int]) -> dict[int, Tensor]:
+    """The blocks that the surface enters from a neighbour in cubes that were neither found nor looked into, and all
+    cubes of each to look into then. Where holes are filled, these may be blocks that no cell reaches into.
+    """
+    leaving = [plan.store.load(f"block-{b}", "leaving")["leaving"] for b in touched]
+    cubes = torch.cat(leaving).unique()
+    b = plan.blocks
+    index = plan.lattice.indices(cubes) // plan.block
+    owner = (index[:, 0] * b[1] + index[:, 1]) * b[2] + index[:, 2]
+    result = {}
+    for block in owner.unique().tolist():
+        mine = cubes[owner == block]
+        if block not in touched:
+            if _filled(plan):
+                result[block] = mine
+            continue
+        found = plan.store.load(f"block-{block}", "cubes", "entering")
+        inside, entering = found["cubes"], found["entering"]
+        mine = mine[~torch.isin(mine, torch.cat([inside, entering]))]
+        if len(mine):
+            result[block] = torch.cat([entering, mine]).unique()
+    return result
+
+
+def _filled(plan: Plan) -> bool:
+    return plan.settings.many is not None and plan.settings.many.fill_holes is not False
+
+
+def keep(plan: Plan, around: Surroundings, found: list[int], team: Workers, monitor: Monitor) -> Kept:
+    """Which components are kept."""
+    if plan.settings.trim != "none" or plan.settings.min_component != 0.0:
+        monitor.phase("trim")
+    return kept_components(plan, around, found, team, monitor)
+
+
+def _each(
+    team: Workers, task: Callable[..., None], shared: Parts | Plan, parts: Parts, result: str, items: Sequence[int],
+    phase: str, monitor: Monitor,
+) -> None:  # fmt: skip
+    """Do the task for those items whose result is not there."""
+    left = [item for item in items if not parts.store.has(f"{result}-{item}")]
+    monitor.phase(phase)
+    known = len(items) - len(left)
+    team.run(task, shared, left, partial(_progress, monitor, known, len(items)))
+    parts.store.sync(f"{result}-{item}" for item in left)
+
+
+def _progress(monitor: Monitor, known: int, total: int, done: int) -> None:
+    monitor.progress(known + done, total)

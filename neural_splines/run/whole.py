@@ -1,0 +1,173 @@
+"""A run whose cloud, field and mesh fit into memory: one node, one block, this process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from .. import cost
+from ..cells.advice import cell_lines
+from ..cells.blending import BlendedField
+from ..cells.fitting import CellsFit
+from ..clouds import CleaningReport, OrientedCloud
+from ..errors import EmptySurfaceError
+from ..field.contract import Field
+from ..field.fitting import SplineFit
+from ..field.products import Compute
+from ..field.solvers.budget import check_spline
+from ..geometry import offset_triples
+from ..metric import Lines
+from ..runtime.monitor import Monitor, PhaseTimer
+from ..settings import AUTO, Settings
+from ..surface.advice import comparison_lines
+from ..surface.budget import check_band, check_dense
+from ..surface.lattice import Lattice
+from ..surface.lost import Stages
+from ..surface.mesh import Mesh
+from . import steps
+from .cells import blend_of, cells_of, field_of
+from .choices import Chosen, doubts_about
+from .nodes import Nodes
+from .plan import OneCloud, Parts, Plan, compute_of
+from .points import cleaned, fitted
+from .spline import choose_count
+from .stitch import only
+from .store import MemoryStore
+from .totals import Totals, dropped_lines
+from .workers import Here
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """A mesh, the field that it is the zero set of, and how both came about.
+
+    lattice: where the field was sampled. grid_size: what gives it again, were it auto; a lattice that grew where holes
+    are filled has more, and so has one of 2 or 3 voxels. cloud: what was fitted, after downsampling;
+    kept: before it, without outliers. lines: in which these points lie, as those of a scanner do. eps: the offset
+    that was used, world units. grid: values [nx, ny, nz] where the dense grid was asked for. evaluations: of the field
+    at lattice points. seconds: of each phase. warnings: lines that a user should read.
+    """
+
+    mesh: Mesh
+    fit: SplineFit | CellsFit
+    lattice: Lattice
+    grid_size: int
+    cloud: OrientedCloud
+    eps: float
+    compute: Compute
+    grid: Tensor | None
+    evaluations: int
+    seconds: dict[str, float]
+    warnings: list[str]
+    kept: OrientedCloud
+    lines: Lines | None
+
+    @property
+    def field(self) -> Field:
+        return self.fit.field
+
+    def __repr__(self) -> str:
+        return f"Reconstruction({self.mesh!r}, {self.field!r}, {len(self.warnings)} warnings)"
+
+
+def mesh_cloud(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None = None) -> Reconstruction:
+    """Fit one neural spline, or a blend of many where `settings.cells` says so, and mesh its zero set.
+
+    cloud: distinct points (`clouds.clean`). What does not fit into the memory of a GPU that was found by itself is done
+    on the CPU, with a warning.
+    """
+    try:
+        return _mesh_cloud(cloud, settings, monitor)
+    except torch.cuda.OutOfMemoryError:
+        if settings.device != AUTO or settings.backend == "triton":
+            raise
+    # Here the exception, which kept the tensors of its frames, is gone.
+    torch.cuda.empty_cache()
+    if monitor:
+        monitor.phase("")
+    result = _mesh_cloud(cloud, replace(settings, device="cpu"), monitor)
+    line = "the GPU's memory is too small for this run, which was done anew on the CPU; "
+    line += "use fewer NUM_NYSTROM_SAMPLES, a smaller GRID_SIZE or --dtype float32"
+    return replace(result, warnings=[line, *result.warnings])
+
+
+def _mesh_cloud(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None) -> Reconstruction:
+    parts, timer, team = _begun(cloud, settings, monitor)
+    plan = steps.clean(parts, team, timer)
+    compute, kept, used = plan.compute(), cleaned(plan.store, 0), fitted(plan, 0)
+    _check(plan, kept, used, compute)
+    doubts = doubts_about(plan)
+    plan, chosen = steps.fit(plan, team, timer)
+    totals, around = steps.totals(plan), steps.surroundings(plan)
+    wide = steps.widened(plan, timer)
+    try:
+        components = steps.keep(wide, around, steps.mesh(wide, around, team, timer), team, timer)
+    except EmptySurfaceError as error:
+        raise EmptySurfaceError(f"no surface is left: {doubts[0]}" if doubts else str(error)) from None
+    mesh = only(wide, components)
+    timer.phase("compare")
+    fit, block = _fit(plan, chosen, totals, compute), plan.store.load("block-0")
+    warnings = [*dropped_lines(totals), *doubts, *fit.warnings]
+    stages = Stages(mesh, plan.store.held("uncut"), Mesh(block["vertices"], block["normals"], block["faces"]))
+    warnings += comparison_lines(stages, kept, used, plan.lattice, wide.lattice, settings)
+    lines = kept.sampling.metric.lines()
+    timer.phase("")
+    return Reconstruction(
+        mesh, fit, wide.lattice, plan.grid_size, used, plan.eps, compute, plan.store.held("grid"),
+        block["evaluations"], timer.seconds, warnings, kept, lines,
+    )  # fmt: skip
+
+
+def fit_cloud(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None = None) -> SplineFit | CellsFit:
+    """The first half of `mesh_cloud`: a field without its mesh."""
+    parts, timer, team = _begun(cloud, settings, monitor)
+    plan, chosen = steps.fit(steps.clean(parts, team, timer), team, timer)
+    totals = steps.totals(plan)
+    fit = _fit(plan, chosen, totals, plan.compute())
+    timer.phase("")
+    return replace(fit, warnings=[*dropped_lines(totals), *fit.warnings])
+
+
+def _begun(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None) -> tuple[Parts, PhaseTimer, Here]:
+    """The cloud as one node."""
+    timer = PhaseTimer(monitor, compute_of(settings).synchronize)
+    nodes = Nodes.one(cloud.box, len(cloud))
+    read = CleaningReport(len(cloud), 0, 0, 0, len(cloud))
+    parts = Parts(MemoryStore(), OneCloud(cloud), settings, nodes, read, cloud.points, monitor=timer)
+    return parts, timer, Here()
+
+
+def _check(plan: Plan, kept: OrientedCloud, used: OrientedCloud, compute: Compute) -> None:
+    """Refuse what cannot fit into the memory, and say what takes long."""
+    s, lattice = plan.settings, plan.lattice
+    if s.dense:
+        check_dense(lattice)
+    else:
+        check_band(lattice, kept.points, compute.device)
+    centers = None if s.many else choose_count(s.num_nystrom_samples, 3 * len(used))[0]
+    if centers:
+        check_spline(centers, 3 * len(used), compute)
+    cost.check(cost.estimate(lattice, used.sampling, centers, s, compute), lattice, s, compute.device)
+
+
+def _fit(plan: Plan, chosen: Chosen, totals: Totals, compute: Compute) -> SplineFit | CellsFit:
+    """The field, which knows the box of the cloud before its points were averaged, and how it was made."""
+    s = plan.settings
+    if not s.many:
+        spline: SplineFit = plan.store.held("fit")
+        return replace(spline, field=replace(spline.field, box=plan.box))
+    found, field = cells_of(plan, 0), field_of(plan, [0], plan.lattice.box, compute)
+    assert found
+    assert plan.smoothing
+    assert isinstance(field, BlendedField)
+    cells, models, smoothing = found.cells, found.models, plan.smoothing
+    cloud = blend_of(plan, fitted(plan, 0), compute, 0).cloud
+    constraints = offset_triples(cloud.points, cloud.normals, plan.eps)
+    asked = None if s.eps == AUTO else plan.eps
+    warnings = chosen.warnings + cell_lines(totals.cells, smoothing, asked, compute.dtype)
+    size = plan.points_per_cell if s.many.adaptive else None
+    return CellsFit(
+        replace(field, box=plan.box), *constraints, cells, models, totals.cells, smoothing, size, chosen.words, warnings
+    )
