@@ -16,9 +16,10 @@ from neural_splines.errors import OutOfMemoryBudgetError
 from neural_splines.field.products import resolve
 from neural_splines.run import cells
 from neural_splines.run.whole import mesh_cloud
-from neural_splines.runtime import memory
+from neural_splines.runtime import budget, memory
 from neural_splines.settings import Settings
 from neural_splines.surface.lattice import Lattice
+from neural_splines.surface.resolution import squares
 
 CPU = resolve("cpu")
 HUGE = 10**30
@@ -42,15 +43,15 @@ def noisy(cloud: OrientedCloud, sigma: float) -> OrientedCloud:
 )
 def test_the_area_of_a_surface_is_known_from_its_points(cloud, area):
     lattice = Lattice.around(cloud.box, 1.1, 256)
-    assert 0.6 < cost.squares(lattice, cloud.sampling) * lattice.voxel_size**2 / area < 1.3
+    assert 0.6 < squares(lattice, cloud.sampling) * lattice.voxel_size**2 / area < 1.3
 
 
-@pytest.mark.parametrize("cloud", [sphere(400), torus(3000), knot(6000)])
+@pytest.mark.parametrize("cloud", [sphere(400), torus(3000), knot(6000), hemisphere(2000)])
 def test_the_cubes_are_as_many_as_there_will_be(cloud):
     settings = Settings(cells=None, num_nystrom_samples=400, grid_size=96, device="cpu")
     result = mesh_cloud(cloud, settings)
-    estimate = cost.estimate(result.lattice, cloud.sampling, 400, settings, CPU)
-    assert 0.5 < estimate.cubes / (len(result.mesh.faces) / 2) < 1.3
+    needed = budget.surface_bytes(squares(result.lattice, cloud.sampling))
+    assert 0.5 < needed / (budget.CUBE_BYTES * len(result.mesh.faces) / 2) < 1.3
 
 
 def test_more_of_anything_takes_longer():
@@ -113,7 +114,7 @@ def test_a_surface_that_goes_on_is_refused_before_memory_ends(monkeypatch):
     monkeypatch.setattr(memory, "available", lambda device: 10**6)
     lattice = Lattice.around(sphere(100).box, 1.1, 1000)
     metered = cost.Metered(lambda points: points[:, 0], lattice, CPU.device)
-    points, most = torch.zeros(1000, 3), 10**6 // cost.EVALUATION_BYTES
+    points, most = torch.zeros(1000, 3), 10**6 // budget.EVALUATION_BYTES
     for _ in range(most // 1000):
         assert len(metered(points)) == 1000
     with pytest.raises(OutOfMemoryBudgetError, match=r"goes on where there are no points, takes .*at most 500"):

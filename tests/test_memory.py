@@ -7,12 +7,11 @@ import re
 import subprocess
 import sys
 import weakref
-from dataclasses import replace
 
 import pytest
 import torch
 from scripts import ROOT, complaints, run, write_cloud
-from shapes import hemisphere, knot, sphere, torus
+from shapes import sphere, torus
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -20,14 +19,11 @@ from neural_splines.cells import batches
 from neural_splines.errors import OutOfMemoryBudgetError
 from neural_splines.field.kernels import make_kernel
 from neural_splines.field.products import resolve
-from neural_splines.field.solvers import budget, falkon
+from neural_splines.field.solvers import falkon
 from neural_splines.files.meshes import load_mesh
-from neural_splines.run import blocks, cells, spline, whole
-from neural_splines.runtime import memory
+from neural_splines.run import blocks, cells, spline
+from neural_splines.runtime import budget, memory
 from neural_splines.runtime.monitor import Silent
-from neural_splines.settings import CellSettings, Settings
-from neural_splines.surface import budget as surface_budget
-from neural_splines.surface.lattice import Lattice
 
 CPU = resolve("cpu")
 GB = 10**9
@@ -74,34 +70,12 @@ def test_what_cannot_fit_is_refused_with_numbers(script, args, message, free, tm
 @pytest.mark.parametrize("amount", [GB // 10, GB, 50 * GB])
 def test_the_suggestion_is_the_largest_that_fits(dtype, amount, free):
     free(amount)
-    compute = resolve("cpu", dtype=dtype)
     with pytest.raises(OutOfMemoryBudgetError) as caught:
-        budget.check_spline(10**6, 10_000, compute)
+        budget.check_spline(10**6, 10_000, dtype, memory.CPU)
     most = int(re.search(r"at most (\d+)", str(caught.value))[1])
-    budget.check_spline(most, 10_000, compute)
+    budget.check_spline(most, 10_000, dtype, memory.CPU)
     with pytest.raises(OutOfMemoryBudgetError):
-        budget.check_spline(most + 2, 10_000, compute)
-
-
-@pytest.mark.parametrize(
-    ("shape", "script"),
-    [(sphere(100), "fit.py"), (knot(4000), "fit.py"), (hemisphere(2000), "fit.py"), (sphere(5000), "fit-grid.py"),
-     (torus(3000), "fit-grid.py"), (hemisphere(2000), "fit-grid.py")],
-)  # fmt: skip
-def test_the_estimate_of_the_band_is_a_lower_bound(script, shape, free):
-    """No run is refused that fits: the estimate stays below the cubes that there are."""
-    cells = CellSettings(cells_per_axis="auto") if "grid" in script else None
-    settings = Settings(eps="auto", num_nystrom_samples=300, grid_size=64, device="cpu", cells=cells)
-    result = whole.mesh_cloud(shape, settings)
-    cubes = len(result.mesh.faces) / 2  # about
-    free(int(1.001 * surface_budget.CUBE_BYTES * cubes))
-    surface_budget.check_band(result.lattice, shape.points, CPU.device)
-    free(int(0.1 * surface_budget.CUBE_BYTES * cubes))
-    if len(shape) > 1000:
-        with pytest.raises(OutOfMemoryBudgetError) as caught:
-            surface_budget.check_band(result.lattice, shape.points, CPU.device)
-        most = int(re.search(r"at most (\d+)", str(caught.value))[1])
-        surface_budget.check_band(Lattice.covering(result.lattice.box, int(0.9 * most)), shape.points, CPU.device)
+        budget.check_spline(most + 2, 10_000, dtype, memory.CPU)
 
 
 @pytest.mark.parametrize(
@@ -111,19 +85,19 @@ def test_the_estimate_of_the_band_is_a_lower_bound(script, shape, free):
 def test_the_factors_move_to_the_cpu_where_the_gpu_is_too_small(on_gpu, on_cpu, where, monkeypatch):
     monkeypatch.setattr(memory, "available", lambda device: {"cuda": on_gpu, "cpu": on_cpu}[device.type])
     assert budget.factor_device(20_000, 10_000, torch.float64, torch.device("cuda")).type == where
-    budget.check_spline(20_000, 10_000, replace(CPU, devices=(torch.device("cuda"),)))
+    budget.check_spline(20_000, 10_000, torch.float64, torch.device("cuda"))
 
 
 @pytest.mark.parametrize(("on_gpu", "on_cpu", "roomier"), [(2 * GB, GB, "cuda"), (GB, 2 * GB, "cpu")])
 def test_the_suggestion_is_what_fits_on_the_roomier_device(on_gpu, on_cpu, roomier, monkeypatch):
     monkeypatch.setattr(memory, "available", lambda device: {"cuda": on_gpu, "cpu": on_cpu}[device.type])
-    compute = replace(CPU, devices=(torch.device("cuda"),))
+    dtype, device = torch.float64, torch.device("cuda")
     with pytest.raises(OutOfMemoryBudgetError, match=f"2 GB are free on {roomier}") as caught:
-        budget.check_spline(10**6, 10_000, compute)
+        budget.check_spline(10**6, 10_000, dtype, device)
     most = int(re.search(r"at most (\d+)", str(caught.value))[1])
-    budget.check_spline(most, 10_000, compute)
+    budget.check_spline(most, 10_000, dtype, device)
     with pytest.raises(OutOfMemoryBudgetError):
-        budget.check_spline(most + 2, 10_000, compute)
+        budget.check_spline(most + 2, 10_000, dtype, device)
 
 
 class Live(TorchDispatchMode):

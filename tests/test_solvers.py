@@ -10,11 +10,11 @@ from references import kernel_matrix, ridge_solution
 from neural_splines.errors import NotPositiveDefiniteError
 from neural_splines.field.kernels import KERNELS, make_kernel
 from neural_splines.field.products import load
-from neural_splines.field.solvers import budget, direct, falkon
+from neural_splines.field.solvers import direct, falkon
 from neural_splines.field.solvers.conjugate_gradient import conjugate_gradient
 from neural_splines.field.solvers.falkon import Falkon
 from neural_splines.field.solvers.preconditioner import cholesky_, cholesky_with_jitter, factor, upper_times_transpose
-from neural_splines.runtime import memory
+from neural_splines.runtime import budget, memory
 from neural_splines.runtime.monitor import Silent
 
 

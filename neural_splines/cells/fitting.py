@@ -15,12 +15,12 @@ from ..field.judge import UnjudgedError
 from ..field.kernels import Kernel
 from ..field.products import Compute
 from ..geometry import Box, morton_order
+from ..runtime.budget import check_cells
 from ..runtime.devices import moved
 from ..runtime.monitor import Monitor
 from ..settings import AUTO, CellSettings, Settings
 from .batches import Smoothing
 from .blending import BlendedField
-from .budget import check_cells
 from .members import Members
 from .models import CellModels
 from .partition import Cells, Share, adaptive_cells, uniform_cells
@@ -107,7 +107,7 @@ class BlendPlan:
         members = Members.of(cells, self.cloud.points)
         largest = 3 * int(members.counts.max())
         centers = Centers(self._center_count(largest, points_per_cell), self.settings.nystrom_mode)
-        check_cells(largest, centers.count, len(cells), self.compute)
+        check_cells(largest, centers.count, len(cells), self.compute.dtype, self.compute.device)
         offsets = cells.padding + (LARGEST_EPS / cells.scales).clamp_max(self.eps)  # so far out constraints may lie
         kernel = self.kernel.covering(cells.model_radius(cells.reach.maximum(offsets)), cells.model_radius(offsets))
         return FitProblem(self.cloud, cells, members, kernel, self.compute, self.eps, centers, self.generator)

@@ -25,6 +25,7 @@ from ..files.mesh_content import MAX_LOSS
 from ..files.streams import ReadOptions, open_stream
 from ..files.work_directory import WorkDirectory
 from ..runtime import memory
+from ..runtime.budget import BLOCK_SQUARE_BYTES, NODE_POINT_BYTES, PROCESS_BYTES
 from ..runtime.monitor import PhaseTimer
 from ..settings import AUTO, SceneSettings, Settings
 from . import steps
@@ -37,8 +38,6 @@ from .stitch import NOTHING_LEFT, Kept, Unpaired, stitched
 from .totals import Totals, dropped_lines
 from .workers import Workers, workers
 
-# What a process takes at most, by measurement: at rest, for a point of a node, for a square cube of a block's side.
-REST, POINT, SQUARE = {"cpu": 0.7e9, "cuda": 2.5e9}, 4_000.0, 3_000.0
 NODE_POINTS = {"cpu": (20_000, 200_000), "cuda": (20_000, 1_000_000)}
 BLOCK_CUBES = {"cpu": (64, 384), "cuda": (64, 768)}
 
@@ -171,21 +170,21 @@ def sizes(asked: SceneSettings, kind: str) -> tuple[int, int]:
         free = memory.available(memory.CPU)
         total = 4_000_000_000 if free is None else free // 2
     each = total / (1 if asked.scheduler else asked.workers)
-    least = REST[kind] + POINT * few
+    least = PROCESS_BYTES[kind] + NODE_POINT_BYTES * few
     if each < least:
         count = asked.workers if not asked.scheduler else 1
         raise OutOfMemoryBudgetError(
             f"{total / 1e9:.3g} GB for {count} processes: each takes {least / 1e9:.2g} GB at least; "
             "use a larger --max-memory or fewer --workers"
         )
-    room = each - REST[kind]
-    side = int((room / SQUARE) ** 0.5) // 32 * 32
-    return max(few, min(many, int(room / POINT))), max(small, min(large, side))
+    room = each - PROCESS_BYTES[kind]
+    side = int((room / BLOCK_SQUARE_BYTES) ** 0.5) // 32 * 32
+    return max(few, min(many, int(room / NODE_POINT_BYTES))), max(small, min(large, side))
 
 
 def memory_of(points: int, count: int, kind: str) -> int:
     """The bytes of so many processes that `sizes` makes nodes of at most so many points of."""
-    return int(count * (REST[kind] + POINT * (points + 0.5)))
+    return int(count * (PROCESS_BYTES[kind] + NODE_POINT_BYTES * (points + 0.5)))
 
 
 def identity(

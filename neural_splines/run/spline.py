@@ -16,7 +16,7 @@ from ..field.products import Compute
 from ..field.regularization import choose_regularization
 from ..field.solvers import Solver
 from ..field.solvers import load as load_solver
-from ..field.solvers.budget import check_spline
+from ..runtime.budget import check_spline
 from ..runtime.monitor import Monitor
 from ..settings import AUTO, REGULARIZATION, Settings
 
@@ -29,7 +29,7 @@ def fit_one(cloud: OrientedCloud, eps: float, settings: Settings, compute: Compu
     if settings.cells and len(cloud) < settings.cells.min_pts_per_cell:
         raise CloudError(NO_CELL)
     count, notes = choose_count(settings.num_nystrom_samples, 3 * len(cloud))
-    check_spline(count, 3 * len(cloud), compute)
+    check_spline(count, 3 * len(cloud), compute.dtype, compute.device)
     centers = Centers(count, settings.nystrom_mode)
     kernel, generator = make_kernel(settings.kernel, settings.outer_layer_variance), torch.Generator()
     generator.manual_seed(settings.seed)

@@ -16,13 +16,12 @@ from ..errors import EmptySurfaceError
 from ..field.contract import Field
 from ..field.fitting import SplineFit
 from ..field.products import Compute
-from ..field.solvers.budget import check_spline
 from ..geometry import offset_triples
 from ..metric import Lines
+from ..runtime.budget import check_spline
 from ..runtime.monitor import Monitor, PhaseTimer
 from ..settings import AUTO, Settings
 from ..surface.advice import comparison_lines
-from ..surface.budget import check_band, check_dense
 from ..surface.lattice import Lattice
 from ..surface.lost import Stages
 from ..surface.mesh import Mesh
@@ -97,7 +96,7 @@ def _mesh_cloud(cloud: OrientedCloud, settings: Settings, monitor: Monitor | Non
     parts, timer, team = _begun(cloud, settings, monitor)
     plan = steps.clean(parts, team, timer)
     compute, kept, used = plan.compute(), cleaned(plan.store, 0), fitted(plan, 0)
-    _check(plan, kept, used, compute)
+    _check(plan, used, compute)
     doubts = doubts_about(plan)
     plan, chosen = steps.fit(plan, team, timer)
     totals, around = steps.totals(plan), steps.surroundings(plan)
@@ -139,16 +138,12 @@ def _begun(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None) ->
     return parts, timer, Here()
 
 
-def _check(plan: Plan, kept: OrientedCloud, used: OrientedCloud, compute: Compute) -> None:
+def _check(plan: Plan, used: OrientedCloud, compute: Compute) -> None:
     """Refuse what cannot fit into the memory, and say what takes long."""
     s, lattice = plan.settings, plan.lattice
-    if s.dense:
-        check_dense(lattice)
-    else:
-        check_band(lattice, kept.points, compute.device)
     centers = None if s.many else choose_count(s.num_nystrom_samples, 3 * len(used))[0]
     if centers:
-        check_spline(centers, 3 * len(used), compute)
+        check_spline(centers, 3 * len(used), compute.dtype, compute.device)
     cost.check(cost.estimate(lattice, used.sampling, centers, s, compute), lattice, s, compute.device)
 
 

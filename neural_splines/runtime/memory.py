@@ -1,6 +1,6 @@
 """What memory there is, and the refusal of what does not fit, with numbers, before any allocation.
 
-What a step needs is known where the step is: `budget.py` of each room.
+What a step needs is in `budget.py`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import os
 import sys
+from collections.abc import Callable
 from typing import NoReturn
 
 import torch
@@ -74,10 +75,17 @@ def _text(path: str) -> str:
         return stream.read()
 
 
-def fits_half(needed: int, device: torch.device) -> bool:
-    """Whether something that is nice to have leaves half of the free memory to others."""
+def fits(needed: int, device: torch.device) -> bool:
+    """Whether so many bytes are free on a device, or the system does not say."""
     free = available(device)
-    return free is None or 2 * needed <= free
+    return free is None or needed <= free
+
+
+def check(what: str, needed: int, device: torch.device, remedy: Callable[[float], str]) -> None:
+    """Refuse what does not fit. remedy: a function of the share of it that does."""
+    free = available(device)
+    if free is not None and needed > free:
+        refuse(what, needed, free, device, remedy(max(0, free) / needed))
 
 
 def refuse(what: str, needed: int, free: int, device: torch.device, remedy: str) -> NoReturn:

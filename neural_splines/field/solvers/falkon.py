@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...runtime import memory
+from ...runtime import budget, memory
 from ...runtime.monitor import Monitor
 from ..kernels import Kernel
 from ..products import Products
-from . import budget
 from .conjugate_gradient import conjugate_gradient
 from .contract import Solution
 from .preconditioner import factor
@@ -71,8 +70,8 @@ def normal_product(
 ) -> tuple[Callable[[Tensor], Tensor], str]:
     """v -> K_nm' K_nm v, and what it is made of: K_nm in memory where there is room and reading it pays."""
     shares = products.shares(x)
-    sizes = [len(part) * len(centers) * x.element_size() for part in shares]
-    if products.storing_pays and all(map(memory.fits_half, sizes, [part.device for part in shares])):
+    row = 2 * len(centers) * x.element_size()  # half of the memory is left to others
+    if products.storing_pays and all(memory.fits(len(part) * row, part.device) for part in shares):
         stored = [products.dense(kernel, part, centers.to(part.device)) for part in shares]
 
         def normal(v: Tensor) -> Tensor:
