@@ -53,7 +53,7 @@ def meshed(field, cloud, size) -> tuple[Mesh, Lattice]:
 
 
 def lines(cloud, lattice, mesh, uncut=None, parts=None, settings=NONE) -> list[str]:
-    stages = Stages(mesh, mesh if uncut is None else uncut, parts)
+    stages = Stages(mesh, mesh if uncut is None else uncut, mesh if parts is None else parts)
     return lost_lines(stages, cloud, cloud.sampling, lattice, settings)
 
 

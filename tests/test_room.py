@@ -7,7 +7,7 @@ import torch
 
 from neural_splines.geometry import Box
 from neural_splines.surface.lattice import Lattice
-from neural_splines.surface.mesh import Mesh, keep_faces
+from neural_splines.surface.mesh import Mesh, border_edges, keep_faces
 from neural_splines.surface.room import on_the_wall, open_lines
 
 
@@ -36,11 +36,14 @@ def test_what_is_left_open_is_counted():
         whole = Mesh(lattice.positions(corners), corners.double(), torch.tensor(tetrahedron))
         return keep_faces(whole, torch.tensor([face in faces for face in tetrahedron]))
 
+    def lines(found: Mesh, filled: bool | float) -> list[str]:
+        return open_lines(len(border_edges(found)), int(on_the_wall(found.vertices, lattice).sum()), filled)
+
     tetrahedron = [[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]]
-    assert open_lines(mesh([9, 9, 18], tetrahedron), lattice, True) == []
-    (line,) = open_lines(mesh([9, 9, 18], tetrahedron[:1]), lattice, True)
+    assert lines(mesh([9, 9, 18], tetrahedron), True) == []
+    (line,) = lines(mesh([9, 9, 18], tetrahedron[:1]), True)
     assert "holes are left: 3 edges have one face" in line
-    (line,) = open_lines(mesh([9, 9, 9], tetrahedron[1:]), lattice, 5.0)
+    (line,) = lines(mesh([9, 9, 9], tetrahedron[1:]), 5.0)
     assert "more than 5 spacings are left: 3 edges" in line
-    (line,) = open_lines(mesh([9, 9, 18], tetrahedron[1:]), lattice, True)
+    (line,) = lines(mesh([9, 9, 18], tetrahedron[1:]), True)
     assert "cut off there, at 1 vertices; give it room" in line

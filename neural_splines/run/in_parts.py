@@ -28,9 +28,11 @@ from ..runtime import memory
 from ..runtime.budget import BLOCK_SQUARE_BYTES, NODE_POINT_BYTES, PROCESS_BYTES
 from ..runtime.monitor import PhaseTimer
 from ..settings import AUTO, SceneSettings, Settings
+from ..surface.room import on_the_wall, open_lines
 from . import steps
 from .blocks import Surroundings
 from .choices import doubts_about, with_spacing
+from .compare import comparison_lines
 from .partition import partition
 from .plan import Parts, Plan, compute_of
 from .residuals import residuals_in_parts
@@ -116,13 +118,16 @@ def reconstructed(
                 kept = steps.keep(plan, around, blocks, team, monitor)
             except EmptySurfaceError as error:
                 raise EmptySurfaceError(f"no surface is left: {doubts[0]}" if doubts else str(error)) from None
+            compared = comparison_lines(plan, around, kept, team, monitor)
             monitor.phase("write")
             mesh = written(plan, blocks, kept, (out, suffix), monitor)
             monitor.phase("")
             assert plan.smoothing
             eps = None if settings.eps == AUTO else plan.eps
             warnings = [*totals.cleaning.notes(), *dropped_lines(totals), *doubts, *chosen.warnings]
-            warnings += cell_lines(totals.cells, plan.smoothing, eps, compute.dtype)
+            warnings += [*cell_lines(totals.cells, plan.smoothing, eps, compute.dtype), *compared]
+            if settings.many and settings.many.fill_holes:
+                warnings += open_lines(mesh.border_edges, mesh.on_wall, settings.many.fill_holes)
             yield ReconstructionInParts(
                 mesh, plan, totals, around, blocks, chosen.words, compute, (most, side), resumed, warnings, team,
                 monitor,
@@ -131,17 +136,20 @@ def reconstructed(
 
 @dataclass(frozen=True)
 class WrittenMesh:
-    """What the mesh in the file has, border edges: with one face; and how often the field was evaluated to find it."""
+    """What the mesh in the file has. border_edges: with one face. on_wall: vertices on the outermost points of the
+    lattice. evaluations: of the field, to find it.
+    """
 
     vertices: int
     faces: int
     border_edges: int
+    on_wall: int
     evaluations: int
 
 
 def written(plan: Plan, blocks: list[int], kept: Kept, out: tuple[str, str | None], monitor: PhaseTimer) -> WrittenMesh:
     """Write the mesh of all blocks to a path, in a format where the path does not say it."""
-    borders, voxel_size, (path, suffix) = Unpaired(), plan.lattice.voxel_size, out
+    borders, on_wall, voxel_size, (path, suffix) = Unpaired(), 0, plan.lattice.voxel_size, out
     assert isinstance(plan.store, WorkDirectory)
     single = kept.loss <= MAX_LOSS * voxel_size
     with written_in_parts(path, plan.store.path, voxel_size, single, suffix) as writer:
@@ -149,10 +157,11 @@ def written(plan: Plan, blocks: list[int], kept: Kept, out: tuple[str, str | Non
             mesh = piece.mesh
             writer.add(mesh.vertices.numpy(), mesh.normals.numpy(), mesh.faces.numpy())
             borders.add(piece.open)
+            on_wall += int(on_the_wall(mesh.vertices, plan.lattice).sum())
         if not writer.faces:
             raise EmptySurfaceError(NOTHING_LEFT)
     evaluations = sum(int(plan.store.load(f"block-{block}", "evaluations")["evaluations"]) for block in blocks)
-    return WrittenMesh(writer.vertices, writer.faces, len(borders), evaluations)
+    return WrittenMesh(writer.vertices, writer.faces, len(borders), on_wall, evaluations)
 
 
 def gpus(asked: str, compute: Compute) -> list[str]:

@@ -27,9 +27,12 @@ Borders = dict[int, tuple[Tensor, Tensor]]  # of blocks that later ones touch: k
 
 @dataclass(frozen=True)
 class Kept:
-    """Which components of each block's own mesh are kept. loss: how far float32 moves a vertex, where that is known."""
+    """Which components of each block's own mesh are kept, and of which of the whole each is a part. faces: that are
+    kept. loss: how far float32 moves a vertex, where that is known."""
 
     components: dict[int, Tensor]
+    whole: dict[int, Tensor]
+    faces: int
     loss: float
 
 
@@ -151,7 +154,8 @@ def kept_components(plan: Plan, around: Surroundings, blocks: list[int], team: W
     labels = {block: whole[a:e].clone() for (block, a), e in zip(first.items(), ends, strict=True)}
     keep = kept(plan, around, labels, size, team, monitor)
     none = torch.empty(0, dtype=torch.bool)
-    return Kept({block: keep[labels[block]] if block in labels else none for block in blocks}, loss)
+    own = {block: keep[labels[block]] if block in labels else none for block in blocks}
+    return Kept(own, labels, int(size[keep].sum()), loss)
 
 
 def _nothing(crossed: int) -> str:

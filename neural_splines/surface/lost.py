@@ -38,13 +38,21 @@ class Stages:
 
 
 @dataclass(frozen=True)
-class Lost:
-    """Points without a mesh [k, 3], their normals, and the distances [k] within which there is none; `of` so many."""
+class Looked:
+    """Some points [k, 3], their normals, and the distances [k] within which each should have a mesh;
+    `of` so many.
+    """
 
     points: Tensor
     normals: Tensor
     far: Tensor
     of: int
+
+    @classmethod
+    def at(cls, points: Tensor, normals: Tensor, far: Tensor, lattice: Lattice) -> tuple[Looked, float]:
+        """far [k]: as of `far_from`, which is not less than at most of the points; this is given, too."""
+        least = max(float(far.median()), FAR_DIAGONALS * lattice.voxel_diagonal)
+        return cls(points, normals, far.clamp_min(least), len(points)), least
 
     def __len__(self) -> int:
         return len(self.points)
@@ -53,15 +61,30 @@ class Lost:
     def share(self) -> float:
         return len(self) / self.of
 
-    def part(self, mask: Tensor) -> Lost:
-        return Lost(self.points[mask], self.normals[mask], self.far[mask], self.of)
+    def on(self, device: torch.device) -> Looked:
+        return Looked(self.points.to(device), self.normals.to(device), self.far.to(device), self.of)
 
-    def reached(self, mesh: Mesh) -> tuple[Tensor, Tensor]:
-        """Which of the points are near a mesh all the same, and the vertices that are nearest to them."""
-        if not len(self) or not len(mesh.vertices):
+    def part(self, mask: Tensor) -> Looked:
+        return Looked(self.points[mask], self.normals[mask], self.far[mask], self.of)
+
+    def reached(self, vertices: Tensor) -> tuple[Tensor, Tensor]:
+        """Which of the points [k] are near one of vertices [v, 3], and the vertices [k] that are nearest to them."""
+        if not len(self) or not len(vertices):
             return torch.zeros_like(self.far, dtype=torch.bool), torch.zeros_like(self.far, dtype=torch.int64)
-        distance, nearest = Neighbours(mesh.vertices).query(self.points, within=float(self.far.max()))
+        distance, nearest = Neighbours(vertices).query(self.points, within=float(self.far.max()))
         return distance <= self.far, nearest
+
+
+@dataclass(frozen=True)
+class Fates:
+    """Why points [k] have no mesh. thickness: of what they lie on, infinite where that is more than a few voxels.
+    crossed: whether the surface came near them before it was trimmed. component: that of the trimmed surface near them
+    which was dropped; -1 where there is none.
+    """
+
+    thickness: Tensor
+    crossed: Tensor
+    component: Tensor
 
 
 def every(rows: Tensor, most: int) -> Tensor:
@@ -69,59 +92,59 @@ def every(rows: Tensor, most: int) -> Tensor:
     return rows[:: -(-len(rows) // most)]
 
 
+def far_from(points: Tensor, near: Neighbours) -> Tensor:
+    """The distances [k] from points [k, 3] that are far, by the spacing of the points that were fitted."""
+    return FAR_SPACINGS * near.query(points, SPACING_RANK + 1)[0]
+
+
 def lost_lines(
     stages: Stages, cloud: OrientedCloud, fitted: Sampling, lattice: Lattice, settings: Settings
 ) -> list[str]:
     """One line where more than 1 % of the points are lost. fitted: the points that were fitted."""
     points, normals = (every(rows, SAMPLES) for rows in (cloud.points, cloud.normals))
-    far = FAR_SPACINGS * fitted.near.query(points, SPACING_RANK + 1)[0]
-    least = max(float(far.median()), FAR_DIAGONALS * lattice.voxel_diagonal)
-    seen = Lost(points, normals, far.clamp_min(least), len(points))
-    lost = seen.part(~seen.reached(stages.mesh)[0])
+    seen, least = Looked.at(points, normals, far_from(points, fitted.near), lattice)
+    lost = seen.part(~seen.reached(stages.mesh.vertices)[0])
     if lost.share <= NOTABLE:
         return []
-    reasons = sorted(_reasons(lost, stages, cloud, lattice, settings), key=lambda reason: -reason[0])
+    crossed = lost.reached(stages.uncut.vertices)[0]
+    dropped, nearest = lost.reached(stages.parts.vertices)
+    component = torch.full_like(nearest, -1)
+    if bool(dropped.any()):
+        component[dropped] = labels(stages.parts)[nearest[dropped]]
+    fates = Fates(thickness(lost, cloud, lattice.voxel_size), crossed, component)
+    return [lost_line(lost, least, fates, lattice, settings)]
+
+
+def lost_line(lost: Looked, least: float, fates: Fates, lattice: Lattice, settings: Settings) -> str:
+    """How many points are lost, and the shares of them that have the same reason, the largest first."""
+    reasons = sorted(_reasons(lost, fates, lattice, settings), key=lambda reason: -reason[0])
     why = "; ".join(f"{share:.1%} {words}" for share, words in reasons)
-    return [
-        f"{lost.share:.0%} of the points lie farther than {least:.3g} from the mesh, which does not show them: {why}"
-    ]
+    return f"{lost.share:.0%} of the points lie farther than {least:.3g} from the mesh, which does not show them: {why}"
 
 
-def _reasons(
-    lost: Lost, stages: Stages, cloud: OrientedCloud, lattice: Lattice, settings: Settings
-) -> Iterator[tuple[float, str]]:
+def _reasons(lost: Looked, fates: Fates, lattice: Lattice, settings: Settings) -> Iterator[tuple[float, str]]:
     """Shares of all points, and why they are lost: what is thin first, around which there may be a wrong surface."""
-    thickness = _thickness(lost, cloud, lattice.voxel_size)
-    thin = thickness <= ACROSS * lattice.voxel_size
+    thin = fates.thickness <= ACROSS * lattice.voxel_size
     if share := lost.part(thin).share:
-        least = float(thickness[thin].quantile(THIN))
+        least = float(fates.thickness[thin].quantile(THIN))
         size = math.ceil(max(lattice.shape) * ACROSS * lattice.voxel_size / least)
         remedy = f"use GRID_SIZE {size}" if size <= MAX_GRID else "reconstruct these parts by themselves"
-        middle = float(thickness[thin].median())
+        middle = float(fates.thickness[thin].median())
         yield share, f"lie on what is about {middle:.3g} thick, where a voxel is {lattice.voxel_size:.3g}, {remedy}"
-    lost = lost.part(~thin)
-    once = lost.reached(stages.uncut)[0]
-    yield from _cut(lost.part(once), stages, settings)
-    if share := lost.part(~once).share:
+    cut = ~thin & fates.crossed
+    dropped = cut & (fates.component >= 0)
+    if share := lost.part(dropped).share:
+        count = len(fates.component[dropped].unique())
+        what = f"{count} small parts that were" if count > 1 else "a small part that was"
+        yield share, f"lie on {what} dropped, keep such with --min-component 0"
+    if share := lost.part(cut & ~dropped).share:
+        remedy = "keep it with --trim none" if settings.trim == AUTO else "use a larger --trim"
+        yield share, f"lie where the surface was trimmed away, {remedy}"
+    if share := lost.part(~thin & ~fates.crossed).share:
         yield share, "lie where the field has no surface, check their normals and whether they are outliers"
 
 
-def _cut(lost: Lost, stages: Stages, settings: Settings) -> Iterator[tuple[float, str]]:
-    """Of points that had a surface which was not kept."""
-    if not len(lost):
-        return
-    whole = stages.parts
-    dropped, nearest = lost.reached(whole)
-    if share := lost.part(dropped).share:
-        count = len(labels(whole)[nearest[dropped]].unique())
-        what = f"{count} small parts that were" if count > 1 else "a small part that was"
-        yield share, f"lie on {what} dropped, keep such with --min-component 0"
-    if share := lost.part(~dropped).share:
-        remedy = "keep it with --trim none" if settings.trim == AUTO else "use a larger --trim"
-        yield share, f"lie where the surface was trimmed away, {remedy}"
-
-
-def _thickness(lost: Lost, cloud: OrientedCloud, voxel_size: float) -> Tensor:
+def thickness(lost: Looked, cloud: OrientedCloud, voxel_size: float) -> Tensor:
     """How far behind each point [k] the cloud's other side is, at whose normal they look; infinite where there is none
     within a few voxels.
     """

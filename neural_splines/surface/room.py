@@ -13,7 +13,6 @@ from .components import components
 from .dense import Evaluate
 from .lattice import Lattice
 from .marching_cubes import marching_cubes
-from .mesh import Mesh, border_edges
 
 ROOM = 0.5  # of the longest side, on every side of the box: what does not end there is taken to go on for ever
 COARSE = 64  # voxels along the longest side of that box: enough to see where the surface goes
@@ -53,17 +52,18 @@ def on_the_wall(vertices: Tensor, lattice: Lattice) -> Tensor:
     return ((at < ON_WALL) | (beyond > -ON_WALL)).any(-1)
 
 
-def open_lines(mesh: Mesh, lattice: Lattice, filled: bool | float) -> list[str]:
-    """One line where a surface is open though its holes were filled: all, or those of so many spacings."""
-    border = len(border_edges(mesh))
+def open_lines(border: int, on_wall: int, filled: bool | float) -> list[str]:
+    """One line where a surface is open though its holes were filled: all, or those of so many spacings.
+
+    border: edges with one face. on_wall: vertices on the outermost points of the lattice.
+    """
     if not border:
         return []
-    count = int(on_the_wall(mesh.vertices, lattice).sum())
-    if count:
+    if on_wall:
         return [
             "the surface that closes the holes leaves the box around the points and is cut off there, at "
-            f"{count} vertices; give it room with a larger --scale, or fill the small holes alone with --fill-holes 5 "
-            f"({border} edges have one face)"
+            f"{on_wall} vertices; give it room with a larger --scale, or fill the small holes alone with "
+            f"--fill-holes 5 ({border} edges have one face)"
         ]
     if filled is True:
         return [f"holes are left: {border} edges have one face; keep what fills them with --trim none"]
