@@ -141,6 +141,9 @@ def depth_image(rng, make, eye, target=(0, 0, 0.2), width=170, height=130, lens=
     z = distance[hit] / length[hit]
     local = (z + noise * z * z * rng.normal(size=hit.sum()))[:, None] * ray[hit]
     truth = shapes.seen(solid, eye)
+    middle = (truth.vertices[truth.faces].mean(1) - eye) @ axes.T
+    pictured = (np.abs(middle[:, :2]) < 0.5 * scale * np.array([width, height]) * middle[:, 2:]).all(1)
+    truth = Shape(truth.vertices, truth.faces[pictured], sharp=True)
     own = {name: np.zeros(hit.sum()) for name in ("vx", "vy", "vz")} if how.get("organised") else {}
     kind = "pcd" if how.get("organised") else "text"
     if how.get("world"):

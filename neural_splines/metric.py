@@ -20,6 +20,8 @@ BESIDE = 0.5  # sine of the angle to the line above which a point lies on anothe
 PARALLEL = 0.8  # cosine between the directions of neighbouring lines, at least
 UNEVEN = 3.0  # times the nearer of the lines on both sides: the other is no farther, or the surface ends
 SQUARE = math.sqrt(2.0)  # of the sides of a square grid: the distance to the 6th neighbour
+LARGEST_RATIO = 30.0  # of distances across lines to those along them, that is looked for
+ENTRIES_AT_ONCE = 1 << 22  # neighbours
 APART = 1.5  # distances to the 6th neighbour: lines that are closer are found by that neighbour
 
 # Of the points: a cloud that has as many on lines was sampled in lines, if only in part: of nine that were not none has
@@ -133,6 +135,34 @@ class Metric:
         share = ((way * self.direction[index]).sum(1).abs() / length.clamp_min(1e-300)).square().clamp_max(1.0)
         ellipse = (share / along.square() + (1.0 - share) / across.square()).rsqrt()
         return torch.where(across > along, ellipse, along)
+
+    def areas(self) -> Tensor:
+        """The area [n] that each point stands for."""
+        return math.pi / SPACING_RANK * self.along * self.across
+
+    def stretch(self) -> Tensor:
+        """Vectors s [n, 3] along the lines: |d|^2 + (d . s)^2 is a squared distance in which lines are no farther apart
+        than the points on them; zero where there are none.
+        """
+        ratio = (self.across / self.along).clamp_max(LARGEST_RATIO)
+        return self.direction * (ratio.square() - 1.0).clamp_min(0.0).sqrt()[:, None]
+
+    def neighbours(self, rows: Tensor, count: int) -> Tensor:
+        """Indices [r, count] of the points nearest to those of the rows [r] by the stretched distance, without them."""
+        points, stretch, out = self.cloud.points, self.stretch(), rows.new_empty(len(rows), count)
+        ratio = (self.across / self.along)[rows].clamp_max(LARGEST_RATIO)
+        octave = ((count + 1) * ratio).log2().ceil().long()  # as many lie in a disc as far as the ellipse reaches
+        for level in octave.unique().tolist():
+            members = (octave == level).nonzero()[:, 0]
+            for part in members.split(max(1, ENTRIES_AT_ONCE >> level)):
+                at = rows[part]
+                index = self.cloud.nearest(points[at], 1 << level)[1]
+                way = points[index] - points[at, None]
+                square = way.square().sum(2) + (way * stretch[at, None]).sum(2).square()
+                square[index == at[:, None]] = torch.inf
+                nearest = square.topk(count, dim=1, largest=False).indices
+                out[part] = index.gather(1, nearest)
+        return out
 
     def nearest(self, x: Tensor, enough: float, most: float) -> tuple[Tensor, Tensor, Tensor]:
         """The distance [q] from places [q, 3] to a point, the spacing [q] there, and whether it is not the nearest [q].

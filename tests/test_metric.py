@@ -13,6 +13,7 @@ from test_trimming import grid, square
 from neural_splines.clouds import CleaningReport, OrientedCloud
 from neural_splines.geometry import Box
 from neural_splines.metric import Metric
+from neural_splines.normals.estimate import estimate
 from neural_splines.run.nodes import Nodes
 from neural_splines.run.plan import OneCloud, Parts
 from neural_splines.run.points import clean
@@ -80,6 +81,31 @@ def test_a_surface_in_lines_is_one_sheet(ratio, turned):
     inner = rim[(rim.abs() < 0.4).all(1)]
     assert len(inner) > 0  # the hole
     assert (inner.abs() < torch.tensor([0.051, 0.21 + 0.004 * ratio])).all()
+
+
+def test_neighbours_are_the_nearest_by_the_stretched_distance():
+    """Of points in lines and of points in between, as by the distances of all pairs."""
+    points = torch.cat([lines(8), grid(0.02, 2.0, 2.5)])
+    metric, rows = Metric(points), torch.arange(0, len(points), 7)
+    found = metric.neighbours(rows, 12)
+    way = points[None] - points[rows, None]
+    distance = (way.square().sum(2) + (way * metric.stretch()[rows, None]).sum(2).square()).sqrt()
+    distance[torch.arange(len(rows)), rows] = torch.inf
+    expected = distance.sort(1).values[:, :12]
+    assert torch.allclose(distance.gather(1, found).sort(1).values, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("ratio", [5, 10, 20])
+def test_normals_of_a_surface_in_lines_are_those_of_the_surface(ratio):
+    """A sheet that is bent across its lines, with noise of an eighth of the step: planes span several lines."""
+    flat = lines(ratio)
+    angle = flat[:, 1:2] * 2.0
+    normals = torch.cat([torch.zeros_like(angle), angle.sin(), angle.cos()], 1)
+    noise = 5e-4 * torch.randn(len(flat), 1, generator=generator(3), dtype=torch.float64)
+    points = (0.5 + noise) * normals + flat * torch.tensor([1.0, 0.0, 0.0])
+    found = torch.from_numpy(estimate(points.numpy()).normals)
+    angle = torch.rad2deg((found * normals).sum(1).abs().clamp_max(1.0).acos())
+    assert float(angle.median()) < 4.0
 
 
 def test_blocks_look_as_far_as_lines_are_apart():

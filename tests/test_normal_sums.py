@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -79,9 +81,10 @@ def test_neighbours_by_leaves_are_those_of_the_tree():
 def test_planes_and_couplings_on_tensors_are_those_of_the_loops():
     graph = PointGraph.of(arrays(torus(2000))[0] + 0.02 * np.random.default_rng(0).normal(size=(2000, 3)))
     side = torch.from_numpy(np.random.default_rng(1).normal(size=(2000, 3)))
-    for count, one_sided in ((12, None), (32, None), (14, side), (44, side)):
-        loops = planes.fit_planes(graph.x, graph.neighbours, count, one_sided)
-        tensors = planes_torch.fit_planes(graph.x, graph.neighbours, count, one_sided)
+    stretched = replace(graph, stretch=3.0 * side)
+    for count, one_sided, of in ((12, None, graph), (32, None, graph), (14, side, graph), (44, side, stretched)):
+        loops = planes.fit_planes(of, count, one_sided)
+        tensors = planes_torch.fit_planes(of.x, of.neighbours, of.stretch, count, one_sided)
         assert (loops[1] - tensors[1]).abs().max() < 1e-7
         sure = loops[1] > 1e-6  # else points on a line, which has no plane
         assert (loops[0] * tensors[0]).sum(1).abs()[sure].min() > 1 - 1e-9

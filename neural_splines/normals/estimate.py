@@ -20,7 +20,7 @@ from .confidence import Confidence, judge
 from .evidence import Guidance, Known, weighed
 from .graph import PointGraph
 from .patches import Patches
-from .planes import fit_planes, narrowness, noise_of
+from .planes import fit_planes, noise_of
 from .sensors import turned_away
 from .treecode import Treecode
 from .winding import consistent_normals, units
@@ -31,7 +31,6 @@ NOISY = 0.09  # spacings
 CLEAN_COUNT, NOISY_COUNT = 14, 44  # neighbours of a plane fit
 NOISY_FITS = 0.08  # spacings: the noise from which on the most are taken
 SCATTERED = 0.5  # spacings: the spread along a plane fit from which on points from the air are leaves
-NARROW = 0.2  # of planes through points of one line: only the farthest neighbours lie on the next
 STEEP = 0.4  # |cos| between a plane fit and the field below which the field is right
 
 
@@ -84,8 +83,7 @@ class Signed:
         field = consistent_normals(sums, graph.a, np.linspace(first, last, ROUNDS).tolist())
         monitor.phase("directions")
         count = round(CLEAN_COUNT + (NOISY_COUNT - CLEAN_COUNT) * min(noise / NOISY_FITS, 1.0))
-        count = graph.neighbours.shape[1] if narrowness(graph, count) < NARROW else count
-        directions, _ = fit_planes(graph.x, graph.neighbours, count, field)
+        directions, _ = fit_planes(graph, count, field)
         monitor.phase("patches")
         patches = Patches.grown(graph, directions, field, noise > NOISY)
         monitor.phase("signs")
@@ -150,7 +148,7 @@ def _refined(
     field = torch.from_numpy(normals).to(graph.x.device)
     for _ in range(2):
         field = units(sums.gradient(graph.a * field, 1.0 if noise < NOISY else 1.5))
-    planes, spread = fit_planes(graph.x, graph.neighbours, count, field)
+    planes, spread = fit_planes(graph, count, field)
     cosine = (planes * field).sum(1, keepdim=True)
     chosen = torch.where(cosine.abs() < STEEP, field, torch.where(cosine < 0.0, -planes, planes))
     return units(chosen).cpu().numpy(), spread.cpu().numpy()

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from ..geometry import Box, morton_codes
+from ..metric import Metric
+from ..neighbours import SPACING_RANK, Neighbours
 from ..runtime.threads import limit
 from .areas import AREA_RANK, LARGEST_AREA, disc_areas
 from .nearest import nearest
@@ -26,7 +28,8 @@ class PointGraph:
     """points [n, 3]: in Morton order, about their median, in units of the spacing. order [n]: where they were.
 
     areas [n]: in squared spacings. spacing: the median root of the areas, in world units. x [n, 3], a [n, 1]: points
-    and areas on the device. neighbours [n, k], there too: from near to far, without the point itself.
+    and areas on the device. neighbours [n, k], there too: from near to far, without the point itself. stretch [n, 3]:
+    vectors s along the lines of a scanner, zero where there are none: near and far are meant by |d|^2 + (d . s)^2.
     """
 
     points: np.ndarray
@@ -38,6 +41,7 @@ class PointGraph:
     x: Tensor
     a: Tensor
     neighbours: Tensor
+    stretch: Tensor
 
     def __len__(self) -> int:
         return len(self.points)
@@ -55,14 +59,20 @@ class PointGraph:
         count = min(NEIGHBOURS, len(x) - 1)
         rank = min(AREA_RANK, count)
         tree = Octree.over(x.cpu().numpy(), codes[order].cpu().numpy())
-        neighbours, reach = (nearest if x.is_cuda else _nearest)(x, tree, count, rank)
-        areas = disc_areas(reach) * (AREA_RANK / rank)
+        cloud = Neighbours(x)
+        neighbours, reach = nearest(x, tree, count, rank) if x.is_cuda else _nearest(cloud, count, rank)
+        areas, stretch = disc_areas(reach) * (AREA_RANK / rank), torch.zeros_like(x)
+        metric = Metric(x, cloud, neighbours[:, :SPACING_RANK].long())
+        if metric.lines() is not None:
+            rows = (metric.across > metric.along).nonzero()[:, 0]
+            neighbours[rows], stretch[rows] = metric.neighbours(rows, count).int(), metric.stretch()[rows]
+            areas[rows.cpu().numpy()] = metric.areas()[rows].cpu().numpy()
         spacing = float(np.sqrt(np.median(areas)))
         areas = np.minimum(areas / spacing**2, LARGEST_AREA)
         x = x / spacing
         a = torch.from_numpy(areas[:, None]).to(device)
         scaled = tree.scaled(1.0 / spacing)
-        return cls(x.cpu().numpy(), order.cpu().numpy(), areas, scaled, spacing, center, x, a, neighbours)
+        return cls(x.cpu().numpy(), order.cpu().numpy(), areas, scaled, spacing, center, x, a, neighbours, stretch)
 
     def in_input_order(self, values: np.ndarray) -> np.ndarray:
         """Values [n, ...] of the points in the order in which they came."""
@@ -71,16 +81,13 @@ class PointGraph:
         return out
 
 
-def _nearest(x: Tensor, tree: Octree, count: int, rank: int) -> tuple[Tensor, np.ndarray]:
-    """The `count` nearest to each of x [n, 3] on the CPU, and the distance [n] of the one of that rank."""
-    from scipy.spatial import cKDTree
-
-    points = x.numpy()
-    found_by = cKDTree(points)
+def _nearest(cloud: Neighbours, count: int, rank: int) -> tuple[Tensor, np.ndarray]:
+    """The `count` nearest to each point of a cloud on the CPU, and the distance [n] of the one of that rank."""
+    points = cloud.points.numpy()
     neighbours, reach = np.empty((len(points), count), np.int32), np.empty(len(points))
     for start in range(0, len(points), QUERIES_AT_ONCE):  # SciPy's answers take four times as much as what is kept
         rows = slice(start, start + QUERIES_AT_ONCE)
-        distance, found = found_by.query(points[rows], count + 1, workers=limit())
+        distance, found = cloud.tree.query(points[rows], count + 1, workers=limit())
         others = _others(found, start)
         neighbours[rows] = found[others].reshape(-1, count)
         reach[rows] = distance[others].reshape(-1, count)[:, rank - 1]

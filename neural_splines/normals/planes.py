@@ -14,47 +14,57 @@ from .graph import PointGraph
 
 _jit = compiled(nogil=True, error_model="numpy")
 CALM = 1.5
-PROBES = 2_000  # points that tell whether a cloud is made of lines
 
 
-def fit_planes(points: Tensor, neighbours: Tensor, count: int, side: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def fit_planes(graph: PointGraph, count: int, side: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Unit directions [n, 3] of least variance and standard deviations [n] along them.
 
-    Of each point and its `count` nearest in neighbours [n, k], those alone whose vector in side [n, 3] has a positive
-    product with its own where that is given; weights 1 - (d / d_max)^2 fall to zero at the farthest.
+    Of each point and its `count` nearest, those alone whose vector in side [n, 3] has a positive product with its own
+    where that is given; weights 1 - (d / d_max)^2 fall to zero at the farthest. Planes are fitted in coordinates A x that
+    are stretched as the graph says, A = I + (r - 1) u u^T; their normals are A n.
     """
-    if points.is_cuda:
+    if graph.x.is_cuda:
         from . import planes_torch
 
-        return planes_torch.fit_planes(points, neighbours, count, side)
-    n = len(points)
+        return planes_torch.fit_planes(graph.x, graph.neighbours, graph.stretch, count, side)
+    n, points = len(graph), graph.x.numpy()
     out, spread = np.empty((n, 3)), np.empty(n)
     one_sided = side is not None
     sides = np.zeros((1, 3)) if side is None else np.ascontiguousarray(side.numpy(), np.float64)
-    parallel(_planes, n, points.numpy(), neighbours.numpy(), count, one_sided, sides, out, spread)
+    lists = graph.neighbours.numpy(), graph.stretch.numpy()
+    parallel(_planes, n, points, *lists, count, one_sided, sides, out, spread)
     return torch.from_numpy(out), torch.from_numpy(spread)
 
 
 @_jit
-def _planes(begin, end, points, neighbours, count, one_sided, side, out, spread):
+def _planes(begin, end, points, neighbours, stretch, count, one_sided, side, out, spread):
     rows = np.empty((neighbours.shape[1] + 1, 4))
     a, v = np.empty((3, 3)), np.empty((3, 3))
+    u = np.empty(3)
     for i in range(begin, end):
         rows[0] = 0.0
-        used = 1
+        used, farthest = 1, 0.0
+        length = math.sqrt(stretch[i, 0] ** 2 + stretch[i, 1] ** 2 + stretch[i, 2] ** 2)
+        more = math.sqrt(1.0 + length**2) - 1.0
+        for c in range(3):
+            u[c] = stretch[i, c] / max(length, 1e-300)
         for k in range(neighbours.shape[1]):
             if used > count:
                 break
             j = neighbours[i, k]
             if one_sided and side[i, 0] * side[j, 0] + side[i, 1] * side[j, 1] + side[i, 2] * side[j, 2] <= 0.0:
                 continue
-            square = 0.0
+            along = square = 0.0
             for c in range(3):
                 rows[used, c] = points[j, c] - points[i, c]
+                along += rows[used, c] * u[c]
+            for c in range(3):
+                rows[used, c] += more * along * u[c]
                 square += rows[used, c] ** 2
             rows[used, 3] = square
+            farthest = max(farthest, square)
             used += 1
-        farthest = rows[used - 1, 3] * 1.0001 + 1e-300  # neighbours come in order of distance
+        farthest = farthest * 1.0001 + 1e-300
         total = mx = my = mz = 0.0
         for k in range(used):
             w = 1.0 - rows[k, 3] / farthest
@@ -74,9 +84,11 @@ def _planes(begin, end, points, neighbours, count, one_sided, side, out, spread)
             a[0, 2] += w * x * z
             a[1, 2] += w * y * z
         least = _eigen(a, v)
+        along = v[0, least] * u[0] + v[1, least] * u[1] + v[2, least] * u[2]
+        longer = math.sqrt(1.0 + (length * along) ** 2)
         for c in range(3):
-            out[i, c] = v[c, least]
-        spread[i] = math.sqrt(max(a[least, least], 0.0) / total)
+            out[i, c] = (v[c, least] + more * along * u[c]) / longer
+        spread[i] = math.sqrt(max(a[least, least], 0.0) / total) / longer
 
 
 @_jit
@@ -126,18 +138,6 @@ def noise_of(graph: PointGraph) -> float:
     few, many = min(12, graph.neighbours.shape[1]), min(32, graph.neighbours.shape[1])
     if few == many:
         return 0.0
-    a, b = (fit_planes(graph.x, graph.neighbours, k)[1].square_() for k in (few, many))
+    a, b = (fit_planes(graph, k)[1].square_() for k in (few, many))
     noise = ((a * many**2 - b * few**2).clamp_min_(0.0) / (many**2 - few**2)).sqrt_().cpu().numpy()
     return float(min(np.median(noise), CALM * np.quantile(noise, 0.25)))
-
-
-def narrowness(graph: PointGraph, count: int) -> float:
-    """How wide the `count` neighbours of a point lie across their longest direction, over how long: the median.
-
-    1 on a surface that is sampled evenly, near 0 where points lie in lines.
-    """
-    rows = np.arange(0, len(graph), max(1, len(graph) // PROBES))
-    near = graph.points[graph.neighbours[rows, :count].cpu().numpy()]
-    near = near - near.mean(1, keepdims=True)
-    spread = np.linalg.eigvalsh(np.einsum("nki,nkj->nij", near, near))
-    return float(np.median(np.sqrt(np.maximum(spread[:, 1], 0.0) / np.maximum(spread[:, 2], 1e-300))))

@@ -10,7 +10,9 @@ from torch import Tensor
 ENTRIES_AT_ONCE = 1 << 24  # neighbours
 
 
-def fit_planes(points: Tensor, neighbours: Tensor, count: int, side: Tensor | None) -> tuple[Tensor, Tensor]:
+def fit_planes(
+    points: Tensor, neighbours: Tensor, stretch: Tensor, count: int, side: Tensor | None
+) -> tuple[Tensor, Tensor]:
     """As planes.fit_planes."""
     out, spread = torch.empty_like(points), torch.empty_like(points[:, 0])
     near_all = neighbours if side is not None else neighbours[:, :count]
@@ -23,6 +25,9 @@ def fit_planes(points: Tensor, neighbours: Tensor, count: int, side: Tensor | No
             used &= used.cumsum(1) <= count
         used = torch.nn.functional.pad(used, (1, 0), value=True)  # the point itself
         offset = torch.nn.functional.pad(points[near] - points[rows, None], (0, 0, 1, 0))
+        length = stretch[rows].norm(dim=1, keepdim=True)
+        unit, more = stretch[rows] / length.clamp_min(1e-300), (1.0 + length.square()).sqrt() - 1.0
+        offset += (offset @ unit[..., None]) * (more * unit)[:, None]
         square = offset.square().sum(2)
         farthest = torch.where(used, square, 0.0).amax(1, keepdim=True) * 1.0001 + 1e-300
         weight = torch.where(used, 1.0 - square / farthest, 0.0)
@@ -32,7 +37,9 @@ def fit_planes(points: Tensor, neighbours: Tensor, count: int, side: Tensor | No
         scatter = offset.mT @ (weight[..., None] * offset)
         direction = least_vectors(scatter)
         variance = (direction[:, None] @ scatter @ direction[..., None])[:, 0, 0]
-        out[rows], spread[rows] = direction, (variance.clamp_min_(0.0) / total[:, 0]).sqrt_()
+        direction += more * (direction * unit).sum(1, keepdim=True) * unit
+        longer = direction.norm(dim=1)
+        out[rows], spread[rows] = direction / longer[:, None], (variance.clamp_min_(0.0) / total[:, 0]).sqrt_() / longer
     return out, spread
 
 
