@@ -9,6 +9,8 @@ sparsest twentieth; its normals are made consistent by tangent planes of 15 and 
 where that is known; the best by cd counts. Its rows are stored in benchmarks/results/scene_peers.json, so that a
 machine without open3d compares too.
 
+cd: mean distance of mesh and truth from each other. seen: the same, but of the truth only what is within REACH spacings
+of a point: a surface that no ray met can be made up well or badly, and an open mesh leaves it out.
 right: share of the mesh's area whose normal has a positive product with that of the nearest point of the truth.
 signs: the same of the area that the cloud's points stand for, of the estimated normals (all there is with --signs).
 """
@@ -35,6 +37,7 @@ from scene_makers import Scene, held_out  # noqa: E402
 
 PEERS = RESULTS / "scene_peers.json"
 DEPTHS, TRIMS, COUNTS = (7, 8, 9), (0.05,), (15, 30)
+REACH = 3.0  # distances of points to their 6th neighbour, in the median
 RIGHT = 0.95  # of the area, and the confidence above which nothing is said
 
 
@@ -90,7 +93,7 @@ def ours(scene: Scene, truth, options) -> dict:
         return {**row, "error": str(error)}
     mesh = result.mesh.vertices.cpu().numpy(), result.mesh.faces.cpu().numpy()
     told = {"seconds": time.perf_counter() - start, "warnings": result.warnings}
-    return {**row, **_judged(mesh, truth, options.samples), **told}
+    return {**row, **_judged(mesh, scene, truth, options.samples), **told}
 
 
 def _origin(truth) -> np.ndarray:
@@ -101,10 +104,24 @@ def _at_origin(truth):
     return truth[0] - _origin(truth), truth[1]
 
 
-def _judged(mesh, truth, samples: int) -> dict:
+def _judged(mesh, scene: Scene, truth, samples: int) -> dict:
     """Near the origin: the judge has single precision."""
-    mesh = mesh[0] - _origin(truth), mesh[1]
-    return {**judged(_at_origin(truth), mesh, samples), "right": right_area(mesh, _at_origin(truth))}
+    mesh, local = (mesh[0] - _origin(truth), mesh[1]), _at_origin(truth)
+    row = judged(local, mesh, samples)
+    return {**row, "seen": _seen(row["accuracy"], mesh, scene, truth, samples), "right": right_area(mesh, local)}
+
+
+def _seen(accuracy: float, mesh, scene: Scene, truth, samples: int) -> float:
+    """The mean of the accuracy and the completeness of what was seen, in diagonals of the truth."""
+    from scipy.spatial import cKDTree
+
+    tree, (vertices, faces) = cKDTree(scene.points), truth
+    reach = REACH * np.median(tree.query(scene.points[:: max(1, len(scene.points) // 2000)], 7)[0][:, -1])
+    there = faces[tree.query(vertices[faces].mean(1))[0] < reach]
+    part, diagonal = vertices[there] - _origin(truth), np.linalg.norm(np.ptp(vertices, axis=0))
+    seen = part.reshape(-1, 3), np.arange(3 * len(there)).reshape(-1, 3)
+    completeness = measure(seen, mesh, samples).completeness * np.linalg.norm(np.ptp(seen[0], axis=0)) / diagonal
+    return (accuracy + completeness) / 2.0
 
 
 def peer_rows(scene: Scene, truth, samples: int) -> dict[str, dict]:
@@ -118,9 +135,10 @@ def peer_rows(scene: Scene, truth, samples: int) -> dict[str, dict]:
         for depth in DEPTHS:
             for quantile, *mesh in peers.poisson(points, normals, depth, TRIMS):
                 name = f"{way} depth {depth}" + (f" trimmed {quantile:g}" if quantile else "")
-                quality = measure(_at_origin(truth), welded(*mesh), samples)
-                right = right_area(mesh, _at_origin(truth))
-                rows[name] = {"cd": quality.cd, "normal_consistency": quality.normal_consistency, "right": right}
+                mesh = welded(*mesh)
+                quality, right = measure(_at_origin(truth), mesh, samples), right_area(mesh, _at_origin(truth))
+                row = {"cd": quality.cd, "seen": _seen(quality.accuracy, mesh, scene, truth, samples), "right": right}
+                rows[name] = {**row, "normal_consistency": quality.normal_consistency}
     return rows
 
 
@@ -143,8 +161,8 @@ def fingerprint(scene: Scene) -> list[float]:
     return [float(f"{number:.2g}") for number in numbers]
 
 
-def best(rows: dict[str, dict]) -> tuple[str, dict]:
-    return min(rows.items(), key=lambda item: item[1]["cd"])
+def best(rows: dict[str, dict], by: str = "cd") -> tuple[str, dict]:
+    return min(rows.items(), key=lambda item: item[1][by])
 
 
 # -- what is printed ----------------------------------------------------------------------------------
@@ -161,6 +179,7 @@ def line(name: str, row: dict, rows: dict[str, dict]) -> str:
     if rows:
         peer, other = best(rows)
         text += f" ratio {row['cd'] / other['cd']:.2f} ({peer}: right {other['right']:.2f})"
+        text += f" seen {row['seen'] / best(rows, 'seen')[1]['seen']:.2f}"
     return f"{text} {row['seconds_normals']:.0f}+{row['seconds']:.0f} s, {len(row['warnings'])} warnings"
 
 
@@ -178,10 +197,11 @@ def summary(title: str, rows: dict[str, dict], stored: dict[str, dict[str, dict]
         f"  of these with a confidence above {RIGHT}: {', '.join(silent) or 'none'}",
         f"  right ones with less: {len(warned)} ({', '.join(warned) or 'none'})",
     ]
-    ratio = {name: row.get("cd", math.inf) / best(stored[name])[1]["cd"] for name, row in rows.items() if stored[name]}
-    if ratio and side == "right":
+    for by in ("cd", "seen") if side == "right" else ():
+        known = {name: row.get(by, math.inf) for name, row in rows.items() if stored[name]}
+        ratio = {name: value / best(stored[name], by)[1][by] for name, value in known.items()}
         worse = sorted((name for name in ratio if ratio[name] >= 1.0), key=lambda name: -ratio[name])
-        lines.append(f"  cd better in {len(ratio) - len(worse)} of {len(ratio)}; above 1.1 in "
+        lines.append(f"  {by} better in {len(ratio) - len(worse)} of {len(ratio)}; above 1.1 in "
                      f"{sum(value > 1.1 for value in ratio.values())}")  # fmt: skip
         lines.append(f"  worse: {', '.join(f'{name} {ratio[name]:.2f}' for name in worse) or 'none'}")
     return "\n".join(lines)
