@@ -20,8 +20,8 @@ BESIDE = 0.5  # sine of the angle to the line above which a point lies on anothe
 PARALLEL = 0.8  # cosine between the directions of neighbouring lines, at least
 UNEVEN = 3.0  # times the nearer of the lines on both sides: the other is no farther, or the surface ends
 SQUARE = math.sqrt(2.0)  # of the sides of a square grid: the distance to the 6th neighbour
-LARGEST_RATIO = 30.0  # of distances across lines to those along them, that is looked for
-ENTRIES_AT_ONCE = 1 << 22  # neighbours
+LARGEST_RATIO = 16.0  # of distances across lines to those along them: lines 34 times as far apart as their points
+QUERY, ENTRIES_AT_ONCE = 64, 1 << 22  # neighbours: how many more at a time, and in all
 APART = 1.5  # distances to the 6th neighbour: lines that are closer are found by that neighbour
 
 # Of the points: a cloud that has as many on lines was sampled in lines, if only in part: of nine that were not none has
@@ -151,12 +151,11 @@ class Metric:
         """Indices [r, count] of the points nearest to those of the rows [r] by the stretched distance, without them."""
         points, stretch, out = self.cloud.points, self.stretch(), rows.new_empty(len(rows), count)
         ratio = (self.across / self.along)[rows].clamp_max(LARGEST_RATIO)
-        octave = ((count + 1) * ratio).log2().ceil().long()  # as many lie in a disc as far as the ellipse reaches
-        for level in octave.unique().tolist():
-            members = (octave == level).nonzero()[:, 0]
-            for part in members.split(max(1, ENTRIES_AT_ONCE >> level)):
+        step = ((count + 1) * ratio / QUERY).ceil().long()  # as many lie in a disc as far as the ellipse reaches
+        for size in step.unique().tolist():
+            for part in (step == size).nonzero()[:, 0].split(max(1, ENTRIES_AT_ONCE // (QUERY * size))):
                 at = rows[part]
-                index = self.cloud.nearest(points[at], 1 << level)[1]
+                index = self.cloud.nearest(points[at], QUERY * size)[1]
                 way = points[index] - points[at, None]
                 square = way.square().sum(2) + (way * stretch[at, None]).sum(2).square()
                 square[index == at[:, None]] = torch.inf

@@ -88,6 +88,10 @@ def test_planes_and_couplings_on_tensors_are_those_of_the_loops():
         assert (loops[1] - tensors[1]).abs().max() < 1e-7
         sure = loops[1] > 1e-6  # else points on a line, which has no plane
         assert (loops[0] * tensors[0]).sum(1).abs()[sure].min() > 1 - 1e-9
+    side[:], side[7] = torch.tensor([0.0, 0.0, 1.0]), torch.tensor([0.0, 0.0, -1.0])  # no other is on its side
+    for of in (graph, stretched):
+        lone = planes_torch.fit_planes(of.x, of.neighbours, of.stretch, 14, side)
+        assert all(part.isfinite().all() for part in (*lone, *planes.fit_planes(of, 14, side)))
     edges = graph.neighbours[:, :12].contiguous()
     expected = continuity.couplings(graph.x, loops[0], edges)
     assert (continuity.tensor_couplings(graph.x, loops[0], edges) - expected).abs().max() < 1e-6

@@ -20,8 +20,8 @@ def fit_planes(graph: PointGraph, count: int, side: Tensor | None = None) -> tup
     """Unit directions [n, 3] of least variance and standard deviations [n] along them.
 
     Of each point and its `count` nearest, those alone whose vector in side [n, 3] has a positive product with its own
-    where that is given; weights 1 - (d / d_max)^2 fall to zero at the farthest. Planes are fitted in coordinates A x that
-    are stretched as the graph says, A = I + (r - 1) u u^T; their normals are A n.
+    where that is given; weights 1 - (d / d_max)^2 fall to zero at the farthest. Planes are fitted in coordinates A x,
+    stretched along lines as the graph says, A = I + (r - 1) u u^T; where n is normal to one, A n is to the surface.
     """
     if graph.x.is_cuda:
         from . import planes_torch

@@ -38,7 +38,7 @@ def fit_planes(
         direction = least_vectors(scatter)
         variance = (direction[:, None] @ scatter @ direction[..., None])[:, 0, 0]
         direction += more * (direction * unit).sum(1, keepdim=True) * unit
-        longer = direction.norm(dim=1)
+        longer = direction.norm(dim=1).clamp_min(1e-300)  # of points without others on their side it is zero
         out[rows], spread[rows] = direction / longer[:, None], (variance.clamp_min_(0.0) / total[:, 0]).sqrt_() / longer
     return out, spread
 
