@@ -26,6 +26,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "voxel_downsample_threshold": "--voxel-downsample-threshold 300", "remove_outliers": "--remove-outliers none",
         "seed": "--seed 3", "scale": "--scale 1.2", "refine_vertices": "--no-refine-vertices", "trim": "--trim 3",
         "min_component": "--min-component 0.1", "out": "--out {}/mesh.ply", "report": "--report {}/report.json",
+        "save_points": "--save-points",
         "verbose": "--verbose", "device": "--device cpu", "backend": "--backend torch", "solver": "--solver builtin",
     },
     "slopes": PLAIN | {
@@ -46,7 +47,6 @@ SHARES = {
 REFUSED = {
     "dense": "--dense",
     "save_grid": "--save-grid",
-    "save_points": "--save-points",
     "columns": "--columns xyz",
     "merge": "--merge",
     "attributes": "--attributes all",

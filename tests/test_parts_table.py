@@ -94,6 +94,22 @@ def test_what_works_whole_works_in_parts(name, clouds, small, tmp_path):
     for file in files:
         if file.endswith(MESH_FORMATS):
             assert_alike(files[file], others[file])
+    for file in {"mesh.ply.pts.npz"} & set(files):
+        assert_same_constraints(files[file], others[file])
+
+
+def assert_same_constraints(one, other):
+    """The same points on the surface, but for averages at walls of nodes; nearly as many of everything."""
+    with np.load(one) as whole, np.load(other) as parts:
+        assert set(parts) == set(whole)
+        assert float(parts["eps"]) == pytest.approx(float(whole["eps"]))
+        for name in ("positions", "values", "nystrom_samples"):
+            assert len(parts[name]) == pytest.approx(len(whole[name]), rel=0.1)
+            assert parts[name].shape[1:] == whole[name].shape[1:]
+        assert set(np.unique(parts["values"]).round(9)) == set(np.unique(whole["values"]).round(9))
+        first = len(parts["positions"]) // 3
+        near = Neighbours(torch.from_numpy(whole["positions"][: len(whole["positions"]) // 3]))
+        assert float(near.query(torch.from_numpy(parts["positions"][:first]))[0].median()) < 1e-9
 
 
 def test_two_workers_write_the_bytes_of_one(clouds, small, tmp_path):

@@ -84,8 +84,7 @@ class BlendedField:
 
     def world_centers(self) -> Tensor:
         """The Nyström centres [m, 3] of all cells in world units."""
-        cell = torch.repeat_interleave(self.offsets.diff())
-        return self.centers.double() / self.cells.scales[cell, None] + self.cells.centers[cell]
+        return world_centers(self.cells, self.centers, self.offsets)
 
     def state(self) -> dict[str, Any]:
         """What `from_state` makes the same field of: arrays, numbers and text by name."""
@@ -192,3 +191,9 @@ def _put(order: Tensor, values: Tensor) -> Tensor:
     out = torch.empty_like(values)
     out[order] = values
     return out
+
+
+def world_centers(cells: Cells, centers: Tensor, offsets: Tensor) -> Tensor:
+    """The Nyström centres [m, 3] of cells in world units: those of cell c, offsets[c:c + 2], are in its model space."""
+    cell = torch.repeat_interleave(offsets.diff())
+    return centers.double() / cells.scales[cell, None] + cells.centers[cell]

@@ -11,6 +11,7 @@ from typing import TypeVar
 from ..cells.fitting import choice_options
 from ..errors import CloudError, OutputError, warn
 from ..files.atomic import STANDARD
+from ..run.constraints import save_constraints
 from ..run.in_parts import ReconstructionInParts, memory_of, reconstructed
 from ..run.totals import solution_of_all
 from ..runtime.monitor import PhaseTimer
@@ -32,6 +33,10 @@ def mesh_in_parts(
     ):
         for line in run.warnings:
             warn(line)
+        if job.args.save_points:
+            timer.phase("write")
+            save_constraints(run.plan, f"{job.out}.pts.npz")
+            timer.phase("")
         details = details_of(run) if job.args.report or job.page else None
         return outcome_of(run, shares, details, None)
 

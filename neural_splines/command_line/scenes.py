@@ -33,7 +33,6 @@ REFUSED = (
     Refusal("--merge", lambda a: a.merge, "holds all inputs at once; merge the files first, or work without parts"),
     Refusal("--attributes", lambda a: bool(a.attributes), "is not carried in parts; drop it, or work without parts"),
     Refusal("--quality", lambda a: bool(a.quality), "is not carried in parts; drop it, or work without parts"),
-    Refusal("--save-points", lambda a: a.save_points, "holds all points at once; drop it, or work without parts"),
     Refusal("--preview", lambda a: bool(a.preview), "draws the whole mesh at once; drop it, or work without parts"),
     Refusal("--html", lambda a: bool(a.html), "draws the whole mesh at once; drop it, or work without parts"),
     Refusal("CELLS_PER_AXIS", lambda a: a.cells_per_axis != AUTO, "must be auto in parts, whose cells are adaptive"),
