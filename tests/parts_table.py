@@ -35,6 +35,10 @@ GROUPS: dict[str, dict[str, str]] = {
         "cg_stop_thresh": "--cg-stop-thresh 1e-4", "out_dir": "--out-dir {}", "format": "--format obj",
         "strict": "--strict", "quiet": "--quiet",
     },
+    "uniform cells": PLAIN | {
+        "cells_per_axis": "5", "nystrom_mode": "--nystrom-mode random", "fill_holes": "--fill-holes",
+        "out": "--out {}/mesh.ply",
+    },
 }  # fmt: skip
 ALONE = {"help": "--help"}  # does nothing else
 SHARES = {
@@ -53,8 +57,6 @@ REFUSED = {
     "quality": "--quality distance",
     "preview": "--preview {}/a.png",
     "html": "--html {}/a.html",
-    "fill_holes": "--fill-holes",
-    "nystrom_mode": "--nystrom-mode random",
     "sensor_position": "--sensor-position 0 0 9",
     "inside": "--inside",
     "aerial": "--aerial",

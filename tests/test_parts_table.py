@@ -122,7 +122,7 @@ def test_two_workers_write_the_bytes_of_one(clouds, small, tmp_path):
 
 @pytest.mark.parametrize("name", [*REFUSED, "cells_per_axis", "normals"])
 def test_what_cannot_work_in_parts_is_one_line(name, clouds, tmp_path):
-    line = REFUSED.get(name) or {"cells_per_axis": "2", "normals": "--normals estimate"}[name]
+    line = REFUSED.get(name) or {"cells_per_axis": "1", "normals": "--normals estimate"}[name]
     found, files = outcome_of(PLAIN | {name: line} | IN_PARTS, clouds[0], tmp_path / "run")
     option = "CELLS_PER_AXIS" if name == "cells_per_axis" else line.split()[0]
     assert (found.code, found.out, files) == (2, "", {})

@@ -49,18 +49,6 @@ def test_parts_make_one_closed_mesh(cloud, small, tmp_path):
     assert len(whole.mesh.faces) == pytest.approx(len(faces), rel=0.01)
 
 
-def test_one_part_is_the_whole(cloud, tmp_path):
-    """The same cells, draws and cubes: the mesh of `reconstruct`, but for the order in which it is written."""
-    settings = replace(SETTINGS, remove_outliers="none")
-    result = done(cloud, tmp_path, settings)
-    assert (result.nodes, result.blocks) == (1, 1)
-    c = torus(1500)
-    whole = ns.reconstruct(c.points.float().double().numpy(), c.normals.numpy(), settings).mesh
-    vertices, faces = load_mesh(tmp_path / "mesh.ply")
-    assert len(vertices) == len(whole.vertices)
-    assert len(faces) == len(whole.faces)
-
-
 def test_an_open_surface_is_cut_back_alike_on_both_sides_of_a_wall(small, tmp_path):
     shape = hemisphere(1200)
     path = write_cloud(tmp_path / "cloud.ply", shape)
@@ -235,7 +223,6 @@ def test_two_runs_do_not_share_a_folder(tmp_path):
         (["--workers", "0"], "--workers must be a whole number"),
         (["--max-memory", "many"], "expected a size such as 4GB"),
         (["--scheduler", "tcp://h:1"], "--scheduler needs a --work-dir"),
-        (["--work-dir", "w", "--fill-holes"], "--fill-holes closes a scene as a whole"),
         (["--work-dir", "w", "--normals", "estimate"], "write the normals first with: neural-splines normals"),
         (["--work-dir", "/proc/no"], "cannot be a work directory"),
     ],

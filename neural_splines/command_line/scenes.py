@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from ..errors import SettingsError
-from ..settings import AUTO, SceneSettings, Settings
+from ..settings import SceneSettings
 from .outputs import path
 
 UNITS = ("", "k", "m", "g", "t")
@@ -35,13 +35,7 @@ REFUSED = (
     Refusal("--quality", lambda a: bool(a.quality), "is not carried in parts; drop it, or work without parts"),
     Refusal("--preview", lambda a: bool(a.preview), "draws the whole mesh at once; drop it, or work without parts"),
     Refusal("--html", lambda a: bool(a.html), "draws the whole mesh at once; drop it, or work without parts"),
-    Refusal("CELLS_PER_AXIS", lambda a: a.cells_per_axis != AUTO, "must be auto in parts, whose cells are adaptive"),
-    Refusal(
-        "--fill-holes", lambda a: a.fill_holes is not False, "closes a scene as a whole; drop it, or work without parts"
-    ),
-    Refusal(
-        "--nystrom-mode", lambda a: a.nystrom_mode != Settings.nystrom_mode, "must be blue-noise in parts; drop it"
-    ),
+    Refusal("CELLS_PER_AXIS", lambda a: a.cells_per_axis == 1, "1 is one spline of all points; use auto, or more"),
     Refusal("--normals estimate", lambda a: a.normals == "estimate", WRITE_NORMALS),
     Refusal("--sensor-position", lambda a: bool(a.sensor_position), WRITE_NORMALS),
     Refusal("--inside", lambda a: a.inside, WRITE_NORMALS),
