@@ -3,15 +3,60 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
+from .distinct import distinct_points
 from .neighbours import SPACING_RANK, Neighbours
 from .runtime.threads import limit
 
 NEAREST = 9  # points of which the farthest sets the radius and the others count
 AT_ONCE = 1 << 18  # places
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """Of every point or vertex: colours [n, 3] uint8 where there are some, and further numbers [n] by name."""
+
+    colours: np.ndarray | None = None
+    scalars: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def of_rows(self, rows: np.ndarray) -> Attributes:
+        """Those of some points."""
+        colours = None if self.colours is None else self.colours[rows]
+        return Attributes(colours, {name: values[rows] for name, values in self.scalars.items()})
+
+
+def interpolated(points: np.ndarray, attributes: Attributes, places: np.ndarray) -> Attributes:
+    """Attributes of places [q, 3] from those of points [n, 3], in their types, by `carry`.
+
+    Whole numbers, such as classes, are those of the nearest point, and of the first of several at its place.
+    """
+    fractions = {name: values for name, values in attributes.scalars.items() if values.dtype.kind == "f"}
+    blocks = [values.astype(np.float64)[:, None] for values in fractions.values()]
+    blocks += [] if attributes.colours is None else [attributes.colours.astype(np.float64)]
+    found = carry(points, np.hstack(blocks), places) if blocks else np.empty((len(places), 0))
+    mixed = dict(zip(fractions, found.T, strict=False))
+    first = np.empty(0, np.int64)
+    if len(fractions) < len(attributes.scalars):
+        distinct = distinct_points(torch.from_numpy(points)).numpy().nonzero()[0]
+        first = distinct[nearest(points[distinct], places)]
+    scalars = {
+        name: mixed[name].astype(values.dtype) if name in mixed else values[first]
+        for name, values in attributes.scalars.items()
+    }
+    colours = None if attributes.colours is None else np.round(found[:, len(fractions) :]).astype(np.uint8)
+    return Attributes(colours, scalars)
+
+
+def reach(points: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """How far from places [q, 3] the points [n, 3] lie that count there; infinite where there are too few to tell."""
+    if len(points) < NEAREST:
+        return np.full(len(places), np.inf)
+    return Neighbours(torch.from_numpy(points)).query(torch.from_numpy(places), NEAREST)[0].numpy()
 
 
 def carry(points: np.ndarray, values: np.ndarray, places: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ import io
 import zipfile
 
 import neural_splines as ns
+from neural_splines.files.streams import EVERYTHING
 from neural_splines.run import in_parts
 from neural_splines.runtime.monitor import PhaseTimer
 from neural_splines.settings import SceneSettings
@@ -17,9 +18,10 @@ def tiny(asked, kind):
     return 300, 16
 
 
-def done(cloud, folder, settings=SETTINGS, asked=ALONE, name="mesh.ply"):
+def done(cloud, folder, settings=SETTINGS, asked=ALONE, name="mesh.ply", options=EVERYTHING):
     work, out = str(folder / "work"), str(folder / name)
-    with in_parts.reconstructed(str(cloud), out, settings, asked, work, PhaseTimer()) as result:
+    clouds = [str(path) for path in (cloud if isinstance(cloud, list) else [cloud])]
+    with in_parts.reconstructed(clouds, out, settings, asked, work, PhaseTimer(), options) as result:
         return result
 
 

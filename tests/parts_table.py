@@ -39,6 +39,11 @@ GROUPS: dict[str, dict[str, str]] = {
         "cells_per_axis": "5", "nystrom_mode": "--nystrom-mode random", "fill_holes": "--fill-holes",
         "out": "--out {}/mesh.ply",
     },
+    "two tables as one cloud": PLAIN | {
+        "merge": "--merge", "columns": "--columns x,y,z,nx,ny,nz,r,g,b,classification",
+        "attributes": "--attributes classification",
+        "out": "--out {}/mesh.ply",
+    },
 }  # fmt: skip
 ALONE = {"help": "--help"}  # does nothing else
 SHARES = {
@@ -51,9 +56,6 @@ SHARES = {
 REFUSED = {
     "dense": "--dense",
     "save_grid": "--save-grid",
-    "columns": "--columns xyz",
-    "merge": "--merge",
-    "attributes": "--attributes all",
     "quality": "--quality distance",
     "preview": "--preview {}/a.png",
     "html": "--html {}/a.html",

@@ -25,13 +25,15 @@ IN_PARTS = {"max_memory": SHARES["max_memory"]}
 
 @pytest.fixture(scope="module")
 def clouds(tmp_path_factory):
-    """Two, whose points have classes and colours."""
-    folder, cloud = tmp_path_factory.mktemp("clouds"), torus(700)
-    for name, scale in (("one", 1.0), ("two", 2.0)):
+    """Two, of every other point, whose points have classes and colours, as meshes and as tables."""
+    folder, both = tmp_path_factory.mktemp("clouds"), torus(1400)
+    for name, start in (("one", 0), ("two", 1)):
+        cloud = both.part(torch.arange(start, 1400, 2))
         codes, colours = np.ones(len(cloud), np.uint8), np.full((len(cloud), 3), 99)
         scalars = {"classification": codes}
         none = np.empty((0, 3), int)
-        save_mesh(folder / f"{name}.ply", scale * cloud.points, cloud.normals, none, colours=colours, scalars=scalars)
+        save_mesh(folder / f"{name}.ply", cloud.points, cloud.normals, none, colours=colours, scalars=scalars)
+        np.savetxt(folder / f"{name}.xyz", np.column_stack([cloud.points, cloud.normals, colours, codes]))
     return [folder / "one.ply", folder / "two.ply"]
 
 
@@ -61,7 +63,8 @@ def outcome_of(asked, cloud, folder):
 
 
 def inputs_of(asked, clouds):
-    return clouds if "out_dir" in asked else clouds[0]
+    found = clouds if {"out_dir", "merge"} & set(asked) else clouds[:1]
+    return [path.with_suffix(".xyz") for path in found] if "columns" in asked else found
 
 
 def assert_alike(one, other):
@@ -72,9 +75,9 @@ def assert_alike(one, other):
 
 
 def told(out: str) -> list[str]:
-    """What a summary tells of, but for parts; classes are not counted in parts."""
+    """What a summary tells of, but for parts."""
     titles = [line.split(":")[0] for line in out.splitlines()]
-    return [title for title in titles if title not in ("parts", "classes")]
+    return [title for title in titles if title != "parts"]
 
 
 def warnings(found) -> list[str]:

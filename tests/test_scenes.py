@@ -19,6 +19,7 @@ from neural_splines.errors import (
     SettingsError,
 )
 from neural_splines.files.meshes import load_mesh
+from neural_splines.files.streams import ReadOptions
 from neural_splines.files.work_directory import WorkDirectory
 from neural_splines.run import in_parts, steps
 from neural_splines.run.partition import kept_partition
@@ -164,7 +165,8 @@ def test_another_run_is_refused_by_name(cloud, tmp_path):
     store = WorkDirectory(str(tmp_path / "work"))
 
     def claim(classes=(), **settings):
-        with store.claimed(in_parts.identity(str(cloud), classes, replace(SETTINGS, **settings), 300, 16, "cpu")):
+        options = ReadOptions(classes=classes)
+        with store.claimed(in_parts.identity([str(cloud)], options, replace(SETTINGS, **settings), 300, 16, "cpu")):
             pass
 
     claim()
@@ -198,14 +200,15 @@ def test_a_run_that_goes_on_keeps_its_parts_whatever_memory_is_free(finished, tm
 def test_rows_need_nothing_that_some_systems_lack(tmp_path, monkeypatch):
     monkeypatch.delattr(os, "pwrite", raising=False)  # Windows has none
     store, rows = WorkDirectory(str(tmp_path)), np.arange(12.0).reshape(4, 3)
-    with store.rows_into("rows", 3) as put:
+    row = np.dtype((np.float64, (3,)))
+    with store.rows_into("rows", row) as put:
         put(2, rows[2:])
         put(0, rows[:2])
-    found = store.rows("rows", 3, 1, 2, zlib.crc32(rows[1:3].data))
+    found = store.rows("rows", row, 1, 2, zlib.crc32(rows[1:3].data))
     assert np.array_equal(found, rows[1:3])
-    assert store.rows("rows", 3, 1, 2, zlib.crc32(rows[1:3].data) ^ 1) is None
-    assert store.rows("rows", 3, 3, 2, 0) is None
-    assert store.rows("none", 3, 0, 1, 0) is None
+    assert store.rows("rows", row, 1, 2, zlib.crc32(rows[1:3].data) ^ 1) is None
+    assert store.rows("rows", row, 3, 2, 0) is None
+    assert store.rows("none", row, 0, 1, 0) is None
 
 
 def test_two_runs_do_not_share_a_folder(tmp_path):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ..errors import CloudError, OutputError, SettingsError
 from ..files import meshes
 from ..files.atomic import STANDARD, shown, standard
+from ..files.merging import together
 from ..files.point_clouds import clouds_in
 from ..files.targets import Target, check
 from ..settings import MESH_FORMATS, SCALAR_FORMATS
@@ -68,11 +69,6 @@ class Job:
     def _named(self, pattern: str | None) -> str | None:
         """{} stands for the path of the mesh without its extension."""
         return pattern and pattern.replace("{}", os.path.splitext(self.out)[0])
-
-
-def together(names: Sequence[str]) -> str:
-    """Several files in a message."""
-    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
 def jobs_of(args: Namespace) -> list[Job]:

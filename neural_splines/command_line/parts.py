@@ -11,6 +11,7 @@ from typing import TypeVar
 from ..cells.fitting import choice_options
 from ..errors import CloudError, OutputError, warn
 from ..files.atomic import STANDARD
+from ..files.streams import ReadOptions
 from ..run.constraints import save_constraints
 from ..run.in_parts import ReconstructionInParts, memory_of, reconstructed
 from ..run.totals import solution_of_all
@@ -29,7 +30,7 @@ def mesh_in_parts(
     check(job)
     with (
         _folder(shares, job) as folder,
-        reconstructed(job.source, job.out, settings, shares, folder, timer, job.args.classes, job.suffix) as run,
+        reconstructed(job.sources, job.out, settings, shares, folder, timer, options_of(job), job.suffix) as run,
     ):
         for line in run.warnings:
             warn(line)
@@ -41,9 +42,14 @@ def mesh_in_parts(
         return outcome_of(run, shares, details, None)
 
 
+def options_of(job: Job) -> ReadOptions:
+    """What is read of the inputs."""
+    return ReadOptions(job.attributes, job.args.columns, job.args.classes)
+
+
 def check(job: Job) -> None:
     """Refuse what cannot be read in parts."""
-    if job.source == STANDARD:
+    if STANDARD in job.sources:
         raise CloudError("a cloud in parts is read more than once; give a file, not -")
 
 
@@ -72,9 +78,9 @@ def outcome_of(
     memory = memory_of(points, count, run.compute.device.type)
     return Outcome(
         cleaning=totals.cleaning,
-        reading="",
-        classes={},
-        merged=(),
+        reading=run.form.reading,
+        classes=run.form.classes,
+        merged=run.form.parts,
         fitted=totals.fitted,
         averaged=plan.averaged,
         box=totals.box,

@@ -29,9 +29,6 @@ WRITE_NORMALS = "needs all points at once; write the normals first with: neural-
 REFUSED = (
     Refusal("--dense", lambda a: a.dense, "evaluates the whole grid at once; drop it, or work without parts"),
     Refusal("--save-grid", lambda a: a.save_grid, "holds the whole grid at once; drop it, or work without parts"),
-    Refusal("--columns", lambda a: bool(a.columns), "is for tables, which are not read in pieces; use binary PLY"),
-    Refusal("--merge", lambda a: a.merge, "holds all inputs at once; merge the files first, or work without parts"),
-    Refusal("--attributes", lambda a: bool(a.attributes), "is not carried in parts; drop it, or work without parts"),
     Refusal("--quality", lambda a: bool(a.quality), "is not carried in parts; drop it, or work without parts"),
     Refusal("--preview", lambda a: bool(a.preview), "draws the whole mesh at once; drop it, or work without parts"),
     Refusal("--html", lambda a: bool(a.html), "draws the whole mesh at once; drop it, or work without parts"),

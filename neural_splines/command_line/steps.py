@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..attributes import Attributes
 from ..clouds import NO_NORMALS, OrientedCloud, clean_points
 from ..errors import CloudError, warn
 from ..files import meshes
@@ -26,7 +27,7 @@ from ..surface.lattice import Lattice
 from ..surface.mesh import Mesh, face_average_normals
 from ..surface.trimming import trim as trim_mesh
 from .jobs import Job, together
-from .paint import Paint, paint
+from .paint import paint
 
 
 def load(
@@ -74,15 +75,17 @@ def reconstruct(cloud: OrientedCloud, settings: Settings, monitor: PhaseTimer) -
     return mesh_cloud(cloud, settings, monitor)
 
 
-def carry(scanned: ScannedCloud, origin: Orientation, result: Reconstruction, job: Job, monitor: PhaseTimer) -> Paint:
+def carry(
+    scanned: ScannedCloud, origin: Orientation, result: Reconstruction, job: Job, monitor: PhaseTimer
+) -> Attributes:
     """What the mesh carries of the points."""
     if scanned.colours is None and not scanned.scalars and not job.args.quality:
-        return Paint()
+        return Attributes()
     monitor.phase("colour")
     return paint(scanned, origin.cloud, result.kept, result.mesh, job.args.quality)
 
 
-def save(result: Reconstruction, carried: Paint, job: Job, monitor: PhaseTimer) -> None:
+def save(result: Reconstruction, carried: Attributes, job: Job, monitor: PhaseTimer) -> None:
     """Write the mesh to `out`; the dense grid to {out}.grid.npy and .json; the constraints to {out}.pts.npz.
 
     The grid's value (i, j, k) lies at origin + (index + 0.5) * voxel_size, in world units as its values.

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..attributes import carry, distances
+from ..attributes import Attributes, carry, distances
 from ..cells.fitting import CellsFit
 from ..cells.tally import solution_of_each
 from ..field.residuals import residuals
@@ -22,7 +22,6 @@ from ..surface.mesh import border_edges
 from . import steps
 from .finished import Details, Drawing, Normals, Outcome
 from .jobs import Job
-from .paint import Paint
 
 
 def mesh_whole(job: Job, settings: Settings, sides: NormalSettings, timer: PhaseTimer) -> Outcome:
@@ -65,7 +64,7 @@ class Known:
     scanned: ScannedCloud
     origin: Orientation
     result: Reconstruction
-    carried: Paint
+    carried: Attributes
 
     @cached_property
     def details(self) -> Details:

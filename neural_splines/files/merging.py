@@ -10,6 +10,11 @@ import numpy as np
 from .scans import ScannedCloud, listed
 
 
+def together(names: Sequence[str]) -> str:
+    """Several files in a message."""
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+
+
 def joined(parts: Sequence[ScannedCloud], names: Sequence[str]) -> tuple[ScannedCloud, list[str]]:
     """The points of several files as one cloud, and lines about what not all of them have.
 

@@ -76,12 +76,11 @@ def merged(streams: Sequence[CloudStream], names: Sequence[str]) -> tuple[CloudS
     if len(streams) == 1:
         return streams[0], []
     form, lines = joined([stream.form for stream in streams], names)
-    form = replace(form, parts=tuple((name, stream.count) for name, stream in zip(names, streams, strict=True)))
 
     def pieces() -> Iterator[ScannedCloud]:
-        for stream in streams:
+        for name, stream in zip(names, streams, strict=True):
             for piece in stream.pieces():
-                yield conformed(piece, form)
+                yield replace(conformed(piece, form), parts=((name, len(piece.points)),))
 
     return CloudStream(sum(stream.count for stream in streams), form, pieces), lines
 

@@ -80,8 +80,8 @@ class WorkDirectory:
             raise unwritable(self.path, error) from None
 
     @contextlib.contextmanager
-    def rows_into(self, name: str, width: int) -> Iterator[Callable[[int, np.ndarray], None]]:
-        """put(first, rows) writes rows [n, width] of float64 to the places from `first` on in a new file of rows.
+    def rows_into(self, name: str, type_: np.dtype) -> Iterator[Callable[[int, np.ndarray], None]]:
+        """put(first, rows) writes rows [n] of a type to the places from `first` on in a new file of such rows.
 
         The file is synced when the block ends, so that a result may stand for it.
         """
@@ -90,7 +90,7 @@ class WorkDirectory:
             with open(path, "wb") as stream:
 
                 def put(first: int, rows: np.ndarray) -> None:
-                    stream.seek(8 * width * first)
+                    stream.seek(type_.itemsize * first)
                     stream.write(rows.data)
 
                 yield put
@@ -99,15 +99,15 @@ class WorkDirectory:
         except OSError as error:
             raise unwritable(path, error) from None
 
-    def rows(self, name: str, width: int, first: int, count: int, checksum: int) -> np.ndarray | None:
-        """Rows [count, width] of such a file; None where they are not those of that CRC-32."""
+    def rows(self, name: str, type_: np.dtype, first: int, count: int, checksum: int) -> np.ndarray | None:
+        """Rows [count] of such a file; None where they are not those of that CRC-32."""
         try:
             with open(self.file(name), "rb") as stream:
-                stream.seek(8 * width * first)
-                data = np.fromfile(stream, np.float64, width * count)
+                stream.seek(type_.itemsize * first)
+                data = np.fromfile(stream, type_, count)
         except OSError:
             return None
-        return data.reshape(count, width) if len(data) == width * count and zlib.crc32(data.data) == checksum else None
+        return data if len(data) == count and zlib.crc32(data.view(np.uint8).data) == checksum else None
 
     @contextlib.contextmanager
     def claimed(self, identity: Mapping[str, Any]) -> Iterator[None]:

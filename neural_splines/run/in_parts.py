@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from torch import Tensor
@@ -21,8 +21,10 @@ from ..errors import CloudError, EmptySurfaceError, OutOfMemoryBudgetError
 from ..field.products import Compute, resolve
 from ..files.atomic import shown
 from ..files.large_meshes import written_in_parts
+from ..files.merging import together
 from ..files.mesh_content import MAX_LOSS
-from ..files.streams import ReadOptions, open_stream
+from ..files.scans import ScannedCloud
+from ..files.streams import EVERYTHING, CloudStream, ReadOptions, merged, open_stream
 from ..files.work_directory import WorkDirectory
 from ..runtime import memory
 from ..runtime.budget import BLOCK_SQUARE_BYTES, NODE_POINT_BYTES, PROCESS_BYTES
@@ -33,6 +35,7 @@ from . import steps
 from .blocks import Surroundings
 from .choices import doubts_about, with_spacing
 from .compare import comparison_lines
+from .painting import painted
 from .partition import partition
 from .plan import Parts, Plan, compute_of
 from .residuals import residuals_in_parts
@@ -48,10 +51,12 @@ BLOCK_CUBES = {"cpu": (64, 384), "cuda": (64, 768)}
 class ReconstructionInParts:
     """What became of a cloud in a file whose mesh was written to another, and what more may be asked of its parts.
 
-    words: of what was chosen by the data and why, or nothing. part: points of a node and cubes along the side of a
-    block, at most. resumed: results that were there already. warnings: lines that a user should read.
+    form: no points, with what is known of all that were read. words: of what was chosen by the data and why, or
+    nothing. part: points of a node and cubes along the side of a block, at most. resumed: results that were there
+    already. warnings: lines that a user should read.
     """
 
+    form: ScannedCloud
     mesh: WrittenMesh
     plan: Plan
     totals: Totals
@@ -84,10 +89,10 @@ class ReconstructionInParts:
 
 @contextlib.contextmanager
 def reconstructed(
-    source: str, out: str, settings: Settings, asked: SceneSettings, work_dir: str, monitor: PhaseTimer,
-    classes: Sequence[int] = (), suffix: str | None = None,
+    sources: Sequence[str], out: str, settings: Settings, asked: SceneSettings, work_dir: str, monitor: PhaseTimer,
+    options: ReadOptions = EVERYTHING, suffix: str | None = None,
 ) -> Iterator[ReconstructionInParts]:  # fmt: skip
-    """The mesh of a cloud in a file, or of its points of these classes, written to `out`; see `SceneSettings`.
+    """The mesh of the cloud in a file, or in several that are one cloud, written to `out`; see `SceneSettings`.
 
     suffix: the format, where the extension of `out` does not say it. Until the block ends its parts and the workers
     are there.
@@ -98,12 +103,13 @@ def reconstructed(
     if asked.max_memory is None:  # the free memory is another one each time: a run that goes on keeps its parts
         known = store.known()
         most, side = known.get("points_per_node", most), known.get("cubes_per_block", side)
-    stream = open_stream(source, asked.max_memory, ReadOptions(classes=classes))
-    if stream.form.normals is None:
-        raise CloudError(f"{shown(source)}: {NO_NORMALS}")
-    with store.claimed(identity(source, classes, settings, most, side, compute.summary)):
+    stream, said = opened(sources, asked.max_memory, options)
+    with store.claimed(identity(sources, options, settings, most, side, compute.summary)):
         resumed = len([name for name in os.listdir(store.path) if name.endswith(".npz")])
-        found = partition(stream, shown(source), settings.scale, most, store, monitor)
+        name, form = together([shown(source) for source in sources]), stream.form
+        found = partition(stream, name, settings.scale, most, store, monitor)
+        classes = {code: found.classes.get(code, 0) for code in options.classes}
+        form = replace(form, classes=classes, parts=tuple(found.files.items()))
         del stream
         with workers(asked.workers, asked.scheduler, gpus(settings.device, compute), __version__) as team:
             monitor.phase("check")
@@ -119,19 +125,31 @@ def reconstructed(
             except EmptySurfaceError as error:
                 raise EmptySurfaceError(f"no surface is left: {doubts[0]}" if doubts else str(error)) from None
             compared = comparison_lines(plan, around, kept, team, monitor)
+            if found.source.records:
+                steps.paint(plan, blocks, team, monitor)
             monitor.phase("write")
             mesh = written(plan, blocks, kept, (out, suffix), monitor)
             monitor.phase("")
             assert plan.smoothing
             eps = None if settings.eps == AUTO else plan.eps
-            warnings = [*totals.cleaning.notes(), *dropped_lines(totals), *doubts, *chosen.warnings]
+            warnings = [*said, *totals.cleaning.notes(), *dropped_lines(totals), *doubts, *chosen.warnings]
             warnings += [*cell_lines(totals.cells, plan.smoothing, eps, compute.dtype), *compared]
             if settings.many and settings.many.fill_holes:
                 warnings += open_lines(mesh.border_edges, mesh.on_wall, settings.many.fill_holes)
             yield ReconstructionInParts(
-                mesh, plan, totals, around, blocks, chosen.words, compute, (most, side), resumed, warnings, team,
+                form, mesh, plan, totals, around, blocks, chosen.words, compute, (most, side), resumed, warnings, team,
                 monitor,
             )  # fmt: skip
+
+
+def opened(sources: Sequence[str], memory: int | None, options: ReadOptions) -> tuple[CloudStream, list[str]]:
+    """The points of all files, and lines about what not all of them have. memory: of what is read as a whole."""
+    names, streams = [shown(source) for source in sources], []
+    for source, name in zip(sources, names, strict=True):
+        streams.append(open_stream(source, memory, options))
+        if streams[-1].form.normals is None:
+            raise CloudError(f"{name}: {NO_NORMALS}")
+    return merged(streams, names)
 
 
 @dataclass(frozen=True)
@@ -155,7 +173,8 @@ def written(plan: Plan, blocks: list[int], kept: Kept, out: tuple[str, str | Non
     with written_in_parts(path, plan.store.path, voxel_size, single, suffix) as writer:
         for piece in stitched(plan, blocks, kept, monitor):
             mesh = piece.mesh
-            writer.add(mesh.vertices.numpy(), mesh.normals.numpy(), mesh.faces.numpy())
+            more = painted(plan, piece.block, piece.fresh.numpy())
+            writer.add(mesh.vertices.numpy(), mesh.normals.numpy(), mesh.faces.numpy(), more.colours, more.scalars)
             borders.add(piece.open)
             on_wall += int(on_the_wall(mesh.vertices, plan.lattice).sum())
         if not writer.faces:
@@ -197,14 +216,14 @@ def memory_of(points: int, count: int, kind: str) -> int:
 
 
 def identity(
-    source: str, classes: Sequence[int], settings: Settings, most: int, side: int, device: str
+    sources: Sequence[str], options: ReadOptions, settings: Settings, most: int, side: int, device: str
 ) -> dict[str, Any]:
     """What a run in a work directory must have in common with one that goes on there."""
-    status = os.stat(source)
+    files = [(os.path.abspath(source), os.stat(source)) for source in sources]
     given = {name: value for name, value in asdict(settings).items() if name != "device"}
     return {
-        "version": __version__, "input": os.path.abspath(source), "input_bytes": status.st_size,
-        "input_time": status.st_mtime_ns, "points_per_node": most, "cubes_per_block": side, "computed_by": device,
-        "classes": list(classes),
-        **given,
+        "version": __version__, "input": [path for path, _ in files], "input_bytes": [s.st_size for _, s in files],
+        "input_time": [s.st_mtime_ns for _, s in files], "points_per_node": most, "cubes_per_block": side,
+        "computed_by": device, "attributes": list(options.attributes), "columns": options.columns,
+        "classes": list(options.classes), **given,
     }  # fmt: skip

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..clouds import OrientedCloud, voxel_downsample
 from ..distinct import distinct_points, separate_points
-from ..neighbours import SPACING_RANK
+from ..neighbours import SPACING_RANK, Neighbours
 from ..outliers import without_outliers
 from ..runtime.devices import moved
 from ..settings import AUTO
@@ -43,21 +43,25 @@ def separate(cloud: OrientedCloud, close: float) -> OrientedCloud:
 def clean(parts: Parts, node: int, device: str | None = None) -> None:
     """Store the points of a node that belong to the surface: distinct ones, without outliers.
 
-    counts: how many repeat others, nearly repeat others, are outliers, are kept. lower, upper: of the box of these,
-    where there are any. along, across: spacings of some of them; spacing: that most do not exceed, for blocks' halos.
+    counts: how many repeat others, nearly repeat others, are outliers, are kept. out: where the outliers are, of parts.
+    lower, upper: of the box of those that are kept, where there are any. along, across: spacings of some of them;
+    spacing: that most do not exceed, for blocks' halos.
     """
     nodes = parts.nodes
     cloud, repeated = with_near(parts, node)
     cloud, outliers = moved(cloud, parts.compute(device).device), 0
     own = of_node(nodes, node, cloud)
     copies = int(nodes.counts[node]) - repeated - len(own)
+    out = own.points[:0]
     if parts.settings.remove_outliers == AUTO:
         cloud = coherent(nodes, cloud, parts.typical)
-        own, before = of_node(nodes, node, cloud), len(own)
-        outliers = before - len(own)
+        before, own = own, of_node(nodes, node, cloud)
+        outliers = len(before) - len(own)
+        if outliers and not parts.whole:
+            out = before.points[Neighbours(own.points).query(before.points)[0] > 0.0] if len(own) else before.points
     parts.store.hold(f"points-{node}", own)
     parts.store.save(
-        f"points-{node}", points=own.points, normals=own.normals, from_above=own.from_above,
+        f"points-{node}", points=own.points, normals=own.normals, from_above=own.from_above, out=out,
         counts=torch.tensor([repeated, copies, outliers, len(own)]), **_ends(own), **_spacings(parts, node, own, cloud),
     )  # fmt: skip
 

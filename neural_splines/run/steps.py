@@ -20,7 +20,7 @@ from ..cells.fitting import NO_CELL
 from ..errors import CloudError, NotPositiveDefiniteError
 from ..runtime.monitor import Monitor
 from ..surface.room import room_for
-from . import blocks, cells, points
+from . import blocks, cells, painting, points
 from .blocks import Surroundings
 from .choices import Chosen, planned, with_smoothing
 from .plan import Parts, Plan
@@ -168,6 +168,11 @@ def missed(plan: Plan, touched: set[int]) -> dict[int, Tensor]:
 
 def _filled(plan: Plan) -> bool:
     return plan.settings.many is not None and plan.settings.many.fill_holes is not False
+
+
+def paint(plan: Plan, found: list[int], team: Workers, monitor: Monitor) -> None:
+    """The attributes of the vertices of all blocks."""
+    _each(team, painting.paint, plan, plan.parts, "attributes", found, "colour", monitor)
 
 
 def keep(plan: Plan, around: Surroundings, found: list[int], team: Workers, monitor: Monitor) -> Kept:

@@ -39,11 +39,13 @@ class Kept:
 @dataclass(frozen=True)
 class Piece:
     """Of the mesh, what a block adds: vertices that no block before has, and faces, whose corners are places among all.
-    open [e, 2]: edges of these faces with one face here.
+    open [e, 2]: edges of these faces with one face here. fresh: mask of these vertices among the block's own.
     """
 
     mesh: Mesh
     open: Tensor
+    block: int
+    fresh: Tensor
 
 
 class Unpaired:
@@ -87,7 +89,8 @@ def stitched(plan: Plan, blocks: list[int], kept: Kept, monitor: Monitor) -> Ite
         index[block] = keys[there], place[border[there]]
         border_edges = found["open"].long()
         border_edges = place[border_edges[here[border_edges[:, 0]]]]
-        yield Piece(Mesh(found["vertices"][fresh], found["normals"][fresh], place[faces]), border_edges)
+        mesh = Mesh(found["vertices"][fresh], found["normals"][fresh], place[faces])
+        yield Piece(mesh, border_edges, block, fresh)
         forget(plan, block, index)
         monitor.progress(done, len(blocks))
 
