@@ -122,6 +122,16 @@ def test_closed_things_are_seen_neither_from_above_nor_from_the_origin():
         assert view.single < 0.8 or view.evenness > 0.9
 
 
+def test_a_thing_cut_in_level_lines_around_the_origin_was_not_seen_from_there():
+    """How even rays are is compared with distances in space, whichever neighbours lie across the lines."""
+    angle = np.arange(0.0, 2.0 * np.pi, 0.01)
+    rings = [
+        (r, 0.4 * np.sin(a)) for a in np.arange(-1.4, 1.5, 0.2) for r in (1 + 0.4 * np.cos(a), 1 - 0.4 * np.cos(a))
+    ]
+    points = np.concatenate([np.stack([r * np.cos(angle), r * np.sin(angle), 0 * angle + z], 1) for r, z in rings])
+    assert oriented(points).estimated.known.source == ""
+
+
 # -- what a file says ---------------------------------------------------------------------------------
 
 

@@ -30,6 +30,7 @@ class PointGraph:
     areas [n]: in squared spacings. spacing: the median root of the areas, in world units. x [n, 3], a [n, 1]: points
     and areas on the device. neighbours [n, k], there too: from near to far, without the point itself. stretch [n, 3]:
     vectors s along the lines of a scanner, zero where there are none: near and far are meant by |d|^2 + (d . s)^2.
+    reach [n]: distances to the neighbour of AREA_RANK, lines or not.
     """
 
     points: np.ndarray
@@ -42,6 +43,7 @@ class PointGraph:
     a: Tensor
     neighbours: Tensor
     stretch: Tensor
+    reach: np.ndarray
 
     def __len__(self) -> int:
         return len(self.points)
@@ -72,7 +74,8 @@ class PointGraph:
         x = x / spacing
         a = torch.from_numpy(areas[:, None]).to(device)
         scaled = tree.scaled(1.0 / spacing)
-        return cls(x.cpu().numpy(), order.cpu().numpy(), areas, scaled, spacing, center, x, a, neighbours, stretch)
+        places, rows = x.cpu().numpy(), order.cpu().numpy()
+        return cls(places, rows, areas, scaled, spacing, center, x, a, neighbours, stretch, reach / spacing)
 
     def in_input_order(self, values: np.ndarray) -> np.ndarray:
         """Values [n, ...] of the points in the order in which they came."""

@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..runtime.threads import limit
+from .areas import AREA_RANK
 from .graph import PointGraph
 
 PROBES = 6_000  # points whose neighbours in the image are looked at
 FIRST_LOOK = 20_000  # points of a thinned cloud, in which fewer depths jump: what fails in it fails in all
-RANK, NEAREST = 8, 3  # the neighbour that tells the spacing of rays, and those whose depth is compared
+RANK, NEAREST = AREA_RANK, 3  # the neighbour that tells the spacing of rays, and those whose depth is compared
 STEEP = 3.0  # a depth jumps where it changes so many times more than the place in the image
 LEAST = 0.33  # of the spacing of rays: what is nearer counts as so far, since points have noise
 HOPELESS = 0.4  # single in a thinned cloud
@@ -102,9 +103,7 @@ def _view(graph: PointGraph, image: np.ndarray, depth: np.ndarray, scale: np.nda
         single, jump, spacing = _compared(image[few], depth[few], scale[few])
         if single < HOPELESS:
             return View(single, np.inf, jump, around)
-    chosen = _probes(len(image))
-    ranked = graph.neighbours[:, min(RANK, graph.neighbours.shape[1]) - 1].cpu().numpy()[chosen]
-    there = np.linalg.norm(graph.points[ranked] - graph.points[chosen], axis=1)
+    there = graph.reach[_probes(len(image))]
     return View(single, _spread(spacing) / max(_spread(there), 1e-12), jump, around)
 
 
