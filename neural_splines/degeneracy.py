@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .clouds import OUTLIER_RATIO, OrientedCloud
 from .errors import SettingsError
-from .geometry import Box
+from .geometry import Box, principal_axes
 from .settings import MAX_GRID
 
 FLAT = 1e-7  # of a cloud's length: thinner is a line, or a plane
@@ -28,9 +28,8 @@ LEAST_EPS, SHORT_EPS = 1e-9, 0.01  # of a box's diagonal; of half a voxel diagon
 def shape_lines(cloud: OrientedCloud) -> list[str]:
     """Points on a line, and normals that run along the surface that the points lie on."""
     points = cloud.points - cloud.points.mean(0)
-    points = points / points.abs().max()
-    square, axes = torch.linalg.eigh(points.T @ points)
-    thickness, width, length = square.clamp_min(0.0).sqrt().tolist()
+    squares, axes = principal_axes(points / points.abs().max())
+    thickness, width, length = squares.sqrt().tolist()
     if width < FLAT * length:
         return [f"the {len(cloud)} points lie on a line, around which the surface is a guess; scan more of it"]
     if len(cloud) > 3 and thickness < FLAT * length:  # three points always lie in a plane

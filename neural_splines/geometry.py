@@ -126,6 +126,15 @@ def offset_triples(points: Tensor, normals: Tensor, eps: float) -> tuple[Tensor,
     return positions, values.reshape(-1)
 
 
+def principal_axes(points: Tensor) -> tuple[Tensor, Tensor]:
+    """Sums of squared distances [..., 3] of points [..., k, 3] from their mean, ascending, along orthonormal axes
+    [..., 3, 3], its columns; the first is the normal of their least-squares plane.
+    """
+    centred = points - points.mean(-2, keepdim=True)
+    squares, axes = torch.linalg.eigh(centred.mT @ centred)
+    return squares.clamp_min(0.0), axes
+
+
 def bounding_cube(box: Box) -> tuple[Tensor, float]:
     """Origin and side of the cube around a box, a hair larger."""
     side = float(box.sides.max()) * (1.0 + 1e-9)
@@ -164,6 +173,15 @@ def morton_coordinates(code: Tensor) -> Tensor:
 def morton_order(box: Box, points: Tensor) -> Tensor:
     """The order of points [n, 3] along the curve: neighbours in it are neighbours in space."""
     return morton_codes(box, points).argsort(stable=True)
+
+
+def runs(*keys: Tensor) -> tuple[Tensor, Tensor]:
+    """Where runs of equal keys [n] begin [k], n > 0, and how long they are [k]: the cubes of one level of an octree, in
+    points along the curve.
+    """
+    fresh = torch.stack([key.diff() != 0 for key in keys]).any(0)
+    starts = torch.nn.functional.pad(fresh.nonzero()[:, 0] + 1, (1, 0))
+    return starts, torch.nn.functional.pad(starts, (0, 1), value=len(keys[0])).diff()
 
 
 def linear_ids(index: Tensor, shape: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What is chosen by the data: the judge of a smoothing, the race, outliers, borders, specks."""
+"""What is chosen by the data: the judge of a smoothing, the search, outliers, borders, specks."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from shapes import is_watertight, sphere, torus
 from neural_splines.cells.batches import Smoothing
 from neural_splines.cells.dependence import follows_noise
 from neural_splines.cells.held_out import LeftOut
-from neural_splines.cells.smoothing import Race
+from neural_splines.cells.smoothing import SmoothingSearch
 from neural_splines.clouds import OrientedCloud
 from neural_splines.field import judge
 from neural_splines.geometry import Box
@@ -185,16 +185,16 @@ def test_a_smoothing_says_what_it_is():
 def test_of_sizes_about_as_good_noise_decides(noise, size):
     """Small cells are fitted sooner; large ones hold more points to average over."""
     smoothing, angle = Smoothing(1e-7), torch.zeros(50, dtype=torch.float64)
-    race = Race(lambda size: None, generator(), Silent())
-    race._noisy = noise
+    search = SmoothingSearch(lambda size: None, generator(), Silent())
+    search._noisy = noise
     for points, error in ((100, 1.002), (800, 1.001), (1600, 1.5)):
-        race._found[points, smoothing] = judge.Residuals(torch.full_like(angle, error), angle)
-    assert race._leader() == (size, smoothing)
-    race._found[1600, smoothing] = judge.Residuals(torch.full_like(angle, 0.5), angle)
-    assert race._leader() == (1600, smoothing)
+        search._found[points, smoothing] = judge.Residuals(torch.full_like(angle, error), angle)
+    assert search._leader() == (size, smoothing)
+    search._found[1600, smoothing] = judge.Residuals(torch.full_like(angle, 0.5), angle)
+    assert search._leader() == (1600, smoothing)
 
 
-def test_the_race_says_how_far_it_is():
+def test_the_search_says_how_far_it_is():
     """Step by step, so that no bar stands still while many smoothings are tried."""
 
     class Watching(Silent):

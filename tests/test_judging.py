@@ -10,7 +10,7 @@ from shapes import sphere
 from neural_splines.cells import fitting, held_out
 from neural_splines.cells.batches import Batch, Smoothing
 from neural_splines.cells.fitting import BlendPlan
-from neural_splines.cells.held_out import HeldOut, LeftOut
+from neural_splines.cells.held_out import LeftOut, ValidationFit
 from neural_splines.cells.regions import cores, regions_of
 from neural_splines.cells.smoothing import PILOT
 from neural_splines.clouds import OrientedCloud
@@ -34,9 +34,9 @@ def plan_of(cloud: OrientedCloud, per_cell: int, **settings) -> BlendPlan:
     return BlendPlan.of(cloud, cloud.box.scaled(1.1), kernel, 0.01, chosen, compute, generator())
 
 
-def trial(plan: BlendPlan, per_cell: int, held: torch.Tensor) -> HeldOut:
+def trial(plan: BlendPlan, per_cell: int, held: torch.Tensor) -> ValidationFit:
     problem = replace(plan.problem(per_cell), gradients=True)
-    return HeldOut(problem, regions_of(plan.cloud.points, 200), LeftOut(held, held))
+    return ValidationFit(problem, regions_of(plan.cloud.points, 200), LeftOut(held, held))
 
 
 def sheet(n: int, noise: float, turn: torch.Tensor | None = None) -> OrientedCloud:

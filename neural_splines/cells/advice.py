@@ -6,7 +6,7 @@ import torch
 
 from ..field.advice import jitter_lines
 from .batches import Smoothing
-from .models import COARSER, raised
+from .models import BACK_OFF, raised
 from .problem import LARGEST_EPS
 from .tally import Tally
 
@@ -26,7 +26,7 @@ def model_lines(tally: Tally, smoothing: Smoothing, dtype: torch.dtype) -> list[
     if tally.retried:
         lines.append(
             f"{tally.retried} of {tally.cells} cells could not be solved as asked and got a regularization of up "
-            f"to {raised(smoothing, COARSER[-1]).regularization:.0e}; raise --regularization or use --dtype float64"
+            f"to {raised(smoothing, BACK_OFF[-1]).regularization:.0e}; raise --regularization or use --dtype float64"
         )
     return lines + jitter_lines(tally.jitter, LARGE_JITTER[dtype], "the system of a cell", REMEDY)
 

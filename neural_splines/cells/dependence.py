@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..clouds import OrientedCloud
+from ..geometry import principal_axes
 from ..neighbours import SPACING_RANK
 
 SAMPLE = 600  # points that are looked at
@@ -47,6 +48,5 @@ def _noise(few: Tensor, many: Tensor) -> Tensor:
 
 def _planes(points: Tensor) -> tuple[Tensor, Tensor]:
     """Unit normals [n, 3] of the best planes through points [n, k, 3], and mean square distances [n] from them."""
-    centred = points - points.mean(1, keepdim=True)
-    values, vectors = torch.linalg.eigh(centred.mT @ centred)
-    return vectors[:, :, 0], values[:, 0].clamp_min(0.0) / (points.shape[1] - 3)
+    squares, axes = principal_axes(points)
+    return axes[:, :, 0], squares[:, 0] / (points.shape[1] - 3)

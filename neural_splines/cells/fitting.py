@@ -26,7 +26,7 @@ from .models import CellModels
 from .partition import Cells, Share, adaptive_cells, uniform_cells
 from .problem import LARGEST_EPS, FitProblem
 from .regions import regions_of
-from .smoothing import REGION_POINTS, SIZES, Choice, Race, unjudged
+from .smoothing import REGION_POINTS, SIZES, Choice, SmoothingSearch, unjudged
 from .tally import Tally
 
 POINTS_PER_CELL = 200  # of an adaptive cell at most, where smoothing is not chosen by the data
@@ -160,7 +160,7 @@ def choose(plan: BlendPlan, monitor: Monitor) -> Choice:
     private = replace(plan, generator=generator, cloud=representative(plan.cloud, generator))
     try:
         regions = regions_of(private.cloud.points, REGION_POINTS)
-        return Race(lru_cache(private.problem), generator, monitor).run(sizes, regions)
+        return SmoothingSearch(lru_cache(private.problem), generator, monitor).run(sizes, regions)
     except UnjudgedError:
         return unjudged(given, plan.kernel)
 
@@ -168,7 +168,7 @@ def choose(plan: BlendPlan, monitor: Monitor) -> Choice:
 def representative(cloud: OrientedCloud, generator: torch.Generator) -> OrientedCloud:
     """What is looked at for a choice: a small cloud, or some pieces of a large one, with all their points.
 
-    The race judges by 12,000 points, but makes the cells of all that it is given, for every size.
+    The search judges by 12,000 points, but makes the cells of all that it is given, for every size.
     """
     if len(cloud) <= LARGE:
         return cloud

@@ -51,7 +51,7 @@ class LeftOut:
         return cls(held, judges)
 
 
-class HeldOut:
+class ValidationFit:
     """A blend of the cells in and around some regions, fitted without some of the points there.
 
     What is judged is the blend, not each cell by itself: where noise is as thick as a cell, a cell that holds the upper

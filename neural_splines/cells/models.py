@@ -16,7 +16,7 @@ from .problem import FitProblem
 
 logger = logging.getLogger(__name__)
 
-COARSER = (1e2, 1e4)  # factors on the regularization, tried in turn where a cell cannot be solved
+BACK_OFF = (1e2, 1e4)  # factors on the regularization, tried in turn where a cell cannot be solved
 LEAST = 1e-9  # that they are applied to: the least that the automatic choice tries, and a multiple of 0 is no more
 
 
@@ -43,7 +43,7 @@ class CellModels:
         smoothing: Smoothing,
     ) -> CellModels:  # fmt: skip
         """Those of cells that were fitted with a smoothing."""
-        reason = f"not positive definite even with regularization {raised(smoothing, COARSER[-1]).regularization:.0e}"
+        reason = f"not positive definite even with regularization {raised(smoothing, BACK_OFF[-1]).regularization:.0e}"
         failed = [(int(c), reason) for c in jitters.isnan().nonzero()[:, 0]]
         retried = int(((attempts > 0) & ~jitters.isnan()).sum())
         return cls(centers, coefficients, offsets, failed, retried, jitters, attempts)
@@ -84,7 +84,7 @@ def _solve(batch: Batch, smoothing: Smoothing) -> tuple[Tensor, Tensor, Tensor]:
     """Coefficients [b, m], relative jitter [b], and how often [b] the regularization had to be raised."""
     solution, jitter = batch.solve(smoothing)
     attempts = torch.zeros_like(jitter, dtype=torch.int64)
-    for attempt, factor in enumerate(COARSER, 1):
+    for attempt, factor in enumerate(BACK_OFF, 1):
         bad = jitter.isnan()
         if not bool(bad.any()):
             break

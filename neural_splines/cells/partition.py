@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..geometry import MORTON_BITS, Box, bounding_cube, linear_ids, morton_codes, morton_coordinates, ranks
+from ..geometry import MORTON_BITS, Box, bounding_cube, linear_ids, morton_codes, morton_coordinates, ranks, runs
 from ..sampling import Sampling
 
 MAX_BUCKETS_PER_SIDE = 128
@@ -256,8 +256,7 @@ def leaves(box: Box, points: Tensor, max_points: int, min_points: int, first: in
             codes, again = codes[by].sort(stable=True)
             deeper, order = deeper[again], order[by[again]]
         coarse, fine = codes >> 3 * max(0, MORTON_BITS - level), deeper >> 3 * min(MORTON_BITS, 2 * MORTON_BITS - level)
-        starts = torch.nn.functional.pad(((coarse.diff() != 0) | (fine.diff() != 0)).nonzero()[:, 0] + 1, (1, 0))
-        counts = torch.nn.functional.pad(starts, (0, 1), value=len(codes)).diff()
+        starts, counts = runs(coarse, fine)
         leaf = counts <= max_points if level < 2 * MORTON_BITS else torch.ones_like(counts, dtype=torch.bool)
         size = side / 2**level
         kept = starts[leaf & (counts >= max(1, min_points))]

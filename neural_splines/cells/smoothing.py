@@ -13,7 +13,7 @@ from ..field.kernels import Kernel
 from ..runtime.monitor import Monitor
 from .batches import Smoothing
 from .dependence import follows_noise
-from .held_out import HeldOut, LeftOut
+from .held_out import LeftOut, ValidationFit
 from .problem import FitProblem
 from .regions import Region
 
@@ -47,7 +47,7 @@ NOISY = 1e-7  # the least ridge that suits noisy points; there the best is also 
 # Errors as good as the least. Without noise the errors are those of the fit, and small cells are fitted sooner; with it
 # they are mostly those of the points, the fit's own differ by more, and large cells have them more seldom.
 AS_GOOD, AS_GOOD_NOISY = 1.02, 1.005
-TYPICAL = 26.0  # of a race, in trials on few points: six at one size, four at the next, four on four times as many
+TYPICAL = 26.0  # of a search, in trials on few points: six at one size, four at the next, four on four times as many
 PATCHES_SEE = 2.0  # times the points where patches judge: a third as many of their points do
 PILOT = Smoothing(1e-6, gradient_length=0.2), Smoothing(1e-6, 0.1)  # suits most clouds, noisy or not
 
@@ -77,7 +77,7 @@ def pilot(slopes: bool) -> Smoothing:
     return PILOT[0 if slopes else 1]
 
 
-class Race:
+class SmoothingSearch:
     """Candidates (size of cells, smoothing), few held-out points for all of them, many for those that may win."""
 
     def __init__(self, problem_of: Callable[[int], FitProblem], generator: torch.Generator, monitor: Monitor):
@@ -103,15 +103,15 @@ class Race:
         order = torch.randperm(len(regions), generator=generator)
         shares = (share * PATCHES_SEE if dependent else share for share in (FEW / len(cloud), MANY / len(cloud)))
         few, many = ([regions[k] for k in order[: math.ceil(s * len(regions))].tolist()] for s in shares)
-        self._climb(sizes[0], smoothings, few)
+        self._descend(sizes[0], smoothings, few)
         self._noisy = self._leader()[1].regularization >= NOISY
         for size in sizes[2 if self._noisy else 1 :]:
-            self._climb(size, smoothings, few)
+            self._descend(size, smoothings, few)
             if self._leader()[0] != size:
                 break
         if self._noisy and self._leader()[0] == sizes[0]:
             for size in sizes[1:2]:
-                self._climb(size, smoothings, few)
+                self._descend(size, smoothings, few)
         errors = self._errors()
         size, smoothing = self._leader()
         rivals = [c for c in errors if c[0] == size and errors[c] <= SURVIVE * errors[size, smoothing]]
@@ -133,27 +133,27 @@ class Race:
         size = (max if self._noisy else min)(size for (size, _), e in errors.items() if e <= enough)
         return min((c for c in errors if c[0] == size), key=errors.__getitem__)
 
-    def _climb(self, size: int, smoothings: Sequence[Smoothing], regions: Sequence[Region]) -> None:
+    def _descend(self, size: int, smoothings: Sequence[Smoothing], regions: Sequence[Region]) -> None:
         """Try a few of the smoothings, which run from closely to loosely, and the neighbours of the best of them."""
         first: Sequence[int] = FIRST
         if self._found:
             best = smoothings.index(self._leader()[1])
             first = (max(0, best - CLOSER), best)
         trial = self._trial(size, smoothings[0], regions)
-        todo = [smoothings[k] for k in sorted(set(first)) if k < len(smoothings)]
-        while todo:
-            self._judge(trial, size, todo)
-            mine = {s: e for (at, s), e in self._errors().items() if at == size}
-            best = smoothings.index(min(mine, key=mine.__getitem__))
-            todo = [s for s in smoothings[max(0, best - 1) : best + 2] if s not in mine]
 
-    def _trial(self, size: int, like: Smoothing, regions: Sequence[Region]) -> HeldOut:
-        trial = HeldOut(replace(self._problem_of(size), gradients=like.gradients), regions, self._left)
+        def errors(levels: Sequence[int]) -> dict[int, float]:
+            self._judge(trial, size, [smoothings[k] for k in levels])
+            return {smoothings.index(s): error for (at, s), error in self._errors().items() if at == size}
+
+        judge.least(len(smoothings), first, errors)
+
+    def _trial(self, size: int, like: Smoothing, regions: Sequence[Region]) -> ValidationFit:
+        trial = ValidationFit(replace(self._problem_of(size), gradients=like.gradients), regions, self._left)
         if math.isnan(self._window):
             self._window = trial.window(pilot(like.gradients))
         return trial
 
-    def _judge(self, trial: HeldOut, size: int, smoothings: Sequence[Smoothing]) -> None:
+    def _judge(self, trial: ValidationFit, size: int, smoothings: Sequence[Smoothing]) -> None:
         self._unit = self._unit or max(1, len(trial.points))
         for smoothing in smoothings:
             self._found[size, smoothing] = trial.residuals(smoothing, self._window)

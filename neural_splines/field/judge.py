@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -104,3 +104,15 @@ def errors(candidates: Sequence[Residuals]) -> list[float]:
         rms = float(c.distance.clamp_max(clip).square().mean().sqrt())
         found.append(rms * (float(c.angle.mean()) + ANGLE_OFFSET) ** ANGLE_POWER)
     return found
+
+
+def least(levels: int, first: Sequence[int], errors: Callable[[Sequence[int]], dict[int, float]]) -> int:
+    """The level of a ladder with the least error, by descent: some are tried, then the neighbours of the best until it
+    is a minimum. errors: of levels to try, and with them of all that were tried before.
+    """
+    todo = sorted({level for level in first if level < levels})
+    while todo:
+        known = errors(todo)
+        best = min(known, key=known.__getitem__)
+        todo = [level for level in (best - 1, best + 1) if 0 <= level < levels and level not in known]
+    return best

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -15,7 +15,7 @@ from .solvers import Solver
 from .spline import NeuralSpline
 
 LADDER = tuple(10.0**k for k in range(-11, -1))  # from closely to loosely
-FIRST = (2, 5, 8)  # the levels tried first; then the neighbours of the best until it is a minimum
+FIRST = (2, 5, 8)  # the levels tried first
 HELD_OUT, MOST = 0.1, 4000  # the share of the points that judge, and how many at most
 CENTERS = 3000  # that are enough to choose by: the best level hardly depends on their number
 
@@ -60,17 +60,18 @@ def _best(
 
     window = 0.0
     found: dict[int, judge.Residuals] = {}
-    todo = list(FIRST)
-    while todo:
-        for level in todo:
+
+    def errors(levels: Sequence[int]) -> dict[int, float]:
+        nonlocal window
+        for level in levels:
             field = spline(level)
             value, slope = field.gradient(points)
             if not window:
                 window = judge.window(value, slope, normals)
             along = field.evaluate(judge.lines(points, normals, window))
             found[level] = judge.residuals(value, slope, along, normals, window)
-        errors = dict(zip(found, judge.errors(list(found.values())), strict=True))
-        best = min(errors, key=errors.__getitem__)
-        todo = [level for level in (best - 1, best + 1) if 0 <= level < len(LADDER) and level not in found]
+        return dict(zip(found, judge.errors(list(found.values())), strict=True))
+
+    best = judge.least(len(LADDER), FIRST, errors)
     distance = judge.percentile(found[best].distance)
     return LADDER[best], f"regularization {LADDER[best]:.0e} (held-out points at {distance:.3g})"

@@ -13,10 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ..clouds import OrientedCloud
+from ..geometry import principal_axes
 
 SAMPLE = 20_000  # points
 NEIGHBOURS = 12
@@ -96,7 +96,6 @@ def _turned(coupling: np.ndarray, near: np.ndarray) -> tuple[float, float]:
 
 def _off(x: Tensor, n: Tensor, near: Tensor) -> float:
     """The share of points that lie on a plane with their neighbours, but whose normals do not stand on it."""
-    local = x[near] - x[near].mean(1, keepdim=True)
-    square, axes = torch.linalg.eigh(local.mT @ local)
+    square, axes = principal_axes(x[near])
     plane = (square[:, 0] < FLAT * square[:, 1]) & (square[:, 1] > ROUND * square[:, 2])
     return float((plane & ((axes[:, :, 0] * n).sum(1).abs() < OFF)).double().mean())

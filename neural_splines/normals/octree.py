@@ -10,8 +10,10 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from ..geometry import MORTON_BITS
+from ..geometry import MORTON_BITS, runs
 from ..runtime.compiled import compiled
 
 LEAF = 32  # points
@@ -34,14 +36,7 @@ class Octree:
     @classmethod
     def over(cls, points: np.ndarray, codes: np.ndarray, leaf: int = LEAF) -> Octree:
         """Of points [n, 3] whose Morton codes [n] ascend."""
-        room = 1024 + len(points) // 4
-        while True:
-            nodes = np.empty((3, room), np.int32)
-            count = _nodes(codes, leaf, *nodes)
-            if count <= room:
-                break
-            room = count
-        first, last, skip = (part[:count].copy() for part in nodes)
+        first, last, skip = _nodes(torch.from_numpy(codes), leaf)
         centers, radius = _spheres(points, first, last)
         leaves = np.flatnonzero(skip == np.arange(1, len(skip) + 1))
         return cls(first, last, skip, centers, radius, leaves)
@@ -62,51 +57,22 @@ class Octree:
         return np.concatenate([self.centers, self.radius[:, None]], 1)
 
 
-@compiled(nogil=True)
-def _nodes(codes, leaf, first, last, skip):
-    """Fill in the nodes, depth first, as far as there is room; how many there are."""
-    room = len(first)
-    stack = np.empty((8 * (MORTON_BITS + 1), 3), np.int64)  # first, last, level
-    stack[0, 0], stack[0, 1], stack[0, 2] = 0, len(codes), 0
-    opened = np.empty(MORTON_BITS + 2, np.int64)  # the last node of each level, while its children are walked
-    for level in range(MORTON_BITS + 2):
-        opened[level] = -1
-    depth, count = 1, 0
-    while depth:
-        depth -= 1
-        a, b, level = stack[depth, 0], stack[depth, 1], stack[depth, 2]
-        for above in range(level, MORTON_BITS + 1):
-            if 0 <= opened[above] < room:
-                skip[opened[above]] = count
-            opened[above] = -1
-        opened[level] = count
-        if count < room:
-            first[count], last[count] = a, b
-        count += 1
-        if b - a <= leaf or level == MORTON_BITS:
-            continue
-        shift = 3 * (MORTON_BITS - level - 1)
-        while b > a:  # children from the last to the first, so that the first is on top of the stack
-            start = _first_of(codes, a, b, codes[b - 1] >> shift << shift)
-            stack[depth, 0], stack[depth, 1], stack[depth, 2] = start, b, level + 1
-            depth += 1
-            b = start
-    for above in range(MORTON_BITS + 1):
-        if 0 <= opened[above] < room:
-            skip[opened[above]] = count
-    return count
-
-
-@compiled(nogil=True)
-def _first_of(codes, a, b, least):
-    """The first of the ascending codes[a:b] that is not below the least, which codes[b - 1] is not."""
-    while a < b:
-        middle = (a + b) // 2
-        if codes[middle] < least:
-            a = middle + 1
-        else:
-            b = middle
-    return a
+def _nodes(codes: Tensor, leaf: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """First and last points of the nodes, and the next node that does not begin before the last point."""
+    place, found = torch.arange(len(codes)), []
+    for level in range(MORTON_BITS + 1):
+        start, count = runs(codes >> 3 * (MORTON_BITS - level))
+        first = place[start]
+        found.append(torch.stack([first, first + count, torch.full_like(first, level)]))
+        split = torch.repeat_interleave(count > leaf, count)
+        codes, place = codes[split], place[split]
+        if not len(codes):
+            break
+    first, last, level = torch.cat(found, 1)
+    order = (first * (MORTON_BITS + 1) + level).argsort()
+    first, last = first[order], last[order]
+    skip = torch.searchsorted(first, last)
+    return first.int().numpy(), last.int().numpy(), skip.int().numpy()
 
 
 @compiled(nogil=True)

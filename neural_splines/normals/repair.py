@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from ..clouds import SHORTEST_NORMAL
+from ..geometry import principal_axes
 from ..neighbours import Neighbours
 
 PLANE = 12  # points of the plane through a point, itself included
@@ -29,10 +30,8 @@ def repaired(points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray | None
     if len(bad) > MOST * finite.sum():
         return None, [f"{what}: the normals of all points were estimated; {REMEDY}"]
     places = torch.from_numpy(points[finite])
-    around = Neighbours(places).nearest(places[bad], PLANE)[1].numpy()
-    offsets = places.numpy()[around]
-    offsets = offsets - offsets.mean(1, keepdims=True)
-    across = np.linalg.eigh(np.einsum("nki,nkj->nij", offsets, offsets))[1][:, :, 0]  # of the smallest eigenvalue
+    index = Neighbours(places).nearest(places[bad], PLANE)[1]
+    around, across = index.numpy(), principal_axes(places[index])[1][:, :, 0].numpy()
     known = np.where(good[finite, None], normals[finite], 0.0)
     known[good[finite]] = _unit(known[good[finite]])
     left = np.arange(len(bad))
