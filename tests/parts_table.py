@@ -26,7 +26,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "voxel_downsample_threshold": "--voxel-downsample-threshold 300", "remove_outliers": "--remove-outliers none",
         "seed": "--seed 3", "scale": "--scale 1.2", "refine_vertices": "--no-refine-vertices", "trim": "--trim 3",
         "min_component": "--min-component 0.1", "out": "--out {}/mesh.ply", "report": "--report {}/report.json",
-        "save_points": "--save-points",
+        "save_points": "--save-points", "preview": "--preview {}/a.png", "html": "--html {}/a.html",
         "verbose": "--verbose", "device": "--device cpu", "backend": "--backend torch", "solver": "--solver builtin",
     },
     "slopes": PLAIN | {
@@ -57,8 +57,6 @@ REFUSED = {
     "dense": "--dense",
     "save_grid": "--save-grid",
     "quality": "--quality distance",
-    "preview": "--preview {}/a.png",
-    "html": "--html {}/a.html",
     "sensor_position": "--sensor-position 0 0 9",
     "inside": "--inside",
     "aerial": "--aerial",

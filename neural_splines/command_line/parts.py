@@ -8,12 +8,17 @@ import tempfile
 from collections.abc import Iterator
 from typing import TypeVar
 
+import numpy as np
+import torch
+
 from ..cells.fitting import choice_options
 from ..errors import CloudError, OutputError, warn
 from ..files.atomic import STANDARD
 from ..files.streams import ReadOptions
+from ..ranges import UPS
 from ..run.constraints import save_constraints
-from ..run.in_parts import ReconstructionInParts, memory_of, reconstructed
+from ..run.drawing import distances_to_points, drawn_mesh, drawn_points
+from ..run.in_parts import ReconstructionInParts, drawing_memory, memory_of, processes, reconstructed
 from ..run.totals import solution_of_all
 from ..runtime.monitor import PhaseTimer
 from ..settings import NormalSettings, SceneSettings, Settings
@@ -39,7 +44,8 @@ def mesh_in_parts(
             save_constraints(run.plan, f"{job.out}.pts.npz")
             timer.phase("")
         details = details_of(run) if job.args.report or job.page else None
-        return outcome_of(run, shares, details, None)
+        drawing = drawing_of(run, sides, shares, bool(job.page)) if job.preview or job.page else None
+        return outcome_of(run, shares, details, drawing)
 
 
 def options_of(job: Job) -> ReadOptions:
@@ -74,7 +80,7 @@ def outcome_of(
     plan, totals, (points, cubes) = run.plan, run.totals, run.part
     assert plan.smoothing
 
-    count = 1 if shares.scheduler else shares.workers
+    count = processes(shares)
     memory = memory_of(points, count, run.compute.device.type)
     return Outcome(
         cleaning=totals.cleaning,
@@ -108,6 +114,25 @@ def details_of(run: ReconstructionInParts) -> Details:
     if tally.cells <= LISTED_CELLS:
         each = solution_of_all(run.plan)
     return Details({"centres": tally.centers, "cells": each}, run.residuals(), [], run.mesh.border_edges)
+
+
+def drawing_of(run: ReconstructionInParts, sides: NormalSettings, shares: SceneSettings, measured: bool) -> Drawing:
+    """What pictures show; measured: with distances of the vertices from the points."""
+    run.monitor.phase("pictures")
+    memory = drawing_memory(shares, run.compute.device.type)
+    vertices, faces, whole = drawn_mesh(run.plan, run.touched, run.kept, memory)
+    points = drawn_points(run.plan)
+    distances = distances_to_points(run.plan, torch.from_numpy(vertices), points).numpy() if measured else None
+    run.monitor.phase("")
+    up = UPS[sides.up]
+    return Drawing(
+        vertices=vertices,
+        faces=faces,
+        points=points.numpy(),
+        distances=lambda: given(distances),
+        up=None if up is None else np.array(up),
+        note="" if whole else f"a thinned mesh of {len(faces)} faces; all {run.mesh.faces} are in the file",
+    )
 
 
 T = TypeVar("T")

@@ -62,6 +62,7 @@ class ReconstructionInParts:
     totals: Totals
     around: Surroundings
     touched: list[int]
+    kept: Kept
     words: str
     compute: Compute
     part: tuple[int, int]
@@ -137,8 +138,8 @@ def reconstructed(
             if settings.many and settings.many.fill_holes:
                 warnings += open_lines(mesh.border_edges, mesh.on_wall, settings.many.fill_holes)
             yield ReconstructionInParts(
-                form, mesh, plan, totals, around, blocks, chosen.words, compute, (most, side), resumed, warnings, team,
-                monitor,
+                form, mesh, plan, totals, around, blocks, kept, chosen.words, compute, (most, side), resumed, warnings,
+                team, monitor,
             )  # fmt: skip
 
 
@@ -193,14 +194,10 @@ def gpus(asked: str, compute: Compute) -> list[str]:
 def sizes(asked: SceneSettings, kind: str) -> tuple[int, int]:
     """The most points of a node, and cubes along the side of a block, that the memory allows."""
     (few, many), (small, large) = NODE_POINTS[kind], BLOCK_CUBES[kind]
-    total = asked.max_memory
-    if total is None:
-        free = memory.available(memory.CPU)
-        total = 4_000_000_000 if free is None else free // 2
-    each = total / (1 if asked.scheduler else asked.workers)
+    total, count = allowed(asked), processes(asked)
+    each = total / count
     least = PROCESS_BYTES[kind] + NODE_POINT_BYTES * few
     if each < least:
-        count = asked.workers if not asked.scheduler else 1
         raise OutOfMemoryBudgetError(
             f"{total / 1e9:.3g} GB for {count} processes: each takes {least / 1e9:.2g} GB at least; "
             "use a larger --max-memory or fewer --workers"
@@ -208,6 +205,24 @@ def sizes(asked: SceneSettings, kind: str) -> tuple[int, int]:
     room = each - PROCESS_BYTES[kind]
     side = int((room / BLOCK_SQUARE_BYTES) ** 0.5) // 32 * 32
     return max(few, min(many, int(room / NODE_POINT_BYTES))), max(small, min(large, side))
+
+
+def allowed(asked: SceneSettings) -> int:
+    """The bytes that all processes may take together."""
+    if asked.max_memory is not None:
+        return asked.max_memory
+    free = memory.available(memory.CPU)
+    return 4_000_000_000 if free is None else free // 2
+
+
+def processes(asked: SceneSettings) -> int:
+    """How many processes of this machine share the memory."""
+    return 1 if asked.scheduler else asked.workers
+
+
+def drawing_memory(asked: SceneSettings, kind: str) -> float:
+    """The bytes that may be drawn with, beside processes at rest."""
+    return allowed(asked) - processes(asked) * PROCESS_BYTES[kind]
 
 
 def memory_of(points: int, count: int, kind: str) -> int:

@@ -1,0 +1,65 @@
+"""What pictures show of a run in parts: its mesh, thinned where the memory is small, and some of its points."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..neighbours import Neighbours
+from ..runtime.budget import DRAWN_FACE_BYTES
+from ..runtime.monitor import Silent
+from ..surface.clustering import VertexClusters
+from .plan import Plan
+from .points import fitted, fitted_count
+from .stitch import Kept, stitched
+
+POINTS = 200_000  # that are shown
+
+
+def drawn_mesh(plan: Plan, blocks: list[int], kept: Kept, memory: float) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Vertices [v, 3] and faces [f, 3] that are drawn with at most so many bytes, and whether all are there."""
+    needed = DRAWN_FACE_BYTES * kept.faces
+    if needed <= memory:
+        meshes = [piece.mesh.numpy() for piece in stitched(plan, blocks, kept, Silent())]
+        return np.concatenate([m.vertices for m in meshes]), np.concatenate([m.faces for m in meshes]), True
+    side = 2.0 * math.ceil(math.sqrt(needed / max(memory, 1.0))) * plan.lattice.voxel_size
+    clusters = VertexClusters((plan.lattice.box.lower - side).numpy(), side)
+    for vertices, faces in _own_meshes(plan, blocks, kept):
+        clusters.add(vertices, faces)
+    return *clusters.mesh(), False
+
+
+def _own_meshes(plan: Plan, blocks: list[int], kept: Kept) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The vertices and the kept faces of each block."""
+    for block in blocks:
+        if kept.components[block].any():
+            found = plan.store.load(f"block-{block}", "vertices", "faces", "label")
+            keep = kept.components[block][found["label"].long()][found["faces"][:, 0].long()]
+            yield found["vertices"].numpy(), found["faces"][keep].numpy()
+
+
+def drawn_points(plan: Plan) -> Tensor:
+    """At most POINTS and one more of each node [n, 3] of those that were fitted."""
+    nodes = range(len(plan.nodes))
+    stride = -(-sum(fitted_count(plan, node) for node in nodes) // POINTS)
+    return torch.cat([fitted(plan, node).points[::stride] for node in nodes])
+
+
+def distances_to_points(plan: Plan, places: Tensor, sample: Tensor) -> Tensor:
+    """The distances [q] of places [q, 3] from the nearest point that was fitted, of which a sample is known.
+
+    One node of points is held at a time: those that may have a nearer point than the sample has.
+    """
+    best = Neighbours(sample).query(places)[0]
+    for node in range(len(plan.nodes)):
+        lower, upper = plan.nodes.lower[node], plan.nodes.upper[node]
+        beyond = (places - places.clamp(lower, upper)).norm(dim=1)
+        rows = (beyond < best).nonzero()[:, 0]
+        points = fitted(plan, node).points
+        if len(rows) and len(points):
+            best[rows] = best[rows].minimum(Neighbours(points).query(places[rows])[0])
+    return best
