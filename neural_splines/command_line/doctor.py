@@ -38,7 +38,6 @@ PACKAGES = {
     "scipy": "scipy",
     "numba": "numba",
     "scikit-image": "skimage",
-    "trimesh": "trimesh",
     "point-cloud-utils": "point_cloud_utils",
     "triton": "triton",
     "pykeops": "pykeops",
