@@ -13,6 +13,7 @@ from .distinct import distinct_points
 from .neighbours import SPACING_RANK, Neighbours
 from .runtime.threads import limit
 
+QUALITY = "quality"  # the name of a number that MeshLab and CloudCompare show as a colour ramp
 NEAREST = 9  # points of which the farthest sets the radius and the others count
 AT_ONCE = 1 << 18  # places
 
@@ -52,11 +53,11 @@ def interpolated(points: np.ndarray, attributes: Attributes, places: np.ndarray)
     return Attributes(colours, scalars)
 
 
-def reach(points: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """How far from places [q, 3] the points [n, 3] lie that count there; infinite where there are too few to tell."""
-    if len(points) < NEAREST:
+def reach(points: np.ndarray, places: np.ndarray, rank: int) -> np.ndarray:
+    """Of places [q, 3] from the `rank`-th nearest of points [n, 3]; infinite where there are fewer."""
+    if len(points) < rank:
         return np.full(len(places), np.inf)
-    return Neighbours(torch.from_numpy(points)).query(torch.from_numpy(places), NEAREST)[0].numpy()
+    return Neighbours(torch.from_numpy(points)).query(torch.from_numpy(places), rank)[0].numpy()
 
 
 def carry(points: np.ndarray, values: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -97,3 +98,12 @@ def densities(points: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Points per unit of area near places [q, 3]: 6 within the distance to the 6th nearest, on a disc."""
     radius = Neighbours(torch.from_numpy(points)).query(torch.from_numpy(places), SPACING_RANK)[0].numpy()
     return min(SPACING_RANK, len(points)) / (math.pi * np.maximum(radius, 1e-150) ** 2)
+
+
+# of `settings.QUALITIES`, and how many of the nearest points each depends on
+MEASURES = {"distance": (distances, 1), "density": (densities, SPACING_RANK)}
+
+
+def quality_of(points: np.ndarray, places: np.ndarray, measure: str) -> np.ndarray:
+    """How well points [n, 3] support places [q, 3], by one of MEASURES: float32 [q]."""
+    return MEASURES[measure][0](points, places).astype(np.float32)

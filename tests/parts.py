@@ -18,8 +18,8 @@ def tiny(asked, kind):
     return 300, 16
 
 
-def done(cloud, folder, settings=SETTINGS, asked=ALONE, name="mesh.ply", options=EVERYTHING):
-    work, out = str(folder / "work"), str(folder / name)
+def done(cloud, folder, settings=SETTINGS, asked=ALONE, name="mesh.ply", options=EVERYTHING, quality=None):
+    work, out = str(folder / "work"), in_parts.Output(str(folder / name), quality=quality)
     clouds = [str(path) for path in (cloud if isinstance(cloud, list) else [cloud])]
     with in_parts.reconstructed(clouds, out, settings, asked, work, PhaseTimer(), options) as result:
         return result

@@ -41,7 +41,7 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "two tables as one cloud": PLAIN | {
         "merge": "--merge", "columns": "--columns x,y,z,nx,ny,nz,r,g,b,classification",
-        "attributes": "--attributes classification",
+        "attributes": "--attributes classification", "quality": "--quality density",
         "out": "--out {}/mesh.ply",
     },
 }  # fmt: skip
@@ -56,7 +56,6 @@ SHARES = {
 REFUSED = {
     "dense": "--dense",
     "save_grid": "--save-grid",
-    "quality": "--quality distance",
     "sensor_position": "--sensor-position 0 0 9",
     "inside": "--inside",
     "aerial": "--aerial",

@@ -5,7 +5,7 @@ import pytest
 from parts import done, tiny
 from shapes import torus
 
-from neural_splines.attributes import Attributes, distances, interpolated
+from neural_splines.attributes import Attributes, densities, distances, interpolated
 from neural_splines.files import records
 from neural_splines.files.meshes import save_mesh
 from neural_splines.files.ply import parse_header
@@ -49,7 +49,7 @@ def vertices_of(path):
 def test_a_vertex_has_what_all_points_give_it(strays, small, tmp_path):
     """But outliers; the points around it may lie in several nodes, as far away as they count."""
     path = cloud(tmp_path / "cloud.ply", strays)
-    result = done(path, tmp_path, options=ALL)
+    result = done(path, tmp_path, options=ALL, quality="density")
     assert result.nodes > 4
     assert result.blocks >= 4
     scanned, found = load_scanned_cloud(path, ("all",)), vertices_of(tmp_path / "mesh.ply")
@@ -59,6 +59,9 @@ def test_a_vertex_has_what_all_points_give_it(strays, small, tmp_path):
     expected = interpolated(scanned.points[kept], Attributes(scanned.colours, scanned.scalars).of_rows(kept), vertices)
     assert np.abs(records.block(found, ("red", "green", "blue")) - expected.colours).max() <= 1  # sums in another order
     assert (records.block(found, ("red", "green", "blue")) == expected.colours).mean() > 0.99
+    density = found.pop("quality")
+    assert density.dtype == np.float32
+    assert np.allclose(density, densities(np.unique(scanned.points[kept], axis=0), vertices), rtol=1e-3)
     assert set(expected.scalars) == {"class", "time", "heat", "number"}
     for name, values in expected.scalars.items():
         assert found[name].dtype == values.dtype

@@ -6,12 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..attributes import Attributes, densities, distances, interpolated
+from ..attributes import QUALITY, Attributes, distances, interpolated, quality_of
 from ..clouds import OrientedCloud
 from ..files.scans import ScannedCloud
 from ..surface.mesh import Mesh
-
-QUALITY = "quality"  # what MeshLab and CloudCompare show as a colour ramp
 
 
 def paint(
@@ -31,7 +29,5 @@ def paint(
     attributes = Attributes(scanned.colours, scanned.scalars).of_rows(rows)
     found = interpolated(scanned.points[rows], attributes, vertices)
     if quality:
-        measure = distances if quality == "distance" else densities
-        quality_of = {QUALITY: measure(left, vertices).astype(np.float32)}
-        found = replace(found, scalars={**found.scalars, **quality_of})
+        found = replace(found, scalars={**found.scalars, QUALITY: quality_of(left, vertices, quality)})
     return found

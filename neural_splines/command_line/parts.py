@@ -18,7 +18,8 @@ from ..files.streams import ReadOptions
 from ..ranges import UPS
 from ..run.constraints import save_constraints
 from ..run.drawing import distances_to_points, drawn_mesh, drawn_points
-from ..run.in_parts import ReconstructionInParts, drawing_memory, memory_of, processes, reconstructed
+from ..run.in_parts import Output, ReconstructionInParts, drawing_memory, memory_of, processes, reconstructed
+from ..run.painting import colours_at
 from ..run.totals import solution_of_all
 from ..runtime.monitor import PhaseTimer
 from ..settings import NormalSettings, SceneSettings, Settings
@@ -35,7 +36,7 @@ def mesh_in_parts(
     check(job)
     with (
         _folder(shares, job) as folder,
-        reconstructed(job.sources, job.out, settings, shares, folder, timer, options_of(job), job.suffix) as run,
+        reconstructed(job.sources, output_of(job), settings, shares, folder, timer, options_of(job)) as run,
     ):
         for line in run.warnings:
             warn(line)
@@ -51,6 +52,11 @@ def mesh_in_parts(
 def options_of(job: Job) -> ReadOptions:
     """What is read of the inputs."""
     return ReadOptions(job.attributes, job.args.columns, job.args.classes)
+
+
+def output_of(job: Job) -> Output:
+    """What is written."""
+    return Output(job.out, job.suffix, job.args.quality)
 
 
 def check(job: Job) -> None:
@@ -130,6 +136,8 @@ def drawing_of(run: ReconstructionInParts, sides: NormalSettings, shares: SceneS
         faces=faces,
         points=points.numpy(),
         distances=lambda: given(distances),
+        colours=colours_at(run.plan, vertices),
+        point_colours=colours_at(run.plan, points.numpy()),
         up=None if up is None else np.array(up),
         note="" if whole else f"a thinned mesh of {len(faces)} faces; all {run.mesh.faces} are in the file",
     )

@@ -29,7 +29,6 @@ WRITE_NORMALS = "needs all points at once; write the normals first with: neural-
 REFUSED = (
     Refusal("--dense", lambda a: a.dense, "evaluates the whole grid at once; drop it, or work without parts"),
     Refusal("--save-grid", lambda a: a.save_grid, "holds the whole grid at once; drop it, or work without parts"),
-    Refusal("--quality", lambda a: bool(a.quality), "is not carried in parts; drop it, or work without parts"),
     Refusal("CELLS_PER_AXIS", lambda a: a.cells_per_axis == 1, "1 is one spline of all points; use auto, or more"),
     Refusal("--normals estimate", lambda a: a.normals == "estimate", WRITE_NORMALS),
     Refusal("--sensor-position", lambda a: bool(a.sensor_position), WRITE_NORMALS),

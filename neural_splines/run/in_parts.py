@@ -48,6 +48,17 @@ BLOCK_CUBES = {"cpu": (64, 384), "cuda": (64, 768)}
 
 
 @dataclass(frozen=True)
+class Output:
+    """The file of the mesh. suffix: its format, where the path does not say it. quality: of the vertices, one of
+    `settings.QUALITIES`, that is written as a number of each.
+    """
+
+    path: str
+    suffix: str | None = None
+    quality: str | None = None
+
+
+@dataclass(frozen=True)
 class ReconstructionInParts:
     """What became of a cloud in a file whose mesh was written to another, and what more may be asked of its parts.
 
@@ -90,13 +101,12 @@ class ReconstructionInParts:
 
 @contextlib.contextmanager
 def reconstructed(
-    sources: Sequence[str], out: str, settings: Settings, asked: SceneSettings, work_dir: str, monitor: PhaseTimer,
-    options: ReadOptions = EVERYTHING, suffix: str | None = None,
+    sources: Sequence[str], out: Output, settings: Settings, asked: SceneSettings, work_dir: str, monitor: PhaseTimer,
+    options: ReadOptions = EVERYTHING,
 ) -> Iterator[ReconstructionInParts]:  # fmt: skip
     """The mesh of the cloud in a file, or in several that are one cloud, written to `out`; see `SceneSettings`.
 
-    suffix: the format, where the extension of `out` does not say it. Until the block ends its parts and the workers
-    are there.
+    Until the block ends its parts and the workers are there.
     """
     compute = compute_of(settings)
     most, side = sizes(asked, compute.device.type)
@@ -126,10 +136,9 @@ def reconstructed(
             except EmptySurfaceError as error:
                 raise EmptySurfaceError(f"no surface is left: {doubts[0]}" if doubts else str(error)) from None
             compared = comparison_lines(plan, around, kept, team, monitor)
-            if found.source.records:
-                steps.paint(plan, blocks, team, monitor)
+            steps.paint(plan, blocks, found.source.records is not None, out.quality, team, monitor)
             monitor.phase("write")
-            mesh = written(plan, blocks, kept, (out, suffix), monitor)
+            mesh = written(plan, blocks, kept, out, monitor)
             monitor.phase("")
             assert plan.smoothing
             eps = None if settings.eps == AUTO else plan.eps
@@ -166,15 +175,15 @@ class WrittenMesh:
     evaluations: int
 
 
-def written(plan: Plan, blocks: list[int], kept: Kept, out: tuple[str, str | None], monitor: PhaseTimer) -> WrittenMesh:
-    """Write the mesh of all blocks to a path, in a format where the path does not say it."""
-    borders, on_wall, voxel_size, (path, suffix) = Unpaired(), 0, plan.lattice.voxel_size, out
+def written(plan: Plan, blocks: list[int], kept: Kept, out: Output, monitor: PhaseTimer) -> WrittenMesh:
+    """Write the mesh of all blocks."""
+    borders, on_wall, voxel_size = Unpaired(), 0, plan.lattice.voxel_size
     assert isinstance(plan.store, WorkDirectory)
     single = kept.loss <= MAX_LOSS * voxel_size
-    with written_in_parts(path, plan.store.path, voxel_size, single, suffix) as writer:
+    with written_in_parts(out.path, plan.store.path, voxel_size, single, out.suffix) as writer:
         for piece in stitched(plan, blocks, kept, monitor):
             mesh = piece.mesh
-            more = painted(plan, piece.block, piece.fresh.numpy())
+            more = painted(plan, piece.block, piece.fresh.numpy(), out.quality)
             writer.add(mesh.vertices.numpy(), mesh.normals.numpy(), mesh.faces.numpy(), more.colours, more.scalars)
             borders.add(piece.open)
             on_wall += int(on_the_wall(mesh.vertices, plan.lattice).sum())

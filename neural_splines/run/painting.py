@@ -1,4 +1,4 @@
-"""The attributes of vertices in a run in parts.
+"""Numbers of vertices in a run in parts: attributes of the points around them, and how well points support them.
 
 A vertex gets what it would get from all points of the file: the points around it are looked for as far away as they
 count.
@@ -6,30 +6,81 @@ count.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+
 import numpy as np
 import torch
 
-from ..attributes import Attributes, distances, interpolated, reach
+from ..attributes import MEASURES, NEAREST, QUALITY, Attributes, distances, interpolated, quality_of, reach
+from ..geometry import morton_codes
 from .partition import StoredPoints
 from .plan import Plan
+from .points import cleaned
 
-FIRST_MARGIN = 4.0  # typical spacings around vertices: there are nearly always all points that count
+FIRST_MARGIN = 4.0  # typical spacings around places: there are nearly always all points that count
+NODES_AT_ONCE = 12  # in memory
+QUALITY_TYPE = np.dtype(np.float32)
+Node = tuple[np.ndarray, np.ndarray]  # points [n, 3], and something of each [n]
+Of = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]  # values [q] from such points at places [q, 3]
 
 
 def paint(plan: Plan, block: int, device: str | None = None) -> None:
     """Store the attributes of a block's vertices."""
-    found = plan.store.load(f"block-{block}", "vertices")
-    vertices = found["vertices"].numpy() if "vertices" in found else np.empty((0, 3))
-    plan.store.save(f"attributes-{block}", packed=at_vertices(plan, vertices, _stored(plan)).view(np.uint8))
+    packed = attributes_at(plan, _vertices(plan, block))
+    plan.store.save(f"attributes-{block}", packed=packed.view(np.uint8))
 
 
-def painted(plan: Plan, block: int, rows: np.ndarray) -> Attributes:
-    """The attributes of some vertices of a block, where points have some."""
+def measure(shared: tuple[Plan, str], block: int, device: str | None = None) -> None:
+    """Store how well points support a block's vertices, by one of MEASURES."""
+    plan, quality = shared
+
+    def load(node: int) -> Node:
+        points = cleaned(plan.store, node).points.numpy()
+        return points, np.zeros(len(points), np.uint8)
+
+    def of(points: np.ndarray, _: np.ndarray, places: np.ndarray) -> np.ndarray:
+        return quality_of(points, places, quality)
+
+    values = _at_places(plan, _vertices(plan, block), load, of, MEASURES[quality][1], QUALITY_TYPE)
+    plan.store.save(f"{quality}-{block}", values=values)
+
+
+def painted(plan: Plan, block: int, rows: np.ndarray, quality: str | None) -> Attributes:
+    """What the mesh has of some vertices of a block: attributes, where points have some, and quality, if asked for."""
+    records, found = _stored(plan).records, Attributes()
+    if records is not None:
+        packed = plan.store.load(f"attributes-{block}")["packed"].numpy().view(records.type)
+        found = records.unpack(packed[rows])
+    if quality is not None:
+        values = plan.store.load(f"{quality}-{block}")["values"].numpy()[rows]
+        found = replace(found, scalars={**found.scalars, QUALITY: values})
+    return found
+
+
+def colours_at(plan: Plan, places: np.ndarray) -> np.ndarray | None:
+    """Colours [q, 3] of places [q, 3], where points have some."""
     records = _stored(plan).records
-    if records is None:
-        return Attributes()
-    packed = plan.store.load(f"attributes-{block}")["packed"].numpy().view(records.type)
-    return records.unpack(packed[rows])
+    return None if records is None or not records.colours else records.unpack(attributes_at(plan, places)).colours
+
+
+def attributes_at(plan: Plan, places: np.ndarray) -> np.ndarray:
+    """The records [q] of places [q, 3], by the points of the file that are no outliers."""
+    source = _stored(plan)
+    records = source.records
+    assert records
+
+    def load(node: int) -> Node:
+        points, packed = source.points_of(node).points.numpy(), source.attributes_of(node)
+        out = plan.store.load(f"points-{node}", "out")["out"].numpy()
+        rows = distances(out, points) > 0.0 if len(out) else slice(None)
+        return points[rows], packed[rows]
+
+    def of(points: np.ndarray, packed: np.ndarray, places: np.ndarray) -> np.ndarray:
+        return records.pack(interpolated(points, records.unpack(packed), places))
+
+    return _at_places(plan, places, load, of, NEAREST, records.type)
 
 
 def _stored(plan: Plan) -> StoredPoints:
@@ -37,37 +88,48 @@ def _stored(plan: Plan) -> StoredPoints:
     return plan.parts.source
 
 
-def at_vertices(plan: Plan, vertices: np.ndarray, source: StoredPoints) -> np.ndarray:
-    """The records [v] of vertices [v, 3] from all points of the file but outliers, of which those around are loaded."""
-    records, typical = source.records, plan.parts.typical
-    assert records
-    assert typical
-    result, left = np.empty(len(vertices), records.type), np.arange(len(vertices))
-    margin, whole = FIRST_MARGIN * typical, plan.nodes.box
+def _vertices(plan: Plan, block: int) -> np.ndarray:
+    found = plan.store.load(f"block-{block}", "vertices")
+    return found["vertices"].numpy() if "vertices" in found else np.empty((0, 3))
+
+
+def _at_places(
+    plan: Plan, places: np.ndarray, load: Callable[[int], Node], of: Of, rank: int, type_: np.dtype
+) -> np.ndarray:
+    """Values [q] of that type at places [q, 3]. load: a node of points; of: values by the `rank` nearest points."""
+    result, load = np.empty(len(places), type_), lru_cache(NODES_AT_ONCE)(load)
+    codes = morton_codes(plan.nodes.box, torch.from_numpy(places))
+    nodes = (torch.searchsorted(plan.nodes.first, codes, right=True) - 1).clamp_min(0).numpy()
+    for node in np.unique(nodes):
+        rows = (nodes == node).nonzero()[0]
+        result[rows] = _at_near_places(plan, places[rows], load, of, rank, type_)
+    return result
+
+
+def _at_near_places(
+    plan: Plan, places: np.ndarray, load: Callable[[int], Node], of: Of, rank: int, type_: np.dtype
+) -> np.ndarray:
+    """As above, of places that lie near each other: of those whose points may be farther, more are loaded."""
+    assert plan.parts.typical
+    margin, box = FIRST_MARGIN * plan.parts.typical, plan.nodes.box
+    result, left = np.empty(len(places), type_), np.arange(len(places))
     while len(left):
-        places = vertices[left]
-        lower, upper = places.min(0) - margin, places.max(0) + margin
-        points, packed = _points_in(plan, lower, upper, source)
-        everything = bool((lower <= whole.lower.numpy()).all() and (upper >= whole.upper.numpy()).all())
-        far = reach(points, places)
-        sure = far <= np.minimum(places - lower, upper - places).min(1)
-        sure |= everything
-        if sure.any() and len(points):
-            result[left[sure]] = records.pack(interpolated(points, records.unpack(packed), places[sure]))
+        lower, upper = places[left].min(0) - margin, places[left].max(0) + margin
+        points, values = _in_box(plan, lower, upper, load)
+        far = reach(points, places[left], rank)
+        sure = far <= np.minimum(places[left] - lower, upper - places[left]).min(1)
+        sure |= bool(np.all(lower <= box.lower.numpy()) and np.all(upper >= box.upper.numpy()))  # all there are
+        if sure.any():
+            result[left[sure]] = of(points, values, places[left[sure]])
         left, far = left[~sure], far[~sure]
         margin = max(2.0 * margin, float(far.max(initial=0.0, where=np.isfinite(far))))
     return result
 
 
-def _points_in(plan: Plan, lower: np.ndarray, upper: np.ndarray, source: StoredPoints) -> tuple[np.ndarray, np.ndarray]:
-    """The points [n, 3] in a box that are no outliers, with their records [n]."""
-    points, packed = [np.empty((0, 3))], []
-    for node in plan.nodes.meeting(torch.from_numpy(lower), torch.from_numpy(upper)):
-        own, attributes = source.points_of(node).points.numpy(), source.attributes_of(node)
-        rows = np.all((own >= lower) & (own <= upper), axis=1).nonzero()[0]
-        out = plan.store.load(f"points-{node}", "out")["out"].numpy()
-        if len(out):
-            rows = rows[distances(out, own[rows]) > 0.0]
-        points.append(own[rows])
-        packed.append(attributes[rows])
-    return np.concatenate(points), np.concatenate(packed) if packed else np.empty(0)
+def _in_box(plan: Plan, lower: np.ndarray, upper: np.ndarray, load: Callable[[int], Node]) -> Node:
+    """The points in a box, with what there is of each."""
+    parts = [load(node) for node in plan.nodes.meeting(torch.from_numpy(lower), torch.from_numpy(upper))]
+    rows = [np.all((points >= lower) & (points <= upper), axis=1) for points, _ in parts]
+    points = [part[mask] for (part, _), mask in zip(parts, rows, strict=True)]
+    values = [part[mask] for (_, part), mask in zip(parts, rows, strict=True)]
+    return np.concatenate([np.empty((0, 3)), *points]), np.concatenate(values) if values else np.empty(0)

@@ -170,9 +170,12 @@ def _filled(plan: Plan) -> bool:
     return plan.settings.many is not None and plan.settings.many.fill_holes is not False
 
 
-def paint(plan: Plan, found: list[int], team: Workers, monitor: Monitor) -> None:
-    """The attributes of the vertices of all blocks."""
-    _each(team, painting.paint, plan, plan.parts, "attributes", found, "colour", monitor)
+def paint(plan: Plan, found: list[int], attributes: bool, quality: str | None, team: Workers, monitor: Monitor) -> None:
+    """Attributes of the vertices of all blocks, where points have some; and their quality, where it is asked for."""
+    if attributes:
+        _each(team, painting.paint, plan, plan.parts, "attributes", found, "colour", monitor)
+    if quality:
+        _each(team, painting.measure, (plan, quality), plan.parts, quality, found, "colour", monitor)
 
 
 def keep(plan: Plan, around: Surroundings, found: list[int], team: Workers, monitor: Monitor) -> Kept:
@@ -183,7 +186,7 @@ def keep(plan: Plan, around: Surroundings, found: list[int], team: Workers, moni
 
 
 def _each(
-    team: Workers, task: Callable[..., None], shared: Parts | Plan, parts: Parts, result: str, items: Sequence[int],
+    team: Workers, task: Callable[..., None], shared: Any, parts: Parts, result: str, items: Sequence[int],
     phase: str, monitor: Monitor,
 ) -> None:  # fmt: skip
     """Do the task for those items whose result is not there."""
