@@ -88,8 +88,8 @@ class _Part(Neighbours):
     def __init__(self, whole: Neighbours, rows: Tensor):
         self.points, self._whole, self._rows = whole.points[rows], whole, rows
         self._more = MORE if len(rows) < len(whole.points) else 0
-        self._place = torch.full((len(whole.points),), -1, device=rows.device)
-        self._place[rows] = torch.arange(len(rows), device=rows.device)
+        self._place = torch.full((len(whole.points),), -1, dtype=torch.int32, device=rows.device)
+        self._place[rows] = torch.arange(len(rows), dtype=torch.int32, device=rows.device)
         self._query, self._nearest = self._query_whole, self._nearest_in_whole
 
     @cached_property
@@ -101,7 +101,7 @@ class _Part(Neighbours):
 
     def _query_whole(self, x: Tensor, k: int, within: float) -> tuple[Tensor, Tensor]:
         distance, index = self._whole.query(x, 1, within)
-        index, near = self._place[index], distance.isfinite()
+        index, near = self._place[index].long(), distance.isfinite()
         unsure = (near if k > 1 else near & (index < 0)).nonzero()[:, 0]
         if len(unsure):
             far, others = (found[:, -1] for found in self._nearest_in_whole(x[unsure], k))
@@ -111,7 +111,7 @@ class _Part(Neighbours):
     def _nearest_in_whole(self, x: Tensor, count: int) -> tuple[Tensor, Tensor]:
         count = min(count, len(self.points))
         distance, index = self._whole.nearest(x, count + self._more)
-        index = self._place[index]
+        index = self._place[index].long()
         if not self._more:
             return distance, index
         order = (index < 0).byte().argsort(stable=True, dim=1)[:, :count]

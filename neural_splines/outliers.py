@@ -89,5 +89,6 @@ def _without(cloud: OrientedCloud, sparse: float, support: float, typical: float
         mask = outliers(cloud, sparse, support, typical)
         if not bool(mask.any()):
             break
-        cloud = cloud.part((~mask).nonzero()[:, 0])
+        cloud, whole = cloud.part((~mask).nonzero()[:, 0]), cloud
+        whole.sampling.forget()
     return cloud

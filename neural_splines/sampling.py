@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .metric import Metric
 from .neighbours import SPACING_RANK, Neighbours
+from .runtime.devices import slices
 
 
 class Sampling:
@@ -29,15 +30,16 @@ class Sampling:
         """The structure that nearest neighbours are searched in, on the points' device."""
         return Neighbours(self.points)
 
-    @property
+    @cached_property
     def spacing(self) -> Tensor:
         """The distance [n] of each point from its 6th neighbour; from the last, if there are fewer."""
-        return self._neighbours[0]
+        spacing, self.neighbours = _neighbours_at(self.near, self.points)
+        return spacing
 
-    @property
+    @cached_property
     def neighbours(self) -> Tensor:
         """The six neighbours [n, 6], int32, of each point, from near to far; a lone point is its own."""
-        return self._neighbours[1]
+        return _neighbours_at(self.near, self.points)[1]
 
     @cached_property
     def typical(self) -> float:
@@ -47,12 +49,9 @@ class Sampling:
     @cached_property
     def metric(self) -> Metric:
         """Spacings along and across the lines of a scanner."""
-        return Metric(self.points, self.near, self.neighbours.long())
-
-    @cached_property
-    def _neighbours(self) -> tuple[Tensor, Tensor]:
-        """The spacings and the neighbours, which are found together."""
-        return _neighbours_at(self.near, self.points)
+        metric = Metric(self.points, self.near, self.neighbours.long())
+        del self.neighbours  # few ask for them after this, and they are half as large as the points
+        return metric
 
     def part(self, rows: Tensor) -> Sampling:
         """Of the points with these distinct rows [m] alone, in that order."""
@@ -60,23 +59,35 @@ class Sampling:
         part = Sampling(self.points[rows])
         if "near" in known:
             part.near = self.near.part(rows)
-        if "_neighbours" in known and len(rows) > SPACING_RANK:
-            part._neighbours = self._neighbours_within(part, rows)
+        if "spacing" in known and len(rows) == len(self.points):
+            part.spacing = self.spacing[rows]
+        elif {"spacing", "neighbours"} <= known.keys() and len(rows) > SPACING_RANK:
+            self._hand_on(part, rows)
         return part
 
-    def _neighbours_within(self, part: Sampling, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Those of a part: the same, but at points that have a neighbour which is not in it."""
+    def _hand_on(self, part: Sampling, rows: Tensor) -> None:
+        """What a part shares with the whole: all but the points of which it lacks a neighbour."""
         place = torch.full((len(self.points),), -1, dtype=torch.int32, device=rows.device)
         place[rows] = torch.arange(len(rows), dtype=torch.int32, device=rows.device)
-        spacing, index = self.spacing[rows], place[self.neighbours[rows].long()]
-        bereft = (index < 0).any(1).nonzero()[:, 0]
+        part.spacing, part.neighbours = self.spacing[rows], place[self.neighbours[rows].long()]
+        bereft = (part.neighbours < 0).any(1).nonzero()[:, 0]
         if len(bereft):
-            spacing[bereft], index[bereft] = _neighbours_at(part.near, part.points[bereft])
-        return spacing, index
+            part.spacing[bereft], part.neighbours[bereft] = _neighbours_at(part.near, part.points[bereft])
+
+    def forget(self) -> None:
+        """Let go of all but the structure: for a cloud that a part takes the place of."""
+        for name in ("spacing", "neighbours", "typical", "metric"):
+            vars(self).pop(name, None)
 
 
 def _neighbours_at(near: Neighbours, x: Tensor) -> tuple[Tensor, Tensor]:
     """Spacings [q] and neighbours [q, 6] of some points [q, 3] of a cloud."""
-    distance, index = near.nearest(x, SPACING_RANK + 1)
-    others = index[:, min(1, index.shape[1] - 1) :]  # the first is the point itself
-    return distance[:, -1].clone(), others.int()
+    count = max(1, min(SPACING_RANK, len(near.points) - 1))
+    spacing, index = x.new_empty(len(x)), torch.empty(len(x), count, dtype=torch.int32, device=x.device)
+    for chunk in slices(len(x), x.device):
+        distance, nearest = near.nearest(x[chunk], SPACING_RANK + 1)
+        spacing[chunk], index[chunk] = (
+            distance[:, -1],
+            nearest[:, -count:],
+        )  # without the point itself, which comes first
+    return spacing, index

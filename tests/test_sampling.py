@@ -54,6 +54,8 @@ def test_a_part_is_sampled_as_the_same_points_alone(kind, structure, generator):
     assert_alike(part, Sampling(points[rows]), x)
     again = rows_of("most", len(rows), generator) if len(rows) > 40 else torch.arange(len(rows)).flip(0)
     assert_alike(part.part(again), Sampling(points[rows[again]]), x)
+    whole.forget()
+    assert_alike(whole, Sampling(points), x)
 
 
 def test_a_cluster_that_is_left_out_hides_nothing(structure, generator):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..clouds import OrientedCloud, voxel_downsample
 from ..distinct import distinct_points, separate_points
-from ..neighbours import SPACING_RANK, Neighbours
+from ..neighbours import SPACING_RANK
 from ..outliers import without_outliers
 from ..runtime.devices import moved
 from ..settings import AUTO
@@ -58,7 +58,7 @@ def clean(parts: Parts, node: int, device: str | None = None) -> None:
         before, own = own, of_node(nodes, node, cloud)
         outliers = len(before) - len(own)
         if outliers and not parts.whole:
-            out = before.points[Neighbours(own.points).query(before.points)[0] > 0.0] if len(own) else before.points
+            out = before.points[own.sampling.near.query(before.points)[0] > 0.0] if len(own) else before.points
     parts.store.hold(f"points-{node}", own)
     parts.store.save(
         f"points-{node}", points=own.points, normals=own.normals, from_above=own.from_above, out=out,
