@@ -42,6 +42,23 @@ def test_a_folder_of_clouds(tmp_path, folder):
     assert (tmp_path / "c.ply").read_bytes() == (tmp_path / "out" / "c.ply").read_bytes()
 
 
+def test_a_folder_of_clouds_in_parts(tmp_path, folder):
+    """The same, and each goes on in its own work directory."""
+    work, args = tmp_path / "work", [*ARGS[:3], "auto", *ARGS[3:], "--regularization", 1e-7]
+    args += ["--out-dir", tmp_path / "out", "--work-dir", work, "--report", tmp_path / "report.json"]
+    first = run("fit-grid.py", folder, *args)
+    assert first.code == 2
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.ply", "c.ply", "e.ply"]
+    assert {"a.ply", "c.ply", "e.ply"} <= {path.name for path in work.iterdir()}
+    assert [line.split(":")[0] for line in first.err.splitlines()] == 3 * ["fit-grid.py"]
+    again = run("fit-grid.py", folder, *args)
+    entries = json.loads((tmp_path / "report.json").read_text())["runs"]
+    assert again.code == 2
+    assert [bool(entry.get("parts", {}).get("resumed")) for entry in entries] == [True, False, True, False, True]
+    seconds = re.compile(r"[\d.]+ s")
+    assert seconds.sub("", again.out) == seconds.sub("", first.out)
+
+
 def test_several_files_another_format_and_a_report(tmp_path, folder):
     """Options may stand between inputs and the other arguments."""
     report = tmp_path / "report.json"
