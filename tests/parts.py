@@ -21,7 +21,7 @@ def tiny(asked, kind):
 def done(cloud, folder, settings=SETTINGS, asked=ALONE, name="mesh.ply", options=EVERYTHING, quality=None):
     work, out = str(folder / "work"), in_parts.Output(str(folder / name), quality=quality)
     clouds = [str(path) for path in (cloud if isinstance(cloud, list) else [cloud])]
-    with in_parts.reconstructed(clouds, out, settings, asked, work, PhaseTimer(), options) as result:
+    with in_parts.mesh_files(clouds, out, settings, asked, work, PhaseTimer(), options) as result:
         return result
 
 

@@ -19,7 +19,7 @@ def test_a_mesh_is_drawn_as_far_as_the_memory_allows(tmp_path, monkeypatch):
     monkeypatch.setattr(in_parts, "sizes", tiny)
     path, out = write_cloud(tmp_path / "cloud.ply", torus(900)), tmp_path / "mesh.ply"
     work = str(tmp_path / "work")
-    with in_parts.reconstructed(
+    with in_parts.mesh_files(
         [str(path)], in_parts.Output(str(out)), SETTINGS, SceneSettings(), work, PhaseTimer()
     ) as found:
         arguments = found.plan, found.touched, found.kept

@@ -113,18 +113,18 @@ def test_quiet_leaves_warnings_and_errors(tmp_path, folder):
 
 
 def test_a_bug_in_one_run_does_not_stop_the_others(tmp_path, folder, monkeypatch):
-    from neural_splines.command_line import steps
+    from neural_splines.command_line import whole
 
-    reconstruct = steps.reconstruct
+    mesh_cloud = whole.mesh_cloud
     calls = []
 
     def broken(*args):
         calls.append(args)
         if len(calls) == 1:
             raise ZeroDivisionError("on purpose")
-        return reconstruct(*args)
+        return mesh_cloud(*args)
 
-    monkeypatch.setattr(steps, "reconstruct", broken)
+    monkeypatch.setattr(whole, "mesh_cloud", broken)
     outcome = run("fit.py", folder / "a.ply", folder / "c.ply", *ARGS, "--out-dir", tmp_path / "out")
     assert outcome.code == 1
     assert "Traceback" in outcome.err

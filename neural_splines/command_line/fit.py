@@ -30,4 +30,4 @@ def main(argv: Sequence[str] | None = None, prog: str = "fit.py") -> None:
         sides = normal_arguments.normal_settings_from(args)
         from . import runs  # not before: it imports torch
 
-        runs.reconstruct(args, settings, sides, SceneSettings(), prog, monitor)
+        runs.run_jobs(args, settings, sides, SceneSettings(), prog, monitor)

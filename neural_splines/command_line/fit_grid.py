@@ -29,4 +29,4 @@ def main(argv: Sequence[str] | None = None, prog: str = "fit-grid.py") -> None:
         shares = scenes.scene_settings_from(args)
         from . import runs  # not before: it imports torch
 
-        runs.reconstruct(args, settings, sides, shares, prog, monitor)
+        runs.run_jobs(args, settings, sides, shares, prog, monitor)

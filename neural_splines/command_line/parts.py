@@ -18,7 +18,7 @@ from ..files.streams import ReadOptions
 from ..ranges import UPS
 from ..run.constraints import save_constraints
 from ..run.drawing import distances_to_points, drawn_mesh, drawn_points
-from ..run.in_parts import Output, ReconstructionInParts, drawing_memory, memory_of, processes, reconstructed
+from ..run.in_parts import Output, ReconstructionInParts, drawing_memory, memory_of, mesh_files, processes
 from ..run.painting import colours_at
 from ..run.totals import solution_of_all
 from ..runtime.monitor import PhaseTimer
@@ -36,7 +36,7 @@ def mesh_in_parts(
     check(job)
     with (
         _folder(shares, job) as folder,
-        reconstructed(job.sources, output_of(job), settings, shares, folder, timer, options_of(job)) as run,
+        mesh_files(job.sources, output_of(job), settings, shares, folder, timer, options_of(job)) as run,
     ):
         for line in run.warnings:
             warn(line)

@@ -28,7 +28,7 @@ from .whole import mesh_whole
 Meshing = Callable[[Job, Settings, NormalSettings, PhaseTimer], Outcome]  # writes the mesh of a job
 
 
-def reconstruct(
+def run_jobs(
     args: Namespace, settings: Settings, sides: NormalSettings, shares: SceneSettings, prog: str, monitor: PhaseTimer
 ) -> None:
     """Do every job that the arguments mean, and exit where any of many failed."""

@@ -20,7 +20,7 @@ from ..geometry import Box
 from ..neighbours import Neighbours
 from ..normals.orient import Orientation, orient
 from ..outliers import without_outliers
-from ..run.whole import Reconstruction, mesh_cloud
+from ..run.whole import Reconstruction
 from ..runtime.monitor import PhaseTimer
 from ..settings import AUTO, NormalSettings, Settings
 from ..surface.lattice import Lattice
@@ -69,10 +69,6 @@ def load_points(
     for line in notes:
         warn(line)
     return points
-
-
-def reconstruct(cloud: OrientedCloud, settings: Settings, monitor: PhaseTimer) -> Reconstruction:
-    return mesh_cloud(cloud, settings, monitor)
 
 
 def carry(

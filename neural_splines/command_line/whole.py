@@ -15,7 +15,7 @@ from ..field.residuals import residuals
 from ..files.scans import ScannedCloud
 from ..normals.orient import Orientation
 from ..ranges import UP, UPS
-from ..run.whole import Reconstruction
+from ..run.whole import Reconstruction, mesh_cloud
 from ..runtime.monitor import PhaseTimer
 from ..settings import NormalSettings, Settings
 from ..surface.mesh import border_edges
@@ -28,7 +28,7 @@ def mesh_whole(job: Job, settings: Settings, sides: NormalSettings, timer: Phase
     """Write the mesh of a job, and what else is asked for beside it."""
     args = job.args
     scanned, origin = steps.load(job.sources, sides, timer, job.attributes, args.columns, args.classes)
-    result = steps.reconstruct(origin.cloud, settings, timer)
+    result = mesh_cloud(origin.cloud, settings, timer)
     carried = steps.carry(scanned, origin, result, job, timer)
     steps.save(result, carried, job, timer)
     known = Known(scanned, origin, result, carried)

@@ -15,7 +15,6 @@ from typing import Any
 from torch import Tensor
 
 from .. import __version__
-from ..cells.advice import cell_lines
 from ..clouds import NO_NORMALS
 from ..errors import CloudError, EmptySurfaceError, OutOfMemoryBudgetError
 from ..field.products import Compute, resolve
@@ -33,14 +32,14 @@ from ..settings import AUTO, SceneSettings, Settings
 from ..surface.room import on_the_wall, open_lines
 from . import steps
 from .blocks import Surroundings
-from .choices import doubts_about, with_spacing
+from .choices import with_spacing
 from .compare import comparison_lines
 from .painting import painted
 from .partition import partition
 from .plan import Parts, Plan, compute_of
 from .residuals import residuals_in_parts
 from .stitch import NOTHING_LEFT, Kept, Unpaired, stitched
-from .totals import Totals, dropped_lines
+from .totals import Totals
 from .workers import Workers, workers
 
 NODE_POINTS = {"cpu": (20_000, 200_000), "cuda": (20_000, 1_000_000)}
@@ -100,7 +99,7 @@ class ReconstructionInParts:
 
 
 @contextlib.contextmanager
-def reconstructed(
+def mesh_files(
     sources: Sequence[str], out: Output, settings: Settings, asked: SceneSettings, work_dir: str, monitor: PhaseTimer,
     options: ReadOptions = EVERYTHING,
 ) -> Iterator[ReconstructionInParts]:  # fmt: skip
@@ -123,33 +122,29 @@ def reconstructed(
         form = replace(form, classes=classes, parts=tuple(found.files.items()))
         del stream
         with workers(asked.workers, asked.scheduler, gpus(settings.device, compute), __version__) as team:
-            monitor.phase("check")
             parts = Parts(store, found.source, settings, found.nodes, found.report, found.sample, block=side)
-            plan = steps.clean(with_spacing(parts), team, monitor)
-            doubts = doubts_about(plan)
-            plan, chosen = steps.fit(plan, team, monitor)
-            totals, around = steps.totals(plan), steps.surroundings(plan)
-            plan = steps.widened(plan, monitor)
-            blocks = steps.mesh(plan, around, team, monitor)
-            try:
-                kept = steps.keep(plan, around, blocks, team, monitor)
-            except EmptySurfaceError as error:
-                raise EmptySurfaceError(f"no surface is left: {doubts[0]}" if doubts else str(error)) from None
-            compared = comparison_lines(plan, around, kept, team, monitor)
-            steps.paint(plan, blocks, found.source.records is not None, out.quality, team, monitor)
-            monitor.phase("write")
-            mesh = written(plan, blocks, kept, out, monitor)
-            monitor.phase("")
-            assert plan.smoothing
-            eps = None if settings.eps == AUTO else plan.eps
-            warnings = [*said, *totals.cleaning.notes(), *dropped_lines(totals), *doubts, *chosen.warnings]
-            warnings += [*cell_lines(totals.cells, plan.smoothing, eps, compute.dtype), *compared]
-            if settings.many and settings.many.fill_holes:
-                warnings += open_lines(mesh.border_edges, mesh.on_wall, settings.many.fill_holes)
-            yield ReconstructionInParts(
-                form, mesh, plan, totals, around, blocks, kept, chosen.words, compute, (most, side), resumed, warnings,
-                team, monitor,
-            )  # fmt: skip
+            made = _made(parts, out, form, team, monitor)
+            yield replace(made, part=(most, side), resumed=resumed, warnings=[*said, *made.warnings])
+
+
+def _made(parts: Parts, out: Output, form: ScannedCloud, team: Workers, monitor: PhaseTimer) -> ReconstructionInParts:
+    """Every step of the run."""
+    monitor.phase("check")
+    found = steps.meshed(with_spacing(parts), team, monitor, lambda plan: None)
+    plan, blocks = found.plan, found.blocks
+    compared = comparison_lines(plan, found.around, found.kept, team, monitor)
+    steps.paint(plan, blocks, out.quality, team, monitor)
+    monitor.phase("write")
+    mesh = written(plan, blocks, found.kept, out, monitor)
+    monitor.phase("")
+    warnings = [*found.totals.cleaning.notes(), *found.lines, *compared]
+    filled = plan.settings.many and plan.settings.many.fill_holes
+    if filled:
+        warnings += open_lines(mesh.border_edges, mesh.on_wall, filled)
+    return ReconstructionInParts(
+        form, mesh, plan, found.totals, found.around, blocks, found.kept, found.chosen.words, plan.compute(), (0, 0), 0,
+        warnings, team, monitor,
+    )  # fmt: skip
 
 
 def opened(sources: Sequence[str], memory: int | None, options: ReadOptions) -> tuple[CloudStream, list[str]]:

@@ -26,6 +26,11 @@ Node = tuple[np.ndarray, np.ndarray]  # points [n, 3], and something of each [n]
 Of = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]  # values [q] from such points at places [q, 3]
 
 
+def wanted(plan: Plan) -> bool:
+    """Whether points have attributes."""
+    return _stored(plan).records is not None
+
+
 def paint(plan: Plan, block: int, device: str | None = None) -> None:
     """Store the attributes of a block's vertices."""
     packed = attributes_at(plan, _vertices(plan, block))

@@ -80,7 +80,7 @@ def with_near(parts: Parts, node: int) -> tuple[OrientedCloud, int]:
 def coherent(nodes: Nodes, cloud: OrientedCloud, typical: float | None) -> OrientedCloud:
     """A part without its outliers: none of so few points that all others must be far away from these."""
     if len(cloud) <= SPACING_RANK < int(nodes.counts.sum()):
-        return select(cloud, torch.zeros(len(cloud), dtype=torch.bool))
+        return cloud.part(torch.empty(0, dtype=torch.int64, device=cloud.points.device))
     return without_outliers(cloud, typical)[0]
 
 

@@ -8,27 +8,77 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..cells.advice import REMEDY
+from ..cells.advice import REMEDY, cell_lines
 from ..cells.fitting import NO_CELL
-from ..errors import CloudError, NotPositiveDefiniteError
+from ..errors import CloudError, EmptySurfaceError, NotPositiveDefiniteError
 from ..runtime.monitor import Monitor
+from ..settings import AUTO
+from ..surface.lattice import Lattice
 from ..surface.room import room_for
 from . import blocks, cells, painting, points
 from .blocks import Surroundings
-from .choices import Chosen, planned, with_smoothing
+from .choices import Chosen, doubts_about, planned, with_smoothing
 from .plan import Parts, Plan
 from .stitch import Kept, kept_components
-from .totals import Totals
+from .totals import Totals, dropped_lines
 from .workers import Workers
 
 OF_CELLS = ("count", "lower_bound", "upper_bound")
+
+
+@dataclass(frozen=True)
+class Meshed:
+    """A run up to its last step: the blocks are meshed, and it is known what is kept of them.
+
+    lattice: before it grew where holes are filled. doubts: what keeps the points from being a surface.
+    """
+
+    plan: Plan
+    lattice: Lattice
+    chosen: Chosen
+    totals: Totals
+    around: Surroundings
+    blocks: list[int]
+    kept: Kept
+    doubts: list[str]
+
+    @property
+    def lines(self) -> list[str]:
+        """What is said of the points and of the fit."""
+        return [*dropped_lines(self.totals), *self.doubts, *fit_lines(self.plan, self.chosen, self.totals)]
+
+
+def meshed(parts: Parts, team: Workers, monitor: Monitor, check: Callable[[Plan], None]) -> Meshed:
+    """All steps. check: may refuse the plan when the lattice and the points that are fitted are known."""
+    plan = clean(parts, team, monitor)
+    check(plan)
+    doubts = doubts_about(plan)
+    plan, chosen = fit(plan, team, monitor)
+    counted, around = totals(plan), surroundings(plan)
+    lattice, plan = plan.lattice, widened(plan, monitor)
+    blocks = mesh(plan, around, team, monitor)
+    try:
+        kept = keep(plan, around, blocks, team, monitor)
+    except EmptySurfaceError as error:
+        raise EmptySurfaceError(f"no surface is left: {doubts[0]}" if doubts else str(error)) from None
+    return Meshed(plan, lattice, chosen, counted, around, blocks, kept, doubts)
+
+
+def fit_lines(plan: Plan, chosen: Chosen, counted: Totals) -> list[str]:
+    """What is said of a fit."""
+    if not plan.settings.many:
+        lines: list[str] = plan.store.held("fit").warnings
+        return lines
+    assert plan.smoothing
+    eps = None if plan.settings.eps == AUTO else plan.eps
+    return chosen.warnings + cell_lines(counted.cells, plan.smoothing, eps, plan.compute().dtype)
 
 
 def clean(parts: Parts, team: Workers, monitor: Monitor) -> Plan:
@@ -170,9 +220,9 @@ def _filled(plan: Plan) -> bool:
     return plan.settings.many is not None and plan.settings.many.fill_holes is not False
 
 
-def paint(plan: Plan, found: list[int], attributes: bool, quality: str | None, team: Workers, monitor: Monitor) -> None:
+def paint(plan: Plan, found: list[int], quality: str | None, team: Workers, monitor: Monitor) -> None:
     """Attributes of the vertices of all blocks, where points have some; and their quality, where it is asked for."""
-    if attributes:
+    if painting.wanted(plan):
         _each(team, painting.paint, plan, plan.parts, "attributes", found, "colour", monitor)
     if quality:
         _each(team, painting.measure, (plan, quality), plan.parts, quality, found, "colour", monitor)

@@ -8,11 +8,9 @@ import torch
 from torch import Tensor
 
 from .. import cost
-from ..cells.advice import cell_lines
 from ..cells.blending import BlendedField
 from ..cells.fitting import CellsFit
 from ..clouds import CleaningReport, OrientedCloud
-from ..errors import EmptySurfaceError
 from ..field.contract import Field
 from ..field.fitting import SplineFit
 from ..field.products import Compute
@@ -27,7 +25,7 @@ from ..surface.lost import Stages
 from ..surface.mesh import Mesh
 from . import steps
 from .cells import blend_of, cells_of, field_of
-from .choices import Chosen, doubts_about
+from .choices import Chosen
 from .nodes import Nodes
 from .plan import OneCloud, Parts, Plan, compute_of
 from .points import cleaned, fitted
@@ -94,28 +92,18 @@ def mesh_cloud(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None
 
 def _mesh_cloud(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None) -> Reconstruction:
     parts, timer, team = _begun(cloud, settings, monitor)
-    plan = steps.clean(parts, team, timer)
-    compute, kept, used = plan.compute(), cleaned(plan.store, 0), fitted(plan, 0)
-    _check(plan, used, compute)
-    doubts = doubts_about(plan)
-    plan, chosen = steps.fit(plan, team, timer)
-    totals, around = steps.totals(plan), steps.surroundings(plan)
-    wide = steps.widened(plan, timer)
-    try:
-        components = steps.keep(wide, around, steps.mesh(wide, around, team, timer), team, timer)
-    except EmptySurfaceError as error:
-        raise EmptySurfaceError(f"no surface is left: {doubts[0]}" if doubts else str(error)) from None
-    mesh = only(wide, components)
+    found = steps.meshed(parts, team, timer, _check)
+    plan = found.plan
+    store, kept, used, mesh = plan.store, cleaned(plan.store, 0), fitted(plan, 0), only(plan, found.kept)
     timer.phase("compare")
-    fit, block = _fit(plan, chosen, totals, compute), plan.store.load("block-0")
-    warnings = [*dropped_lines(totals), *doubts, *fit.warnings]
-    stages = Stages(mesh, plan.store.held("uncut"), Mesh(block["vertices"], block["normals"], block["faces"]))
-    warnings += comparison_lines(stages, kept, used, plan.lattice, wide.lattice, settings)
+    fit, block = _fit(replace(plan, lattice=found.lattice), found.chosen, found.totals), store.load("block-0")
+    stages = Stages(mesh, store.held("uncut"), Mesh(block["vertices"], block["normals"], block["faces"]))
+    compared = comparison_lines(stages, kept, used, found.lattice, plan.lattice, settings)
     lines = kept.sampling.metric.lines()
     timer.phase("")
     return Reconstruction(
-        mesh, fit, wide.lattice, plan.grid_size, used, plan.eps, compute, plan.store.held("grid"),
-        block["evaluations"], timer.seconds, warnings, kept, lines,
+        mesh, fit, plan.lattice, plan.grid_size, used, plan.eps, plan.compute(), store.held("grid"),
+        block["evaluations"], timer.seconds, [*found.lines, *compared], kept, lines,
     )  # fmt: skip
 
 
@@ -124,7 +112,7 @@ def fit_cloud(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None 
     parts, timer, team = _begun(cloud, settings, monitor)
     plan, chosen = steps.fit(steps.clean(parts, team, timer), team, timer)
     totals = steps.totals(plan)
-    fit = _fit(plan, chosen, totals, plan.compute())
+    fit = _fit(plan, chosen, totals)
     timer.phase("")
     return replace(fit, warnings=[*dropped_lines(totals), *fit.warnings])
 
@@ -138,21 +126,22 @@ def _begun(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None) ->
     return parts, timer, Here()
 
 
-def _check(plan: Plan, used: OrientedCloud, compute: Compute) -> None:
+def _check(plan: Plan) -> None:
     """Refuse what cannot fit into the memory, and say what takes long."""
-    s, lattice = plan.settings, plan.lattice
+    s, lattice, compute, used = plan.settings, plan.lattice, plan.compute(), fitted(plan, 0)
     centers = None if s.many else choose_count(s.num_nystrom_samples, 3 * len(used))[0]
     if centers:
         check_spline(centers, 3 * len(used), compute.dtype, compute.device)
     cost.check(cost.estimate(lattice, used.sampling, centers, s, compute), lattice, s, compute.device)
 
 
-def _fit(plan: Plan, chosen: Chosen, totals: Totals, compute: Compute) -> SplineFit | CellsFit:
+def _fit(plan: Plan, chosen: Chosen, totals: Totals) -> SplineFit | CellsFit:
     """The field, which knows the box of the cloud before its points were averaged, and how it was made."""
     s = plan.settings
     if not s.many:
         spline: SplineFit = plan.store.held("fit")
         return replace(spline, field=replace(spline.field, box=plan.box))
+    compute = plan.compute()
     found, field = cells_of(plan, 0), field_of(plan, [0], plan.lattice.box, compute)
     assert found
     assert plan.smoothing
@@ -160,8 +149,7 @@ def _fit(plan: Plan, chosen: Chosen, totals: Totals, compute: Compute) -> Spline
     cells, models, smoothing = found.cells, found.models, plan.smoothing
     cloud = blend_of(plan, fitted(plan, 0), compute, 0).cloud
     constraints = offset_triples(cloud.points, cloud.normals, plan.eps)
-    asked = None if s.eps == AUTO else plan.eps
-    warnings = chosen.warnings + cell_lines(totals.cells, smoothing, asked, compute.dtype)
+    warnings = steps.fit_lines(plan, chosen, totals)
     size = plan.points_per_cell if s.many.adaptive else None
     return CellsFit(
         replace(field, box=plan.box), *constraints, cells, models, totals.cells, smoothing, size, chosen.words, warnings
