@@ -14,7 +14,7 @@ LAYERS = [
     {"errors"},
     {"ranges"},
     {"runtime", "settings", "geometry"},
-    {"neighbours"},
+    {"octree", "neighbours"},
     {"metric"},
     {"sampling"},
     {"distinct"},

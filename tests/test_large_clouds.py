@@ -6,7 +6,8 @@ import torch
 from neural_splines.cells import fitting
 from neural_splines.cells.regions import regions_of
 from neural_splines.clouds import OrientedCloud
-from neural_splines.geometry import Box, morton_codes, morton_coordinates
+from neural_splines.geometry import Box
+from neural_splines.octree import morton_codes, morton_coordinates
 
 
 def test_of_a_large_cloud_whole_nodes_are_looked_at(monkeypatch, generator):

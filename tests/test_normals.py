@@ -11,12 +11,12 @@ import torch
 from shapes import hemisphere, knot, sphere, torus
 
 import neural_splines as ns
-from neural_splines.geometry import MORTON_BITS
 from neural_splines.normals.confidence import SURE_ENOUGH
 from neural_splines.normals.estimate import estimate
 from neural_splines.normals.graph import PointGraph
 from neural_splines.normals.octree import LEAF, Octree
 from neural_splines.normals.signs import best_signs
+from neural_splines.octree import MORTON_BITS
 
 
 def uneven(n, function, seed=0):

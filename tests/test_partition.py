@@ -8,7 +8,8 @@ from shapes import hemisphere, torus
 
 from neural_splines.cells.members import Members
 from neural_splines.cells.partition import Cells, adaptive_cells, uniform_cells
-from neural_splines.geometry import MORTON_BITS, Box, bounding_cube, linear_ids, morton_codes, morton_coordinates
+from neural_splines.geometry import Box, linear_ids
+from neural_splines.octree import MORTON_BITS, bounding_cube, morton_codes, morton_coordinates
 from neural_splines.sampling import Sampling
 
 

@@ -133,7 +133,9 @@ def test_what_cannot_work_in_parts_is_one_line(name, clouds, tmp_path):
     assert len(found.err.splitlines()) == 1
 
 
-@pytest.mark.parametrize("suffix", [pytest.param(s, marks=pytest.mark.slow if s in (".las", ".laz") else ()) for s in INPUTS])
+@pytest.mark.parametrize(
+    "suffix", [pytest.param(s, marks=pytest.mark.slow if s in (".las", ".laz") else ()) for s in INPUTS]
+)
 def test_every_format_is_read_in_parts(suffix, tmp_path):
     if suffix in (".laz", ".las"):
         pytest.importorskip("laspy")

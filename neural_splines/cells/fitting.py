@@ -14,7 +14,8 @@ from ..field.fitting import Centers
 from ..field.judge import UnjudgedError
 from ..field.kernels import Kernel
 from ..field.products import Compute
-from ..geometry import Box, morton_order
+from ..geometry import Box
+from ..octree import morton_order
 from ..runtime.budget import check_cells
 from ..runtime.devices import moved
 from ..runtime.monitor import Monitor

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..geometry import MORTON_BITS, Box, bounding_cube, linear_ids, morton_codes, morton_coordinates, ranks, runs
+from ..geometry import Box, linear_ids, ranks
+from ..octree import leaves
 from ..sampling import Sampling
 
 MAX_BUCKETS_PER_SIDE = 128
@@ -241,33 +242,6 @@ def adaptive_cells(
         )
         padding = torch.where(counts > 2 * max_points, 0.5 * padding, padding)
     return _with_margins(lower, lower + size[:, None], padding, sampling, blend, ADAPTIVE_REACH_SPACINGS)
-
-
-def leaves(box: Box, points: Tensor, max_points: int, min_points: int, first: int = 0) -> tuple[Tensor, Tensor]:
-    """Lower corners [c, 3] and sides [c] of the leaves, at the level `first` or deeper, for `adaptive_cells`."""
-    origin, side = bounding_cube(box)
-    origin = origin.to(points.device)
-    codes, order = morton_codes(box, points).sort()
-    deeper = torch.zeros_like(codes)
-    lowers, sizes = [], []
-    for level in range(first, 2 * MORTON_BITS + 1):
-        if level == MORTON_BITS + 1:  # what is left is tiny in the box, which a far point makes large
-            deeper, by = morton_codes(box, points[order], deeper=True).sort(stable=True)
-            codes, again = codes[by].sort(stable=True)
-            deeper, order = deeper[again], order[by[again]]
-        coarse, fine = codes >> 3 * max(0, MORTON_BITS - level), deeper >> 3 * min(MORTON_BITS, 2 * MORTON_BITS - level)
-        starts, counts = runs(coarse, fine)
-        leaf = counts <= max_points if level < 2 * MORTON_BITS else torch.ones_like(counts, dtype=torch.bool)
-        size = side / 2**level
-        kept = starts[leaf & (counts >= max(1, min_points))]
-        corner = morton_coordinates(coarse[kept]).double() * 2 ** max(0, level - MORTON_BITS)
-        lowers.append(origin + (corner + morton_coordinates(fine[kept]).double()) * size)
-        sizes.append(torch.full((len(kept),), size, dtype=torch.float64, device=points.device))
-        if bool(leaf.all()):
-            break
-        left = torch.repeat_interleave(~leaf, counts)
-        codes, deeper, order = codes[left], deeper[left], order[left]
-    return torch.cat(lowers), torch.cat(sizes)
 
 
 def _with_margins(

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from ..errors import SettingsError
-from ..geometry import Box, morton_order
+from ..geometry import Box
+from ..octree import morton_order
 from ..runtime.threads import limit
 
 KMEANS_ITERATIONS = 10  # the inertia falls by under 1 % in later ones

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ..clouds import OrientedCloud
-from ..geometry import morton_order
+from ..octree import morton_order
 from .areas import AREA_RANK, LARGEST_AREA, disc_areas
 from .consistency import consistency
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..geometry import MORTON_BITS, runs
+from ..octree import MORTON_BITS, runs
 from ..runtime.compiled import compiled
 
 LEAF = 32  # points

@@ -10,7 +10,7 @@ from ..cells import background
 from ..cells.blending import BlendedField
 from ..cells.fitting import BlendPlan
 from ..cells.models import CellModels, fit_cells
-from ..cells.partition import Cells, Share, leaves
+from ..cells.partition import Cells, Share
 from ..cells.tally import Tally
 from ..clouds import OrientedCloud
 from ..field.contract import Field
@@ -20,6 +20,7 @@ from ..field.solvers.falkon import Falkon
 from ..field.spline import NeuralSpline
 from ..files.arrays import as_array
 from ..geometry import Box
+from ..octree import leaves
 from ..runtime.monitor import Monitor
 from .plan import Plan, joined
 from .points import AROUND, fitted, fitted_count, near

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from ..attributes import MEASURES, NEAREST, QUALITY, Attributes, distances, interpolated, quality_of, reach
-from ..geometry import morton_codes
+from ..octree import morton_codes
 from .partition import StoredPoints
 from .plan import Plan
 from .points import cleaned

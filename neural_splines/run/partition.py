@@ -22,7 +22,8 @@ from ..files.atomic import shown
 from ..files.scans import ScannedCloud, class_counts
 from ..files.streams import CloudStream
 from ..files.work_directory import WorkDirectory
-from ..geometry import MORTON_BITS, Box
+from ..geometry import Box
+from ..octree import MORTON_BITS
 from ..runtime.monitor import Monitor
 from ..runtime.threads import share_out
 from .attributes import ATTRIBUTES_FILE, Records
