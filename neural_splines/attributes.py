@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
-from .distinct import distinct_points
 from .neighbours import SPACING_RANK, Neighbours
 from .runtime.threads import limit
 
@@ -31,33 +30,28 @@ class Attributes:
         return Attributes(colours, {name: values[rows] for name, values in self.scalars.items()})
 
 
-def interpolated(points: np.ndarray, attributes: Attributes, places: np.ndarray) -> Attributes:
-    """Attributes of places [q, 3] from those of points [n, 3], in their types, by `carry`.
+def interpolated(points: np.ndarray, attributes: Attributes, places: np.ndarray) -> tuple[Attributes, np.ndarray]:
+    """Attributes of places [q, 3] from those of points [n, 3], in their types, and how far the points lie that count
+    there [q]: infinite where there are too few to tell.
 
-    Whole numbers, such as classes, are those of the nearest point, and of the first of several at its place.
+    As by `carry`; but whole numbers, such as classes, are those of the nearest point, of several the first.
     """
     fractions = {name: values for name, values in attributes.scalars.items() if values.dtype.kind == "f"}
-    blocks = [values.astype(np.float64)[:, None] for values in fractions.values()]
-    blocks += [] if attributes.colours is None else [attributes.colours.astype(np.float64)]
-    found = carry(points, np.hstack(blocks), places) if blocks else np.empty((len(places), 0))
+    columns = [values.astype(np.float64)[:, None] for values in fractions.values()]
+    columns += [] if attributes.colours is None else [attributes.colours.astype(np.float64)]
+    values = np.hstack([np.empty((len(points), 0)), *columns])
+    found, first, far = np.empty((len(places), values.shape[1])), np.empty(len(places), np.int64), np.empty(len(places))
+    for rows, distance, index in _nearest(points, places):
+        found[rows] = _means(distance, values[index])
+        first[rows] = np.where(distance == distance[:, :1], index, len(points)).min(1)
+        far[rows] = distance[:, -1] if len(points) >= NEAREST else np.inf
     mixed = dict(zip(fractions, found.T, strict=False))
-    first = np.empty(0, np.int64)
-    if len(fractions) < len(attributes.scalars):
-        distinct = distinct_points(torch.from_numpy(points)).numpy().nonzero()[0]
-        first = distinct[nearest(points[distinct], places)]
     scalars = {
         name: mixed[name].astype(values.dtype) if name in mixed else values[first]
         for name, values in attributes.scalars.items()
     }
     colours = None if attributes.colours is None else np.round(found[:, len(fractions) :]).astype(np.uint8)
-    return Attributes(colours, scalars)
-
-
-def reach(points: np.ndarray, places: np.ndarray, rank: int) -> np.ndarray:
-    """Of places [q, 3] from the `rank`-th nearest of points [n, 3]; infinite where there are fewer."""
-    if len(points) < rank:
-        return np.full(len(places), np.inf)
-    return Neighbours(torch.from_numpy(points)).query(torch.from_numpy(places), rank)[0].numpy()
+    return Attributes(colours, scalars), far
 
 
 def carry(points: np.ndarray, values: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -67,31 +61,35 @@ def carry(points: np.ndarray, values: np.ndarray, places: np.ndarray) -> np.ndar
     begins with the weight 0, so that the result is continuous; it stays within the range of the values. Those that are
     not finite do not count; where there are no others, the result is NaN.
     """
+    result = np.empty((len(places), values.shape[1]))
+    for rows, distance, index in _nearest(points, places):
+        result[rows] = _means(distance, values[index])
+    return result
+
+
+def _nearest(points: np.ndarray, places: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """Places [q, 3] by and by, with the distances and the indices [m, k] of the NEAREST points [n, 3], or of all."""
     from scipy.spatial import cKDTree
 
     tree, count = cKDTree(points), min(NEAREST, len(points))
-    result = np.empty((len(places), values.shape[1]))
     for start in range(0, len(places), AT_ONCE):
-        part = slice(start, start + AT_ONCE)
-        distance, index = tree.query(places[part], k=list(range(1, count + 1)), workers=limit())
-        radius = np.maximum(distance[:, -1:], 1e-300)
-        weight = (1.0 - np.minimum(distance / radius, 1.0) ** 2) ** 2
-        weight[:, 0] += 1e-9  # where all are equally far
-        found = values[index]
-        there = weight[:, :, None] * np.isfinite(found)
-        with np.errstate(invalid="ignore"):
-            result[part] = (there * np.nan_to_num(found, posinf=0.0, neginf=0.0)).sum(1) / there.sum(1)
-    return result
+        rows = slice(start, start + AT_ONCE)
+        yield rows, *tree.query(places[rows], k=list(range(1, count + 1)), workers=limit())
+
+
+def _means(distance: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The weighted means [m, c] of values [m, k, c] at such distances [m, k]."""
+    radius = np.maximum(distance[:, -1:], 1e-300)
+    weight = (1.0 - np.minimum(distance / radius, 1.0) ** 2) ** 2
+    weight[:, 0] += 1e-9  # where all are equally far
+    there = weight[:, :, None] * np.isfinite(values)
+    with np.errstate(invalid="ignore"):
+        return np.asarray((there * np.nan_to_num(values, posinf=0.0, neginf=0.0)).sum(1) / there.sum(1))
 
 
 def distances(points: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Of places [q, 3] from the nearest of points [n, 3]."""
     return Neighbours(torch.from_numpy(points)).query(torch.from_numpy(places))[0].numpy()
-
-
-def nearest(points: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Of points [n, 3] the indices [q] of those that are nearest to places [q, 3]."""
-    return Neighbours(torch.from_numpy(points)).query(torch.from_numpy(places))[1].numpy()
 
 
 def densities(points: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -104,6 +102,12 @@ def densities(points: np.ndarray, places: np.ndarray) -> np.ndarray:
 MEASURES = {"distance": (distances, 1), "density": (densities, SPACING_RANK)}
 
 
-def quality_of(points: np.ndarray, places: np.ndarray, measure: str) -> np.ndarray:
-    """How well points [n, 3] support places [q, 3], by one of MEASURES: float32 [q]."""
-    return MEASURES[measure][0](points, places).astype(np.float32)
+def quality_of(points: np.ndarray, places: np.ndarray, measure: str) -> tuple[np.ndarray, np.ndarray]:
+    """How well points [n, 3] support places [q, 3], by one of MEASURES, float32; and how far the points lie that count
+    there [q]: infinite where there are too few to tell.
+    """
+    of, rank = MEASURES[measure]
+    if len(points) < rank:
+        return of(points, places).astype(np.float32), np.full(len(places), np.inf)
+    far = Neighbours(torch.from_numpy(points)).query(torch.from_numpy(places), rank)[0].numpy()
+    return of(points, places).astype(np.float32), far

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 from cloud_bytes import N, P, ply
-from format_bytes import numpy_bytes, text
+from format_bytes import numpy_bytes, pcd, text
 from fuzz_seeds import SUFFIXES, seeds
 from pieces import in_pieces, same
 
@@ -14,8 +14,9 @@ from neural_splines.errors import CloudError
 from neural_splines.files import columns
 from neural_splines.files import ply as ply_headers
 from neural_splines.files.columns import Survey
+from neural_splines.files.merging import joined, stacked
 from neural_splines.files.point_clouds import load_scanned_cloud
-from neural_splines.files.streams import ReadOptions, open_stream
+from neural_splines.files.streams import ReadOptions, merged, open_stream
 
 HEADER_LIMIT = 4096
 DECODED = (".las", ".laz", ".e57")  # by a process for each pass, so that they are tried less
@@ -136,3 +137,24 @@ def test_what_follows_is_said_once(tmp_path):
             assert len(list(pieces())) == 4
     (line,) = said
     assert str(line.message) == f"{path}: ignored 4 bytes after the 400 points that the header declares; check it"
+
+
+MERGED = {
+    "a.csv": text([P, N, np.arange(400), LATE], ",", "x,y,z,nx,ny,nz,Class,heat\n"),
+    "b.npz": numpy_bytes(np.savez, points=P, normals=N, CLASS=LATE, colors=LATE[:, None] * (1.0, 1.0, 1.0)),
+    "c.pcd": pcd("binary", dict(zip("xyz", P.T, strict=True)) | {"class": LATE.astype("f4")}, "1 2 3 1 0 0 0"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("names", [["a.csv", "b.npz"], ["b.npz", "a.csv"], ["a.csv", "c.pcd", "b.npz"], ["c.pcd"]])
+def test_several_files_in_pieces_are_joined_as_wholes_are(names, tmp_path):
+    """What all of them have, in types wide enough for all; viewpoints of those that have some."""
+    for name in names:
+        (tmp_path / name).write_bytes(MERGED[name])
+    wholes = [load_scanned_cloud(tmp_path / name, ("class",)) for name in names]
+    expected, lines = joined(wholes, names)
+    stream, said = merged([open_stream(tmp_path / name, None, ReadOptions(("class",)), 70) for name in names], names)
+    found = stacked([stream.form, *stream.pieces()])
+    assert same(found, expected, but=("reading", "faces", "classes", "parts"))
+    assert said == lines
+    assert stream.count == len(expected.points)

@@ -56,7 +56,8 @@ def test_a_vertex_has_what_all_points_give_it(strays, small, tmp_path):
     vertices = records.block(found, ("x", "y", "z"))
     kept = distances(vertices, scanned.points) < 1.0
     assert (~kept).sum() == result.totals.outliers == 2 * strays
-    expected = interpolated(scanned.points[kept], Attributes(scanned.colours, scanned.scalars).of_rows(kept), vertices)
+    attributes = Attributes(scanned.colours, scanned.scalars).of_rows(kept)
+    expected, _ = interpolated(scanned.points[kept], attributes, vertices)
     assert np.abs(records.block(found, ("red", "green", "blue")) - expected.colours).max() <= 1  # sums in another order
     assert (records.block(found, ("red", "green", "blue")) == expected.colours).mean() > 0.99
     density = found.pop("quality")

@@ -26,8 +26,10 @@ def paint(
         all_points = cloud.points.cpu().numpy()
         out = all_points[distances(left, all_points) > 0.0]
         rows[rows] = distances(out, scanned.points[rows]) > 0.0
-    attributes = Attributes(scanned.colours, scanned.scalars).of_rows(rows)
-    found = interpolated(scanned.points[rows], attributes, vertices)
+    found = Attributes()
+    if scanned.colours is not None or scanned.scalars:
+        attributes = Attributes(scanned.colours, scanned.scalars).of_rows(rows)
+        found, _ = interpolated(scanned.points[rows], attributes, vertices)
     if quality:
-        found = replace(found, scalars={**found.scalars, QUALITY: quality_of(left, vertices, quality)})
+        found = replace(found, scalars={**found.scalars, QUALITY: quality_of(left, vertices, quality)[0]})
     return found

@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from ..attributes import MEASURES, NEAREST, QUALITY, Attributes, distances, interpolated, quality_of, reach
+from ..attributes import QUALITY, Attributes, distances, interpolated, quality_of
 from ..octree import morton_codes
 from .partition import StoredPoints
 from .plan import Plan
@@ -23,7 +23,7 @@ FIRST_MARGIN = 4.0  # typical spacings around places: there are nearly always al
 NODES_AT_ONCE = 12  # in memory
 QUALITY_TYPE = np.dtype(np.float32)
 Node = tuple[np.ndarray, np.ndarray]  # points [n, 3], and something of each [n]
-Of = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]  # values [q] from such points at places [q, 3]
+Of = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 def wanted(plan: Plan) -> bool:
@@ -45,10 +45,10 @@ def measure(shared: tuple[Plan, str], block: int, device: str | None = None) -> 
         points = cleaned(plan.store, node).points.numpy()
         return points, np.zeros(len(points), np.uint8)
 
-    def of(points: np.ndarray, _: np.ndarray, places: np.ndarray) -> np.ndarray:
+    def of(points: np.ndarray, _: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return quality_of(points, places, quality)
 
-    values = _at_places(plan, _vertices(plan, block), load, of, MEASURES[quality][1], QUALITY_TYPE)
+    values = _at_places(plan, _vertices(plan, block), load, of, QUALITY_TYPE)
     plan.store.save(f"{quality}-{block}", values=values)
 
 
@@ -82,10 +82,11 @@ def attributes_at(plan: Plan, places: np.ndarray) -> np.ndarray:
         rows = distances(out, points) > 0.0 if len(out) else slice(None)
         return points[rows], packed[rows]
 
-    def of(points: np.ndarray, packed: np.ndarray, places: np.ndarray) -> np.ndarray:
-        return records.pack(interpolated(points, records.unpack(packed), places))
+    def of(points: np.ndarray, packed: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        found, far = interpolated(points, records.unpack(packed), places)
+        return records.pack(found), far
 
-    return _at_places(plan, places, load, of, NEAREST, records.type)
+    return _at_places(plan, places, load, of, records.type)
 
 
 def _stored(plan: Plan) -> StoredPoints:
@@ -98,22 +99,20 @@ def _vertices(plan: Plan, block: int) -> np.ndarray:
     return found["vertices"].numpy() if "vertices" in found else np.empty((0, 3))
 
 
-def _at_places(
-    plan: Plan, places: np.ndarray, load: Callable[[int], Node], of: Of, rank: int, type_: np.dtype
-) -> np.ndarray:
-    """Values [q] of that type at places [q, 3]. load: a node of points; of: values by the `rank` nearest points."""
+def _at_places(plan: Plan, places: np.ndarray, load: Callable[[int], Node], of: Of, type_: np.dtype) -> np.ndarray:
+    """Values [q] of that type at places [q, 3]. load: a node of points; of: values at places by such points, and how
+    far those of these lie that count there.
+    """
     result, load = np.empty(len(places), type_), lru_cache(NODES_AT_ONCE)(load)
     codes = morton_codes(plan.nodes.box, torch.from_numpy(places))
     nodes = (torch.searchsorted(plan.nodes.first, codes, right=True) - 1).clamp_min(0).numpy()
     for node in np.unique(nodes):
         rows = (nodes == node).nonzero()[0]
-        result[rows] = _at_near_places(plan, places[rows], load, of, rank, type_)
+        result[rows] = _at_near_places(plan, places[rows], load, of, type_)
     return result
 
 
-def _at_near_places(
-    plan: Plan, places: np.ndarray, load: Callable[[int], Node], of: Of, rank: int, type_: np.dtype
-) -> np.ndarray:
+def _at_near_places(plan: Plan, places: np.ndarray, load: Callable[[int], Node], of: Of, type_: np.dtype) -> np.ndarray:
     """As above, of places that lie near each other: of those whose points may be farther, more are loaded."""
     assert plan.parts.typical
     margin, box = FIRST_MARGIN * plan.parts.typical, plan.nodes.box
@@ -121,11 +120,10 @@ def _at_near_places(
     while len(left):
         lower, upper = places[left].min(0) - margin, places[left].max(0) + margin
         points, values = _in_box(plan, lower, upper, load)
-        far = reach(points, places[left], rank)
+        found, far = of(points, values, places[left]) if len(points) else (result[left], np.full(len(left), np.inf))
         sure = far <= np.minimum(places[left] - lower, upper - places[left]).min(1)
         sure |= bool(np.all(lower <= box.lower.numpy()) and np.all(upper >= box.upper.numpy()))  # all there are
-        if sure.any():
-            result[left[sure]] = of(points, values, places[left[sure]])
+        result[left[sure]] = found[sure]
         left, far = left[~sure], far[~sure]
         margin = max(2.0 * margin, float(far.max(initial=0.0, where=np.isfinite(far))))
     return result
