@@ -69,7 +69,8 @@ def runs(*keys: Tensor) -> tuple[Tensor, Tensor]:
 def leaves(box: Box, points: Tensor, max_points: int, min_points: int, first: int = 0) -> tuple[Tensor, Tensor]:
     """Lower corners [c, 3] and sides [c] of the leaves over the cube around a box, at the level `first` or deeper.
 
-    Cubes are split, level by level, until they hold at most `max_points`; those of fewer than `min_points` are left out.
+    Cubes are split, level by level, until they hold at most `max_points`; those with fewer than `min_points` are
+    left out.
     """
     origin, side = bounding_cube(box)
     origin = origin.to(points.device)
