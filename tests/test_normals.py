@@ -217,7 +217,9 @@ def test_nodes_of_the_octree_are_runs_of_points():
         inside = graph.points[tree.first[node] : tree.last[node]]
         reach = tree.radius[node] + 1e-14 * np.abs(tree.centers[node]).max()  # both were scaled, and rounded
         assert np.linalg.norm(inside - tree.centers[node], axis=1).max() <= reach * (1 + 1e-12)
-    assert len(Octree.over(graph.points[:5], np.zeros(5, np.int64), leaf=2)) > 1  # equal codes end at the last level
+    assert (
+        len(Octree.over(graph.points[:5], torch.zeros(5, dtype=torch.int64), leaf=2)) > 1
+    )  # equal codes end at the last level
 
 
 @pytest.mark.parametrize("stray", [[0.0, 0.0, 0.0], [4e5, 5e6, 2e12]])

@@ -61,7 +61,7 @@ class PointGraph:
         x = x[order] - torch.from_numpy(center).to(device)
         count = min(NEIGHBOURS, len(x) - 1)
         rank = min(AREA_RANK, count)
-        tree = Octree.over(x.cpu().numpy(), codes[order].cpu().numpy())
+        tree = Octree.over(x.cpu().numpy(), codes[order])
         cloud = Neighbours(x)
         neighbours, reach = nearest(x, tree, count, rank) if x.is_cuda else _nearest(cloud, count, rank)
         areas, stretch = disc_areas(reach) * (AREA_RANK / rank), torch.zeros_like(x)

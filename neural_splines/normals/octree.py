@@ -34,10 +34,10 @@ class Octree:
     leaves: np.ndarray  # [l]: the nodes without children, in the order of their points
 
     @classmethod
-    def over(cls, points: np.ndarray, codes: np.ndarray, leaf: int = LEAF) -> Octree:
+    def over(cls, points: np.ndarray, codes: Tensor, leaf: int = LEAF) -> Octree:
         """Of points [n, 3] whose Morton codes [n] ascend."""
-        first, last, skip = _nodes(torch.from_numpy(codes), leaf)
-        centers, radius = _spheres(points, first, last)
+        first, last, skip = _nodes(codes, leaf)
+        centers, radius = _spheres(points, first, last, skip)
         leaves = np.flatnonzero(skip == np.arange(1, len(skip) + 1))
         return cls(first, last, skip, centers, radius, leaves)
 
@@ -58,8 +58,8 @@ class Octree:
 
 
 def _nodes(codes: Tensor, leaf: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """First and last points of the nodes, and the next node that does not begin before the last point."""
-    place, found = torch.arange(len(codes)), []
+    """First and last points of the nodes, and the next node that does not begin before the last point: [m] each."""
+    place, found = torch.arange(len(codes), device=codes.device), []
     for level in range(MORTON_BITS + 1):
         start, count = runs(codes >> 3 * (MORTON_BITS - level))
         first = place[start]
@@ -71,25 +71,26 @@ def _nodes(codes: Tensor, leaf: int) -> tuple[np.ndarray, np.ndarray, np.ndarray
     first, last, level = torch.cat(found, 1)
     order = (first * (MORTON_BITS + 1) + level).argsort()
     first, last = first[order], last[order]
-    skip = torch.searchsorted(first, last)
-    return first.int().numpy(), last.int().numpy(), skip.int().numpy()
+    first, last, skip = torch.stack([first, last, torch.searchsorted(first, last)]).int().cpu().numpy()
+    return first, last, skip
 
 
 @compiled(nogil=True)
-def _spheres(points, first, last):
+def _spheres(points, first, last, skip):
     """Centres and half diagonals of the boxes of the nodes' points; a parent's box is that of its children."""
     count = len(first)
     low, high, centers, radius = np.empty((count, 3)), np.empty((count, 3)), np.empty((count, 3)), np.empty(count)
     for k in range(count - 1, -1, -1):
         child = k + 1
-        if child < count and first[child] == first[k] and last[child] <= last[k]:
+        if child < skip[k]:
             for axis in range(3):
                 low[k, axis], high[k, axis] = low[child, axis], high[child, axis]
-            while last[child] < last[k]:
-                child = _sibling(child, first, last)
+            child = skip[child]
+            while child < skip[k]:
                 for axis in range(3):
                     low[k, axis] = min(low[k, axis], low[child, axis])
                     high[k, axis] = max(high[k, axis], high[child, axis])
+                child = skip[child]
         else:
             for axis in range(3):
                 low[k, axis] = high[k, axis] = points[first[k], axis]
@@ -117,12 +118,3 @@ def _children(skip):
             child = skip[child]
         ends[k + 1] = written
     return ends, nodes[:written]
-
-
-@compiled(nogil=True)
-def _sibling(child, first, last):
-    """The next node after a node's children, which begins where the node ends."""
-    k = child + 1
-    while first[k] < last[child]:
-        k += 1
-    return k
