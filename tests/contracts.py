@@ -21,6 +21,8 @@ from neural_splines.field.solvers.falkon import Falkon
 from neural_splines.field.solvers.falkon_library import FalkonLibrary
 from neural_splines.field.spline import NeuralSpline
 from neural_splines.files.work_directory import WorkDirectory
+from neural_splines.run.normals import Scan
+from neural_splines.run.orientation import EstimatedNormals, GivenNormals
 from neural_splines.run.partition import StoredPoints
 from neural_splines.run.plan import OneCloud, Source
 from neural_splines.run.store import MemoryStore, Store
@@ -50,8 +52,12 @@ def stores() -> list[Store]:
     return [MemoryStore(), WorkDirectory("work")]
 
 
-def sources(cloud: OneCloud, stored: StoredPoints) -> list[Source]:
-    return [cloud, stored]
+def sources(cloud: OneCloud, given: GivenNormals, estimated: EstimatedNormals) -> list[Source]:
+    return [cloud, given, estimated]
+
+
+def scans(stored: StoredPoints) -> Scan:
+    return stored
 
 
 def workers() -> list[Workers]:

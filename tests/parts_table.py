@@ -44,6 +44,14 @@ GROUPS: dict[str, dict[str, str]] = {
         "attributes": "--attributes classification", "quality": "--quality density",
         "out": "--out {}/mesh.ply",
     },
+    "estimated from above": PLAIN | {
+        "normals": "--normals estimate", "aerial": "--aerial", "up": "--up z", "flip_normals": "--flip-normals",
+        "out": "--out {}/mesh.ply",
+    },
+    "seen from a place": PLAIN | {
+        "normals": "--normals estimate", "sensor_position": "--sensor-position 9 0 0", "out": "--out {}/mesh.ply",
+    },
+    "seen from within": PLAIN | {"normals": "--normals estimate", "inside": "--inside", "out": "--out {}/mesh.ply"},
 }  # fmt: skip
 ALONE = {"help": "--help"}  # does nothing else
 SHARES = {
@@ -56,10 +64,6 @@ SHARES = {
 REFUSED = {
     "dense": "--dense",
     "save_grid": "--save-grid",
-    "sensor_position": "--sensor-position 0 0 9",
-    "inside": "--inside",
-    "aerial": "--aerial",
-    "flip_normals": "--flip-normals",
 }
 
 COLOURS = np.tile(np.array([[9, 99, 199]]), (len(P), 1))
@@ -95,7 +99,6 @@ INPUTS = {
     ".laz": lambda: las(P, N, compressed=True),
     ".e57": lambda: e57([(P, COLOURS, np.zeros(3))]),
 }
-WITHOUT_NORMALS = {".ptx", ".xyzrgb", ".e57"}  # as these files are
 
 
 def words(asked: dict[str, str], cloud: Path | list[Path], folder: Path) -> list[str]:

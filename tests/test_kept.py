@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -89,9 +88,8 @@ def test_a_place_has_the_digits_that_tell_it_from_its_neighbours(point, size, wo
 def test_a_low_confidence_is_always_said_with_the_share_that_may_be_wrong(value, where):
     doubted = np.zeros(100, bool)
     doubted[:1] = where is not None
-    found = SimpleNamespace(confidence=Confidence(1.0, value, doubted, where))
-    (line,) = doubts(found, Guidance())
+    (line,) = doubts(Confidence(1.0, value, doubted, where), Guidance())
     share = float(re.search(r"signs of (\d+)% of the estimated normals are uncertain", line)[1])
     assert share == pytest.approx(min(50, 100 * (1 - value)), abs=1)
     assert ("500000.0" in line or "(500000, 0, 0) and (500012, 1, 1)" in line) == (where is not None)
-    assert doubts(SimpleNamespace(confidence=Confidence(1.0, 0.96, doubted, where)), Guidance()) == []
+    assert doubts(Confidence(1.0, 0.96, doubted, where), Guidance()) == []

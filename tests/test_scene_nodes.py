@@ -19,6 +19,7 @@ from neural_splines.geometry import Box
 from neural_splines.run import blocks, in_parts, steps
 from neural_splines.run.choices import with_spacing
 from neural_splines.run.nodes import COUNTED, Nodes, counted
+from neural_splines.run.orientation import GivenNormals
 from neural_splines.run.partition import partition
 from neural_splines.run.plan import Parts
 from neural_splines.run.workers import Here
@@ -95,7 +96,17 @@ def test_what_is_far_and_no_outlier_is_in_the_box(tmp_path):
     store = WorkDirectory(str(tmp_path / "work"))
     with store.claimed({}):
         found = partition(open_stream(path, None), "cloud", 1.1, 700, store, PhaseTimer())
-        parts = with_spacing(Parts(store, found.source, SETTINGS, found.nodes, found.report, found.sample, block=64))
+        parts = with_spacing(
+            Parts(
+                store,
+                GivenNormals(found.source, False, False),
+                SETTINGS,
+                found.nodes,
+                found.report,
+                found.sample,
+                block=64,
+            )
+        )
         box = steps.clean(parts, Here(), Silent()).box
     assert torch.equal(box.upper, points.amax(0))
     assert torch.equal(box.lower, points.amin(0))

@@ -22,6 +22,8 @@ from neural_splines.files.meshes import load_mesh
 from neural_splines.files.streams import ReadOptions
 from neural_splines.files.work_directory import WorkDirectory
 from neural_splines.run import in_parts, steps
+from neural_splines.run.in_parts import AS_GIVEN
+from neural_splines.run.layout import Layout
 from neural_splines.run.partition import kept_partition
 from neural_splines.settings import SceneSettings
 
@@ -117,13 +119,13 @@ def test_what_is_damaged_while_it_is_used_is_one_line_and_made_again(small, fini
     path, mesh, _ = finished
     done(path, tmp_path)
     store = WorkDirectory(str(tmp_path / "work"))
-    source = kept_partition(SETTINGS.scale, store).source
+    source = kept_partition(SETTINGS.scale, store, Layout(("normals",), (), oriented=False)).source
     for name in ("cells-1.npz", "points.bin"):
         (tmp_path / "work" / name).write_bytes(middle((tmp_path / "work" / name).read_bytes()))
     with pytest.raises(OutputError, match=r"cells-1\.npz: was damaged and is removed; run the same command again"):
         store.load("cells-1")
     with pytest.raises(OutputError, match=r"points\.bin: was damaged; run the same command again"):
-        [source.points_of(node) for node in range(len(source.nodes))]
+        [source.scan_of(node) for node in range(len(source.nodes))]
     done(path, tmp_path)
     assert (tmp_path / "mesh.ply").read_bytes() == mesh
 
@@ -166,7 +168,9 @@ def test_another_run_is_refused_by_name(cloud, tmp_path):
 
     def claim(classes=(), **settings):
         options = ReadOptions(classes=classes)
-        with store.claimed(in_parts.identity([str(cloud)], options, replace(SETTINGS, **settings), 300, 16, "cpu")):
+        with store.claimed(
+            in_parts.identity([str(cloud)], options, replace(SETTINGS, **settings), AS_GIVEN, 300, 16, "cpu")
+        ):
             pass
 
     claim()
@@ -226,7 +230,6 @@ def test_two_runs_do_not_share_a_folder(tmp_path):
         (["--workers", "0"], "--workers must be a whole number"),
         (["--max-memory", "many"], "expected a size such as 4GB"),
         (["--scheduler", "tcp://h:1"], "--scheduler needs a --work-dir"),
-        (["--work-dir", "w", "--normals", "estimate"], "write the normals first with: neural-splines normals"),
         (["--work-dir", "/proc/no"], "cannot be a work directory"),
     ],
 )

@@ -16,9 +16,9 @@ from ..files.atomic import STANDARD, shown
 from ..files.scans import listed
 from ..geometry import Box
 from ..metric import Lines
-from ..normals.orient import Orientation
+from ..normals.orient import Judged, options_of, summary_of
 from ..runtime.monitor import PhaseTimer
-from ..settings import Settings
+from ..settings import NormalSettings, Settings
 from ..surface.lattice import Lattice
 from .input_arguments import read_options
 from .jobs import Job
@@ -39,8 +39,9 @@ class Normals:
     noise: float | None = None
 
     @classmethod
-    def of(cls, origin: Orientation) -> Normals:
-        words, found = (origin.summary(), origin.options(), origin.settings.flip), origin.estimated
+    def of(cls, found: Judged | None, settings: NormalSettings) -> Normals:
+        """Of normals that were estimated, or came with their points (None)."""
+        words = summary_of(found, settings), options_of(found, settings), settings.flip
         return cls(*words) if found is None else cls(*words, True, found.confidence.value, found.noise)
 
 

@@ -36,7 +36,7 @@ def mesh_in_parts(
     check(job)
     with (
         _folder(shares, job) as folder,
-        mesh_files(job.sources, output_of(job), settings, shares, folder, timer, options_of(job)) as run,
+        mesh_files(job.sources, output_of(job), settings, shares, folder, timer, options_of(job), sides) as run,
     ):
         for line in run.warnings:
             warn(line)
@@ -46,7 +46,7 @@ def mesh_in_parts(
             timer.phase("")
         details = details_of(run) if job.args.report or job.page else None
         drawing = drawing_of(run, sides, shares, bool(job.page)) if job.preview or job.page else None
-        return outcome_of(run, shares, details, drawing)
+        return outcome_of(run, sides, shares, details, drawing)
 
 
 def options_of(job: Job) -> ReadOptions:
@@ -80,7 +80,11 @@ def _folder(shares: SceneSettings, job: Job) -> Iterator[str]:
 
 
 def outcome_of(
-    run: ReconstructionInParts, shares: SceneSettings, details: Details | None, drawing: Drawing | None
+    run: ReconstructionInParts,
+    sides: NormalSettings,
+    shares: SceneSettings,
+    details: Details | None,
+    drawing: Drawing | None,
 ) -> Outcome:
     """What is known of a run in parts; details and drawing: where they were asked for."""
     plan, totals, (points, cubes) = run.plan, run.totals, run.part
@@ -97,7 +101,7 @@ def outcome_of(
         averaged=plan.averaged,
         box=totals.box,
         lines=totals.lines,
-        normals=Normals("as given", "", flipped=False),
+        normals=Normals.of(run.normals.estimated, sides),
         fit=totals.cells.summary(run.words or plan.smoothing),
         choice=choice_options(plan.smoothing, plan.points_per_cell) if run.words else "",
         why=run.words,

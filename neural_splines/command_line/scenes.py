@@ -25,16 +25,10 @@ class Refusal:
     why: str
 
 
-WRITE_NORMALS = "needs all points at once; write the normals first with: neural-splines normals IN OUT"
 REFUSED = (
     Refusal("--dense", lambda a: a.dense, "evaluates the whole grid at once; drop it, or work without parts"),
     Refusal("--save-grid", lambda a: a.save_grid, "holds the whole grid at once; drop it, or work without parts"),
     Refusal("CELLS_PER_AXIS", lambda a: a.cells_per_axis == 1, "1 is one spline of all points; use auto, or more"),
-    Refusal("--normals estimate", lambda a: a.normals == "estimate", WRITE_NORMALS),
-    Refusal("--sensor-position", lambda a: bool(a.sensor_position), WRITE_NORMALS),
-    Refusal("--inside", lambda a: a.inside, WRITE_NORMALS),
-    Refusal("--aerial", lambda a: a.aerial, WRITE_NORMALS),
-    Refusal("--flip-normals", lambda a: a.flip_normals, WRITE_NORMALS),
 )
 
 

@@ -42,7 +42,7 @@ def mesh_whole(job: Job, settings: Settings, sides: NormalSettings, timer: Phase
         averaged="downsample" in result.seconds,
         box=result.cloud.box,
         lines=result.lines,
-        normals=Normals.of(origin),
+        normals=Normals.of(origin.estimated, origin.settings),
         fit=fit.summary(),
         choice=fit.options() if fit.chosen else "",
         why=fit.chosen,

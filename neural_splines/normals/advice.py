@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from ..geometry import place
-from .confidence import SURE_ENOUGH
-from .estimate import Estimate
+from .confidence import SURE_ENOUGH, Confidence
 from .evidence import Guidance
 
 
-def doubts(found: Estimate, guidance: Guidance) -> list[str]:
+def doubts(c: Confidence, guidance: Guidance) -> list[str]:
     """A line where signs are uncertain: how many, where, and what helps; one where all may be upside down."""
-    c, lines = found.confidence, []
+    lines = []
     if c.down:
         lines.append(
             f"the surface is open and looks down, {c.down:.0%} of its area (confidence {c.value:.2f}); if it was seen "

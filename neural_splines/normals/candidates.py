@@ -10,7 +10,7 @@ import torch
 from ..runtime.threads import parallel
 from .dipoles import dipole_couplings
 from .graph import PointGraph
-from .patches import Pairs, Patches, summed
+from .patches import Pairs, Patches, chained, summed
 from .signs import best_signs
 from .treecode import Treecode
 from .winding import total
@@ -53,7 +53,7 @@ def _proposals(graph: PointGraph, patches: Patches, votes: Votes) -> list[np.nda
         mixes.append((p, q, weight * continuity))
         if radius:
             near = dipole_couplings(graph.tree, graph.points, dipoles, patches.of, radius)
-            a, b, values = _joined([mixes[-1], near])
+            a, b, values = chained([mixes[-1], near])
             mixes[-1] = summed(a * patches.count + b, values, patches.count)
     tasks = [(pairs, vote) for pairs in mixes for vote in VOTES]
     signs: list[np.ndarray] = [np.empty(0)] * len(tasks)
@@ -73,13 +73,8 @@ def _signs(count: int, pairs: Pairs, field: np.ndarray, sensors: np.ndarray | No
     for votes in [field] if sensors is None else [field, SENSORS * sensors]:
         edges.append((np.arange(count), np.full(count, nodes), votes))
         nodes += 1
-    signs = best_signs(nodes, *_joined(edges))
+    signs = best_signs(nodes, *chained(edges))
     return signs[:count] * signs[nodes - 1]  # what was voted last decides on the side
-
-
-def _joined(parts: list[Pairs]) -> Pairs:
-    p, q, weight = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return p, q, weight
 
 
 def _score(graph: PointGraph, sums: Treecode, normals: np.ndarray, votes: Votes) -> float:

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .candidates import SENSORS
 from .confidence import Confidence, looking_down, middle
 from .parts import Probes
 from .patches import Pairs, summed
@@ -33,10 +32,11 @@ def signs_of_pieces(
 ) -> np.ndarray:
     """Signs [count] of all pieces, by their pairs and by what the sample, their fields and what is known say [count].
 
-    All of these are edges to one more node, whose side is that of the whole.
+    All of these are edges to one more node, whose side is that of the whole. What is known of each point has its full
+    weight: the part has weighed it against continuity, patch by patch.
     """
     rows, end = np.arange(count), np.full(count, count)
-    votes = SAMPLE * sample + FIELD * field + SENSORS * evidence
+    votes = SAMPLE * sample + FIELD * field + evidence
     p, q, weight = (np.concatenate(arrays) for arrays in zip(pairs, (rows, end, votes), strict=True))
     signs = best_signs(count + 1, p, q, weight)
     return signs[:count] * signs[count]

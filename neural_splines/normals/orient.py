@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 
 from ..clouds import NO_NORMALS, CleaningReport, OrientedCloud, clean, clean_points
 from ..errors import BackendError, CloudError, SettingsError
-from ..files.scans import ScannedCloud
+from ..files.scans import ScannedCloud, rows_of
 from ..ranges import UP, UPS
 from ..runtime.monitor import Monitor
 from ..settings import AUTO, NormalSettings
@@ -19,7 +19,9 @@ from .checks import contradictions
 from .repair import repaired
 
 if TYPE_CHECKING:
+    from .confidence import Confidence
     from .estimate import Estimate
+    from .evidence import Guidance, Known
 
 
 @dataclass(frozen=True)
@@ -37,23 +39,45 @@ class Orientation:
 
     def summary(self) -> str:
         """One line."""
-        turned = ", turned round" if self.settings.flip else ""
-        if self.estimated is None:
-            return f"as given{turned}"
-        e = self.estimated
-        seen = f", seen from {e.known.source}" if e.known.source else ""
-        return f"estimated{seen}, confidence {e.confidence.value:.2f}, noise {e.noise:.2g} spacings{turned}"
+        return summary_of(self.estimated, self.settings)
 
     def options(self) -> str:
         """The options of the command line that ask for these normals again; nothing for those of the file."""
-        s, words = self.settings, []
-        if self.estimated is not None:
-            words.append("--normals estimate")
-            for place in s.sensor_positions:  # without exponents: -1e-05 reads as an option
-                words += ["--sensor-position", *(np.format_float_positional(value, trim="0") for value in place)]
-            words += ["--inside"] * s.inside + ["--aerial"] * s.aerial
-            words += ["--up", s.up] if s.up != NormalSettings.up else []
-        return " ".join([*words, *["--flip-normals"] * s.flip])
+        return options_of(self.estimated, self.settings)
+
+
+class Judged(Protocol):
+    """What is known of normals that were estimated, of a whole cloud or of one in parts."""
+
+    @property
+    def known(self) -> Known: ...
+
+    @property
+    def confidence(self) -> Confidence: ...
+
+    @property
+    def noise(self) -> float: ...
+
+
+def summary_of(found: Judged | None, settings: NormalSettings) -> str:
+    """One line about normals that were estimated, or came with their points (None)."""
+    turned = ", turned round" if settings.flip else ""
+    if found is None:
+        return f"as given{turned}"
+    seen = f", seen from {found.known.source}" if found.known.source else ""
+    return f"estimated{seen}, confidence {found.confidence.value:.2f}, noise {found.noise:.2g} spacings{turned}"
+
+
+def options_of(found: Judged | None, settings: NormalSettings) -> str:
+    """The options of the command line that ask for them again."""
+    words = []
+    if found is not None:
+        words.append("--normals estimate")
+        for place in settings.sensor_positions:  # without exponents: -1e-05 reads as an option
+            words += ["--sensor-position", *(np.format_float_positional(value, trim="0") for value in place)]
+        words += ["--inside"] * settings.inside + ["--aerial"] * settings.aerial
+        words += ["--up", settings.up] if settings.up != NormalSettings.up else []
+    return " ".join([*words, *["--flip-normals"] * settings.flip])
 
 
 def orient(scanned: ScannedCloud, settings: NormalSettings, name: str, monitor: Monitor | None = None) -> Orientation:
@@ -71,14 +95,7 @@ def orient(scanned: ScannedCloud, settings: NormalSettings, name: str, monitor: 
         given = _given(scanned.points, normals, settings, name)
         return replace(given, notes=[*lines, *given.notes])
     kept, rows, cleaning = clean_points(torch.from_numpy(scanned.points), name)
-    index = rows.numpy()
-    told = {
-        "viewpoints": _rows(_stations(scanned, settings), index),
-        "claims": _rows(scanned.viewpoints, index),
-        "laser": {kind: column[index] for kind, column in scanned.laser.items()},
-        "faces": _rows(scanned.faces, index),
-    }
-    found, notes = _estimate(kept.points.numpy(), told, settings, name, monitor)
+    found, notes = _estimate(scanned, _stations(scanned, settings), rows.numpy(), settings, name, monitor)
     cloud = OrientedCloud.of(kept, torch.from_numpy(found.normals), found.known.above)
     return Orientation(cloud, cleaning, found, settings, [*lines, *cleaning.notes(), *notes])
 
@@ -92,9 +109,7 @@ def estimated(
 ) -> tuple[np.ndarray, list[str]]:
     """A normal for every row of points [n, 3]: NaN where they are not finite; and what a user should read."""
     kept, rows, _ = clean_points(torch.from_numpy(points), name)
-    found, notes = _estimate(
-        kept.points.numpy(), {"viewpoints": _rows(viewpoints, rows.numpy())}, settings, name, monitor
-    )
+    found, notes = _estimate(ScannedCloud(points, None), viewpoints, rows.numpy(), settings, name, monitor)
     normals = np.full(points.shape, np.nan)
     finite = np.isfinite(points).all(1)
     if int(finite.sum()) == len(rows):
@@ -113,7 +128,7 @@ def _stations(scanned: ScannedCloud, settings: NormalSettings) -> np.ndarray | N
     return np.repeat(np.array(settings.sensor_positions, np.float64), counts, axis=0)
 
 
-def _device(asked: str) -> torch.device:
+def device_of(asked: str) -> torch.device:
     """The first of the devices that are meant; auto: a GPU, where there is one that Triton can use."""
     if asked == AUTO:
         usable = torch.cuda.is_available() and importlib.util.find_spec("triton") is not None
@@ -127,41 +142,51 @@ def _device(asked: str) -> torch.device:
     return device
 
 
-def _rows(values: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
-    return None if values is None else values[rows]
+def guidance_of(scanned: ScannedCloud, settings: NormalSettings, stations: np.ndarray | None = None) -> Guidance:
+    """What is known of the sides of points. stations [n, 3]: the sensor position of each, where there is one."""
+    from .evidence import Guidance  # not before: what it needs takes a second to import
 
-
-def _estimate(
-    points: np.ndarray, told: dict[str, Any], settings: NormalSettings, name: str, monitor: Monitor | None
-) -> tuple[Estimate, list[str]]:
-    """told: the fields of a Guidance that came with the points."""
-    from .advice import doubts  # not before: what they need takes a second to import
-    from .estimate import estimate
-    from .evidence import Guidance
-
-    own = told.get("viewpoints") is not None
-    guidance = Guidance(
-        sensors=np.array(settings.sensor_positions, np.float64) if settings.sensor_positions and not own else None,
+    places = settings.sensor_positions if stations is None else ()
+    return Guidance(
+        sensors=np.array(places, np.float64) if places else None,
+        viewpoints=stations,
         inside=settings.inside,
         aerial=settings.aerial,
         up=np.array(UPS[settings.up] or UP),
         flip=settings.flip,
-        **told,
+        claims=scanned.viewpoints,
+        laser=scanned.laser,
+        faces=scanned.faces,
     )
+
+
+def _estimate(
+    scanned: ScannedCloud, stations: np.ndarray | None, rows: np.ndarray, settings: NormalSettings, name: str,
+    monitor: Monitor | None,
+) -> tuple[Estimate, list[str]]:  # fmt: skip
+    """Of the points of these rows, and what a user should read of it."""
+    from .advice import doubts
+    from .estimate import estimate
+
+    kept = rows_of(scanned, rows)
+    guidance = guidance_of(kept, settings, None if stations is None else stations[rows])
     try:
-        found = estimate(points, guidance, _device(settings.device), monitor)
+        found = estimate(kept.points, guidance, device_of(settings.device), monitor)
     except CloudError as error:
         raise CloudError(f"{name}: {error}") from None
-    return found, [*found.known.doubts, *doubts(found, guidance)]
+    return found, [*found.known.doubts, *doubts(found.confidence, guidance)]
 
 
 def _given(points: np.ndarray, normals: np.ndarray, settings: NormalSettings, name: str) -> Orientation:
-    if settings.sides:
-        note = [f"{settings.sides[0]} was not used: the cloud has normals; add --normals estimate to replace them"]
-    else:
-        note = []
     cloud, cleaning = clean(torch.from_numpy(points), torch.from_numpy(normals), name)
     if settings.flip:
         cloud = OrientedCloud.of(cloud.sampling, -cloud.normals)
-    lines = [*cleaning.notes(), *note, *contradictions(cloud, normals)]
+    lines = [*cleaning.notes(), *unused_sides(settings), *contradictions(cloud, normals)]
     return Orientation(cloud, cleaning, None, settings, lines)
+
+
+def unused_sides(settings: NormalSettings) -> list[str]:
+    """What is said where the sides of points that have normals are asked for."""
+    if not settings.sides:
+        return []
+    return [f"{settings.sides[0]} was not used: the cloud has normals; add --normals estimate to replace them"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,3 +65,9 @@ def summed(keys: np.ndarray, values: np.ndarray, patches: int) -> Pairs:
     """The sums of values under keys p * patches + q."""
     distinct, place = np.unique(keys, return_inverse=True)
     return distinct // patches, distinct % patches, np.bincount(place, values, len(distinct))
+
+
+def chained(parts: Sequence[Pairs]) -> Pairs:
+    """The pairs of all parts, of which there is one at least."""
+    p, q, weight = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return p, q, weight

@@ -15,20 +15,46 @@ REMEDY = "check how they were made, or use --normals estimate for all, --normals
 
 
 def repaired(points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray | None, list[str]]:
-    """Normals [n, 3] with others in the place of those that are zero or not finite; None where most are; a line.
+    """Normals [n, 3] with others in the place of those that are zero or not finite; None where most are; a line."""
+    finite = np.isfinite(points).all(1)
+    good = has_normal(normals)
+    bad, count = (~good[finite]).nonzero()[0], int(finite.sum())
+    if not len(bad):
+        return normals, []
+    lines = [repair_line(len(bad), count)]
+    if too_many(len(bad), count):
+        return None, lines
+    return filled(points, normals), lines
+
+
+def has_normal(normals: np.ndarray) -> np.ndarray:
+    """Mask [n] of the normals [n, 3] that are finite and not zero."""
+    with np.errstate(invalid="ignore"):
+        return np.isfinite(normals).all(1) & (np.abs(normals).max(1) >= SHORTEST_NORMAL)
+
+
+def too_many(lacking: int, count: int) -> bool:
+    """Whether so many of a number of points lack a normal that those of all are estimated."""
+    return lacking > MOST * count
+
+
+def repair_line(lacking: int, count: int) -> str:
+    """What is said where some points lack a normal."""
+    what = f"{lacking} of {count} normals are zero or not finite"
+    if too_many(lacking, count):
+        return f"{what}: the normals of all points were estimated; {REMEDY}"
+    return f"{what}: these were estimated from the points around them; {REMEDY}"
+
+
+def filled(points: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    """Normals [n, 3] with others in the place of those that are zero or not finite.
 
     A new normal is that of the least-squares plane through the nearest points. Its sign is that of the normals around,
     from the rim of a patch inwards.
     """
     finite = np.isfinite(points).all(1)
-    with np.errstate(invalid="ignore"):
-        good = np.isfinite(normals).all(1) & (np.abs(normals).max(1) >= SHORTEST_NORMAL)
+    good = has_normal(normals)
     bad = (~good[finite]).nonzero()[0]
-    what = f"{len(bad)} of {int(finite.sum())} normals are zero or not finite"
-    if not len(bad):
-        return normals, []
-    if len(bad) > MOST * finite.sum():
-        return None, [f"{what}: the normals of all points were estimated; {REMEDY}"]
     places = torch.from_numpy(points[finite])
     index = Neighbours(places).nearest(places[bad], PLANE)[1]
     around, across = index.numpy(), principal_axes(places[index])[1][:, :, 0].numpy()
@@ -45,7 +71,7 @@ def repaired(points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray | None
         left = left[~ready]
     result = normals.astype(np.float64)
     result[finite.nonzero()[0][bad]] = known[bad]
-    return result, [f"{what}: these were estimated from the points around them; {REMEDY}"]
+    return result
 
 
 def _unit(normals: np.ndarray) -> np.ndarray:

@@ -28,12 +28,13 @@ from ..files.work_directory import WorkDirectory
 from ..runtime import memory
 from ..runtime.budget import BLOCK_SQUARE_BYTES, NODE_POINT_BYTES, PROCESS_BYTES
 from ..runtime.monitor import PhaseTimer
-from ..settings import AUTO, SceneSettings, Settings
+from ..settings import AUTO, NormalSettings, SceneSettings, Settings
 from ..surface.room import on_the_wall, open_lines
 from . import steps
 from .blocks import Surroundings
 from .choices import with_spacing
 from .compare import comparison_lines
+from .orientation import OrientedNodes, orient_nodes
 from .painting import painted
 from .partition import partition
 from .plan import Parts, Plan, compute_of
@@ -43,6 +44,7 @@ from .totals import Totals
 from .workers import Workers, workers
 
 NODE_POINTS = {"cpu": (20_000, 200_000), "cuda": (20_000, 1_000_000)}
+AS_GIVEN = NormalSettings()
 BLOCK_CUBES = {"cpu": (64, 384), "cuda": (64, 768)}
 
 
@@ -73,6 +75,7 @@ class ReconstructionInParts:
     around: Surroundings
     touched: list[int]
     kept: Kept
+    normals: OrientedNodes
     words: str
     compute: Compute
     part: tuple[int, int]
@@ -101,7 +104,7 @@ class ReconstructionInParts:
 @contextlib.contextmanager
 def mesh_files(
     sources: Sequence[str], out: Output, settings: Settings, asked: SceneSettings, work_dir: str, monitor: PhaseTimer,
-    options: ReadOptions = EVERYTHING,
+    options: ReadOptions = EVERYTHING, sides: NormalSettings = AS_GIVEN,
 ) -> Iterator[ReconstructionInParts]:  # fmt: skip
     """The mesh of the cloud in a file, or in several that are one cloud, written to `out`; see `SceneSettings`.
 
@@ -114,20 +117,26 @@ def mesh_files(
         known = store.known()
         most, side = known.get("points_per_node", most), known.get("cubes_per_block", side)
     stream, said = opened(sources, asked.max_memory, options)
-    with store.claimed(identity(sources, options, settings, most, side, compute.summary)):
+    name = together([shown(source) for source in sources])
+    if stream.form.normals is None and sides.source == "file":
+        raise CloudError(f"{name}: {NO_NORMALS}")
+    with store.claimed(identity(sources, options, settings, sides, most, side, compute.summary)):
         resumed = len([name for name in os.listdir(store.path) if name.endswith(".npz")])
-        name, form = together([shown(source) for source in sources]), stream.form
-        found = partition(stream, name, settings.scale, most, store, monitor)
+        form = stream.form
+        found = partition(stream, name, settings.scale, most, store, monitor, sides.source == "file")
         classes = {code: found.classes.get(code, 0) for code in options.classes}
         form = replace(form, classes=classes, parts=tuple(found.files.items()))
         del stream
         with workers(asked.workers, asked.scheduler, gpus(settings.device, compute), __version__) as team:
-            parts = Parts(store, found.source, settings, found.nodes, found.report, found.sample, block=side)
-            made = _made(parts, out, form, team, monitor)
-            yield replace(made, part=(most, side), resumed=resumed, warnings=[*said, *made.warnings])
+            normals = orient_nodes(found, sides, store, most, name, team, monitor)
+            parts = Parts(store, normals.source, settings, found.nodes, found.report, found.sample, block=side)
+            made = _made(parts, normals, out, form, team, monitor)
+            yield replace(made, part=(most, side), resumed=resumed, warnings=[*said, *normals.notes, *made.warnings])
 
 
-def _made(parts: Parts, out: Output, form: ScannedCloud, team: Workers, monitor: PhaseTimer) -> ReconstructionInParts:
+def _made(
+    parts: Parts, normals: OrientedNodes, out: Output, form: ScannedCloud, team: Workers, monitor: PhaseTimer
+) -> ReconstructionInParts:
     """Every step of the run."""
     monitor.phase("check")
     found = steps.meshed(with_spacing(parts), team, monitor, lambda plan: None)
@@ -142,19 +151,15 @@ def _made(parts: Parts, out: Output, form: ScannedCloud, team: Workers, monitor:
     if filled:
         warnings += open_lines(mesh.border_edges, mesh.on_wall, filled)
     return ReconstructionInParts(
-        form, mesh, plan, found.totals, found.around, blocks, found.kept, found.chosen.words, plan.compute(), (0, 0), 0,
-        warnings, team, monitor,
+        form, mesh, plan, found.totals, found.around, blocks, found.kept, normals, found.chosen.words, plan.compute(),
+        (0, 0), 0, warnings, team, monitor,
     )  # fmt: skip
 
 
 def opened(sources: Sequence[str], memory: int | None, options: ReadOptions) -> tuple[CloudStream, list[str]]:
     """The points of all files, and lines about what not all of them have. memory: of what is read as a whole."""
-    names, streams = [shown(source) for source in sources], []
-    for source, name in zip(sources, names, strict=True):
-        streams.append(open_stream(source, memory, options))
-        if streams[-1].form.normals is None:
-            raise CloudError(f"{name}: {NO_NORMALS}")
-    return merged(streams, names)
+    streams = [open_stream(source, memory, options) for source in sources]
+    return merged(streams, [shown(source) for source in sources])
 
 
 @dataclass(frozen=True)
@@ -235,11 +240,13 @@ def memory_of(points: int, count: int, kind: str) -> int:
 
 
 def identity(
-    sources: Sequence[str], options: ReadOptions, settings: Settings, most: int, side: int, device: str
-) -> dict[str, Any]:
+    sources: Sequence[str], options: ReadOptions, settings: Settings, sides: NormalSettings, most: int, side: int,
+    device: str,
+) -> dict[str, Any]:  # fmt: skip
     """What a run in a work directory must have in common with one that goes on there."""
     files = [(os.path.abspath(source), os.stat(source)) for source in sources]
     given = {name: value for name, value in asdict(settings).items() if name != "device"}
+    given["normals"] = {name: value for name, value in asdict(sides).items() if name != "device"}
     return {
         "version": __version__, "input": [path for path, _ in files], "input_bytes": [s.st_size for _, s in files],
         "input_time": [s.st_mtime_ns for _, s in files], "points_per_node": most, "cubes_per_block": side,

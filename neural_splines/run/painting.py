@@ -15,6 +15,7 @@ import torch
 
 from ..attributes import QUALITY, Attributes, distances, interpolated, quality_of
 from ..octree import morton_codes
+from .orientation import NodePoints
 from .partition import StoredPoints
 from .plan import Plan
 from .points import cleaned
@@ -77,7 +78,7 @@ def attributes_at(plan: Plan, places: np.ndarray) -> np.ndarray:
     assert records
 
     def load(node: int) -> Node:
-        points, packed = source.points_of(node).points.numpy(), source.attributes_of(node)
+        points, packed = source.scan_of(node).points, source.attributes_of(node)
         out = plan.store.load(f"points-{node}", "out")["out"].numpy()
         rows = distances(out, points) > 0.0 if len(out) else slice(None)
         return points[rows], packed[rows]
@@ -90,8 +91,8 @@ def attributes_at(plan: Plan, places: np.ndarray) -> np.ndarray:
 
 
 def _stored(plan: Plan) -> StoredPoints:
-    assert isinstance(plan.parts.source, StoredPoints)
-    return plan.parts.source
+    assert isinstance(plan.parts.source, NodePoints)
+    return plan.parts.source.stored
 
 
 def _vertices(plan: Plan, block: int) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..clouds import CleaningReport, OrientedCloud, check_range, usable
+from ..clouds import CleaningReport, check_range
 from ..errors import CloudError, OutputError
 from ..files.atomic import shown
 from ..files.scans import ScannedCloud, class_counts
@@ -27,9 +27,9 @@ from ..octree import MORTON_BITS
 from ..runtime.monitor import Monitor
 from ..runtime.threads import share_out
 from .attributes import ATTRIBUTES_FILE, Records
+from .layout import Layout
 from .nodes import Nodes, counted
 
-POINT = np.dtype((np.float64, (6,)))  # three coordinates and three components of the normal
 POINTS_FILE = "points.bin"
 PARTITION = "partition"  # the result that stands for it
 OF_NODES = ("first", "level", "counts", "checksums")
@@ -40,38 +40,42 @@ SAMPLE = 100_000  # points that say where most are
 class Partition:
     """The nodes and their points, and what cleaning dropped (repeated points are dropped later).
 
-    sample [k, 3]: points that are spread over the file. classes, files: how many points are of each class, and in each
-    file of several.
+    sample [k, 3]: points that are spread over the file. lacking: how many of those that are kept have no normal.
+    classes, files: how many points are of each class, and in each file of several.
     """
 
     nodes: Nodes
     source: StoredPoints
     sample: Tensor
     report: CleaningReport
+    lacking: int
     classes: dict[int, int]
     files: dict[str, int]
 
 
 @dataclass(frozen=True)
 class StoredPoints:
-    """The points of a file, in the places of their nodes in a file of the work directory; and their attributes."""
+    """The points of a file as it has them, in the places of their nodes in a file of the work directory; and their
+    attributes.
+    """
 
     store: WorkDirectory
     nodes: Nodes
+    layout: Layout
     records: Records | None
 
-    def points_of(self, node: int) -> OrientedCloud:
+    def scan_of(self, node: int) -> ScannedCloud:
+        """The points of a node, with what the file tells of their sides."""
         rows = self.rows(node)
         if rows is None:
             raise self._damaged(POINTS_FILE)
-        table = torch.from_numpy(rows)
-        return OrientedCloud(table[:, :3].contiguous(), table[:, 3:].contiguous())
+        return self.layout.scan(rows)
 
     def rows(self, node: int) -> np.ndarray | None:
         """The rows of a node; None where they are damaged."""
         nodes = self.nodes
         place = int(nodes.starts[node]), int(nodes.counts[node])
-        return self.store.rows(POINTS_FILE, POINT, *place, int(nodes.checksums[node]))
+        return self.store.rows(POINTS_FILE, self.layout.type, *place, int(nodes.checksums[node]))
 
     def attributes_of(self, node: int) -> np.ndarray:
         """The records of a node's attributes, as its points are ordered."""
@@ -96,52 +100,59 @@ class StoredPoints:
 
 
 def partition(
-    stream: CloudStream, name: str, scale: float, most: int, store: WorkDirectory, monitor: Monitor
-) -> Partition:
-    """The nodes, of at most so many points each; their points are in the store's POINTS_FILE, node by node."""
-    found = kept_partition(scale, store)
+    stream: CloudStream, name: str, scale: float, most: int, store: WorkDirectory, monitor: Monitor,
+    oriented: bool = True,
+) -> Partition:  # fmt: skip
+    """The nodes, of at most so many points each; their points are in the store's POINTS_FILE, node by node.
+
+    oriented: points without a normal are left out, and so is what else is known of the sides of the others.
+    """
+    layout = Layout.of(stream.form, oriented)
+    found = kept_partition(scale, store, layout)
     if found is None:
         monitor.phase("partition")
-        _make(stream, name, scale, most, store, monitor)
-        found = _read(scale, store)
+        _make(_Passes(stream, layout, monitor), name, scale, most, store)
+        found = _read(scale, store, layout)
     return found
 
 
-def kept_partition(scale: float, store: WorkDirectory) -> Partition | None:
+def kept_partition(scale: float, store: WorkDirectory, layout: Layout) -> Partition | None:
     """The partition that is kept; None where there is none, or one of points that are damaged."""
     if not store.has(PARTITION):
         return None
-    found = _read(scale, store)
+    found = _read(scale, store, layout)
     return found if all(share_out(found.source.sound, range(len(found.nodes)))) else None
 
 
-def _read(scale: float, store: WorkDirectory) -> Partition:
+def _read(scale: float, store: WorkDirectory, layout: Layout) -> Partition:
     found = store.load(PARTITION)
-    box, (read, non_finite, zero) = Box(*found["box"]), found["read"].tolist()
+    box, (read, non_finite, lacking) = Box(*found["box"]), found["read"].tolist()
+    dropped, kept = (lacking, 0) if layout.oriented else (0, lacking)
     nodes = Nodes(box.scaled(scale), *(found[name] for name in OF_NODES))
-    report = CleaningReport(read, non_finite, zero, 0, int(nodes.counts.sum()))
+    report = CleaningReport(read, non_finite, dropped, 0, int(nodes.counts.sum()))
     classes = {int(code): count for code, count in json.loads(found["classes"]).items()}
-    source = StoredPoints(store, nodes, Records.read(found))
-    return Partition(nodes, source, found["sample"], report, classes, json.loads(found["files"]))
+    source = StoredPoints(store, nodes, layout, Records.read(found))
+    return Partition(nodes, source, found["sample"], report, kept, classes, json.loads(found["files"]))
 
 
 class _Passes:
-    """Passes over a file: its usable points with their normals, piece by piece, what the others lack, and the piece."""
+    """Passes over a file, piece by piece: the points that are kept, and how many were there, are not finite, and are
+    finite without a normal.
+    """
 
-    def __init__(self, stream: CloudStream, monitor: Monitor):
-        self.stream, self.monitor = stream, monitor
+    def __init__(self, stream: CloudStream, layout: Layout, monitor: Monitor):
+        self.stream, self.layout, self.monitor = stream, layout, monitor
         self.done, self.expected = 0, 3
 
-    def pieces(self) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor, ScannedCloud]]:
+    def pieces(self) -> Iterator[tuple[Tensor, ScannedCloud, tuple[int, int, int]]]:
         for piece in self.stream.pieces():
-            assert piece.normals is not None
-            yield *usable(torch.from_numpy(piece.points), torch.from_numpy(piece.normals)), piece
+            kept, counts = self.layout.kept(piece)
+            yield torch.from_numpy(kept.points), kept, counts
             self.done += len(piece.points)
             self.monitor.progress(self.done, self.expected * self.stream.count)
 
 
-def _make(stream: CloudStream, name: str, scale: float, most: int, store: WorkDirectory, monitor: Monitor) -> None:
-    passes = _Passes(stream, monitor)
+def _make(passes: _Passes, name: str, scale: float, most: int, store: WorkDirectory) -> None:
     box, near, read, sample, (classes, files) = _boxes(passes, name)
     scaled, inner = box.scaled(scale), _Hull()
 
@@ -188,14 +199,13 @@ def _boxes(passes: _Passes, name: str) -> tuple[Box, Box, list[int], Tensor, tup
     hull, read, sample = _Hull(), [0, 0, 0], []
     classes, files = Counter[int](), Counter[str]()
     step = max(1, passes.stream.count // SAMPLE)
-    for points, _, finite, oriented, piece in passes.pieces():
+    for points, piece, counts in passes.pieces():
         classes.update(class_counts(piece.codes))
         files.update(dict(piece.parts))
-        for place, mask in enumerate((torch.ones_like(finite), ~finite, finite & ~oriented)):
-            read[place] += int(mask.sum())
+        read = [total + count for total, count in zip(read, counts, strict=True)]
         hull.take(points)
         sample.append(points[::step])
-    kept, box = read[0] - read[1] - read[2], hull.box
+    kept, box = read[0] - read[1] - (read[2] if passes.layout.oriented else 0), hull.box
     if kept < 2 or not bool((box.upper > box.lower).any()):
         raise CloudError(f"{name}: {kept} of its {read[0]} points are usable; a surface needs at least 2 distinct")
     check_range(torch.stack([box.lower, box.upper]), name)
@@ -212,15 +222,15 @@ def _scatter(passes: _Passes, nodes: Nodes, store: WorkDirectory) -> tuple[Nodes
     place, records = nodes.starts.clone(), Records.of(passes.stream.form)
     sums, sums_of_attributes = torch.zeros(2, len(nodes), dtype=torch.int64)
     with contextlib.ExitStack() as stack:
-        put = stack.enter_context(store.rows_into(POINTS_FILE, POINT))
+        put = stack.enter_context(store.rows_into(POINTS_FILE, passes.layout.type))
         put_attributes = records and stack.enter_context(store.rows_into(ATTRIBUTES_FILE, records.type))
-        for kept, units, finite, oriented, piece in passes.pieces():
-            node = nodes.of_points(kept)
+        for points, piece, _ in passes.pieces():
+            node = nodes.of_points(points)
             if bool((node < 0).any()):
                 raise CloudError("the file changed while it was read; leave it alone and run again")
             node, order = node.sort(stable=True)
-            rows = torch.cat([kept, units], 1)[order].numpy()
-            packed = records.pack(piece)[(finite & oriented).numpy()][order.numpy()] if records else None
+            rows = passes.layout.rows(piece)[order.numpy()]
+            packed = records.pack(piece)[order.numpy()] if records else None
             which, counts = node.unique_consecutive(return_counts=True)
             ends = counts.cumsum(0).tolist()
             for k, end, count in zip(which.tolist(), ends, counts.tolist(), strict=True):

@@ -28,6 +28,9 @@ class Source(Protocol):
     def points_of(self, node: int) -> OrientedCloud:
         """Those of a node, on the CPU or on the device of the run."""
 
+    def repeated_in(self, node: int) -> int:
+        """How many of a node were left out, since they repeat others."""
+
 
 @dataclass(frozen=True)
 class OneCloud:
@@ -37,6 +40,9 @@ class OneCloud:
 
     def points_of(self, node: int) -> OrientedCloud:
         return self.cloud
+
+    def repeated_in(self, node: int) -> int:
+        return 0
 
 
 @dataclass(frozen=True)

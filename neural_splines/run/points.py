@@ -74,7 +74,8 @@ def with_near(parts: Parts, node: int) -> tuple[OrientedCloud, int]:
     assert parts.typical is not None
     own = distinct(given)
     around = distinct(near(parts.nodes, node, AROUND * parts.typical, parts.source.points_of, own))
-    return separate(joined([own, around]), parts.close), len(given) - len(own)
+    repeated = parts.source.repeated_in(node) + len(given) - len(own)
+    return separate(joined([own, around]), parts.close), repeated
 
 
 def coherent(nodes: Nodes, cloud: OrientedCloud, typical: float | None) -> OrientedCloud:

@@ -7,7 +7,7 @@ again.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -28,7 +28,7 @@ from .choices import Chosen, doubts_about, planned, with_smoothing
 from .plan import Parts, Plan
 from .stitch import Kept, kept_components
 from .totals import Totals, dropped_lines
-from .workers import Workers
+from .workers import Workers, each, progress
 
 OF_CELLS = ("count", "lower_bound", "upper_bound")
 
@@ -84,10 +84,10 @@ def fit_lines(plan: Plan, chosen: Chosen, counted: Totals) -> list[str]:
 def clean(parts: Parts, team: Workers, monitor: Monitor) -> Plan:
     """Points without outliers; the lattice around them; their means within voxels, where they are many."""
     nodes = range(len(parts.nodes))
-    _each(team, points.clean, parts, parts, "points", nodes, "points", monitor)
+    each(team, points.clean, parts, parts.store, "points", nodes, "points", monitor)
     plan = planned(parts)
     if plan.averaged:
-        _each(team, points.average, plan, parts, "fitted", nodes, "downsample", monitor)
+        each(team, points.average, plan, parts.store, "fitted", nodes, "downsample", monitor)
     return plan
 
 
@@ -95,7 +95,7 @@ def fit(plan: Plan, team: Workers, monitor: Monitor) -> tuple[Plan, Chosen]:
     """Smoothing, the splines of all nodes, and the coarse one of the whole where holes are filled."""
     plan, chosen = with_smoothing(plan, monitor)
     phase = "fit" if plan.settings.many else "nystrom"
-    _each(team, cells.fit, plan, plan.parts, "cells", range(len(plan.nodes)), phase, monitor)
+    each(team, cells.fit, plan, plan.store, "cells", range(len(plan.nodes)), phase, monitor)
     cells.fit_background(plan, monitor)
     return plan, chosen
 
@@ -155,7 +155,7 @@ def mesh(plan: Plan, around: Surroundings, team: Workers, monitor: Monitor) -> l
     while True:
         items = [(block, cubes.numpy()) for block, cubes in left.items()]
         known = len(touched) - len(left)
-        team.run(_mesh_block, (plan, around), items, partial(_progress, monitor, known, len(touched)))
+        team.run(_mesh_block, (plan, around), items, partial(progress, monitor, known, len(touched)))
         plan.store.sync(f"block-{block}" for block in left)
         left = {} if plan.parts.whole else missed(plan, touched)
         if not left:
@@ -223,9 +223,9 @@ def _filled(plan: Plan) -> bool:
 def paint(plan: Plan, found: list[int], quality: str | None, team: Workers, monitor: Monitor) -> None:
     """Attributes of the vertices of all blocks, where points have some; and their quality, where it is asked for."""
     if painting.wanted(plan):
-        _each(team, painting.paint, plan, plan.parts, "attributes", found, "colour", monitor)
+        each(team, painting.paint, plan, plan.store, "attributes", found, "colour", monitor)
     if quality:
-        _each(team, painting.measure, (plan, quality), plan.parts, quality, found, "colour", monitor)
+        each(team, painting.measure, (plan, quality), plan.store, quality, found, "colour", monitor)
 
 
 def keep(plan: Plan, around: Surroundings, found: list[int], team: Workers, monitor: Monitor) -> Kept:
@@ -233,19 +233,3 @@ def keep(plan: Plan, around: Surroundings, found: list[int], team: Workers, moni
     if plan.settings.trim != "none" or plan.settings.min_component != 0.0:
         monitor.phase("trim")
     return kept_components(plan, around, found, team, monitor)
-
-
-def _each(
-    team: Workers, task: Callable[..., None], shared: Any, parts: Parts, result: str, items: Sequence[int],
-    phase: str, monitor: Monitor,
-) -> None:  # fmt: skip
-    """Do the task for those items whose result is not there."""
-    left = [item for item in items if not parts.store.has(f"{result}-{item}")]
-    monitor.phase(phase)
-    known = len(items) - len(left)
-    team.run(task, shared, left, partial(_progress, monitor, known, len(items)))
-    parts.store.sync(f"{result}-{item}" for item in left)
-
-
-def _progress(monitor: Monitor, known: int, total: int, done: int) -> None:
-    monitor.progress(known + done, total)

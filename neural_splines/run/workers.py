@@ -15,10 +15,13 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from multiprocessing import get_context
 from typing import Any, Protocol
 
 from ..errors import BackendError, NeuralSplinesError, OutOfMemoryBudgetError, first_line
+from ..runtime.monitor import Monitor
+from .store import Store
 
 logger = logging.getLogger(__name__)
 Task = Callable[[Any, Any, str | None], None]
@@ -193,6 +196,23 @@ def _version() -> str:
     from .. import __version__
 
     return __version__
+
+
+def each(
+    team: Workers, task: Task, shared: Any, store: Store, result: str, items: Sequence[int], phase: str,
+    monitor: Monitor,
+) -> None:  # fmt: skip
+    """Do a task for those items whose result, of that name and the item's number, is not in the store."""
+    left = [item for item in items if not store.has(f"{result}-{item}")]
+    monitor.phase(phase)
+    known = len(items) - len(left)
+    team.run(task, shared, left, partial(progress, monitor, known, len(items)))
+    store.sync(f"{result}-{item}" for item in left)
+
+
+def progress(monitor: Monitor, known: int, total: int, done: int) -> None:
+    """Say that so many are done, beside those that were there."""
+    monitor.progress(known + done, total)
 
 
 @contextlib.contextmanager
