@@ -44,7 +44,9 @@ def fields(dtype, **values):
 LATE = np.linspace(0.0, 1.0, 400)  # of 400 points, what the last ones say of all
 EXTRA = {name: ("uchar", np.arange(400) % 250) for name in ("red", "green", "blue")}
 EXTRA |= {"heat": ("int", np.arange(400)), "height": ("double", LATE), "classification": ("uchar", np.arange(400) % 3)}
+SPLATS = {name: ("float", LATE * 9 - 4) for name in ("f_dc_0", "f_dc_1", "f_dc_2", "opacity")}
 DECIDED = {
+    "splats.ply": ply(extra=SPLATS, names=("x", "y", "z", *SPLATS)),
     "colours of 16 bits.csv": text(
         [P, np.minimum(LATE, 0.5)[:, None] * (9.0, 9.0, 600.0)], ",", "x,y,z,red,green,blue\n"
     ),

@@ -15,7 +15,7 @@ from .atomic import STANDARD, PathLike, shown
 
 COORDINATES = ("x", "y", "z")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # editors put it before text
-ROWS = 1 << 20  # of a piece of a file
+ROWS = 1 << 18  # of a piece of a file: as text, with what it is made into, 100 MB
 LONGEST_REASON = 200  # characters of what a library says
 Piece = TypeVar("Piece")
 

@@ -233,7 +233,8 @@ def from_columns(
     splats = bool(groups[2]) and groups[2] == group(columns, SPLATS)
     if splats and "opacity" in columns:
         opaque = 1.0 / (1.0 + np.exp(-columns["opacity"].astype(np.float64))) >= TRANSPARENT
-        reading = f"3D Gaussian splats, {int((~opaque).sum())} of {len(opaque)} left out: opacity below {TRANSPARENT:g}"
+        left_out = f"{int((~opaque).sum())} of {len(opaque)}" if known is None else "those"
+        reading = f"3D Gaussian splats, {left_out} left out: opacity below {TRANSPARENT:g}"
         columns = {name: column[opaque] for name, column in columns.items()}
     normals = block(columns, groups[0]) if groups[0] else None
     colours = np.stack([columns[name] for name in groups[2]], axis=1) if groups[2] else None

@@ -116,6 +116,7 @@ def mesh_files(
     if asked.max_memory is None:  # the free memory is another one each time: a run that goes on keeps its parts
         known = store.known()
         most, side = known.get("points_per_node", most), known.get("cubes_per_block", side)
+    monitor.phase("partition")
     stream, said = opened(sources, asked.max_memory, options)
     name = together([shown(source) for source in sources])
     if stream.form.normals is None and sides.source == "file":
