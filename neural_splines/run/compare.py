@@ -1,4 +1,4 @@
-"""The mesh of a run in parts against its points, block by block, as `surface.advice` compares whole ones."""
+"""The mesh against its points in both directions: faces without points, and points without faces; block by block."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..neighbours import Neighbours
+from ..runtime.devices import moved
 from ..runtime.monitor import Monitor
 from ..surface.advice import far_lines, far_of
 from ..surface.lost import FAR_SPACINGS, NOTABLE, SAMPLES, Fates, Looked, far_from, lost_line, thickness
@@ -33,7 +34,7 @@ class Comparison:
 
 
 def comparison_lines(plan: Plan, around: Surroundings, kept: Kept, team: Workers, monitor: Monitor) -> list[str]:
-    """Lines about faces without points and points without faces."""
+    """Lines about faces without points and points without faces, each with a number and a remedy."""
     monitor.phase("compare")
     points, normals, far = looked_at(plan, team)
     looked, least = Looked.at(points, normals, far, plan.lattice)
@@ -54,7 +55,7 @@ def comparison_lines(plan: Plan, around: Surroundings, kept: Kept, team: Workers
     if lost.share <= NOTABLE:
         return made_up
     fates = fates_of(plan, around, lost, component[~reached], team)
-    return [*made_up, lost_line(lost, least, fates, plan.lattice, plan.settings)]
+    return [*made_up, lost_line(lost, least, fates, plan.lattice.voxel_size, plan.grid_size, plan.settings)]
 
 
 def looked_at(plan: Plan, team: Workers) -> list[Tensor]:
@@ -67,7 +68,7 @@ def looked_at(plan: Plan, team: Workers) -> list[Tensor]:
         first += counts[node]
     team.run(look, (plan, stride), items, lambda done: None)
     found = [plan.store.load(f"looked-{node}") for node in nodes]
-    return [torch.cat([part[name] for part in found]) for name in ("points", "normals", "far")]
+    return [torch.cat([part[name].cpu() for part in found]) for name in ("points", "normals", "far")]
 
 
 def look(shared: tuple[Plan, int], item: tuple[int, int], device: str | None) -> None:
@@ -77,10 +78,10 @@ def look(shared: tuple[Plan, int], item: tuple[int, int], device: str | None) ->
     own, target = cleaned(plan.store, node), plan.compute(device).device
     points, normals, far = own.points[first::stride], own.normals[first::stride], torch.empty(0).double()
     if len(points):
-        assert plan.parts.typical is not None
         there = fitted(plan, node)
-        around = near(plan.nodes, node, AROUND * plan.parts.typical, lambda k: fitted(plan, k), there)
-        far = far_from(points.to(target), Neighbours(joined([there, around]).points.to(target)))
+        around = near(plan.nodes, node, AROUND * (plan.parts.typical or 0.0), lambda k: fitted(plan, k), there)
+        cloud = moved(joined([there, around]) if len(around) else there, target)
+        far = far_from(points.to(target), cloud.sampling.near)
     plan.store.save(f"looked-{node}", points=points, normals=normals, far=far)
 
 
@@ -90,15 +91,15 @@ def reach(shared: Comparison, block: int, device: str | None) -> None:
     """
     plan, looked = shared.plan, shared.looked
     found = plan.store.load(f"block-{block}", "vertices", "faces", "label")
-    label, faces = found["label"].long(), found["faces"].long()
-    vertices, keep = found["vertices"], shared.kept.components[block][label]
+    label, faces, vertices = found["label"].long(), found["faces"].long(), found["vertices"]
+    keep = shared.kept.components[block].to(label.device)[label]
     target = plan.compute(device).device
     there = around_box(looked, vertices)
     seen = looked.part(there).on(target)
     reached = seen.reached(vertices[keep].to(target))[0].cpu()
     dropped, nearest = (part.cpu() for part in seen.reached(vertices[~keep].to(target)))
-    component = shared.kept.whole[block][label[~keep][nearest[dropped]]]
-    places = vertices[faces[keep[faces[:, 0]]][:: shared.stride, 0]]
+    component = shared.kept.whole[block][label[~keep].cpu()[nearest[dropped]]]
+    places = vertices[faces[keep[faces[:, 0]]][:: shared.stride, 0]].cpu()
     plan.store.save(
         f"reach-{block}", rows=there[reached], dropped_rows=there[dropped], component=component, places=places
     )
@@ -120,9 +121,9 @@ def far_places(plan: Plan, places: Tensor, sample: Tensor, far: float) -> Tensor
         lower, upper = plan.nodes.lower[node] - far, plan.nodes.upper[node] + far
         if not bool(((places >= lower) & (places <= upper)).all(1).any()):
             continue
-        points = fitted(plan, node).points
-        if len(points):
-            places = places[Neighbours(points).query(places, within=far)[0].isinf()]
+        cloud = fitted(plan, node)
+        if len(cloud):
+            places = places[cloud.sampling.near.query(places.to(cloud.points), within=far)[0].isinf().cpu()]
     return places
 
 
@@ -137,22 +138,26 @@ def fates_of(plan: Plan, around: Surroundings, lost: Looked, component: Tensor, 
     thick, crossed = torch.empty_like(lost.far), torch.empty(len(lost), dtype=torch.bool)
     for block, _ in items:
         found = plan.store.load(f"lost-{block}")
-        thick[owner == block], crossed[owner == block] = found["thickness"], found["crossed"]
+        thick[owner == block], crossed[owner == block] = found["thickness"].cpu(), found["crossed"].cpu()
     return Fates(thick, crossed, component)
 
 
 def explain(shared: tuple[Plan, Surroundings], item: tuple[int, Looked], device: str | None) -> None:
     """Store of the lost points of a block how thick what they lie on is, and whether a surface was near them before it
-    was trimmed: the block is sampled again.
+    was trimmed: where that is not held, the block is sampled again.
     """
     plan, around = shared
     block, lost = item
     part, compute = Block.of(plan, around, block), plan.compute(device)
     lost = lost.on(compute.device)
     points = BlockPoints.of(plan, part, compute.device)
-    field = field_of(plan, part.nodes, part.window.box, compute)
-    crossed = torch.zeros(len(lost), dtype=torch.bool)
+    uncut, field = plan.store.held("uncut"), None
+    if uncut is None:
+        field = field_of(plan, part.nodes, part.window.box, compute)
     if field is not None:
-        crossed = lost.reached(sampled(plan, part, field, points, NONE, compute)[0].vertices)[0]
+        uncut = sampled(plan, part, field, points, NONE, compute)[0]
+    crossed = torch.zeros(len(lost), dtype=torch.bool)
+    if uncut is not None:
+        crossed = lost.reached(uncut.vertices)[0]
     thick = thickness(lost, points.cloud, plan.lattice.voxel_size)
     plan.store.save(f"lost-{block}", thickness=thick, crossed=crossed)

@@ -19,13 +19,13 @@ from ..metric import Lines
 from ..runtime.budget import check_spline
 from ..runtime.monitor import Monitor, PhaseTimer
 from ..settings import AUTO, Settings
-from ..surface.advice import comparison_lines
 from ..surface.lattice import Lattice
-from ..surface.lost import Stages
-from ..surface.mesh import Mesh
+from ..surface.mesh import Mesh, border_edges
+from ..surface.room import on_the_wall, open_lines
 from . import steps
 from .cells import blend_of, cells_of, field_of
 from .choices import Chosen
+from .compare import comparison_lines
 from .nodes import Nodes
 from .plan import OneCloud, Parts, Plan, compute_of
 from .points import cleaned, fitted
@@ -94,16 +94,17 @@ def _mesh_cloud(cloud: OrientedCloud, settings: Settings, monitor: Monitor | Non
     parts, timer, team = _begun(cloud, settings, monitor)
     found = steps.meshed(parts, team, timer, _check)
     plan = found.plan
-    store, kept, used, mesh = plan.store, cleaned(plan.store, 0), fitted(plan, 0), only(plan, found.kept)
-    timer.phase("compare")
-    fit, block = _fit(replace(plan, lattice=found.lattice), found.chosen, found.totals), store.load("block-0")
-    stages = Stages(mesh, store.held("uncut"), Mesh(block["vertices"], block["normals"], block["faces"]))
-    compared = comparison_lines(stages, kept, used, found.lattice, plan.lattice, settings)
+    store, kept, mesh = plan.store, cleaned(plan.store, 0), only(plan, found.kept)
+    compared = comparison_lines(plan, found.around, found.kept, team, timer)
+    if settings.many and settings.many.fill_holes:
+        on_wall = int(on_the_wall(mesh.vertices, plan.lattice).sum())
+        compared += open_lines(len(border_edges(mesh)), on_wall, settings.many.fill_holes)
+    fit = _fit(replace(plan, lattice=found.lattice), found.chosen, found.totals)
     lines = kept.sampling.metric.lines()
     timer.phase("")
     return Reconstruction(
-        mesh, fit, plan.lattice, plan.grid_size, used, plan.eps, plan.compute(), store.held("grid"),
-        block["evaluations"], timer.seconds, [*found.lines, *compared], kept, lines,
+        mesh, fit, plan.lattice, plan.grid_size, fitted(plan, 0), plan.eps, plan.compute(), store.held("grid"),
+        store.load("block-0", "evaluations")["evaluations"], timer.seconds, [*found.lines, *compared], kept, lines,
     )  # fmt: skip
 
 

@@ -2,37 +2,12 @@
 
 from __future__ import annotations
 
-from ..clouds import OrientedCloud
-from ..runtime.devices import moved
 from ..settings import AUTO, Settings
-from .lattice import Lattice
-from .lost import SAMPLES, Stages, every, lost_lines
-from .mesh import border_edges
-from .room import on_the_wall, open_lines
 
 # Farther than both is far. Closed objects stay within 0.04 diagonals, open scans have sheets beyond; what is sparse
 # leaves wider gaps.
 FAR_DIAGONALS, FAR_SPACINGS = 0.03, 4.0
 NOTABLE, MOST = 0.01, 0.5  # of the faces
-
-
-def comparison_lines(
-    stages: Stages, cloud: OrientedCloud, fitted: OrientedCloud, lattice: Lattice, wide: Lattice, settings: Settings
-) -> list[str]:
-    """The mesh against the cloud in both directions: faces without points, and points without faces.
-
-    cloud: without its outliers; fitted: what was made of it. wide: the lattice, grown where holes are filled.
-    """
-    cloud, fitted = (moved(part, stages.mesh.vertices.device) for part in (cloud, fitted))
-    if settings.cells is not None and settings.cells.fill_holes:  # sheets without points were asked for
-        on_wall = int(on_the_wall(stages.mesh.vertices, wide).sum())
-        made_up = open_lines(len(border_edges(stages.mesh)), on_wall, settings.cells.fill_holes)
-    else:
-        faces = every(stages.mesh.faces, SAMPLES)
-        far = far_of(fitted.sampling.typical, fitted.box.diagonal)
-        distance = fitted.sampling.near.query(stages.mesh.vertices[faces[:, 0]], within=far)[0]
-        made_up = far_lines(float(distance.isinf().double().mean()), far, settings)
-    return made_up + lost_lines(stages, cloud, fitted.sampling, lattice, settings)
 
 
 def far_of(spacing: float, diagonal: float) -> float:

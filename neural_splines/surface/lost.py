@@ -11,11 +11,8 @@ from torch import Tensor
 
 from ..clouds import OrientedCloud
 from ..neighbours import SPACING_RANK, Neighbours
-from ..sampling import Sampling
 from ..settings import AUTO, MAX_GRID, Settings
 from .lattice import Lattice
-from .mesh import Mesh
-from .trimming import labels
 
 SAMPLES = 10_000  # faces, and points, that are looked at: a share of 1 % comes out within .1 %
 # Farther than both is far. Noise of 1 % of a diagonal leaves no point so far away, and no point of a surface that the
@@ -26,15 +23,6 @@ OPPOSITE = -0.5  # cosine between the normals of two sides of one thing
 DEPTHS = range(-24, 8)  # in thirds of octaves of a voxel: where the other side of a thing is looked for
 ACROSS = 2.0  # voxels that show a thing: with 1.5 a pipe of 60,000 points was whole
 THIN = 0.1  # quantile of what is too thin; thicknesses vary
-
-
-@dataclass(frozen=True)
-class Stages:
-    """A mesh, and what it came from. uncut: before it was trimmed. parts: trimmed, but with all its components."""
-
-    mesh: Mesh
-    uncut: Mesh
-    parts: Mesh
 
 
 @dataclass(frozen=True)
@@ -87,50 +75,32 @@ class Fates:
     component: Tensor
 
 
-def every(rows: Tensor, most: int) -> Tensor:
-    """At most so many of the rows, from everywhere."""
-    return rows[:: -(-len(rows) // most)]
-
-
 def far_from(points: Tensor, near: Neighbours) -> Tensor:
     """The distances [k] from points [k, 3] that are far, by the spacing of the points that were fitted."""
     return FAR_SPACINGS * near.query(points, SPACING_RANK + 1)[0]
 
 
-def lost_lines(
-    stages: Stages, cloud: OrientedCloud, fitted: Sampling, lattice: Lattice, settings: Settings
-) -> list[str]:
-    """One line where more than 1 % of the points are lost. fitted: the points that were fitted."""
-    points, normals = (every(rows, SAMPLES) for rows in (cloud.points, cloud.normals))
-    seen, least = Looked.at(points, normals, far_from(points, fitted.near), lattice)
-    lost = seen.part(~seen.reached(stages.mesh.vertices)[0])
-    if lost.share <= NOTABLE:
-        return []
-    crossed = lost.reached(stages.uncut.vertices)[0]
-    dropped, nearest = lost.reached(stages.parts.vertices)
-    component = torch.full_like(nearest, -1)
-    if bool(dropped.any()):
-        component[dropped] = labels(stages.parts)[nearest[dropped]]
-    fates = Fates(thickness(lost, cloud, lattice.voxel_size), crossed, component)
-    return [lost_line(lost, least, fates, lattice, settings)]
+def lost_line(lost: Looked, least: float, fates: Fates, voxel_size: float, grid_size: int, settings: Settings) -> str:
+    """How many points are lost, and the shares of them that have the same reason, the largest first.
 
-
-def lost_line(lost: Looked, least: float, fates: Fates, lattice: Lattice, settings: Settings) -> str:
-    """How many points are lost, and the shares of them that have the same reason, the largest first."""
-    reasons = sorted(_reasons(lost, fates, lattice, settings), key=lambda reason: -reason[0])
+    least: the distance within which most of the points that were looked at should have had a mesh.
+    """
+    reasons = sorted(_reasons(lost, fates, voxel_size, grid_size, settings), key=lambda reason: -reason[0])
     why = "; ".join(f"{share:.1%} {words}" for share, words in reasons)
     return f"{lost.share:.0%} of the points lie farther than {least:.3g} from the mesh, which does not show them: {why}"
 
 
-def _reasons(lost: Looked, fates: Fates, lattice: Lattice, settings: Settings) -> Iterator[tuple[float, str]]:
+def _reasons(
+    lost: Looked, fates: Fates, voxel_size: float, grid_size: int, settings: Settings
+) -> Iterator[tuple[float, str]]:
     """Shares of all points, and why they are lost: what is thin first, around which there may be a wrong surface."""
-    thin = fates.thickness <= ACROSS * lattice.voxel_size
+    thin = fates.thickness <= ACROSS * voxel_size
     if share := lost.part(thin).share:
         least = float(fates.thickness[thin].quantile(THIN))
-        size = math.ceil(max(lattice.shape) * ACROSS * lattice.voxel_size / least)
+        size = math.ceil(grid_size * ACROSS * voxel_size / least)
         remedy = f"use GRID_SIZE {size}" if size <= MAX_GRID else "reconstruct these parts by themselves"
         middle = float(fates.thickness[thin].median())
-        yield share, f"lie on what is about {middle:.3g} thick, where a voxel is {lattice.voxel_size:.3g}, {remedy}"
+        yield share, f"lie on what is about {middle:.3g} thick, where a voxel is {voxel_size:.3g}, {remedy}"
     cut = ~thin & fates.crossed
     dropped = cut & (fates.component >= 0)
     if share := lost.part(dropped).share:
