@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from parts import SETTINGS, done, tiny
-from scripts import write_cloud
+from scripts import run, write_cloud
 from shapes import euler_number, hemisphere, is_watertight, torus
 
 import neural_splines as ns
@@ -56,8 +56,8 @@ def test_stores_give_back_what_they_were_given(tmp_path):
 
 def test_blocks_that_no_cell_reaches_close_the_surface(monkeypatch, tmp_path):
     """A hemisphere whose open side is closed far outside of its points, as a whole run closes it."""
-    monkeypatch.setattr(in_parts, "sizes", lambda asked, kind: (600, 6))
-    shape = hemisphere(1200)
+    monkeypatch.setattr(in_parts, "sizes", lambda asked, kind: (300, 7))
+    shape = hemisphere(600)
     settings = replace(
         SETTINGS, cells=ns.CellSettings(fill_holes=True, points_per_cell=30), trim="none", scale=3.0, grid_size=36
     )
@@ -76,6 +76,15 @@ def boxes_of(result):
     parts = [Block.of(result.plan, result.around, block) for block in result.touched]
     windows = [result.plan.lattice.part(part.first, part.last).box for part in parts]
     return [(box.lower, box.upper) for box in windows]
+
+
+@pytest.mark.parametrize("option", [["--max-memory", "2GB"], ["--workers=2"]])
+def test_one_spline_in_parts_is_refused_with_what_works(option, tmp_path):
+    found = run("fit.py", tmp_path / "cloud.ply", "auto", 100, 16, *option)
+    name = option[0].partition("=")[0]
+    assert found.code == 2
+    assert found.err.startswith(f"fit.py: error: {name} is of runs in parts, and one spline is fitted to all points")
+    assert len(found.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize("kind", ["uniform", "k-means"])

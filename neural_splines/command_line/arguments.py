@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from ..runtime import streams
@@ -45,10 +46,21 @@ def number_or(kind: Callable[[str], Any], name: str, *words: str) -> Callable[[s
     return parse
 
 
+UNRECOGNIZED = "unrecognized arguments: "
+
+
 class Parser(argparse.ArgumentParser):
-    """One line and exit code 2 for a wrong argument, like every other error."""
+    """One line and exit code 2 for a wrong argument, like every other error.
+
+    elsewhere: options that another command has, and what to say to who asks for them here.
+    """
+
+    elsewhere: Mapping[str, str] = MappingProxyType({})
 
     def error(self, message: str) -> NoReturn:
+        if message.startswith(UNRECOGNIZED):
+            asked = {word.partition("=")[0] for word in message.removeprefix(UNRECOGNIZED).split()}
+            message = next((line for option, line in self.elsewhere.items() if option in asked), message)
         say(self.prog, f"error: {message} (see {self.prog} --help)")
         self.exit(2)
 

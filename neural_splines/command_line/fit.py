@@ -9,6 +9,9 @@ from ..settings import SceneSettings
 from . import arguments, normal_arguments
 from .console import exit_policy
 
+IN_PARTS = ("--max-memory", "--work-dir", "--workers", "--scheduler")
+WHOLE = "is of runs in parts, and one spline is fitted to all points at once; use fit-grid.py CLOUD auto auto auto auto"
+
 
 def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
     p = arguments.parser(prog, __doc__)
@@ -20,6 +23,7 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
     arguments.add_regularization(p, cells=False)
     normal_arguments.add_normal_options(p)
     arguments.add_shared_options(p)
+    p.elsewhere = {option: f"{option} {WHOLE}" for option in IN_PARTS}
     return arguments.parse(p, argv)
 
 

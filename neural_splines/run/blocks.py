@@ -163,7 +163,7 @@ def _cubes(plan: Plan, part: Block, surface: Surface) -> dict[str, object]:
     index = part.window.indices(cubes.ids) + torch.tensor(part.window.start, device=cubes.ids.device)
     own = plan.lattice.ids(index[part.own(index)])
     return {
-        "cubes": own, "leaving": leaving_cubes(plan.lattice, cubes),
+        "cubes": own, "leaving": leaving_cubes(plan.lattice, cubes, part.first, part.last),
         "evaluations": surface.evaluations, "crossed": len(own),
     }  # fmt: skip
 

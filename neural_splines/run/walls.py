@@ -6,6 +6,8 @@ is looked at. A vertex is known by the edge that it lies on, or the two between 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -37,21 +39,26 @@ def on_walls(lattice: Lattice, window: Lattice, mesh: Mesh) -> Tensor:
     return (((low <= start) & (start > 0)) | ((low >= stop - 1) & (stop < end))).any(1)
 
 
-def leaving_cubes(lattice: Lattice, cubes: Cubes) -> Tensor:
-    """The cubes of the lattice just outside the window that the surface enters from it: linear ids, sorted."""
+def leaving_cubes(lattice: Lattice, cubes: Cubes, first: Sequence[int], last: Sequence[int]) -> Tensor:
+    """The cubes of the lattice just outside a block that the surface enters from it, and just outside its window:
+    linear ids, sorted. The block has the cubes with first <= index < last.
+    """
     window, device = cubes.lattice, cubes.ids.device
-    index = window.indices(cubes.ids)
+    start = torch.tensor(window.start, device=device)
+    index = window.indices(cubes.ids) + start
     corners = cubes.values_at(cubes.ids[:, None] + window.ids(CORNERS.to(device))) < 0
     faces = corners[:, torch.tensor(FACES, device=device)]
     mixed = faces.any(2) & ~faces.all(2)
-    last, found = torch.tensor(window.shape, device=device) - 2, [cubes.ids[:0]]
-    end = torch.tensor(lattice.shape, device=device) - 2
-    for axis in range(3):
-        for side in (0, 1):
-            at_wall = index[:, axis] == (last[axis] if side else 0)
-            out = index[at_wall & mixed[:, 2 * axis + side]] + torch.tensor(window.start, device=device)
-            out[:, axis] += 1 if side else -1
-            found.append(lattice.ids(out[((out >= 0) & (out <= end)).all(1)]))
+    end, found = torch.tensor(lattice.shape, device=device) - 2, [cubes.ids[:0]]
+    block = torch.tensor(first, device=device), torch.tensor(last, device=device)
+    for low, high in (block, (start, start + torch.tensor(window.shape, device=device) - 1)):
+        inside = ((index >= low) & (index < high)).all(1)
+        for axis in range(3):
+            for side in (0, 1):
+                at_wall = inside & (index[:, axis] == (high[axis] - 1 if side else low[axis]))
+                out = index[at_wall & mixed[:, 2 * axis + side]]
+                out[:, axis] += 1 if side else -1
+                found.append(lattice.ids(out[((out >= 0) & (out <= end)).all(1)]))
     return torch.cat(found).unique()
 
 
