@@ -116,7 +116,8 @@ def around_box(looked: Looked, vertices: Tensor) -> Tensor:
 
 def far_places(plan: Plan, places: Tensor, sample: Tensor, far: float) -> Tensor:
     """Those of places [q, 3] that are farther than `far` from every point that was fitted; sample [k, 3]: of these."""
-    places = places[Neighbours(sample).query(places, within=far)[0].isinf()]
+    if len(plan.nodes) > 1:  # few nodes are left to be looked into
+        places = places[Neighbours(sample).query(places, within=far)[0].isinf()]
     for node in range(len(plan.nodes)):
         lower, upper = plan.nodes.lower[node] - far, plan.nodes.upper[node] + far
         if not bool(((places >= lower) & (places <= upper)).all(1).any()):
