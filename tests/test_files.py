@@ -31,11 +31,10 @@ def load(path) -> tuple[object, str]:
         warnings.simplefilter("always")
         scanned = point_clouds.load_scanned_cloud(path)
         found = orient(scanned, NormalSettings(device="cpu"), str(path))
-        if scanned.single:
-            point_clouds.warn_of_steps(found.cloud, str(path))
+    steps = point_clouds.step_lines(found.cloud.box, str(path)) if scanned.single else []
     said = [str(w.message) for w in caught if w.category is ReconstructionWarning]
     assert len(said) == len(caught)
-    return found.cloud, "\n".join([*said, *found.notes, outlier_warning(found.cloud) or ""]).strip()
+    return found.cloud, "\n".join([*said, *steps, *found.notes, outlier_warning(found.cloud) or ""]).strip()
 
 
 def mesh(count: int = 1000, generator=None):

@@ -5,6 +5,7 @@ import shlex
 from dataclasses import replace
 
 import jsonschema
+import numpy as np
 import pytest
 from scripts import ROOT, run, write_cloud
 from shapes import edges, sphere, torus
@@ -88,8 +89,8 @@ def test_a_run_in_parts_is_told_as_a_whole_one(tmp_path):
     told = []
     for number, more in enumerate(([], ["--max-memory", "2GB"])):
         out, report = tmp_path / f"{number}.ply", tmp_path / f"{number}.json"
-        outcome = run(*args, *more, "--out", out, "--report", report)
-        assert outcome.code == 0, outcome.err
+        outcome = run(*args, *more, "--strict", "--out", out, "--report", report)
+        assert outcome.code == 3, outcome.err
         (entry,) = json.loads(report.read_text())["runs"]
         told.append((entry, outcome))
     (whole, first), (parts, second) = told
@@ -113,3 +114,14 @@ def with_faults(cloud):
     points, normals = cloud.points.clone(), cloud.normals.clone()
     points[0], points[1], normals[2] = points[5], float("nan"), 0.0
     return replace(cloud, points=points, normals=normals)
+
+
+def test_steps_of_float32_are_told_in_parts(tmp_path):
+    """Of coordinates far from the origin."""
+    cloud = torus(400)
+    path = tmp_path / "cloud.npy"
+    np.save(path, np.hstack([cloud.points.numpy() + 4e5, cloud.normals.numpy()]).astype(np.float32))
+    args = ["fit-grid.py", path, "auto", 30, 16, "auto", "--regularization", 1e-7, "--out", tmp_path / "mesh.ply"]
+    whole, parts = (run(*args, *more).err.splitlines() for more in ([], ["--max-memory", "2GB"]))
+    assert "go in steps of" in whole[0]
+    assert parts[0] == whole[0]

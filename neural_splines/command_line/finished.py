@@ -16,7 +16,9 @@ from ..files.atomic import STANDARD, shown
 from ..files.scans import listed
 from ..geometry import Box
 from ..metric import Lines
+from ..normals.evidence import Known
 from ..normals.orient import Judged, options_of, summary_of
+from ..ranges import UP, UPS
 from ..runtime.monitor import PhaseTimer
 from ..settings import NormalSettings, Settings
 from ..surface.lattice import Lattice
@@ -192,3 +194,20 @@ class Run:
             f"{self.job.name}: {found.cleaning.kept} points -> {shown(self.job.out)}: {found.mesh[0]} vertices, "
             f"{found.mesh[1]} faces, {sum(self.timer.seconds.values()):.1f} s{warned}"
         )
+
+
+def upright(asked: str, measured: bool, known: Known | None, ahead: np.ndarray) -> np.ndarray | None:
+    """The direction that is up: what the user says, z of formats of surveyors (`measured`) and of what was seen from
+    above, and of a camera's own frame y, which is downwards where it looks along z.
+
+    known: of the sides of the points, whose mean is `ahead` [3].
+    """
+    said = UPS[asked]
+    if said is not None:
+        return np.array(said)
+    if measured or (known is not None and known.above):
+        return np.array(UP)
+    if known is not None and known.at_origin:
+        axis = int(np.abs(ahead).argmax())
+        return np.array([0.0, -np.sign(ahead[2]), 0.0]) if axis == 2 else np.array(UP)
+    return None

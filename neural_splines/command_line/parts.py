@@ -8,14 +8,13 @@ import tempfile
 from collections.abc import Iterator
 from typing import TypeVar
 
-import numpy as np
 import torch
 
 from ..cells.fitting import choice_options
 from ..errors import CloudError, OutputError, warn
 from ..files.atomic import STANDARD
+from ..files.point_clouds import step_lines
 from ..files.streams import ReadOptions
-from ..ranges import UPS
 from ..run.constraints import save_constraints
 from ..run.drawing import distances_to_points, drawn_mesh, drawn_points
 from ..run.in_parts import Output, ReconstructionInParts, drawing_memory, memory_of, mesh_files, processes
@@ -23,7 +22,7 @@ from ..run.painting import colours_at
 from ..run.totals import solution_of_all
 from ..runtime.monitor import PhaseTimer
 from ..settings import NormalSettings, SceneSettings, Settings
-from .finished import Details, Drawing, Normals, Outcome, Parts
+from .finished import Details, Drawing, Normals, Outcome, Parts, upright
 from .jobs import Job
 
 LISTED_CELLS = 100_000  # of a report
@@ -38,7 +37,8 @@ def mesh_in_parts(
         _folder(shares, job) as folder,
         mesh_files(job.sources, output_of(job), settings, shares, folder, timer, options_of(job), sides) as run,
     ):
-        for line in run.warnings:
+        steps = step_lines(run.plan.box, job.name) if run.form.single else []
+        for line in [*steps, *run.warnings]:
             warn(line)
         if job.args.save_points:
             timer.phase("write")
@@ -134,7 +134,8 @@ def drawing_of(run: ReconstructionInParts, sides: NormalSettings, shares: SceneS
     points = drawn_points(run.plan)
     distances = distances_to_points(run.plan, torch.from_numpy(vertices), points).numpy() if measured else None
     run.monitor.phase("")
-    up = UPS[sides.up]
+    estimated = run.normals.estimated
+    known = estimated.known if estimated else None
     return Drawing(
         vertices=vertices,
         faces=faces,
@@ -142,7 +143,7 @@ def drawing_of(run: ReconstructionInParts, sides: NormalSettings, shares: SceneS
         distances=lambda: given(distances),
         colours=colours_at(run.plan, vertices),
         point_colours=colours_at(run.plan, points.numpy()),
-        up=None if up is None else np.array(up),
+        up=upright(sides.up, run.form.upright, known, points.mean(0).numpy()),
         note="" if whole else f"a thinned mesh of {len(faces)} faces; all {run.mesh.faces} are in the file",
     )
 

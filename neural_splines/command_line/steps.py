@@ -14,7 +14,7 @@ from ..files import meshes
 from ..files.arrays import save_arrays, save_grid
 from ..files.atomic import shown
 from ..files.merging import joined
-from ..files.point_clouds import load_scanned_cloud, warn_of_steps
+from ..files.point_clouds import load_scanned_cloud, step_lines
 from ..files.scans import ScannedCloud
 from ..geometry import Box
 from ..neighbours import Neighbours
@@ -44,9 +44,8 @@ def load(
         raise CloudError(f"{without[0]}: {NO_NORMALS}")
     scanned, lines = joined(parts, names)
     found = orient(scanned, sides, together(names), monitor)
-    if scanned.single:
-        warn_of_steps(found.cloud, together(names))
-    for line in [*lines, *found.notes]:
+    steps = step_lines(found.cloud.box, together(names)) if scanned.single else []
+    for line in [*steps, *lines, *found.notes]:
         warn(line)
     return scanned, found
 

@@ -14,13 +14,12 @@ from ..cells.tally import solution_of_each
 from ..field.residuals import residuals
 from ..files.scans import ScannedCloud
 from ..normals.orient import Orientation
-from ..ranges import UP, UPS
 from ..run.whole import Reconstruction, mesh_cloud
 from ..runtime.monitor import PhaseTimer
 from ..settings import NormalSettings, Settings
 from ..surface.mesh import border_edges
 from . import steps
-from .finished import Details, Drawing, Normals, Outcome
+from .finished import Details, Drawing, Normals, Outcome, upright
 from .jobs import Job
 
 
@@ -79,7 +78,8 @@ class Known:
     @cached_property
     def drawing(self) -> Drawing:
         mesh, points = self.result.mesh.numpy(), self.result.cloud.points.cpu().numpy()
-        colours = self.carried.colours
+        colours, estimated = self.carried.colours, self.origin.estimated
+        known = estimated.known if estimated else None
         return Drawing(
             vertices=mesh.vertices,
             faces=mesh.faces,
@@ -87,7 +87,7 @@ class Known:
             distances=lambda: distances(points, mesh.vertices),
             colours=colours,
             point_colours=None if colours is None else self._tints(points),
-            up=upright(self.scanned, self.origin),
+            up=upright(self.origin.settings.up, self.scanned.upright, known, self.origin.cloud.points.mean(0).numpy()),
         )
 
     def _tints(self, points: np.ndarray) -> np.ndarray | None:
@@ -113,20 +113,3 @@ def solution(result: Reconstruction) -> dict[str, Any]:
         "stopped": found.cg.reason,
         "jitter": found.relative_jitter,
     }
-
-
-def upright(scanned: ScannedCloud, origin: Orientation) -> np.ndarray | None:
-    """The direction that is up: what the user says, z of formats of surveyors and of what was seen from above, and of
-    a camera's own frame y, which is downwards where it looks along z.
-    """
-    asked = UPS[origin.settings.up]
-    if asked is not None:
-        return np.array(asked)
-    known = None if origin.estimated is None else origin.estimated.known
-    if scanned.upright or (known is not None and known.above):
-        return np.array(UP)
-    if known is not None and known.at_origin:
-        ahead = origin.cloud.points.mean(0).numpy()
-        axis = int(np.abs(ahead).argmax())
-        return np.array([0.0, -np.sign(ahead[2]), 0.0]) if axis == 2 else np.array(UP)
-    return None

@@ -13,6 +13,7 @@ import torch
 
 from ..clouds import NO_NORMALS, CleaningReport, OrientedCloud, clean
 from ..errors import CloudError, warn
+from ..geometry import Box
 from ..runtime import interrupts
 from . import column_statistics, numpy_clouds, obj_off, ply, ptx, scans, surveys, text_tables
 from .atomic import STANDARD, PathLike, shown
@@ -50,8 +51,8 @@ def oriented(scanned: ScannedCloud, name: str) -> tuple[OrientedCloud, CleaningR
     if scanned.normals is None:
         raise CloudError(f"{name}: {NO_NORMALS}")
     cloud, report = clean(torch.from_numpy(scanned.points), torch.from_numpy(scanned.normals), name)
-    if scanned.single:
-        warn_of_steps(cloud, name)
+    for line in step_lines(cloud.box, name) if scanned.single else ():
+        warn(line)
     return cloud, report
 
 
@@ -164,11 +165,13 @@ MAGIC = {".npy": b"\x93NUMPY", ".npz": b"PK\x03\x04", ".pcd": b"# .PCD"}  # wher
 MAGIC |= {".las": b"LASF", ".e57": b"ASTM-E57"}
 
 
-def warn_of_steps(cloud: OrientedCloud, name: str) -> None:
-    largest = max(float(cloud.box.lower.abs().max()), float(cloud.box.upper.abs().max()))
-    step, side = float(np.spacing(np.float32(largest))), float(cloud.box.sides.max())
-    if step > COARSE_STEP * side:
-        warn(
-            f"{name}: its float32 coordinates are so far from the origin that they go in steps of {step:.3g}, and the "
-            f"cloud is {side:.3g} long; subtract an offset before it is exported, or export as double"
-        )
+def step_lines(box: Box, name: str) -> list[str]:
+    """One line where the float32 coordinates of points in a box are so far from the origin that their steps show."""
+    largest = max(float(box.lower.abs().max()), float(box.upper.abs().max()))
+    step, side = float(np.spacing(np.float32(largest))), float(box.sides.max())
+    if step <= COARSE_STEP * side:
+        return []
+    return [
+        f"{name}: its float32 coordinates are so far from the origin that they go in steps of {step:.3g}, and the "
+        f"cloud is {side:.3g} long; subtract an offset before it is exported, or export as double"
+    ]
