@@ -50,19 +50,12 @@ def fit(plan: Plan, node: int, device: str | None = None) -> None:
     if not plan.settings.many:
         plan.store.hold("fit", fit_one(own, plan.eps, plan.settings, compute, plan.monitor))
         return
+    found = _cells(plan, node, own, compute) if len(own) else None
+    if found is None:
+        plan.store.save(f"cells-{node}", count=0, **Tally().state())
+        return
     assert plan.smoothing
-    margin = _margin(plan, node, own)
-    cloud = joined([own, near(plan.nodes, node, margin, lambda k: fitted(plan, k), own)])
-    if not len(cloud):
-        plan.store.save(f"cells-{node}", count=0, **Tally().state())
-        return
-    blend, share = blend_of(plan, cloud, compute, node), None
-    if len(plan.nodes) > 1:
-        share = Share(plan.nodes.of_points(blend.cloud.points), node, int(plan.nodes.level[node]))
-    cells = blend.cells(plan.points_per_cell, share)
-    if not len(cells):
-        plan.store.save(f"cells-{node}", count=0, **Tally().state())
-        return
+    blend, cells = found
     problem = replace(blend.problem_of(cells, plan.points_per_cell), gradients=plan.smoothing.gradients)
     models = fit_cells(problem, plan.smoothing, plan.monitor)
     plan.store.save(
@@ -73,11 +66,21 @@ def fit(plan: Plan, node: int, device: str | None = None) -> None:
     )  # fmt: skip
 
 
+def _cells(plan: Plan, node: int, own: OrientedCloud, compute: Compute) -> tuple[BlendPlan, Cells] | None:
+    """The cells of a node, and what they are made of; None where no cell holds enough points."""
+    around = near(plan.nodes, node, _margin(plan, node, own), lambda k: fitted(plan, k), own)
+    blend, share = blend_of(plan, joined([own, around]), compute, node), None
+    if len(plan.nodes) > 1:
+        share = Share(plan.nodes.of_points(blend.cloud.points), node, int(plan.nodes.level[node]))
+    cells = blend.cells(plan.points_per_cell, share)
+    return (blend, cells) if len(cells) else None
+
+
 def _margin(plan: Plan, node: int, own: OrientedCloud) -> float:
     """How far around a node's points others matter: to the padding of its cells, and of uniform cells to their ends."""
     options = plan.settings.cells
     assert options
-    if len(plan.nodes) == 1 or not len(own):
+    if len(plan.nodes) == 1:
         return 0.0
     around = AROUND * (plan.parts.typical or 0.0)
     if options.adaptive:
@@ -96,14 +99,21 @@ class NodeCells:
     z_max: float
 
 
+def boxes_of(plan: Plan, node: int) -> Cells | None:
+    """The cells of a node without their models; None where it has none."""
+    found = plan.store.load(f"cells-{node}", "count", *MARGINS)
+    return Cells(*(found[name] for name in MARGINS)) if int(found["count"]) else None
+
+
 def cells_of(plan: Plan, node: int) -> NodeCells | None:
     """The cells of a node; None where it has none."""
-    found = plan.store.load(f"cells-{node}", "count", "z_max", *MARGINS, *MODELS)
-    if not int(found["count"]):
+    boxes = boxes_of(plan, node)
+    if boxes is None:
         return None
     assert plan.smoothing
+    found = plan.store.load(f"cells-{node}", "z_max", *MODELS)
     models = CellModels.of(**{name: found[name] for name in MODELS}, smoothing=plan.smoothing)
-    return NodeCells(Cells(*(found[name] for name in MARGINS)), models, float(found["z_max"]))
+    return NodeCells(boxes, models, float(found["z_max"]))
 
 
 def fit_background(plan: Plan, monitor: Monitor) -> None:

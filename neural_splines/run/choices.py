@@ -115,24 +115,26 @@ def with_smoothing(plan: Plan, monitor: Monitor) -> tuple[Plan, Chosen]:
     return replace(plan, points_per_cell=int(found["per_cell"]), smoothing=smoothing), chosen
 
 
-def doubts_about(plan: Plan) -> list[str]:
+def degeneracy_lines(plan: Plan) -> list[str]:
     """What keeps the points from being a surface on this lattice, before any work and whatever comes of it.
 
     Of many nodes a sample is looked at.
     """
-    if not plan.store.has("doubts"):
+    if not plan.store.has("degeneracy"):
         order, sample = sampled(plan.parts, lambda node: fitted_count(plan, node))
         used = joined([fitted(plan, node) for node in sample])
         kept = joined([cleaned(plan.store, node) for node in sample])
         if order:
             kept = OrientedCloud(plan.parts.sample, plan.parts.sample)
-        lines = _doubts(kept, used, plan.lattice, plan.eps, plan.settings)
-        plan.store.save("doubts", lines="\n".join(lines))
-        plan.store.sync(["doubts"])
-    return str(plan.store.load("doubts")["lines"]).splitlines()
+        lines = _degeneracy_lines(kept, used, plan.lattice, plan.eps, plan.settings)
+        plan.store.save("degeneracy", lines="\n".join(lines))
+        plan.store.sync(["degeneracy"])
+    return str(plan.store.load("degeneracy")["lines"]).splitlines()
 
 
-def _doubts(cloud: OrientedCloud, fitted: OrientedCloud, lattice: Lattice, eps: float, settings: Settings) -> list[str]:
+def _degeneracy_lines(
+    cloud: OrientedCloud, fitted: OrientedCloud, lattice: Lattice, eps: float, settings: Settings
+) -> list[str]:
     lines = [outlier_warning(cloud) or cluster_line(cloud, lattice.voxel_size), *shape_lines(fitted)]
     if settings.eps != AUTO and not (settings.many and settings.regularization == AUTO):  # that looks for other normals
         lines.append(eps_line(eps, EPS_VOXEL_DIAGONALS * lattice.voxel_diagonal, fitted))

@@ -40,8 +40,8 @@ def fit_one(cloud: OrientedCloud, eps: float, settings: Settings, compute: Compu
     given = REGULARIZATION if settings.regularization == AUTO else float(settings.regularization)
     plan, chosen = SplinePlan(kernel, eps, centers, solver(given), compute, generator), ""
     if settings.regularization == AUTO:
-        regularization, chosen, doubts = choose_regularization(cloud, plan, solver, monitor)
-        plan, notes = replace(plan, solver=solver(regularization)), notes + doubts
+        regularization, chosen, warnings = choose_regularization(cloud, plan, solver, monitor)
+        plan, notes = replace(plan, solver=solver(regularization)), notes + warnings
     fit = fit_spline(cloud, plan, monitor)
     return replace(fit, chosen=chosen, regularization=plan.solver.regularization, warnings=[*notes, *fit.warnings])
 

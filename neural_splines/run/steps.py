@@ -24,7 +24,7 @@ from ..surface.lattice import Lattice
 from ..surface.room import room_for
 from . import blocks, cells, painting, points
 from .blocks import Surroundings
-from .choices import Chosen, doubts_about, planned, with_smoothing
+from .choices import Chosen, degeneracy_lines, planned, with_smoothing
 from .plan import Parts, Plan
 from .stitch import Kept, kept_components
 from .totals import Totals, dropped_lines
@@ -37,7 +37,7 @@ OF_CELLS = ("count", "lower_bound", "upper_bound")
 class Meshed:
     """A run up to its last step: the blocks are meshed, and it is known what is kept of them.
 
-    lattice: before it grew where holes are filled. doubts: what keeps the points from being a surface.
+    lattice: before it grew where holes are filled. degeneracy: what keeps the points from being a surface.
     """
 
     plan: Plan
@@ -47,19 +47,19 @@ class Meshed:
     around: Surroundings
     blocks: list[int]
     kept: Kept
-    doubts: list[str]
+    degeneracy: list[str]
 
     @property
     def lines(self) -> list[str]:
         """What is said of the points and of the fit."""
-        return [*dropped_lines(self.totals), *self.doubts, *fit_lines(self.plan, self.chosen, self.totals)]
+        return [*dropped_lines(self.totals), *self.degeneracy, *fit_lines(self.plan, self.chosen, self.totals)]
 
 
 def meshed(parts: Parts, team: Workers, monitor: Monitor, check: Callable[[Plan], None]) -> Meshed:
     """All steps. check: may refuse the plan when the lattice and the points that are fitted are known."""
     plan = clean(parts, team, monitor)
     check(plan)
-    doubts = doubts_about(plan)
+    degeneracy = degeneracy_lines(plan)
     plan, chosen = fit(plan, team, monitor)
     counted, around = totals(plan), surroundings(plan)
     lattice, plan = plan.lattice, widened(plan, monitor)
@@ -67,8 +67,8 @@ def meshed(parts: Parts, team: Workers, monitor: Monitor, check: Callable[[Plan]
     try:
         kept = keep(plan, around, blocks, team, monitor)
     except EmptySurfaceError as error:
-        raise EmptySurfaceError(f"no surface is left: {doubts[0]}" if doubts else str(error)) from None
-    return Meshed(plan, lattice, chosen, counted, around, blocks, kept, doubts)
+        raise EmptySurfaceError(f"no surface is left: {degeneracy[0]}" if degeneracy else str(error)) from None
+    return Meshed(plan, lattice, chosen, counted, around, blocks, kept, degeneracy)
 
 
 def fit_lines(plan: Plan, chosen: Chosen, counted: Totals) -> list[str]:
@@ -175,12 +175,12 @@ def blocks_of(plan: Plan) -> list[int]:
         return [0]
     shape, found = torch.tensor(plan.blocks), [torch.empty(0, dtype=torch.int64)]
     for node in range(len(plan.nodes)):
-        one = cells.cells_of(plan, node)
-        if one is None:
+        boxes = cells.boxes_of(plan, node)
+        if boxes is None:
             continue
         first, last = (
             (plan.lattice.coordinates(corner) / plan.block).floor().long().clamp_min(0).minimum(shape - 1)
-            for corner in (one.cells.outer_lower, one.cells.outer_upper)
+            for corner in (boxes.outer_lower, boxes.outer_upper)
         )
         span = last - first
         for step in torch.cartesian_prod(*(torch.arange(int(n) + 1) for n in span.amax(0))):
