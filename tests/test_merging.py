@@ -71,8 +71,8 @@ def test_each_file_has_its_own_sensor_position(sign):
     """
     grid = np.stack(np.meshgrid(*[np.arange(16.0)] * 2), -1).reshape(-1, 2)
     sheets = [np.column_stack([grid + shift, np.full(len(grid), z)]) for z, shift in ((0.0, 0.0), (4.0, 0.5))]
-    cloud, _ = joined([ScannedCloud(sheet, None) for sheet in sheets], ["a", "b"])
     places = ((8.0, 8.0, sign * 30.0), (8.0, 8.0, -sign * 30.0))
+    cloud, _ = joined([ScannedCloud(sheet, None) for sheet in sheets], ["a", "b"], places)
     found = orient(cloud, NormalSettings(sensor_positions=places, device="cpu"), "two sheets")
     z = found.cloud.points[:, 2].numpy()
     up = found.cloud.normals[:, 2].numpy()

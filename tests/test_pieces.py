@@ -150,12 +150,14 @@ MERGED = {
 
 @pytest.mark.parametrize("names", [["a.csv", "b.npz"], ["b.npz", "a.csv"], ["a.csv", "c.pcd", "b.npz"], ["c.pcd"]])
 def test_several_files_in_pieces_are_joined_as_wholes_are(names, tmp_path):
-    """What all of them have, in types wide enough for all; viewpoints of those that have some."""
+    """What all of them have, in types wide enough for all; viewpoints of those that have some; a station of each."""
     for name in names:
         (tmp_path / name).write_bytes(MERGED[name])
     wholes = [load_scanned_cloud(tmp_path / name, ("class",)) for name in names]
-    expected, lines = joined(wholes, names)
-    stream, said = merged([open_stream(tmp_path / name, None, ReadOptions(("class",)), 70) for name in names], names)
+    places = [(k, 2.0, 3.0) for k in range(len(names))]
+    expected, lines = joined(wholes, names, places)
+    streams = [open_stream(tmp_path / name, None, ReadOptions(("class",)), 70) for name in names]
+    stream, said = merged(streams, names, places)
     found = stacked([stream.form, *stream.pieces()])
     assert same(found, expected, but=("reading", "faces", "classes", "parts"))
     assert said == lines

@@ -42,7 +42,7 @@ def load(
         without := [n for n, part in zip(names, parts, strict=True) if part.normals is None]
     ):
         raise CloudError(f"{without[0]}: {NO_NORMALS}")
-    scanned, lines = joined(parts, names)
+    scanned, lines = joined(parts, names, sides.sensor_positions)
     found = orient(scanned, sides, together(names), monitor)
     steps = step_lines(found.cloud.box, together(names)) if scanned.single else []
     for line in [*steps, *lines, *found.notes]:

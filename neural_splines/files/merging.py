@@ -9,14 +9,20 @@ import numpy as np
 
 from .scans import ScannedCloud, listed
 
+Place = Sequence[float]  # three coordinates
+
 
 def together(names: Sequence[str]) -> str:
     """Several files in a message."""
     return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
-def joined(parts: Sequence[ScannedCloud], names: Sequence[str]) -> tuple[ScannedCloud, list[str]]:
+def joined(
+    parts: Sequence[ScannedCloud], names: Sequence[str], stations: Sequence[Place] = ()
+) -> tuple[ScannedCloud, list[str]]:
     """The points of several files as one cloud, and lines about what not all of them have.
+
+    stations: where each file was seen from, if as many are given as there are files.
 
     Normals, colours, scalars and what a laser tells are those that all have. Where a file says nothing of the sides of
     its points, those of the others are kept: their viewpoints are NaN, the sums of their faces 0.
@@ -64,7 +70,15 @@ def joined(parts: Sequence[ScannedCloud], names: Sequence[str]) -> tuple[Scanned
         codes=stacked("codes"),
         classes={code: sum(part.classes.get(code, 0) for part in parts) for part in parts for code in part.classes},
         parts=tuple((name, len(part.points)) for name, part in zip(names, parts, strict=True)),
+        stations=_repeated(stations, [len(part.points) for part in parts]),
     ), lines
+
+
+def _repeated(stations: Sequence[Place], counts: Sequence[int]) -> np.ndarray | None:
+    """The station [n, 3] of each point of files of so many points, where there is one for each file."""
+    if len(stations) != len(counts):
+        return None
+    return np.repeat(np.array(stations, np.float64), counts, axis=0)
 
 
 def stacked(pieces: Sequence[ScannedCloud]) -> ScannedCloud:
@@ -85,11 +99,15 @@ def stacked(pieces: Sequence[ScannedCloud]) -> ScannedCloud:
         colours=rows("colours"),
         faces=rows("faces"),
         codes=rows("codes"),
+        stations=rows("stations"),
     )
 
 
-def conformed(piece: ScannedCloud, form: ScannedCloud) -> ScannedCloud:
-    """A piece of one of several files with the columns that `form` has, a cloud that `joined` made of theirs."""
+def conformed(piece: ScannedCloud, form: ScannedCloud, station: Place) -> ScannedCloud:
+    """A piece of one of several files with the columns that `form` has, a cloud that `joined` made of theirs.
+
+    station: of this file, where `form` has stations.
+    """
     own = {name.lower(): values for name, values in piece.scalars.items()}
 
     def rows(name: str, missing: float | None = None) -> np.ndarray | None:
@@ -109,4 +127,5 @@ def conformed(piece: ScannedCloud, form: ScannedCloud) -> ScannedCloud:
         laser={name: piece.laser[name] for name in form.laser},
         faces=rows("faces", 0.0),
         codes=rows("codes"),
+        stations=None if form.stations is None else _repeated([station], [len(piece.points)]),
     )

@@ -59,7 +59,7 @@ class ScannedCloud:
     laser: columns [n] `returns`, `angles` in degrees and `strips`, of a laser that flew. faces [n, 3]: sums of the
     normals of the faces around each point, of a mesh. upright: z is up in files of this format. codes [n]: the class of
     each point. classes: how many points of those that were asked for. parts: name and number of points of each file,
-    of a cloud of several, in order.
+    of a cloud of several, in order. stations [n, 3]: where each point was seen from, as a user says.
     """
 
     points: np.ndarray
@@ -75,6 +75,7 @@ class ScannedCloud:
     codes: np.ndarray | None = None
     classes: Mapping[int, int] = field(default_factory=dict)
     parts: tuple[tuple[str, int], ...] = ()
+    stations: np.ndarray | None = None
 
 
 def plain(name: str) -> str:
@@ -172,6 +173,7 @@ def rows_of(cloud: ScannedCloud, rows: np.ndarray | slice) -> ScannedCloud:
         scalars={name: values[rows] for name, values in cloud.scalars.items()},
         laser={name: values[rows] for name, values in cloud.laser.items()},
         faces=_taken(cloud.faces, rows),
+        stations=_taken(cloud.stations, rows),
         codes=_taken(cloud.codes, rows),
     )
 

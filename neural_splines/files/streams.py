@@ -13,7 +13,7 @@ from ..errors import CloudError
 from . import numpy_pieces, obj_off_pieces, ply, ply_pieces, ptx, scans, surveys, text_tables
 from .atomic import PathLike
 from .columns import refuse_words
-from .merging import conformed, joined
+from .merging import Place, conformed, joined
 from .point_clouds import TABLES, kind_of_data, load_scanned_cloud
 from .reading import BYTE_ORDER_MARK, ROWS, errors_name, first_bytes, guarded
 from .scans import ScannedCloud
@@ -71,16 +71,22 @@ def open_stream(
     return CloudStream(source.count, form, guarded(path, lambda: _clouds(source, form, options.classes)))
 
 
-def merged(streams: Sequence[CloudStream], names: Sequence[str]) -> tuple[CloudStream, list[str]]:
-    """The points of several files as one cloud, file after file, and lines about what not all of them have."""
+def merged(
+    streams: Sequence[CloudStream], names: Sequence[str], stations: Sequence[Place] = ()
+) -> tuple[CloudStream, list[str]]:
+    """The points of several files as one cloud, file after file, and lines about what not all of them have.
+
+    stations: as of `joined`.
+    """
     if len(streams) == 1:
         return streams[0], []
-    form, lines = joined([stream.form for stream in streams], names)
+    form, lines = joined([stream.form for stream in streams], names, stations)
+    of_each = [()] * len(streams) if form.stations is None else stations
 
     def pieces() -> Iterator[ScannedCloud]:
-        for name, stream in zip(names, streams, strict=True):
+        for name, stream, station in zip(names, streams, of_each, strict=True):
             for piece in stream.pieces():
-                yield replace(conformed(piece, form), parts=((name, len(piece.points)),))
+                yield replace(conformed(piece, form, station), parts=((name, len(piece.points)),))
 
     return CloudStream(sum(stream.count for stream in streams), form, pieces), lines
 

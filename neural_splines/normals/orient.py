@@ -95,7 +95,7 @@ def orient(scanned: ScannedCloud, settings: NormalSettings, name: str, monitor: 
         given = _given(scanned.points, normals, settings, name)
         return replace(given, notes=[*lines, *given.notes])
     kept, rows, cleaning = clean_points(torch.from_numpy(scanned.points), name)
-    found, notes = _estimate(scanned, _stations(scanned, settings), rows.numpy(), settings, name, monitor)
+    found, notes = _estimate(scanned, rows.numpy(), settings, name, monitor)
     cloud = OrientedCloud.of(kept, torch.from_numpy(found.normals), found.known.above)
     return Orientation(cloud, cleaning, found, settings, [*lines, *cleaning.notes(), *notes])
 
@@ -109,7 +109,7 @@ def estimated(
 ) -> tuple[np.ndarray, list[str]]:
     """A normal for every row of points [n, 3]: NaN where they are not finite; and what a user should read."""
     kept, rows, _ = clean_points(torch.from_numpy(points), name)
-    found, notes = _estimate(ScannedCloud(points, None), viewpoints, rows.numpy(), settings, name, monitor)
+    found, notes = _estimate(ScannedCloud(points, None, stations=viewpoints), rows.numpy(), settings, name, monitor)
     normals = np.full(points.shape, np.nan)
     finite = np.isfinite(points).all(1)
     if int(finite.sum()) == len(rows):
@@ -118,14 +118,6 @@ def estimated(
     own = kept.near.query(torch.from_numpy(points[finite]))[1]  # the point at this place, or nearly
     normals[finite] = found.normals[own.numpy()]
     return normals, notes
-
-
-def _stations(scanned: ScannedCloud, settings: NormalSettings) -> np.ndarray | None:
-    """The sensor position of each point, of files that were joined where there is one for each."""
-    counts = [count for _, count in scanned.parts]
-    if not counts or len(settings.sensor_positions) != len(counts):
-        return None
-    return np.repeat(np.array(settings.sensor_positions, np.float64), counts, axis=0)
 
 
 def device_of(asked: str) -> torch.device:
@@ -142,14 +134,14 @@ def device_of(asked: str) -> torch.device:
     return device
 
 
-def guidance_of(scanned: ScannedCloud, settings: NormalSettings, stations: np.ndarray | None = None) -> Guidance:
-    """What is known of the sides of points. stations [n, 3]: the sensor position of each, where there is one."""
+def guidance_of(scanned: ScannedCloud, settings: NormalSettings) -> Guidance:
+    """What is known of the sides of points."""
     from .evidence import Guidance  # not before: what it needs takes a second to import
 
-    places = settings.sensor_positions if stations is None else ()
+    places = settings.sensor_positions if scanned.stations is None else ()
     return Guidance(
         sensors=np.array(places, np.float64) if places else None,
-        viewpoints=stations,
+        viewpoints=scanned.stations,
         inside=settings.inside,
         aerial=settings.aerial,
         up=np.array(UPS[settings.up] or UP),
@@ -161,15 +153,14 @@ def guidance_of(scanned: ScannedCloud, settings: NormalSettings, stations: np.nd
 
 
 def _estimate(
-    scanned: ScannedCloud, stations: np.ndarray | None, rows: np.ndarray, settings: NormalSettings, name: str,
-    monitor: Monitor | None,
+    scanned: ScannedCloud, rows: np.ndarray, settings: NormalSettings, name: str, monitor: Monitor | None
 ) -> tuple[Estimate, list[str]]:  # fmt: skip
     """Of the points of these rows, and what a user should read of it."""
     from .advice import doubts
     from .estimate import estimate
 
     kept = rows_of(scanned, rows)
-    guidance = guidance_of(kept, settings, None if stations is None else stations[rows])
+    guidance = guidance_of(kept, settings)
     try:
         found = estimate(kept.points, guidance, device_of(settings.device), monitor)
     except CloudError as error:

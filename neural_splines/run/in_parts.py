@@ -117,7 +117,7 @@ def mesh_files(
         known = store.known()
         most, side = known.get("points_per_node", most), known.get("cubes_per_block", side)
     monitor.phase("partition")
-    stream, said = opened(sources, asked.max_memory, options)
+    stream, said = opened(sources, asked.max_memory, options, sides)
     name = together([shown(source) for source in sources])
     if stream.form.normals is None and sides.source == "file":
         raise CloudError(f"{name}: {NO_NORMALS}")
@@ -157,10 +157,12 @@ def _made(
     )  # fmt: skip
 
 
-def opened(sources: Sequence[str], memory: int | None, options: ReadOptions) -> tuple[CloudStream, list[str]]:
+def opened(
+    sources: Sequence[str], memory: int | None, options: ReadOptions, sides: NormalSettings
+) -> tuple[CloudStream, list[str]]:
     """The points of all files, and lines about what not all of them have. memory: of what is read as a whole."""
     streams = [open_stream(source, memory, options) for source in sources]
-    return merged(streams, [shown(source) for source in sources])
+    return merged(streams, [shown(source) for source in sources], sides.sensor_positions)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from ..clouds import usable
 from ..files.scans import ScannedCloud, rows_of
 from ..normals.repair import has_normal
 
+VECTORS = ("normals", "viewpoints", "faces", "stations")  # of a `ScannedCloud`, [n, 3] each
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -28,7 +30,7 @@ class Layout:
         """For the points of a file with such columns; of those that have normals no more is needed."""
         if oriented:
             return cls(("normals",), (), True)
-        there = tuple(name for name in ("normals", "viewpoints", "faces") if getattr(form, name) is not None)
+        there = tuple(name for name in VECTORS if getattr(form, name) is not None)
         return cls(there, tuple(form.laser), False)
 
     @property
@@ -60,6 +62,5 @@ class Layout:
         triples = [rows[:, k : k + 3].copy() for k in range(0, 3 + 3 * len(self.vectors), 3)]
         vectors = dict(zip(self.vectors, triples[1:], strict=True))
         laser = {kind: rows[:, 3 * len(triples) + k].copy() for k, kind in enumerate(self.laser)}
-        return ScannedCloud(
-            triples[0], vectors.get("normals"), vectors.get("viewpoints"), laser=laser, faces=vectors.get("faces")
-        )
+        normals, viewpoints, faces, stations = (vectors.get(name) for name in VECTORS)
+        return ScannedCloud(triples[0], normals, viewpoints, laser=laser, faces=faces, stations=stations)
