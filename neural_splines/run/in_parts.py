@@ -119,8 +119,6 @@ def mesh_files(
     monitor.phase("partition")
     stream, said = opened(sources, asked.max_memory, options, sides)
     name = together([shown(source) for source in sources])
-    if stream.form.normals is None and sides.source == "file":
-        raise CloudError(f"{name}: {NO_NORMALS}")
     with store.claimed(identity(sources, options, settings, sides, most, side, compute.summary)):
         resumed = len([name for name in os.listdir(store.path) if name.endswith(".npz")])
         form = stream.form
@@ -161,8 +159,12 @@ def opened(
     sources: Sequence[str], memory: int | None, options: ReadOptions, sides: NormalSettings
 ) -> tuple[CloudStream, list[str]]:
     """The points of all files, and lines about what not all of them have. memory: of what is read as a whole."""
-    streams = [open_stream(source, memory, options) for source in sources]
-    return merged(streams, [shown(source) for source in sources], sides.sensor_positions)
+    names, streams = [shown(source) for source in sources], []
+    for source, name in zip(sources, names, strict=True):
+        streams.append(open_stream(source, memory, options))
+        if streams[-1].form.normals is None and sides.source == "file":
+            raise CloudError(f"{name}: {NO_NORMALS}")
+    return merged(streams, names, sides.sensor_positions)
 
 
 @dataclass(frozen=True)
