@@ -12,6 +12,7 @@ from neural_splines.normals.estimate import estimate
 from neural_splines.normals.evidence import ABOVE, Guidance, Known
 from neural_splines.normals.joining import oriented, shared, signs_of_pieces, whole_confidence
 from neural_splines.normals.parts import estimate_part
+from neural_splines.normals.patches import chained
 
 NOTHING = Known()
 
@@ -33,17 +34,16 @@ def in_parts(points, guidance, decided, axis=0):
     for start, (rows, own, part) in zip(first, parts, strict=False):
         normals[rows[:own]], piece[rows[:own]] = part.normals[:own], start + part.piece[:own]
         clear[rows[:own]] = part.clear[:own]
-    pairs, probes = [], []
+    within, between, probes = [], [], []
     for start, (rows, own, part) in zip(first, parts, strict=False):
-        pairs.append((start + part.pairs[0], start + part.pairs[1], part.pairs[2]))
+        within.append((start + part.pairs[0], start + part.pairs[1], part.pairs[2]))
         there, products = rows[own:], part.areas[own:] * (part.normals[own:] * normals[rows[own:]]).sum(1)
-        pairs.append(shared(start + part.piece[own:], piece[there], products))
+        between.append(shared(start + part.piece[own:], piece[there], products))
         probes.append(replace(part.probes, piece=start + part.probes.piece))
-    all_pairs = tuple(map(np.concatenate, zip(*pairs, strict=True)))
     field, evidence = (np.concatenate([getattr(part, name) for *_, part in parts]) for name in ("field", "evidence"))
-    signs = signs_of_pieces(first[-1], all_pairs, np.zeros(first[-1]), field, evidence)
+    signs = signs_of_pieces(first[-1], chained([*within, *between]), np.zeros(first[-1]), field, evidence)
     return oriented(normals, signs[piece], clear), whole_confidence(
-        probes, signs, all_pairs, bool(decided.source), True
+        probes, signs, chained(between), bool(decided.source), True
     )
 
 

@@ -47,13 +47,15 @@ def oriented(normals: np.ndarray, sign: np.ndarray, clear: np.ndarray) -> np.nda
     return np.where(clear * sign < 0.0, -sign, sign)[:, None] * normals
 
 
-def whole_confidence(probes: Sequence[Probes], signs: np.ndarray, pairs: Pairs, own: bool, unknown: bool) -> Confidence:
+def whole_confidence(
+    probes: Sequence[Probes], signs: np.ndarray, between: Pairs, own: bool, unknown: bool
+) -> Confidence:
     """Of the signs [p] of all pieces; probes have pieces among these, and each is of one part.
 
     The agreement is that of the parts' own fields, or of what saw each point, weighed by area: the witness of a whole
     run, which in a part knows less of the surface, so that it doubts rather too much. A sample of the whole would miss
-    what is thinner than its spacing. A worst part would be one of few points. Continuity: within the parts, times that
-    of the graph of the pieces. unknown: no side is known.
+    what is thinner than its spacing. A worst part would be one of few points. Continuity: within the parts, times the
+    share of the couplings between parts that the signs keep. unknown: no side is known.
     """
     areas, right, doubted, rise = [], [], [], []
     broken = total = 1e-300
@@ -68,7 +70,7 @@ def whole_confidence(probes: Sequence[Probes], signs: np.ndarray, pairs: Pairs, 
         broken, total = broken + said.broken, total + said.total
     area, mask = np.concatenate(areas), np.concatenate(doubted)
     points = np.concatenate([part.points for part in probes])
-    p, q, weight = pairs
+    p, q, weight = between
     torn = np.maximum(-weight * signs[p] * signs[q], 0.0).sum() / max(np.abs(weight).sum(), 1e-300)
     return Confidence(
         float(area @ np.concatenate(right) / area.sum()),

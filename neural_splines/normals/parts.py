@@ -43,7 +43,8 @@ class Part:
     """Unit normals [n, 3], areas [n] in squared spacings and pieces [n] of points, in the order in which they came.
 
     clear [n]: +1 or -1 where what saw a point says clearly that its normal is right, or is not, else 0. pairs:
-    couplings of pieces. field, evidence [p]: what the winding field and what is known of the seen side say of a piece.
+    couplings of pieces. field [p]: what the winding field says of a piece. evidence [p]: how much is known of its side,
+    with which its sign agrees as far as continuity allowed.
     """
 
     normals: np.ndarray
@@ -75,7 +76,7 @@ def estimate_part(
         points[graph.order[rows]], piece[rows], graph.areas[rows], normals[rows] @ guidance.up, said.at(rows)
     )
     clear = np.where(said.decided, np.sign(said.told), 0.0).astype(np.int8)
-    evidence = np.zeros(count) if votes is None else np.bincount(piece, said.told, count)
+    evidence = np.zeros(count) if votes is None else np.bincount(piece, np.abs(said.told), count)
     ordered = graph.in_input_order
     return Part(
         ordered(normals), ordered(graph.areas), ordered(piece), ordered(clear), _couplings(signed, piece, count),

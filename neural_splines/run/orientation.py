@@ -185,7 +185,7 @@ def _joined(tasks: NormalTasks) -> dict[str, Any]:
     signs = signs_of_pieces(int(starts[-1]), pairs, sample, float(whole["side"]) * field, evidence)
     s, known = tasks.settings, tasks.decided
     unknown = not known.source and not s.inside
-    confidence = whole_confidence(_probes(store, starts), signs, pairs, known.own, unknown)
+    confidence = whole_confidence(_probes(store, starts), signs, chained(between), known.own, unknown)
     if "agreement" in whole:
         confidence = min(confidence, confidence_from(whole), key=lambda one: one.agreement)
     noise = np.median([part["noise"] for part in parts])
