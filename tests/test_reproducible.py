@@ -73,6 +73,7 @@ IN_NO_ORDER = {
     "pictures/shading.py": "NumPy, one after another",
     "run/stitch.py": "whole numbers",
     "run/nodes.py": "whole numbers",
+    "surface/clustering.py": "NumPy, one after another",
     "surface/components.py": "the least of whole numbers",
     "surface/marching_cubes.py": "one number for each place",
     "surface/trimming.py": "ones with signs, exact in any order",
