@@ -18,6 +18,9 @@ from .points import fitted, fitted_count
 from .stitch import Kept, stitched
 
 POINTS = 200_000  # that are shown
+COARSER = (
+    1.5  # voxels of a cell for each square root of faces too many: with 1.0 there are as many as fit, or a few more
+)
 
 
 def drawn_mesh(plan: Plan, blocks: list[int], kept: Kept, memory: float) -> tuple[np.ndarray, np.ndarray, bool]:
@@ -26,7 +29,7 @@ def drawn_mesh(plan: Plan, blocks: list[int], kept: Kept, memory: float) -> tupl
     if needed <= memory:
         meshes = [piece.mesh.numpy() for piece in stitched(plan, blocks, kept, Silent())]
         return np.concatenate([m.vertices for m in meshes]), np.concatenate([m.faces for m in meshes]), True
-    side = 2.0 * math.ceil(math.sqrt(needed / max(memory, 1.0))) * plan.lattice.voxel_size
+    side = COARSER * math.sqrt(needed / max(memory, 1.0)) * plan.lattice.voxel_size
     clusters = VertexClusters((plan.lattice.box.lower - side).numpy(), side)
     for vertices, faces in _own_meshes(plan, blocks, kept):
         clusters.add(vertices, faces)
