@@ -155,6 +155,8 @@ def mesh(plan: Plan, around: Surroundings, team: Workers, monitor: Monitor) -> l
     while True:
         items = [(block, cubes.numpy()) for block, cubes in left.items()]
         known = len(touched) - len(left)
+        for block in left:
+            painting.forget(plan, block)
         team.run(_mesh_block, (plan, around), items, partial(progress, monitor, known, len(touched)))
         plan.store.sync(f"block-{block}" for block in left)
         left = {} if plan.parts.whole else missed(plan, touched)

@@ -18,6 +18,9 @@ class Store(Protocol):
     def load(self, name: str, *only: str) -> dict[str, Any]:
         """The values of a result, or those of them that are asked for."""
 
+    def remove(self, name: str) -> None:
+        """Forget a result that is there."""
+
     def sync(self, names: Iterable[str]) -> None:
         """Wait until these results outlast a power cut, as far as the store can."""
 
@@ -43,6 +46,9 @@ class MemoryStore:
 
     def load(self, name: str, *only: str) -> dict[str, Any]:
         return {key: value for key, value in self._results[name].items() if not only or key in only}
+
+    def remove(self, name: str) -> None:
+        del self._results[name]
 
     def sync(self, names: Iterable[str]) -> None:
         pass
