@@ -21,6 +21,7 @@ from ..runtime import memory
 from ..runtime.devices import moved
 from ..settings import AUTO
 from ..surface import trimming
+from ..surface.band import Wanted
 from ..surface.lattice import Lattice
 from ..surface.mesh import Mesh, border_edges, keep_faces
 from .cells import field_of
@@ -142,11 +143,13 @@ def sampled(
     near = None
     if s.trim == AUTO and len(points.cloud):
         near = partial(trimming.may_support, points.cloud.sampling.metric, trimming.gap_of(s))
-    surface = extract(field, part.window, seeds, s, compute, plan.monitor, near)
+    # A field of several nodes that has no background ends with their cells: to ask for each place costs more there.
+    wanted = near if plan.parts.whole or plan.filled else None
+    surface = extract(field, part.window, seeds, s, compute, plan.monitor, wanted)
     if plan.parts.whole:
         plan.store.hold("grid", surface.grid)
         return surface.mesh, {"evaluations": surface.evaluations, "crossed": len(surface.mesh.faces)}
-    return _with_ends(plan, surface), _cubes(plan, part, surface)
+    return _with_ends(plan, surface), _cubes(plan, part, surface, near)
 
 
 def _with_ends(plan: Plan, surface: Surface) -> Mesh:
@@ -156,14 +159,20 @@ def _with_ends(plan: Plan, surface: Surface) -> Mesh:
     return replace(surface.mesh, ends=torch.stack([ends, ends], 1))
 
 
-def _cubes(plan: Plan, part: Block, surface: Surface) -> dict[str, object]:
-    """The block's own cubes that the surface passes, and those outside of the window that it leaves to."""
+def _cubes(plan: Plan, part: Block, surface: Surface, near: Wanted | None) -> dict[str, object]:
+    """The block's own cubes that the surface passes, and those outside that it leaves to, where some of it may
+    be kept.
+    """
     cubes = surface.cubes
     assert cubes is not None
     index = part.window.indices(cubes.ids) + torch.tensor(part.window.start, device=cubes.ids.device)
     own = plan.lattice.ids(index[part.own(index)])
+    leaving = leaving_cubes(plan.lattice, cubes, part.first, part.last)
+    if near is not None and len(leaving):
+        middle = plan.lattice.positions(plan.lattice.indices(leaving) + 0.5)
+        leaving = leaving[near(middle, 0.5 * plan.lattice.voxel_diagonal)]
     return {
-        "cubes": own, "leaving": leaving_cubes(plan.lattice, cubes, part.first, part.last),
+        "cubes": own, "leaving": leaving,
         "evaluations": surface.evaluations, "crossed": len(own),
     }  # fmt: skip
 

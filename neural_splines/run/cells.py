@@ -119,7 +119,7 @@ def cells_of(plan: Plan, node: int) -> NodeCells | None:
 def fit_background(plan: Plan, monitor: Monitor) -> None:
     """Store the coarse spline that closes the surface, of a sample of the points of all nodes."""
     s = plan.settings
-    if not s.many or not s.many.fill_holes or plan.store.has("background"):
+    if not plan.filled or plan.store.has("background"):
         return
     monitor.phase("background")
     generator, compute = torch.Generator().manual_seed(s.seed), plan.compute()
@@ -144,7 +144,7 @@ def fit_background(plan: Plan, monitor: Monitor) -> None:
 
 def background_of(plan: Plan, compute: Compute) -> NeuralSpline | None:
     """The coarse spline of the whole, where holes are filled."""
-    if not plan.settings.many or not plan.settings.many.fill_holes:
+    if not plan.filled:
         return None
     state = {name: as_array(value) for name, value in plan.store.load("background").items()}
     return NeuralSpline.from_state(state, compute)

@@ -113,6 +113,11 @@ class Plan:
         return self.parts.compute(device)
 
     @property
+    def filled(self) -> bool:
+        """Whether holes are closed by a coarse spline of the whole."""
+        return self.settings.many is not None and self.settings.many.fill_holes is not False
+
+    @property
     def block(self) -> int:
         """Cubes along each side of a block."""
         return self.parts.block or max(self.lattice.shape)

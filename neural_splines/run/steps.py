@@ -129,7 +129,7 @@ def widened(plan: Plan, monitor: Monitor) -> Plan:
     """With a larger lattice where the surface that closes holes needs it: that of the field, of several nodes the
     coarse one.
     """
-    if plan.settings.dense or not _filled(plan):
+    if plan.settings.dense or not plan.filled:
         return plan
     compute = plan.compute()
     one = len(plan.nodes) == 1
@@ -189,7 +189,7 @@ def blocks_of(plan: Plan) -> list[int]:
             index = (first + step)[(step <= span).all(1)]
             found.append(((index[:, 0] * shape[1] + index[:, 1]) * shape[2] + index[:, 2]).unique())
     here = torch.cat(found).unique().tolist()
-    if not _filled(plan):
+    if not plan.filled:
         return here
     return sorted({*here, *(k for k in range(math.prod(plan.blocks)) if plan.store.has(f"block-{k}"))})
 
@@ -207,7 +207,7 @@ def missed(plan: Plan, touched: set[int]) -> dict[int, Tensor]:
     for block in owner.unique().tolist():
         mine = cubes[owner == block]
         if block not in touched:
-            if _filled(plan):
+            if plan.filled:
                 result[block] = mine
             continue
         found = plan.store.load(f"block-{block}", "cubes", "entering")
@@ -216,10 +216,6 @@ def missed(plan: Plan, touched: set[int]) -> dict[int, Tensor]:
         if len(mine):
             result[block] = torch.cat([entering, mine]).unique()
     return result
-
-
-def _filled(plan: Plan) -> bool:
-    return plan.settings.many is not None and plan.settings.many.fill_holes is not False
 
 
 def paint(plan: Plan, found: list[int], quality: str | None, team: Workers, monitor: Monitor) -> None:
