@@ -20,7 +20,7 @@ from neural_splines.runtime.monitor import Silent
 from neural_splines.settings import Settings
 from neural_splines.surface.dense import sample_dense
 from neural_splines.surface.lattice import Lattice
-from neural_splines.surface.lost import NOTABLE, Fates, Looked, far_from, lost_line, thickness
+from neural_splines.surface.lost import NOTABLE, Losses, Samples, far_from, lost_line, thickness
 from neural_splines.surface.marching_cubes import marching_cubes
 from neural_splines.surface.mesh import Mesh, keep_faces
 from neural_splines.surface.trimming import labels
@@ -56,14 +56,14 @@ def meshed(field, cloud, size) -> tuple[Mesh, Lattice]:
 def lines(cloud, lattice, mesh, uncut=None, parts=None, settings=NONE) -> list[str]:
     """Of a mesh, its surface before it was trimmed, and with the parts that were dropped."""
     uncut, parts = mesh if uncut is None else uncut, mesh if parts is None else parts
-    seen, least = Looked.at(cloud.points, cloud.normals, far_from(cloud.points, cloud.sampling.near), lattice)
+    seen, least = Samples.at(cloud.points, cloud.normals, far_from(cloud.points, cloud.sampling.near), lattice)
     lost = seen.part(~seen.reached(mesh.vertices)[0])
     if lost.share <= NOTABLE:
         return []
     dropped, nearest = lost.reached(parts.vertices)
     component = torch.where(dropped, labels(parts)[nearest], -1)
-    fates = Fates(thickness(lost, cloud, lattice.voxel_size), lost.reached(uncut.vertices)[0], component)
-    return [lost_line(lost, least, fates, lattice.voxel_size, max(lattice.shape), settings)]
+    losses = Losses(thickness(lost, cloud, lattice.voxel_size), lost.reached(uncut.vertices)[0], component)
+    return [lost_line(lost, least, losses, lattice.voxel_size, max(lattice.shape), settings)]
 
 
 BALL = (4.0, (-6.0, 0.0, 0.0))

@@ -16,7 +16,7 @@ from shapes import sphere
 from neural_splines.run import in_parts
 from neural_splines.runtime.monitor import PhaseTimer
 
-ANEW = ("support-", "looked-", "reach-", "lost-")  # made by every run: they depend on all blocks
+ANEW = ("support-", "samples-", "reach-", "lost-")  # made by every run: they depend on all blocks
 KINDS = ("run.json", "run.copy.json", "partition.npz", "points.bin", "choice.npz", "points-0.npz", "cells-1.npz",
          "block-0.npz")  # fmt: skip
 

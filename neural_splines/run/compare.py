@@ -11,7 +11,7 @@ from ..neighbours import Neighbours
 from ..runtime.devices import moved
 from ..runtime.monitor import Monitor
 from ..surface.advice import far_lines, far_of
-from ..surface.lost import FAR_SPACINGS, NOTABLE, SAMPLES, Fates, Looked, far_from, lost_line, thickness
+from ..surface.lost import FAR_SPACINGS, NOTABLE, SAMPLES, Losses, Samples, far_from, lost_line, thickness
 from .blocks import Block, BlockPoints, Surroundings, sampled
 from .cells import field_of
 from .plan import Plan, joined
@@ -29,16 +29,16 @@ class Comparison:
     plan: Plan
     around: Surroundings
     kept: Kept
-    looked: Looked
+    samples: Samples
     stride: int
 
 
 def comparison_lines(plan: Plan, around: Surroundings, kept: Kept, team: Workers, monitor: Monitor) -> list[str]:
     """Lines about faces without points and points without faces, each with a number and a remedy."""
     monitor.phase("compare")
-    points, normals, far = looked_at(plan, team)
-    looked, least = Looked.at(points, normals, far, plan.lattice)
-    shared = Comparison(plan, around, kept, looked, -(-kept.faces // SAMPLES))
+    points, normals, far = sampled_points(plan, team)
+    samples, least = Samples.at(points, normals, far, plan.lattice)
+    shared = Comparison(plan, around, kept, samples, -(-kept.faces // SAMPLES))
     blocks = [block for block, keep in kept.components.items() if len(keep)]
     team.run(reach, shared, blocks, lambda done: monitor.progress(done, len(blocks)))
     found = [plan.store.load(f"reach-{block}") for block in blocks]
@@ -47,18 +47,18 @@ def comparison_lines(plan: Plan, around: Surroundings, kept: Kept, team: Workers
     made_up = []
     if not (plan.settings.cells and plan.settings.cells.fill_holes):  # sheets without points were asked for
         made_up = far_lines(len(far_places(plan, places, points, within)) / len(places), within, plan.settings)
-    reached, component = torch.zeros(len(looked), dtype=torch.bool), torch.full((len(looked),), -1)
+    reached, component = torch.zeros(len(samples), dtype=torch.bool), torch.full((len(samples),), -1)
     for part in found:
         reached[part["rows"]] = True
         component[part["dropped_rows"]] = part["component"].long()
-    lost = looked.part(~reached)
+    lost = samples.part(~reached)
     if lost.share <= NOTABLE:
         return made_up
-    fates = fates_of(plan, around, lost, component[~reached], team)
-    return [*made_up, lost_line(lost, least, fates, plan.lattice.voxel_size, plan.grid_size, plan.settings)]
+    losses = losses_of(plan, around, lost, component[~reached], team)
+    return [*made_up, lost_line(lost, least, losses, plan.lattice.voxel_size, plan.grid_size, plan.settings)]
 
 
-def looked_at(plan: Plan, team: Workers) -> list[Tensor]:
+def sampled_points(plan: Plan, team: Workers) -> list[Tensor]:
     """Some points of all nodes [k, 3], their normals, and the distances [k] from them that are far."""
     nodes = range(len(plan.nodes))
     counts = [int(plan.store.load(f"points-{node}", "counts")["counts"][-1]) for node in nodes]
@@ -66,12 +66,12 @@ def looked_at(plan: Plan, team: Workers) -> list[Tensor]:
     for node in nodes:
         items.append((node, -first % stride))
         first += counts[node]
-    team.run(look, (plan, stride), items, lambda done: None)
-    found = [plan.store.load(f"looked-{node}") for node in nodes]
+    team.run(sample_node, (plan, stride), items, lambda done: None)
+    found = [plan.store.load(f"samples-{node}") for node in nodes]
     return [torch.cat([part[name].cpu() for part in found]) for name in ("points", "normals", "far")]
 
 
-def look(shared: tuple[Plan, int], item: tuple[int, int], device: str | None) -> None:
+def sample_node(shared: tuple[Plan, int], item: tuple[int, int], device: str | None) -> None:
     """Store every so manieth point of a node, from one on, with the distance from it that is far."""
     plan, stride = shared
     node, first = item
@@ -82,20 +82,20 @@ def look(shared: tuple[Plan, int], item: tuple[int, int], device: str | None) ->
         around = near(plan.nodes, node, AROUND * (plan.parts.typical or 0.0), lambda k: fitted(plan, k), there)
         cloud = moved(joined([there, around]) if len(around) else there, target)
         far = far_from(points.to(target), cloud.sampling.near)
-    plan.store.save(f"looked-{node}", points=points, normals=normals, far=far)
+    plan.store.save(f"samples-{node}", points=points, normals=normals, far=far)
 
 
 def reach(shared: Comparison, block: int, device: str | None) -> None:
     """Store which points the mesh of a block reaches, which ones only a component of it that was dropped, with that
     component; and the first vertices of some of its faces.
     """
-    plan, looked = shared.plan, shared.looked
+    plan, samples = shared.plan, shared.samples
     found = plan.store.load(f"block-{block}", "vertices", "faces", "label")
     label, faces, vertices = found["label"].long(), found["faces"].long(), found["vertices"]
     keep = shared.kept.components[block].to(label.device)[label]
     target = plan.compute(device).device
-    there = around_box(looked, vertices)
-    seen = looked.part(there).on(target)
+    there = around_box(samples, vertices)
+    seen = samples.part(there).on(target)
     reached = seen.reached(vertices[keep].to(target))[0].cpu()
     dropped, nearest = (part.cpu() for part in seen.reached(vertices[~keep].to(target)))
     component = shared.kept.whole[block][label[~keep].cpu()[nearest[dropped]]]
@@ -105,13 +105,13 @@ def reach(shared: Comparison, block: int, device: str | None) -> None:
     )
 
 
-def around_box(looked: Looked, vertices: Tensor) -> Tensor:
+def around_box(samples: Samples, vertices: Tensor) -> Tensor:
     """The indices of the points that may be near one of vertices [v, 3]."""
     if not len(vertices):
         return NONE
     lower, upper = vertices.amin(0).cpu(), vertices.amax(0).cpu()
-    far = looked.far[:, None]
-    return ((looked.points >= lower - far) & (looked.points <= upper + far)).all(1).nonzero()[:, 0]
+    far = samples.far[:, None]
+    return ((samples.points >= lower - far) & (samples.points <= upper + far)).all(1).nonzero()[:, 0]
 
 
 def far_places(plan: Plan, places: Tensor, sample: Tensor, far: float) -> Tensor:
@@ -128,7 +128,7 @@ def far_places(plan: Plan, places: Tensor, sample: Tensor, far: float) -> Tensor
     return places
 
 
-def fates_of(plan: Plan, around: Surroundings, lost: Looked, component: Tensor, team: Workers) -> Fates:
+def losses_of(plan: Plan, around: Surroundings, lost: Samples, component: Tensor, team: Workers) -> Losses:
     """Why points [k] are lost; component [k]: that was dropped near them, or -1."""
     cube = plan.lattice.coordinates(lost.points).floor().long()
     index = cube.clamp_min(0).minimum(torch.tensor(plan.lattice.shape) - 2) // plan.block
@@ -140,10 +140,10 @@ def fates_of(plan: Plan, around: Surroundings, lost: Looked, component: Tensor, 
     for block, _ in items:
         found = plan.store.load(f"lost-{block}")
         thick[owner == block], crossed[owner == block] = found["thickness"].cpu(), found["crossed"].cpu()
-    return Fates(thick, crossed, component)
+    return Losses(thick, crossed, component)
 
 
-def explain(shared: tuple[Plan, Surroundings], item: tuple[int, Looked], device: str | None) -> None:
+def explain(shared: tuple[Plan, Surroundings], item: tuple[int, Samples], device: str | None) -> None:
     """Store of the lost points of a block how thick what they lie on is, and whether a surface was near them before it
     was trimmed: where that is not held, the block is sampled again.
     """

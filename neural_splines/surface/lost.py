@@ -26,10 +26,8 @@ THIN = 0.1  # quantile of what is too thin; thicknesses vary
 
 
 @dataclass(frozen=True)
-class Looked:
-    """Some points [k, 3], their normals, and the distances [k] within which each should have a mesh;
-    `of` so many.
-    """
+class Samples:
+    """A sample of points [k, 3] of `of`, their normals, and the distances [k] within which each should have a mesh."""
 
     points: Tensor
     normals: Tensor
@@ -37,8 +35,11 @@ class Looked:
     of: int
 
     @classmethod
-    def at(cls, points: Tensor, normals: Tensor, far: Tensor, lattice: Lattice) -> tuple[Looked, float]:
-        """far [k]: as of `far_from`, which is not less than at most of the points; this is given, too."""
+    def at(cls, points: Tensor, normals: Tensor, far: Tensor, lattice: Lattice) -> tuple[Samples, float]:
+        """The sample, and the distance that each is given at least: the median, or two voxels' diagonals.
+
+        far [k]: as of `far_from`.
+        """
         least = max(float(far.median()), FAR_DIAGONALS * lattice.voxel_diagonal)
         return cls(points, normals, far.clamp_min(least), len(points)), least
 
@@ -49,11 +50,11 @@ class Looked:
     def share(self) -> float:
         return len(self) / self.of
 
-    def on(self, device: torch.device) -> Looked:
-        return Looked(self.points.to(device), self.normals.to(device), self.far.to(device), self.of)
+    def on(self, device: torch.device) -> Samples:
+        return Samples(self.points.to(device), self.normals.to(device), self.far.to(device), self.of)
 
-    def part(self, mask: Tensor) -> Looked:
-        return Looked(self.points[mask], self.normals[mask], self.far[mask], self.of)
+    def part(self, mask: Tensor) -> Samples:
+        return Samples(self.points[mask], self.normals[mask], self.far[mask], self.of)
 
     def reached(self, vertices: Tensor) -> tuple[Tensor, Tensor]:
         """Which of the points [k] are near one of vertices [v, 3], and the vertices [k] that are nearest to them."""
@@ -64,8 +65,8 @@ class Looked:
 
 
 @dataclass(frozen=True)
-class Fates:
-    """Why points [k] have no mesh. thickness: of what they lie on, infinite where that is more than a few voxels.
+class Losses:
+    """Why points [k] are lost. thickness: of what they lie on, infinite where that is more than a few voxels.
     crossed: whether the surface came near them before it was trimmed. component: that of the trimmed surface near them
     which was dropped; -1 where there is none.
     """
@@ -80,41 +81,43 @@ def far_from(points: Tensor, near: Neighbours) -> Tensor:
     return FAR_SPACINGS * near.query(points, SPACING_RANK + 1)[0]
 
 
-def lost_line(lost: Looked, least: float, fates: Fates, voxel_size: float, grid_size: int, settings: Settings) -> str:
+def lost_line(
+    lost: Samples, least: float, losses: Losses, voxel_size: float, grid_size: int, settings: Settings
+) -> str:
     """How many points are lost, and the shares of them that have the same reason, the largest first.
 
     least: the distance within which most of the points that were looked at should have had a mesh.
     """
-    reasons = sorted(_reasons(lost, fates, voxel_size, grid_size, settings), key=lambda reason: -reason[0])
+    reasons = sorted(_reasons(lost, losses, voxel_size, grid_size, settings), key=lambda reason: -reason[0])
     why = "; ".join(f"{share:.1%} {words}" for share, words in reasons)
     return f"{lost.share:.0%} of the points lie farther than {least:.3g} from the mesh, which does not show them: {why}"
 
 
 def _reasons(
-    lost: Looked, fates: Fates, voxel_size: float, grid_size: int, settings: Settings
+    lost: Samples, losses: Losses, voxel_size: float, grid_size: int, settings: Settings
 ) -> Iterator[tuple[float, str]]:
     """Shares of all points, and why they are lost: what is thin first, around which there may be a wrong surface."""
-    thin = fates.thickness <= ACROSS * voxel_size
+    thin = losses.thickness <= ACROSS * voxel_size
     if share := lost.part(thin).share:
-        least = float(fates.thickness[thin].quantile(THIN))
+        least = float(losses.thickness[thin].quantile(THIN))
         size = math.ceil(grid_size * ACROSS * voxel_size / least)
         remedy = f"use GRID_SIZE {size}" if size <= MAX_GRID else "reconstruct these parts by themselves"
-        middle = float(fates.thickness[thin].median())
+        middle = float(losses.thickness[thin].median())
         yield share, f"lie on what is about {middle:.3g} thick, where a voxel is {voxel_size:.3g}, {remedy}"
-    cut = ~thin & fates.crossed
-    dropped = cut & (fates.component >= 0)
+    cut = ~thin & losses.crossed
+    dropped = cut & (losses.component >= 0)
     if share := lost.part(dropped).share:
-        count = len(fates.component[dropped].unique())
+        count = len(losses.component[dropped].unique())
         what = f"{count} small parts that were" if count > 1 else "a small part that was"
         yield share, f"lie on {what} dropped, keep such with --min-component 0"
     if share := lost.part(cut & ~dropped).share:
         remedy = "keep it with --trim none" if settings.trim == AUTO else "use a larger --trim"
         yield share, f"lie where the surface was trimmed away, {remedy}"
-    if share := lost.part(~thin & ~fates.crossed).share:
+    if share := lost.part(~thin & ~losses.crossed).share:
         yield share, "lie where the field has no surface, check their normals and whether they are outliers"
 
 
-def thickness(lost: Looked, cloud: OrientedCloud, voxel_size: float) -> Tensor:
+def thickness(lost: Samples, cloud: OrientedCloud, voxel_size: float) -> Tensor:
     """How far behind each point [k] the cloud's other side is, at whose normal they look; infinite where there is none
     within a few voxels.
     """
