@@ -7,15 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scripts import captured
 from shapes import knot, sphere
 from test_evidence import depth_image, ground
 
+from neural_splines.command_line.normals import main
 from neural_splines.errors import CloudError
+from neural_splines.files.point_clouds import load_point_cloud
 from neural_splines.files.scans import ScannedCloud
 from neural_splines.files.streams import CloudStream
 from neural_splines.files.work_directory import WorkDirectory
 from neural_splines.normals.orient import orient
-from neural_splines.run import orientation
+from neural_splines.run import cloud_file, orientation
 from neural_splines.run.partition import partition
 from neural_splines.run.workers import Here
 from neural_splines.runtime.monitor import Silent
@@ -176,3 +179,25 @@ def test_the_normals_of_a_file_are_turned_round(tmp_path):
     ball = sphere(900)
     _, points, normals = in_parts(given(ball), tmp_path, NormalSettings(flip=True, device="cpu"))
     assert ((points * normals).sum(1) < 0).all()
+
+
+# -- the command -------------------------------------------------------------------------------------
+
+
+def test_the_command_writes_the_cloud_of_a_whole_run(tmp_path, monkeypatch):
+    """In another order; and goes on where it was stopped."""
+    points = np.concatenate([knot(900).points.numpy(), np.full((1, 3), np.nan)])
+    points[5] = points[4]
+    np.save(tmp_path / "cloud.npy", points)
+    monkeypatch.setattr(cloud_file, "sizes", lambda asked, kind: (300, 16))
+    whole, parts, again = (tmp_path / f"{name}.ply" for name in ("whole", "parts", "again"))
+    one = captured(main, tmp_path / "cloud.npy", whole, "--device", "cpu")
+    shares = ["--max-memory", "2GB", "--work-dir", tmp_path / "work"]
+    two = captured(main, tmp_path / "cloud.npy", parts, "--device", "cpu", *shares)
+    assert (one.code, two.code) == (0, 0)
+    assert one.err == two.err
+    (_,) = {line for found in (one, two) for line in found.out.splitlines() if line.startswith("points:")}
+    (x, n), (y, m) = ((c.points.numpy(), c.normals.numpy()) for c in (load_point_cloud(p)[0] for p in (whole, parts)))
+    assert ((aligned(y, m, x) * n).sum(1) > 0.99).all()
+    assert captured(main, tmp_path / "cloud.npy", again, "--device", "cpu", *shares).code == 0
+    assert again.read_bytes() == parts.read_bytes()

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from ..settings import CLOUD_FORMATS
-from . import arguments, normal_arguments, outputs
+from ..settings import CLOUD_FORMATS, NormalSettings, SceneSettings
+from . import arguments, normal_arguments, outputs, scenes
 from .console import exit_policy, tell
 from .input_arguments import add_input_options
+
+if TYPE_CHECKING:
+    from ..runtime.monitor import PhaseTimer
 
 
 def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
@@ -20,6 +24,7 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
         "out", type=outputs.path, metavar="OUT", help="file to write, .ply, .obj or .off: points with normals"
     )
     add_input_options(p)
+    scenes.add_scene_options(p)
     normal_arguments.add_normal_options(p, source="estimate")
     arguments.add_device(p)
     outputs.add_verbosity(p)
@@ -34,6 +39,10 @@ def main(argv: Sequence[str] | None = None, prog: str = "neural-splines normals"
         from . import finished, jobs, steps  # not before: they import torch
 
         out = jobs.only_output(args.out, "OUT", args.input_point_cloud, formats=CLOUD_FORMATS)
+        shares = scenes.scene_settings_from(args)
+        if shares.asked:
+            tell([*_in_parts(args, out, sides, shares, monitor), f"seconds:  {monitor.summary()}"], out)
+            return
         scanned, origin = steps.load([args.input_point_cloud], sides, monitor, (), args.columns, args.classes)
         monitor.phase("write")
         steps.save_cloud(out, origin.cloud)
@@ -44,3 +53,29 @@ def main(argv: Sequence[str] | None = None, prog: str = "neural-splines normals"
             f"normals:  {origin.summary()} -> {shown(out)}",
         ]
         tell([*lines, f"seconds:  {monitor.summary()}"], out)
+
+
+def _in_parts(
+    args: Namespace, out: str, sides: NormalSettings, shares: SceneSettings, monitor: PhaseTimer
+) -> list[str]:
+    """Write the cloud node by node; the lines of the summary."""
+    from ..errors import warn
+    from ..files.atomic import shown
+    from ..files.streams import ReadOptions
+    from ..normals.orient import summary_of
+    from ..run.cloud_file import write_cloud
+    from . import finished
+    from .parts import check, folder_of
+
+    check(args.input_point_cloud)
+    with folder_of(shares, out) as folder:
+        options = ReadOptions((), args.columns, args.classes)
+        found = write_cloud(args.input_point_cloud, out, sides, shares, folder, options, monitor)
+    for line in found.notes:
+        warn(line)
+    return [
+        f"points:   {found.cleaning.summary()}",
+        *finished.sources(found.classes, ()),
+        f"parts:    {found.nodes} nodes of points" + (f", {found.resumed} results were there" if found.resumed else ""),
+        f"normals:  {summary_of(found.estimated, sides)} -> {shown(out)}",
+    ]

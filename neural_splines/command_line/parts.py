@@ -32,9 +32,9 @@ def mesh_in_parts(
     job: Job, settings: Settings, sides: NormalSettings, timer: PhaseTimer, shares: SceneSettings
 ) -> Outcome:
     """Write the mesh of a job part by part."""
-    check(job)
+    check(*job.sources)
     with (
-        _folder(shares, job) as folder,
+        folder_of(shares, job.out, bool(job.args.out_dir)) as folder,
         mesh_files(job.sources, output_of(job), settings, shares, folder, timer, options_of(job), sides) as run,
     ):
         steps = step_lines(run.plan.box, job.name) if run.form.single else []
@@ -59,20 +59,20 @@ def output_of(job: Job) -> Output:
     return Output(job.out, job.suffix, job.args.quality)
 
 
-def check(job: Job) -> None:
+def check(*sources: str) -> None:
     """Refuse what cannot be read in parts."""
-    if STANDARD in job.sources:
+    if STANDARD in sources:
         raise CloudError("a cloud in parts is read more than once; give a file, not -")
 
 
 @contextlib.contextmanager
-def _folder(shares: SceneSettings, job: Job) -> Iterator[str]:
-    """The work directory, of many jobs one within it for each; or a temporary one beside the mesh."""
+def folder_of(shares: SceneSettings, out: str, many: bool = False) -> Iterator[str]:
+    """The work directory, of many outputs one within it for each; or a temporary one beside the output."""
     if shares.work_dir is not None:
-        yield os.path.join(shares.work_dir, os.path.basename(job.out)) if job.args.out_dir else shares.work_dir
+        yield os.path.join(shares.work_dir, os.path.basename(out)) if many else shares.work_dir
         return
     try:
-        beside = os.path.dirname(os.path.abspath(job.out))
+        beside = os.path.dirname(os.path.abspath(out))
         with tempfile.TemporaryDirectory(prefix=".neural-splines-", dir=beside) as made:
             yield made
     except OSError as error:

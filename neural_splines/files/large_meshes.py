@@ -33,19 +33,21 @@ class PartWriter:
         self,
         vertices: np.ndarray,
         normals: np.ndarray | None,
-        faces: np.ndarray,
+        faces: np.ndarray | None,
         colours: np.ndarray | None = None,
         scalars: Mapping[str, np.ndarray] | None = None,
     ) -> None:
-        """Vertices [v, 3] with what there is of each, and triangles [f, 3]."""
+        """Vertices [v, 3] with what there is of each, and triangles [f, 3]; of a cloud of points none."""
         corner_type(self.vertices + len(vertices), self._name)  # refused before more is kept than can be counted
         arrays = {"vertices": vertices.astype(np.float64, copy=False), "normals": normals, "colours": colours}
-        arrays |= {"faces": faces.astype(np.uint32)} | {f"scalar {name}": v for name, v in (scalars or {}).items()}
+        arrays |= {f"scalar {name}": v for name, v in (scalars or {}).items()}
+        if faces is not None:
+            arrays["faces"] = faces.astype(np.uint32)
+            self.faces += len(faces)
         for name, values in arrays.items():
             if values is not None:
                 self._append(name, values)
         self.vertices += len(vertices)
-        self.faces += len(faces)
 
     def _append(self, name: str, values: np.ndarray) -> None:
         if name not in self._files:
