@@ -26,7 +26,7 @@ EPS_VOXEL_DIAGONALS = 0.5
 KEPT_SHARE = 0.5  # of the points: where downsampling leaves less, it is said
 
 
-def sampled(parts: Parts, count: Callable[[int], int]) -> tuple[list[int], list[int]]:
+def sample_of_nodes(parts: Parts, count: Callable[[int], int]) -> tuple[list[int], list[int]]:
     """The nodes that are not looked at, and a random sample of those that are, with some SAMPLE_POINTS points."""
     order = torch.randperm(len(parts.nodes), generator=torch.Generator().manual_seed(parts.settings.seed)).tolist()
     sample: list[int] = []
@@ -40,7 +40,7 @@ def sampled(parts: Parts, count: Callable[[int], int]) -> tuple[list[int], list[
 def with_spacing(parts: Parts) -> Parts:
     """The same, with what a sample of nodes says about the spacing of the points, and how close copies are."""
     counts = parts.nodes.counts.tolist()
-    seen = joined([distinct(parts.source.points_of(node)) for node in sampled(parts, counts.__getitem__)[1]])
+    seen = joined([distinct(parts.source.points_of(node)) for node in sample_of_nodes(parts, counts.__getitem__)[1]])
     close = merging_distance(seen.sampling)
     seen = separate(seen, close)
     if len(seen) < 2:
@@ -99,7 +99,7 @@ def with_smoothing(plan: Plan, monitor: Monitor) -> tuple[Plan, Chosen]:
     if not store.has("choice"):
         choice = asked_choice(s)
         if choice is None:
-            _, sample = sampled(plan.parts, lambda node: fitted_count(plan, node))
+            _, sample = sample_of_nodes(plan.parts, lambda node: fitted_count(plan, node))
             cloud = joined([fitted(plan, node) for node in sample])
             choice = choose(blend_of(plan, cloud, plan.compute(), 0), monitor)
         numbers = torch.tensor(list(asdict(choice.smoothing).values()), dtype=torch.float64)
@@ -121,7 +121,7 @@ def degeneracy_lines(plan: Plan) -> list[str]:
     Of many nodes a sample is looked at.
     """
     if not plan.store.has("degeneracy"):
-        order, sample = sampled(plan.parts, lambda node: fitted_count(plan, node))
+        order, sample = sample_of_nodes(plan.parts, lambda node: fitted_count(plan, node))
         used = joined([fitted(plan, node) for node in sample])
         kept = joined([cleaned(plan.store, node) for node in sample])
         if order:
