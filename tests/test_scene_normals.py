@@ -84,8 +84,8 @@ def thinned(monkeypatch):
 @pytest.mark.parametrize(
     ("scan", "settings"),
     [
-        (ScannedCloud(knot(3000).points.numpy(), None), ESTIMATE),
-        (ScannedCloud(ground(3000), None), ESTIMATE),
+        (ScannedCloud(knot(2000).points.numpy(), None), ESTIMATE),
+        (ScannedCloud(ground(2000), None), ESTIMATE),
         (ScannedCloud(depth_image(), None), ESTIMATE),
         (ScannedCloud(sphere(1500).points.numpy(), None), replace(ESTIMATE, inside=True, flip=True)),
     ],
@@ -97,8 +97,8 @@ def test_parts_are_the_whole(scan, settings, thinned, tmp_path):
 
 def test_a_thin_plate_is_no_ground_however_it_is_thinned(thinned, tmp_path):
     """Two spacings thick: in a sample of it all points seem to lie on one sheet."""
-    x, y = np.random.default_rng(0).random((2, 4000))
-    z = np.where(np.arange(4000) % 2, 0.04, 0.0)
+    x, y = np.random.default_rng(0).random((2, 2500))
+    z = np.where(np.arange(2500) % 2, 0.05, 0.0)
     assert_same(ScannedCloud(np.stack([x, y, z], 1), None), tmp_path)
 
 
@@ -113,7 +113,7 @@ def test_what_is_known_of_each_point_comes_to_its_node(thinned, tmp_path):
 
 
 def test_the_order_of_tasks_and_stops_change_no_bit(tmp_path):
-    scan = ScannedCloud(knot(2500).points.numpy(), None)
+    scan = ScannedCloud(knot(1200).points.numpy(), None)
     _, points, normals = in_parts(scan, tmp_path / "one")
     count = len(list((tmp_path / "one").glob("normals-*.npz")))
     for left in (1, count, count + 1):  # of three tasks for each node
