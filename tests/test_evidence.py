@@ -124,11 +124,12 @@ def test_closed_things_are_seen_neither_from_above_nor_from_the_origin():
 
 def test_a_thing_cut_in_level_lines_around_the_origin_was_not_seen_from_there():
     """How even rays are is compared with distances in space, whichever neighbours lie across the lines."""
-    angle = np.arange(0.0, 2.0 * np.pi, 0.01)
-    rings = [
-        (r, 0.4 * np.sin(a)) for a in np.arange(-1.4, 1.5, 0.2) for r in (1 + 0.4 * np.cos(a), 1 - 0.4 * np.cos(a))
-    ]
-    points = np.concatenate([np.stack([r * np.cos(angle), r * np.sin(angle), 0 * angle + z], 1) for r, z in rings])
+    step, parts = 0.015, []
+    for z in np.arange(-0.388, 0.4, 6 * step):
+        for radius in 1.0 + np.sqrt(0.16 - z * z) * np.array([1.0, -1.0]):
+            angle = np.arange(0.0, 2.0 * np.pi, step / radius)
+            parts.append(np.stack([radius * np.cos(angle), radius * np.sin(angle), 0.0 * angle + z], 1))
+    points = np.concatenate(parts)
     assert oriented(points).estimated.known.source == ""
 
 
