@@ -33,12 +33,12 @@ NO_NORMALS = (
 class OrientedCloud:
     """Points [n, 3] and unit normals [n, 3], float64, world units.
 
-    from_above: all of it was seen from above, so that no surface looks against its points.
+    one_sided: all of it was seen from above, or from one place, so that no surface looks against its points.
     """
 
     points: Tensor
     normals: Tensor
-    from_above: bool = False
+    one_sided: bool = False
 
     def __len__(self) -> int:
         return len(self.points)
@@ -55,15 +55,15 @@ class OrientedCloud:
         return Sampling(self.points)
 
     @classmethod
-    def of(cls, sampling: Sampling, normals: Tensor, from_above: bool = False) -> OrientedCloud:
+    def of(cls, sampling: Sampling, normals: Tensor, one_sided: bool = False) -> OrientedCloud:
         """Of points whose sampling is known."""
-        cloud = cls(sampling.points, normals, from_above)
+        cloud = cls(sampling.points, normals, one_sided)
         vars(cloud)["sampling"] = sampling
         return cloud
 
     def part(self, rows: Tensor) -> OrientedCloud:
         """The points with these distinct rows [m], in that order."""
-        return OrientedCloud.of(self.sampling.part(rows), self.normals[rows], self.from_above)
+        return OrientedCloud.of(self.sampling.part(rows), self.normals[rows], self.one_sided)
 
 
 @dataclass(frozen=True)

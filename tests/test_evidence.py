@@ -22,6 +22,8 @@ from neural_splines.normals.orient import orient
 from neural_splines.normals.views import from_above, from_place, laser_rays
 from neural_splines.run.whole import mesh_cloud
 from neural_splines.settings import NormalSettings, Settings
+from neural_splines.surface.mesh import Mesh
+from neural_splines.surface.trimming import cut_back
 
 
 def depth_image(rows=45, columns=60):
@@ -211,13 +213,26 @@ def test_no_underside_is_left_of_what_was_seen_from_above():
     settings = Settings(grid_size=32, seed=0)
     for aerial in (True, False):
         cloud = oriented(points, aerial=True).cloud
-        mesh = mesh_cloud(cloud if aerial else replace(cloud, from_above=False), settings).mesh
+        mesh = mesh_cloud(cloud if aerial else replace(cloud, one_sided=False), settings).mesh
         a, b, c = mesh.vertices[mesh.faces].unbind(1)
         area = torch.linalg.cross(b - a, c - a)
         share = float(area.norm(dim=1)[area[:, 2] > 0].sum() / area.norm(dim=1).sum())
         assert share > 0.97 if aerial else share < 0.95
     ball = sphere(600)
-    assert not oriented(ball.points.numpy()).cloud.from_above
+    assert not oriented(ball.points.numpy()).cloud.one_sided
+
+
+def test_no_back_is_left_of_what_was_seen_from_one_place():
+    """Of two faces at a point of a depth image, the one that looks to the camera."""
+    cloud = oriented(depth_image()).cloud
+    assert cloud.one_sided
+    corners = cloud.points[0] + 1e-3 * torch.eye(3, dtype=torch.float64)
+    there = Mesh(corners, corners, torch.tensor([[0, 1, 2], [0, 2, 1]]))
+    toward = cut_back(there, cloud, 1.0, Settings(trim="auto"), None)
+    a, b, c = toward.vertices[toward.faces[0]]
+    assert len(toward.faces) == 1
+    assert float(torch.linalg.cross(b - a, c - a) @ cloud.points[0]) < 0.0
+    assert len(cut_back(there, replace(cloud, one_sided=False), 1.0, Settings(trim="auto"), None).faces) == 2
 
 
 def test_columns_of_a_laser_are_known_by_name():

@@ -86,6 +86,11 @@ class Known:
     above: bool = False
     at_origin: bool = False
 
+    @property
+    def one_sided(self) -> bool:
+        """What was seen from above or from one place has no surface that looks away from there."""
+        return self.above or self.at_origin
+
 
 def weighed(graph: PointGraph, guidance: Guidance) -> Known:
     """What counts, with its votes."""

@@ -96,7 +96,7 @@ def orient(scanned: ScannedCloud, settings: NormalSettings, name: str, monitor: 
         return replace(given, notes=[*lines, *given.notes])
     kept, rows, cleaning = clean_points(torch.from_numpy(scanned.points), name)
     found, notes = _estimate(scanned, rows.numpy(), settings, name, monitor)
-    cloud = OrientedCloud.of(kept, torch.from_numpy(found.normals), found.known.above)
+    cloud = OrientedCloud.of(kept, torch.from_numpy(found.normals), found.known.one_sided)
     return Orientation(cloud, cleaning, found, settings, [*lines, *cleaning.notes(), *notes])
 
 

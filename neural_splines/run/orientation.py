@@ -80,17 +80,17 @@ class GivenNormals(NodePoints):
 
 @dataclass(frozen=True)
 class EstimatedNormals(NodePoints):
-    """With estimated normals. signs [p] of pieces, starts [k + 1] of those of each node. above: seen from above."""
+    """With estimated normals. signs [p] of pieces, starts [k + 1] of those of each node. one_sided: as of a cloud."""
 
     signs: np.ndarray
     starts: np.ndarray
-    above: bool
+    one_sided: bool
 
     def points_of(self, node: int) -> OrientedCloud:
         found = arrays_of(self.store, f"normals-{node}", *OF_POINTS)
         sign = self.signs[self.starts[node] + found["piece"]].astype(np.float64)
         normals = torch.from_numpy(oriented(found["normals"], sign, found["clear"]))
-        return OrientedCloud(torch.from_numpy(found["points"]), -normals if self.flip else normals, self.above)
+        return OrientedCloud(torch.from_numpy(found["points"]), -normals if self.flip else normals, self.one_sided)
 
     def repeated_in(self, node: int) -> int:
         return int(arrays_of(self.store, f"normals-{node}", "repeated")["repeated"])
@@ -160,7 +160,7 @@ def _estimated(
         store.sync(["signs"])
     found, known = arrays_of(store, "signs"), tasks.decided
     confidence = confidence_from(found)
-    source = EstimatedNormals(stored, settings.flip, found["signs"], found["starts"], known.above)
+    source = EstimatedNormals(stored, settings.flip, found["signs"], found["starts"], known.one_sided)
     notes = [*lines, *known.doubts, *doubts(confidence, guidance_of(NO_SCAN, settings))]
     return OrientedNodes(source, Estimated(known, confidence, float(found["noise"])), notes)
 

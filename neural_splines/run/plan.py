@@ -153,4 +153,4 @@ def joined(clouds: list[OrientedCloud]) -> OrientedCloud:
     if not clouds:
         return OrientedCloud(*torch.empty(2, 0, 3, dtype=torch.float64))
     points, normals = torch.cat([c.points for c in clouds]), torch.cat([c.normals for c in clouds])
-    return OrientedCloud(points, normals, all(c.from_above for c in clouds))
+    return OrientedCloud(points, normals, all(c.one_sided for c in clouds))

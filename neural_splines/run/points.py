@@ -61,7 +61,7 @@ def clean(parts: Parts, node: int, device: str | None = None) -> None:
             out = before.points[own.sampling.near.query(before.points)[0] > 0.0] if len(own) else before.points
     parts.store.hold(f"points-{node}", own)
     parts.store.save(
-        f"points-{node}", points=own.points, normals=own.normals, from_above=own.from_above, out=out,
+        f"points-{node}", points=own.points, normals=own.normals, one_sided=own.one_sided, out=out,
         counts=torch.tensor([repeated, copies, outliers, len(own)]), **_ends(own), **_spacings(parts, node, own, cloud),
     )  # fmt: skip
 
@@ -121,8 +121,8 @@ def cleaned(store: Store, node: int) -> OrientedCloud:
     held: OrientedCloud | None = store.held(f"points-{node}")  # with what is known of its sampling
     if held is not None:
         return held
-    found = store.load(f"points-{node}", "points", "normals", "from_above")
-    return OrientedCloud(found["points"], found["normals"], bool(found["from_above"]))
+    found = store.load(f"points-{node}", "points", "normals", "one_sided")
+    return OrientedCloud(found["points"], found["normals"], bool(found["one_sided"]))
 
 
 def fitted(plan: Plan, node: int) -> OrientedCloud:

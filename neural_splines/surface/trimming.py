@@ -46,7 +46,7 @@ def cut_back(
     if settings.trim != AUTO:
         return trim(mesh, cloud.sampling.near, settings.trim * diagonal)
     mesh = trim_unsupported(mesh, cloud.sampling.metric, gap_of(settings), cut_off)
-    return drop_turned(mesh, cloud) if cloud.from_above else mesh
+    return drop_turned(mesh, cloud) if cloud.one_sided else mesh
 
 
 def trim(mesh: Mesh, cloud: Neighbours, distance: float) -> Mesh:
