@@ -2,6 +2,7 @@
 
     python benchmarks/scenes.py [--split tune|held|all] [--scenes WORDS] [--signs] [--out FILE] ...
     python benchmarks/scenes.py --peers-only
+    python benchmarks/scenes.py --out FILE --document docs/scenes.md
 
 Scenes (scene_list.py) are clouds without normals, with what their files say, of places whose surface and seen side are
 known. Ours is `orient` and `mesh_cloud` at `auto`. A peer is Open3D's Poisson at depths 7 to 9, closed or without the
@@ -30,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 
 import peers  # noqa: E402
+from documents import put  # noqa: E402
 from measures import judged, measure, nearest, welded  # noqa: E402
 from results import RESULTS, Results  # noqa: E402
 from scene_list import SCENES, built  # noqa: E402
@@ -207,8 +209,34 @@ def summary(title: str, rows: dict[str, dict], stored: dict[str, dict[str, dict]
     return "\n".join(lines)
 
 
+def table(ours_of: dict[str, dict], stored: Results) -> list[str]:
+    """A row of a page for each scene, the largest ratios of cd first."""
+    lines = [
+        "| scene | points | right | confidence | cd | best Poisson, ratio | ratio of what was seen |",
+        "|" + "---|" * 7,
+    ]
+    rows = {}
+    for name, row in ours_of.items():
+        peers_of = {way: peer for way, peer in stored.cases[name].items() if way != "fingerprint"}
+        rows[name] = row, best(peers_of), row["seen"] / best(peers_of, "seen")[1]["seen"]
+    for name, (row, (way, peer), seen) in sorted(
+        rows.items(), key=lambda item: -item[1][0]["cd"] / item[1][1][1]["cd"]
+    ):
+        ratio = row["cd"] / peer["cd"]
+        bold = "**" if ratio < 1.0 else ""
+        mark = " (held out)" if held_out(name) else ""
+        start = f"| {name}{mark} | {row['points']} | {row['right']:.3f} | {row['confidence']:.2f} | "
+        poisson = f"{1e4 * peer['cd']:.1f} ({way}), {bold}{ratio:.2f}{bold}"
+        lines.append(f"{start}{1e4 * row['cd']:.1f} | {poisson} | {seen:.2f} |")
+    return lines
+
+
 def main(argv=None) -> None:
     options = parse(argv)
+    if options.document:
+        found = {name: case["ours"] for name, case in Results(options.out).cases.items()}
+        put(options.document, "\n".join(table(found, Results(options.peers))))
+        return
     wanted = [word for word in options.scenes.split(",") if word]
     names = [name for name in SCENES if not wanted or any(word in name for word in wanted)]
     names = [name for name in names if options.split == "all" or held_out(name) == (options.split == "held")]
@@ -243,6 +271,7 @@ def parse(argv):
     p.add_argument("--device", default="auto", help="of ours (%(default)s)")
     p.add_argument("--out", type=Path, metavar="FILE", help="JSON of ours; scenes that are there already are replaced")
     p.add_argument("--peers", type=Path, default=PEERS, metavar="FILE", help="JSON of the peers (%(default)s)")
+    p.add_argument("--document", type=Path, metavar="PAGE", help="write the table of what --out holds, and run nothing")
     p.add_argument("--peers-only", action="store_true", help="compute the peers that are not stored yet")
     p.add_argument("--verbose", action="store_true", help="what is said of each scene, too")
     return p.parse_args(argv)
