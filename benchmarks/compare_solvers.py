@@ -12,17 +12,17 @@ from dataclasses import dataclass
 
 import torch
 
-from neural_splines.field import solvers
-from neural_splines.field.fitting import Centers, fit_spline
-from neural_splines.field.kernels import make_kernel
-from neural_splines.field.products import resolve
-from neural_splines.field.solvers import Solution
-from neural_splines.field.solvers.conjugate_gradient import CGResult
 from neural_splines.files.point_clouds import load_point_cloud
+from neural_splines.kernels.kernels import make_kernel
+from neural_splines.kernels.products import resolve
 from neural_splines.run.choices import EPS_VOXEL_DIAGONALS
 from neural_splines.run.extract import extract
 from neural_splines.runtime.monitor import PhaseTimer
 from neural_splines.settings import REGULARIZATION, Settings
+from neural_splines.spline import solvers
+from neural_splines.spline.fitting import Centers, fit_spline
+from neural_splines.spline.solvers import Solution
+from neural_splines.spline.solvers.conjugate_gradient import CGResult
 from neural_splines.surface.lattice import Lattice
 
 

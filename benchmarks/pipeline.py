@@ -21,11 +21,11 @@ import torch  # noqa: E402
 from machine import ceilings, evaluation_rate, name_of, peak_bytes, reset_peak  # noqa: E402
 
 from neural_splines.command_line import arguments, fit, fit_grid  # noqa: E402
-from neural_splines.field.fitting import SplineFit  # noqa: E402
-from neural_splines.field.products import resolve  # noqa: E402
 from neural_splines.files.point_clouds import load_point_cloud  # noqa: E402
+from neural_splines.kernels.products import resolve  # noqa: E402
 from neural_splines.run.whole import Reconstruction, mesh_cloud  # noqa: E402
 from neural_splines.runtime.monitor import PhaseTimer  # noqa: E402
+from neural_splines.spline.fitting import SplineFit  # noqa: E402
 
 
 def settings_of(cloud: str, words: list[str]):

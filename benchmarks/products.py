@@ -24,8 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from machine import ceilings, evaluation_rate, median_seconds, name_of, peak_bytes, reset_peak
 
-from neural_splines.field.kernels import KERNELS, make_kernel
-from neural_splines.field.products import BACKENDS, Segments, load
+from neural_splines.kernels.kernels import KERNELS, make_kernel
+from neural_splines.kernels.products import BACKENDS, Segments, load
 
 REFERENCE = load("torch")
 

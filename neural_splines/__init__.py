@@ -39,11 +39,11 @@ if TYPE_CHECKING:
         ReconstructionWarning,
         SettingsError,
     )
-    from .field.contract import Field
     from .run.whole import Reconstruction
     from .runtime.monitor import Monitor
     from .runtime.progress import Progress
     from .settings import CellSettings, Settings
+    from .spline.contract import Field
     from .surface.mesh import Mesh
 
 _HOMES = {

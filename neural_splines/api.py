@@ -14,17 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import attributes
 from .cells.blending import BlendedField
-from .clouds import OrientedCloud, clean, clean_points
+from .cloud.clouds import OrientedCloud, clean, clean_points
 from .errors import CloudError, NeuralSplinesError, SettingsError, first_line, warn
-from .field.contract import Field
-from .field.products import resolve
-from .field.spline import NeuralSpline
 from .files import meshes, point_clouds
 from .files.arrays import load_arrays
 from .files.atomic import PathLike, shown
 from .files.scans import ALL, ScannedCloud
+from .kernels.products import resolve
 from .normals.orient import estimated, orient
 from .normals.repair import repaired
 from .ranges import check_classes
@@ -33,6 +30,9 @@ from .run.whole import Reconstruction, fit_cloud, mesh_cloud
 from .runtime.arrays import as_rows
 from .runtime.monitor import Monitor, PhaseTimer
 from .settings import AUTO, NormalSettings, Settings
+from .spline.contract import Field
+from .spline.spline import NeuralSpline
+from .surface import attributes
 from .surface.lattice import Lattice
 from .surface.mesh import Mesh
 
@@ -140,7 +140,7 @@ def fit(points: Any, normals: Any, settings: Settings | None = None, *, monitor:
     Source: A. Rudi, L. Carratino, L. Rosasco, FALKON: An Optimal Large Scale Kernel Method, NIPS 2017.
     """
     chosen = _settings(settings, Settings(cells=None))
-    if chosen.many:
+    if chosen.cell_settings:
         raise SettingsError("fit makes one spline; use Settings(cells=None), or fit_cells")
     return _fit(points, normals, chosen, monitor)
 
@@ -154,7 +154,7 @@ def fit_cells(
     Returns a Field: `evaluate`, `gradient`, `save`.
     """
     chosen = _settings(settings, Settings())
-    if not chosen.many:
+    if not chosen.cell_settings:
         raise SettingsError("fit_cells makes many splines; use Settings(cells=CellSettings()), or fit")
     return _fit(points, normals, chosen, monitor)
 

@@ -249,13 +249,13 @@ class Settings:
         _keep(self, "trim", check_number, "--trim", 0.0, strict=True, words=(AUTO, "none"))
         _keep(self, "min_component", check_number, "--min-component", 0.0, 1.0, words=(AUTO,))
         _keep(self, "remove_outliers", check_choice, "--remove-outliers", OUTLIER_MODES)
-        if self.solver != "builtin" and self.many:
+        if self.solver != "builtin" and self.cell_settings:
             raise SettingsError(
                 f"--solver {self.solver} fits one spline, and cells are solved directly; use fit.py or CELLS_PER_AXIS 1"
             )
 
     @property
-    def many(self) -> CellSettings | None:
+    def cell_settings(self) -> CellSettings | None:
         """The cells, where there is more than one."""
         return None if self.cells is None or self.cells.single else self.cells
 
@@ -279,7 +279,7 @@ class Settings:
         ):
             if value == AUTO:
                 continue
-            if not self.many:
+            if not self.cell_settings:
                 raise SettingsError(f"{name} is for the splines of cells, and this is one spline; drop it")
             if self.regularization == AUTO:
                 raise SettingsError(

@@ -2,7 +2,7 @@
 
 import torch
 
-from neural_splines.metric import Metric
+from neural_splines.cloud.metric import Metric
 from neural_splines.surface import trimming
 from neural_splines.surface.mesh import Mesh, keep_faces
 

@@ -9,18 +9,13 @@ import torch
 
 import neural_splines as ns
 from neural_splines.cells.blending import BlendedField
-from neural_splines.field.contract import Field, Replicas
-from neural_splines.field.products.contract import Products
-from neural_splines.field.products.keops import KeOps
-from neural_splines.field.products.numba_cpu import NumbaLoops
-from neural_splines.field.products.sharded import Sharded
-from neural_splines.field.products.torch_blocks import TorchBlocks
-from neural_splines.field.products.triton_cuda import TritonKernels
-from neural_splines.field.solvers.contract import Solver
-from neural_splines.field.solvers.falkon import Falkon
-from neural_splines.field.solvers.falkon_library import FalkonLibrary
-from neural_splines.field.spline import NeuralSpline
 from neural_splines.files.work_directory import WorkDirectory
+from neural_splines.kernels.products.contract import Products
+from neural_splines.kernels.products.keops import KeOps
+from neural_splines.kernels.products.numba_cpu import NumbaLoops
+from neural_splines.kernels.products.sharded import Sharded
+from neural_splines.kernels.products.torch_blocks import TorchBlocks
+from neural_splines.kernels.products.triton_cuda import TritonKernels
 from neural_splines.run.normals import Scan
 from neural_splines.run.orientation import EstimatedNormals, GivenNormals
 from neural_splines.run.partition import StoredPoints
@@ -29,6 +24,11 @@ from neural_splines.run.store import MemoryStore, Store
 from neural_splines.run.workers import Cluster, Here, Processes, Workers
 from neural_splines.runtime.monitor import Monitor, PhaseTimer, Silent
 from neural_splines.runtime.progress import Progress
+from neural_splines.spline.contract import Field, Replicas
+from neural_splines.spline.solvers.contract import Solver
+from neural_splines.spline.solvers.falkon import Falkon
+from neural_splines.spline.solvers.falkon_library import FalkonLibrary
+from neural_splines.spline.spline import NeuralSpline
 
 
 def products(backend: Products) -> list[Products]:

@@ -15,7 +15,7 @@ from input_table import PAGE
 from scripts import run, with_table, write_cloud
 from shapes import sphere
 
-from neural_splines.clouds import OrientedCloud
+from neural_splines.cloud.clouds import OrientedCloud
 
 START, END = "<!-- table: tests/degeneracy_table.py -->", "<!-- end of the second table -->"
 BALL = sphere(400)

@@ -3,7 +3,7 @@
     PYTHONPATH=.:examples nice python tests/fuzz_command.py SECONDS [SEED]
 
 The grammar is the parsers' own: an option that is added is tried. What every run keeps is written in `broken`; runs
-that break it are counted and shown. `tests/test_fuzz_command.py` tries a few, always the same.
+that break it are counted and shown. `tests/attacks/test_fuzz_command.py` tries a few, always the same.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from run_page import working_in
 from scripts import run, write_cloud
 from shapes import sphere, torus
 
-from neural_splines.clouds import OrientedCloud
+from neural_splines.cloud.clouds import OrientedCloud
 from neural_splines.command_line import fit, fit_grid
 from neural_splines.runtime import memory
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from neural_splines import cost
-from neural_splines.clouds import OrientedCloud
+from neural_splines.cloud.clouds import OrientedCloud
 from neural_splines.files.meshes import save_mesh
+from neural_splines.run import cost
 from neural_splines.runtime import progress
 
 # A busy machine does not change what a test reads: here neither is said; of other processes see `complaints`.

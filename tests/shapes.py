@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from neural_splines.clouds import OrientedCloud
+from neural_splines.cloud.clouds import OrientedCloud
 
 
 def sphere(n=2000, radius=1.0, center=(0.0, 0.0, 0.0)) -> OrientedCloud:

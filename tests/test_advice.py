@@ -10,7 +10,7 @@ from scripts import run, write_cloud
 from shapes import hemisphere, knot, sphere, torus
 
 from neural_splines.cells import batches
-from neural_splines.field.solvers import falkon
+from neural_splines.spline.solvers import falkon
 
 
 @pytest.fixture

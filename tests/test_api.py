@@ -18,7 +18,7 @@ from scripts import ROOT, run, write_cloud
 from shapes import sphere
 
 import neural_splines as ns
-from neural_splines.clouds import OrientedCloud
+from neural_splines.cloud.clouds import OrientedCloud
 
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 CLOUD = sphere(300)

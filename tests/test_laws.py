@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from shapes import torus, volume
 
-from neural_splines.clouds import OrientedCloud, clean
+from neural_splines.cloud.clouds import OrientedCloud, clean
 from neural_splines.run.whole import mesh_cloud
 from neural_splines.settings import CellSettings, Settings
 

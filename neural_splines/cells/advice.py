@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ..field.advice import jitter_lines
+from ..spline.advice import jitter_lines
 from .batches import Smoothing
 from .models import BACK_OFF, raised
 from .problem import LARGEST_EPS

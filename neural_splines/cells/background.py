@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import torch
 
-from ..clouds import OrientedCloud
-from ..field.fitting import Centers, SplinePlan, fit_spline
-from ..field.kernels import NeuralSplineKernel
-from ..field.products import Compute
-from ..field.solvers import Solver
-from ..field.spline import NeuralSpline
+from ..cloud.clouds import OrientedCloud
+from ..kernels.kernels import NeuralSplineKernel
+from ..kernels.products import Compute
 from ..runtime.monitor import Silent
+from ..spline.fitting import Centers, SplinePlan, fit_spline
+from ..spline.solvers import Solver
+from ..spline.spline import NeuralSpline
 
 WEIGHT = 1e-3  # in the blend, everywhere
 POINTS, CENTERS = 20_000, Centers(2000, "blue-noise")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..field.nystrom import choose_centers
-from ..field.solvers import direct
+from ..spline.nystrom import choose_centers
+from ..spline.solvers import direct
 from .problem import LARGEST_EPS, FitProblem
 
 ROBUST_CUTOFF = 1.5  # in standard deviations of the surface residuals

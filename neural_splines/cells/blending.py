@@ -9,20 +9,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..field import stored
-from ..field.contract import Field
-from ..field.kernels import Kernel, kernel_from, kernel_state
-from ..field.products import Compute, Segments
-from ..field.spline import NeuralSpline
-from ..field.stored import State
+from ..files import stored
 from ..files.arrays import save_arrays
+from ..files.stored import State
 from ..geometry import Box
+from ..kernels.kernels import Kernel, kernel_from, kernel_state
+from ..kernels.products import Compute, Segments
 from ..runtime.arrays import Array, as_rows
-from ..runtime.devices import halving, moved, pieces
+from ..runtime.devices import map_in_halves, pieces, to_device
+from ..spline.contract import Field
+from ..spline.spline import NeuralSpline
 from .models import CellModels
 from .partition import Cells
-from .places import Places, sum_by
 from .problem import FitProblem
+from .weights import CellWeights, sum_by
 
 ROUNDED = 1.0 + 1e-6  # of boxes that together are one, at most
 
@@ -67,19 +67,19 @@ class BlendedField:
     def on(self, device: torch.device) -> BlendedField:
         """The same field, evaluated on that device."""
         background = self.background and self.background.on(device)
-        return moved(
-            self, device, cells=moved(self.cells, device), compute=self.compute.on(device), background=background
+        return to_device(
+            self, device, cells=to_device(self.cells, device), compute=self.compute.on(device), background=background
         )
 
     def evaluate(self, points: Array) -> Array:
         """Values [n], float64, world units, at points [n, 3], world units: numpy or torch, as the points are."""
         x, back = as_rows(points)
-        return back(torch.cat(halving(lambda chunk: self._blend(chunk, False)[0], self._chunks(x))))
+        return back(torch.cat(map_in_halves(lambda chunk: self._blend(chunk, False)[0], self._chunks(x))))
 
     def gradient(self, points: Array) -> tuple[Array, Array]:
         """Values [n] and gradients [n, 3], float64, at points [n, 3]: numpy or torch, as the points are."""
         x, back = as_rows(points)
-        values, slopes = zip(*halving(lambda chunk: self._blend(chunk, True), self._chunks(x)), strict=True)
+        values, slopes = zip(*map_in_halves(lambda chunk: self._blend(chunk, True), self._chunks(x)), strict=True)
         return back(torch.cat(values)), back(torch.cat(slopes))
 
     def world_centers(self) -> Tensor:
@@ -110,7 +110,7 @@ class BlendedField:
         prefix = "background."
         background = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
         return cls(
-            moved(cells, compute.device),
+            to_device(cells, compute.device),
             kernel_from(state),
             compute.place(centers),
             compute.place(coefficients),
@@ -130,7 +130,7 @@ class BlendedField:
 
     def _blend(self, points: Tensor, with_gradient: bool) -> tuple[Tensor, Any]:
         """Values [n] and gradients [n, 3], None without."""
-        places = Places.of(self.cells, points)
+        places = CellWeights.of(self.cells, points)
         value, slope = self.models(places, with_gradient)
         n, point, cell, weight = places.count, places.point, places.cell, places.weight
         total, blended = sum_by(point, weight, n), sum_by(point, weight * value, n)
@@ -149,7 +149,7 @@ class BlendedField:
             blended_slope = blended_slope + self.background_weight * far_slope
         return field, (blended_slope - field[:, None] * sum_by(point, weight_slope, n)) / total[:, None]
 
-    def models(self, places: Places, with_gradient: bool) -> tuple[Tensor, Any]:
+    def models(self, places: CellWeights, with_gradient: bool) -> tuple[Tensor, Any]:
         """World values [k] and slopes [k, 3] of the cells' own splines at k pairs of a point and a cell."""
         c, order = places.cell[places.order], places.order
         scale = self.cells.scales[c]
@@ -159,7 +159,7 @@ class BlendedField:
         value, slope = found if with_gradient else (found, found)
         return _put(order, value.double() / scale), _put(order, slope.double()) if with_gradient else None
 
-    def at(self, places: Places) -> Tensor:
+    def at(self, places: CellWeights) -> Tensor:
         """Values at points whose places are known, without a background."""
         value, _ = self.models(places, False)
         total = sum_by(places.point, places.weight, places.count)

@@ -71,7 +71,7 @@ def fit_cells(problem: FitProblem, smoothing: Smoothing, monitor: Monitor) -> Ce
         batch = Batch.make(part, cell, draws)
         store.put(batch, *_solve(batch, smoothing))
 
-    problem.spread(fit)
+    problem.map_batches(fit)
     return store.models(smoothing)
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..cloud.octree import leaves
+from ..cloud.sampling import Sampling
 from ..geometry import Box, linear_ids, ranks
-from ..octree import leaves
-from ..sampling import Sampling
 
 MAX_BUCKETS_PER_SIDE = 128
 PADDING_HALVINGS = 3

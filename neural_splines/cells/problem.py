@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..clouds import OrientedCloud
-from ..field.fitting import Centers
-from ..field.kernels import Kernel
-from ..field.products import Compute
-from ..runtime.devices import halving, moved, spread
+from ..cloud.clouds import OrientedCloud
+from ..kernels.kernels import Kernel
+from ..kernels.products import Compute
+from ..runtime.devices import map_in_halves, map_on_devices, to_device
+from ..spline.fitting import Centers
 from .members import Members
 from .partition import Cells
 
@@ -44,9 +44,9 @@ class FitProblem:
         """The same with everything on that device."""
         return replace(
             self,
-            cloud=moved(self.cloud, device),
-            cells=moved(self.cells, device),
-            members=moved(self.members, device),
+            cloud=to_device(self.cloud, device),
+            cells=to_device(self.cells, device),
+            members=to_device(self.members, device),
             compute=self.compute.on(device),
         )
 
@@ -57,7 +57,7 @@ class FitProblem:
             return self
         return replace(self, cells=self.cells.subset(kept), members=self.members.subset(kept))
 
-    def spread(self, work: Callable[[FitProblem, Tensor, Tensor], None]) -> None:
+    def map_batches(self, work: Callable[[FitProblem, Tensor, Tensor], None]) -> None:
         """work(problem, cells [b], draws [cells, centres]) for batches of cells of similar size.
 
         The largest system of a batch sets its padding. Several devices take the batches in turn, each with the
@@ -67,15 +67,15 @@ class FitProblem:
         draws = torch.rand(len(self.cells), self.centers.count, generator=self.generator, dtype=torch.float64)
         if self.centers.mode != "blue-noise":  # every batch draws random numbers, and must do so in order
             for part in self._parts():
-                halving(lambda half: work(self, half, draws), [part])
+                map_in_halves(lambda half: work(self, half, draws), [part])
             return
         devices = self.compute.devices
         problems = {device: self.on(device) if len(devices) > 1 else self for device in devices}
 
         def work_on(device: torch.device, cell: Tensor) -> None:
-            halving(lambda half: work(problems[device], half, draws), [cell.to(device)])
+            map_in_halves(lambda half: work(problems[device], half, draws), [cell.to(device)])
 
-        spread(devices, work_on, self._parts())
+        map_on_devices(devices, work_on, self._parts())
 
     def _parts(self) -> Iterator[Tensor]:
         """The cells [b] of every batch, by their counts of points."""

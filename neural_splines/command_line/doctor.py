@@ -236,8 +236,8 @@ def product(name: str, device: str, dtype: torch.dtype) -> str:
     """A product of the backend against the formula in float64; raises if it is wrong."""
     import torch
 
-    from ..field.kernels import make_kernel
-    from ..field.products import load
+    from ..kernels.kernels import make_kernel
+    from ..kernels.products import load
 
     generator = torch.Generator().manual_seed(0)
     kernel = make_kernel("neural-spline", 1.0)
@@ -263,10 +263,10 @@ def solution() -> str:
     """A small system by FalkonML and by the builtin solver; raises if they differ."""
     import torch
 
-    from ..field import solvers
-    from ..field.kernels import make_kernel
-    from ..field.products import load
+    from ..kernels.kernels import make_kernel
+    from ..kernels.products import load
     from ..runtime.monitor import Silent
+    from ..spline import solvers
 
     solvers_ = {name: solvers.load(name) for name in ("builtin", "falkon")}
     device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ..clouds import CleaningReport
-from ..field.products import Compute
+from ..cloud.clouds import CleaningReport
+from ..cloud.metric import Lines
 from ..files.atomic import STANDARD, shown
 from ..files.scans import listed
 from ..geometry import Box
-from ..metric import Lines
+from ..kernels.products import Compute
 from ..normals.evidence import Known
 from ..normals.orient import Judged, options_of, summary_of
 from ..ranges import UP, UPS

@@ -138,15 +138,20 @@ def _of_all(args: Namespace) -> Iterator[Target]:
     """What is written once, whatever the number of inputs."""
     if args.report:
         yield Target(args.report, "--report")
-    if getattr(args, "work_dir", None):
-        yield Target(os.path.abspath(args.work_dir), "--work-dir", folder=True)
+    yield from _work_directory(getattr(args, "work_dir", None))
 
 
-def only_output(path: str, option: str, *inputs: str, formats: Sequence[str] = MESH_FORMATS) -> str:
+def _work_directory(path: str | None) -> list[Target]:
+    return [Target(os.path.abspath(path), "--work-dir", folder=True)] if path else []
+
+
+def only_output(
+    path: str, option: str, *inputs: str, formats: Sequence[str] = MESH_FORMATS, work_dir: str | None = None
+) -> str:
     """The path of a command that writes one file, `-` for standard output; refuses what `jobs_of` would."""
     out = standard(path)
     meshes.check_format(out, formats)
-    check(inputs, [Target(out, option)])
+    check(inputs, [Target(out, option), *_work_directory(work_dir)])
     return out
 
 

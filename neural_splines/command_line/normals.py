@@ -38,7 +38,8 @@ def main(argv: Sequence[str] | None = None, prog: str = "neural-splines normals"
         from ..files.atomic import shown
         from . import finished, jobs, steps  # not before: they import torch
 
-        out = jobs.only_output(args.out, "OUT", args.input_point_cloud, formats=CLOUD_FORMATS)
+        given, folder = args.input_point_cloud, args.work_dir
+        out = jobs.only_output(args.out, "OUT", given, formats=CLOUD_FORMATS, work_dir=folder)
         shares = scenes.scene_settings_from(args)
         if shares.asked:
             tell([*_in_parts(args, out, sides, shares, monitor), f"seconds:  {monitor.summary()}"], out)

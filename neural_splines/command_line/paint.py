@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..attributes import QUALITY, Attributes, distances, interpolated, quality_of
-from ..clouds import OrientedCloud
+from ..cloud.clouds import OrientedCloud
 from ..files.scans import ScannedCloud
+from ..surface.attributes import QUALITY, Attributes, distances, interpolated, quality_of
 from ..surface.mesh import Mesh
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from ..field.products import Compute
+from ..kernels.products import Compute
 from ..settings import AUTO, CellSettings, Settings
 
 POSITIONAL = ("eps", "num_nystrom_samples", "grid_size", "cells")

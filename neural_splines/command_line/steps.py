@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..attributes import Attributes
-from ..clouds import NO_NORMALS, OrientedCloud, clean_points
+from ..cloud.clouds import NO_NORMALS, OrientedCloud, clean_points
+from ..cloud.neighbours import Neighbours
+from ..cloud.outliers import without_outliers
 from ..errors import CloudError, warn
 from ..files import meshes
 from ..files.arrays import save_arrays, save_grid
@@ -17,12 +18,11 @@ from ..files.merging import joined
 from ..files.point_clouds import load_scanned_cloud, step_lines
 from ..files.scans import ScannedCloud
 from ..geometry import Box
-from ..neighbours import Neighbours
 from ..normals.orient import Orientation, orient
-from ..outliers import without_outliers
 from ..run.whole import Reconstruction
 from ..runtime.monitor import PhaseTimer
 from ..settings import AUTO, NormalSettings, Settings
+from ..surface.attributes import Attributes
 from ..surface.lattice import Lattice
 from ..surface.mesh import Mesh, face_average_normals
 from ..surface.trimming import trim as trim_mesh

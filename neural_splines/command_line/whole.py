@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from ..attributes import Attributes, carry, distances
 from ..cells.fitting import CellsFit
 from ..cells.tally import solution_of_each
-from ..field.residuals import residuals
 from ..files.scans import ScannedCloud
 from ..normals.orient import Orientation
 from ..run.whole import Reconstruction, mesh_cloud
 from ..runtime.monitor import PhaseTimer
 from ..settings import NormalSettings, Settings
+from ..spline.residuals import residuals
+from ..surface.attributes import Attributes, carry, distances
 from ..surface.mesh import border_edges
 from . import steps
 from .finished import Details, Drawing, Normals, Outcome, upright

@@ -1,7 +1,7 @@
 """Triangle meshes to binary STL and glTF.
 
 Our own, because trimesh (5.2) holds a mesh and its file in memory several times, where a mesh in parts is larger than
-that. tests/test_formats.py reads what is written with trimesh.
+that. tests/files/test_formats.py reads what is written with trimesh.
 """
 
 from __future__ import annotations

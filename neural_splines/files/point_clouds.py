@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..clouds import NO_NORMALS, CleaningReport, OrientedCloud, clean
+from ..cloud.clouds import NO_NORMALS, CleaningReport, OrientedCloud, clean
 from ..errors import CloudError, warn
 from ..geometry import Box
 from ..runtime import interrupts

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from ..errors import CloudError, OutputError, SettingsError
-from ..runtime.threads import share_out
+from ..runtime.threads import parallel_map
 from .arrays import as_array, load_arrays
 from .atomic import atomic, shown, sync, sync_folder, unwritable
 
@@ -181,7 +181,7 @@ class WorkDirectory:
             except CloudError:
                 path.unlink()
 
-        share_out(look, sorted(Path(self.path).glob("*.npz")))
+        parallel_map(look, sorted(Path(self.path).glob("*.npz")))
 
 
 def _checksum(identity: dict[str, Any]) -> int:

@@ -7,7 +7,7 @@ from .confidence import SURE_ENOUGH, Confidence
 from .evidence import Guidance
 
 
-def doubts(c: Confidence, guidance: Guidance) -> list[str]:
+def sign_warnings(c: Confidence, guidance: Guidance) -> list[str]:
     """A line where signs are uncertain: how many, where, and what helps; one where all may be upside down."""
     lines = []
     if c.down:

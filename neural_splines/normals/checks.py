@@ -7,8 +7,8 @@ import math
 import numpy as np
 import torch
 
-from ..clouds import OrientedCloud
-from ..octree import morton_order
+from ..cloud.clouds import OrientedCloud
+from ..cloud.octree import morton_order
 from .areas import AREA_RANK, LARGEST_AREA, disc_areas
 from .consistency import consistency
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from ..clouds import OrientedCloud
+from ..cloud.clouds import OrientedCloud
 from ..geometry import principal_axes
 
 SAMPLE = 20_000  # points

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..cloud.metric import Metric
+from ..cloud.neighbours import SPACING_RANK, Neighbours
+from ..cloud.octree import morton_codes
 from ..geometry import Box
-from ..metric import Metric
-from ..neighbours import SPACING_RANK, Neighbours
-from ..octree import morton_codes
 from ..runtime.threads import limit
 from .areas import AREA_RANK, LARGEST_AREA, disc_areas
 from .nearest import nearest

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..octree import MORTON_BITS, runs
+from ..cloud.octree import MORTON_BITS, runs
 from ..runtime.compiled import compiled
 
 LEAF = 32  # points

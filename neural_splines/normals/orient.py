@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import torch
 
-from ..clouds import NO_NORMALS, CleaningReport, OrientedCloud, clean, clean_points
+from ..cloud.clouds import NO_NORMALS, CleaningReport, OrientedCloud, clean, clean_points
 from ..errors import BackendError, CloudError, SettingsError
 from ..files.scans import ScannedCloud, rows_of
 from ..ranges import UP, UPS
@@ -156,7 +156,7 @@ def _estimate(
     scanned: ScannedCloud, rows: np.ndarray, settings: NormalSettings, name: str, monitor: Monitor | None
 ) -> tuple[Estimate, list[str]]:  # fmt: skip
     """Of the points of these rows, and what a user should read of it."""
-    from .advice import doubts
+    from .advice import sign_warnings
     from .estimate import estimate
 
     kept = rows_of(scanned, rows)
@@ -165,7 +165,7 @@ def _estimate(
         found = estimate(kept.points, guidance, device_of(settings.device), monitor)
     except CloudError as error:
         raise CloudError(f"{name}: {error}") from None
-    return found, [*found.known.doubts, *doubts(found.confidence, guidance)]
+    return found, [*found.known.doubts, *sign_warnings(found.confidence, guidance)]
 
 
 def _given(points: np.ndarray, normals: np.ndarray, settings: NormalSettings, name: str) -> Orientation:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ..clouds import SHORTEST_NORMAL
+from ..cloud.clouds import SHORTEST_NORMAL
+from ..cloud.neighbours import Neighbours
 from ..geometry import principal_axes
-from ..neighbours import Neighbours
 
 PLANE = 12  # points of the plane through a point, itself included
 MOST = 0.5  # of the points: where more lack a normal, all are estimated

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..attributes import Attributes
 from ..files.scans import ScannedCloud
 from ..files.work_directory import WorkDirectory
+from ..surface.attributes import Attributes
 from .nodes import Nodes
 
 ATTRIBUTES_FILE = "attributes.bin"

@@ -13,13 +13,13 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ..clouds import OrientedCloud
-from ..field.contract import Field
-from ..field.products import Compute
+from ..cloud.clouds import OrientedCloud
 from ..files.mesh_content import Content
+from ..kernels.products import Compute
 from ..runtime import memory
-from ..runtime.devices import moved
+from ..runtime.devices import to_device
 from ..settings import AUTO
+from ..spline.contract import Field
 from ..surface import trimming
 from ..surface.band import Wanted
 from ..surface.lattice import Lattice
@@ -65,7 +65,7 @@ class Block:
         index = (block // (b[1] * b[2]), block // b[2] % b[1], block % b[2])
         first = [plan.block * i for i in index]
         last = [min(f + plan.block, n - 1) for f, n in zip(first, lattice.shape, strict=True)]
-        spacing = typical = plan.parts.typical or 0.0
+        spacing = median_spacing = plan.parts.median_spacing or 0.0
         for halo in (0, None):
             if halo is None:
                 deep = GAPS * trimming.gap_of(plan.settings) * spacing / lattice.voxel_size
@@ -73,7 +73,7 @@ class Block:
             window = lattice.part([f - halo for f in first], [end + halo for end in last])
             box = window.box
             nodes = around.meeting(box.lower, box.upper)
-            spacing = max([typical, *around.spacing[nodes].tolist()])
+            spacing = max([median_spacing, *around.spacing[nodes].tolist()])
         return cls((first[0], first[1], first[2]), (last[0], last[1], last[2]), window, nodes, spacing)
 
     def own(self, index: Tensor) -> Tensor:
@@ -102,15 +102,15 @@ class BlockPoints:
     @classmethod
     def _near(cls, plan: Plan, part: Block, device: torch.device) -> BlockPoints:
         if plan.parts.whole:
-            return cls(moved(cleaned(plan.store, 0), device), fitted(plan, 0).points.to(device))
+            return cls(to_device(cleaned(plan.store, 0), device), fitted(plan, 0).points.to(device))
         box, margin = part.window.box, (trimming.gap_of(plan.settings) + BEYOND) * part.spacing
         lower, upper = box.lower - margin, box.upper + margin
         nodes = sorted({*part.nodes, *plan.nodes.meeting(lower, upper)})
         cloud = joined([inside(cleaned(plan.store, node), lower, upper) for node in nodes])
         if not plan.averaged:
-            return cls(moved(cloud, device), inside(cloud, box.lower, box.upper).points.to(device))
+            return cls(to_device(cloud, device), inside(cloud, box.lower, box.upper).points.to(device))
         seeds = joined([inside(fitted(plan, node), box.lower, box.upper) for node in nodes])
-        return cls(moved(cloud, device), seeds.points.to(device))
+        return cls(to_device(cloud, device), seeds.points.to(device))
 
 
 def mesh(plan: Plan, around: Surroundings, block: int, entering: Tensor, device: str | None = None) -> None:

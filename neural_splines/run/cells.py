@@ -12,16 +12,16 @@ from ..cells.fitting import BlendPlan
 from ..cells.models import CellModels, fit_cells
 from ..cells.partition import Cells, Share
 from ..cells.tally import Tally
-from ..clouds import OrientedCloud
-from ..field.contract import Field
-from ..field.kernels import make_kernel
-from ..field.products import Compute
-from ..field.solvers.falkon import Falkon
-from ..field.spline import NeuralSpline
+from ..cloud.clouds import OrientedCloud
+from ..cloud.octree import leaves
 from ..files.arrays import as_array
 from ..geometry import Box
-from ..octree import leaves
+from ..kernels.kernels import make_kernel
+from ..kernels.products import Compute
 from ..runtime.monitor import Monitor
+from ..spline.contract import Field
+from ..spline.solvers.falkon import Falkon
+from ..spline.spline import NeuralSpline
 from .plan import Plan, joined
 from .points import AROUND, fitted, fitted_count, near
 from .spline import fit_one
@@ -47,7 +47,7 @@ def fit(plan: Plan, node: int, device: str | None = None) -> None:
     count: of cells, also those that could not be solved; lower_bound, upper_bound [3]: within their reach.
     """
     own, compute = fitted(plan, node), plan.compute(device)
-    if not plan.settings.many:
+    if not plan.settings.cell_settings:
         plan.store.hold("fit", fit_one(own, plan.eps, plan.settings, compute, plan.monitor))
         return
     found = _cells(plan, node, own, compute) if len(own) else None
@@ -82,7 +82,7 @@ def _margin(plan: Plan, node: int, own: OrientedCloud) -> float:
     assert options
     if len(plan.nodes) == 1:
         return 0.0
-    around = AROUND * (plan.parts.typical or 0.0)
+    around = AROUND * (plan.parts.median_spacing or 0.0)
     if options.adaptive:
         shape = (plan.points_per_cell, options.min_pts_per_cell, int(plan.nodes.level[node]))
         sides = leaves(plan.nodes.box, own.points, *shape)[1]
@@ -165,7 +165,7 @@ def field_of(plan: Plan, nodes: list[int], box: Box, compute: Compute) -> Field 
 
 
 def _field_of(plan: Plan, nodes: list[int], box: Box, compute: Compute) -> Field | None:
-    if not plan.settings.many:
+    if not plan.settings.cell_settings:
         one: Field = plan.store.held("fit").field
         return one
     parts, centers, coefficients, counts, z_max = [], [], [], [], 0.0

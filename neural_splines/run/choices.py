@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass, replace
 import torch
 
 from ..cells.batches import Smoothing
-from ..cells.fitting import asked_choice, choose
-from ..clouds import OrientedCloud, outlier_warning
-from ..degeneracy import check_eps, cluster_line, eps_line, shape_lines
-from ..distinct import merging_distance
+from ..cloud.clouds import OrientedCloud, outlier_warning
+from ..cloud.degeneracy import check_eps, cluster_line, eps_line, shape_lines
+from ..cloud.distinct import merging_distance
 from ..errors import CloudError
 from ..geometry import Box
 from ..runtime.monitor import Monitor
+from ..selection.choose import asked_choice, choose
 from ..settings import AUTO, Settings
 from ..surface.lattice import Lattice
 from ..surface.resolution import FINEST, choose_grid_size, spacing_size
@@ -45,7 +45,7 @@ def with_spacing(parts: Parts) -> Parts:
     seen = separate(seen, close)
     if len(seen) < 2:
         raise CloudError("its points all coincide; a surface needs at least 2 distinct points")
-    return replace(parts, typical=max(seen.sampling.typical, 1e-300), close=close)
+    return replace(parts, median_spacing=max(seen.sampling.median_spacing, 1e-300), close=close)
 
 
 def planned(parts: Parts) -> Plan:
@@ -70,9 +70,9 @@ def grid_size(parts: Parts, box: Box) -> int:
     s = parts.settings
     if isinstance(s.grid_size, int):
         return s.grid_size
-    if parts.typical is None:
+    if parts.median_spacing is None:
         return choose_grid_size(cleaned(parts.store, 0).sampling, s.scale, s.dense, parts.compute().device)
-    return min(FINEST, spacing_size(parts.typical, s.scale * float(box.sides.max())))
+    return min(FINEST, spacing_size(parts.median_spacing, s.scale * float(box.sides.max())))
 
 
 def choose_eps(lattice: Lattice, settings: Settings) -> float:
@@ -94,7 +94,7 @@ class Chosen:
 def with_smoothing(plan: Plan, monitor: Monitor) -> tuple[Plan, Chosen]:
     """The plan with the size of cells and their smoothing, as asked for or as a sample of nodes chooses."""
     store, s = plan.store, plan.settings
-    if not s.many:
+    if not s.cell_settings:
         return plan, Chosen("", [])
     if not store.has("choice"):
         choice = asked_choice(s)
@@ -136,7 +136,9 @@ def _degeneracy_lines(
     cloud: OrientedCloud, fitted: OrientedCloud, lattice: Lattice, eps: float, settings: Settings
 ) -> list[str]:
     lines = [outlier_warning(cloud) or cluster_line(cloud, lattice.voxel_size), *shape_lines(fitted)]
-    if settings.eps != AUTO and not (settings.many and settings.regularization == AUTO):  # that looks for other normals
+    if settings.eps != AUTO and not (
+        settings.cell_settings and settings.regularization == AUTO
+    ):  # that looks for other normals
         lines.append(eps_line(eps, EPS_VOXEL_DIAGONALS * lattice.voxel_diagonal, fitted))
     return [line for line in lines if line]
 

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from .. import __version__
-from ..clouds import CleaningReport
+from ..cloud.clouds import CleaningReport
 from ..files.atomic import shown
 from ..files.large_meshes import written_in_parts
 from ..files.streams import ReadOptions

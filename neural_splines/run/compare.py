@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..neighbours import Neighbours
-from ..runtime.devices import moved
+from ..cloud.neighbours import Neighbours
+from ..runtime.devices import to_device
 from ..runtime.monitor import Monitor
 from ..surface.advice import far_lines, far_of
 from ..surface.lost import FAR_SPACINGS, NOTABLE, SAMPLES, Losses, Samples, far_from, lost_line, thickness
@@ -79,8 +79,8 @@ def sample_node(shared: tuple[Plan, int], item: tuple[int, int], device: str | N
     points, normals, far = own.points[first::stride], own.normals[first::stride], torch.empty(0).double()
     if len(points):
         there = fitted(plan, node)
-        around = near(plan.nodes, node, AROUND * (plan.parts.typical or 0.0), lambda k: fitted(plan, k), there)
-        cloud = moved(joined([there, around]) if len(around) else there, target)
+        around = near(plan.nodes, node, AROUND * (plan.parts.median_spacing or 0.0), lambda k: fitted(plan, k), there)
+        cloud = to_device(joined([there, around]) if len(around) else there, target)
         far = far_from(points.to(target), cloud.sampling.near)
     plan.store.save(f"samples-{node}", points=points, normals=normals, far=far)
 

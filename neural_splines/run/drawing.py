@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..neighbours import Neighbours
+from ..cloud.neighbours import Neighbours
 from ..runtime.budget import DRAWN_FACE_BYTES
 from ..runtime.monitor import Silent
 from ..surface.clustering import VertexClusters

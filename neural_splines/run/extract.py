@@ -6,24 +6,24 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from .. import cost
 from ..cells.blending import BlendedField
 from ..errors import EmptySurfaceError
-from ..field.contract import Field, Replicas
-from ..field.products import Compute
+from ..kernels.products import Compute
 from ..runtime import memory
 from ..runtime.devices import slabs
 from ..runtime.monitor import Monitor
 from ..settings import Settings
+from ..spline.contract import Field, Replicas
 from ..surface.band import Wanted, sample_band
 from ..surface.cubes import Cubes
 from ..surface.dense import sample_dense
+from ..surface.expand import expanded_lattice
 from ..surface.lattice import Lattice
 from ..surface.marching_cubes import Crossings, marching_cubes
 from ..surface.mesh import Mesh
 from ..surface.published import published_marching_cubes, refine_published
 from ..surface.refinement import refine
-from ..surface.room import room_for
+from . import cost
 
 REFINE_STEPS = 2
 NO_SURFACE = "no surface crosses the lattice; raise GRID_SIZE or --scale, or check the normals"
@@ -56,7 +56,7 @@ def _with_room(field: Field, lattice: Lattice, seeds: Tensor, settings: Settings
     """The lattice, larger where a surface whose holes are filled leaves its box and closes outside."""
     if settings.dense or not isinstance(field, BlendedField) or field.background is None:
         return lattice
-    return room_for(field.evaluate, lattice, seeds.to(field.compute.device))
+    return expanded_lattice(field.evaluate, lattice, seeds.to(field.compute.device))
 
 
 def extract(
@@ -83,7 +83,7 @@ def extract(
         if len(mesh.faces):
             mesh = refine_published(mesh, crossings, on_edge, field.on(compute.device).gradient, steps)
         return Surface(mesh, lattice.size, grid=grid)
-    evaluate = cost.Metered(field.evaluate, lattice, compute.device)
+    evaluate = cost.EvaluationBudget(field.evaluate, lattice, compute.device)
     cubes = sample_band(evaluate, lattice, seeds.to(compute.device), monitor, slabs(compute.devices), wanted)
     monitor.phase("mesh")
     memory.release()

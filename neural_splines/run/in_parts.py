@@ -15,9 +15,8 @@ from typing import Any
 from torch import Tensor
 
 from .. import __version__
-from ..clouds import NO_NORMALS
+from ..cloud.clouds import NO_NORMALS
 from ..errors import CloudError, EmptySurfaceError, OutOfMemoryBudgetError
-from ..field.products import Compute, resolve
 from ..files.atomic import shown
 from ..files.large_meshes import written_in_parts
 from ..files.merging import together
@@ -25,11 +24,12 @@ from ..files.mesh_content import MAX_LOSS
 from ..files.scans import ScannedCloud
 from ..files.streams import EVERYTHING, CloudStream, ReadOptions, merged, open_stream
 from ..files.work_directory import WorkDirectory
+from ..kernels.products import Compute, resolve
 from ..runtime import memory
 from ..runtime.budget import BLOCK_SQUARE_BYTES, NODE_POINT_BYTES, PROCESS_BYTES
 from ..runtime.monitor import PhaseTimer
 from ..settings import AUTO, NormalSettings, SceneSettings, Settings
-from ..surface.room import on_the_wall, open_lines
+from ..surface.expand import on_the_wall, open_lines
 from . import steps
 from .blocks import Surroundings
 from .choices import with_spacing
@@ -146,7 +146,7 @@ def _made(
     mesh = written(plan, blocks, found.kept, out, monitor)
     monitor.phase("")
     warnings = [*found.totals.cleaning.notes(), *found.lines, *compared]
-    filled = plan.settings.many and plan.settings.many.fill_holes
+    filled = plan.settings.cell_settings and plan.settings.cell_settings.fill_holes
     if filled:
         warnings += open_lines(mesh.border_edges, mesh.on_wall, filled)
     return ReconstructionInParts(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..clouds import usable
+from ..cloud.clouds import usable
 from ..files.scans import ScannedCloud, rows_of
 from ..normals.repair import has_normal
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..cloud.octree import MORTON_BITS, bounding_cube, morton_codes, morton_coordinates
 from ..geometry import Box
-from ..octree import MORTON_BITS, bounding_cube, morton_codes, morton_coordinates
 
 COUNTED = 8**7  # cubes at a time that points are counted in: 16 MB
 Count = Callable[[Tensor, int, int], Tensor]

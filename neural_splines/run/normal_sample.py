@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..distinct import distinct_points, merging_distance, separate_points
+from ..cloud.distinct import distinct_points, merging_distance, separate_points
+from ..cloud.sampling import Sampling
 from ..errors import CloudError
 from ..normals.estimate import Signed
 from ..normals.evidence import SENSORS, Guidance, Known, decided, voted
@@ -21,7 +22,6 @@ from ..normals.graph import NEIGHBOURS, PointGraph
 from ..normals.orient import device_of, guidance_of
 from ..normals.sensors import turned_away
 from ..runtime.monitor import Monitor
-from ..sampling import Sampling
 from .normals import NormalTasks, arrays_of, state_of
 
 HALO = 3.5  # times as far as the farthest neighbour of a plane fit: 14 spacings of an even surface

@@ -14,7 +14,9 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from ..distinct import distinct_points, separate_points
+from ..cloud.distinct import distinct_points, separate_points
+from ..cloud.octree import morton_order
+from ..cloud.sampling import Sampling
 from ..files.merging import stacked
 from ..files.scans import ScannedCloud, rows_of
 from ..normals.confidence import Confidence, Witnesses
@@ -25,8 +27,6 @@ from ..normals.orient import device_of, guidance_of
 from ..normals.parts import Part, Probes, estimate_part
 from ..normals.patches import Pairs
 from ..normals.repair import filled, has_normal
-from ..octree import morton_order
-from ..sampling import Sampling
 from ..settings import NormalSettings
 from .layout import Layout
 from .nodes import Nodes

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..clouds import OrientedCloud, usable
+from ..cloud.clouds import OrientedCloud, usable
 from ..errors import CloudError
-from ..normals.advice import doubts
+from ..normals.advice import sign_warnings
 from ..normals.checks import contradictions
 from ..normals.confidence import Confidence, Witnesses
 from ..normals.evidence import Known
@@ -161,7 +161,7 @@ def _estimated(
     found, known = arrays_of(store, "signs"), tasks.decided
     confidence = confidence_from(found)
     source = EstimatedNormals(stored, settings.flip, found["signs"], found["starts"], known.one_sided)
-    notes = [*lines, *known.doubts, *doubts(confidence, guidance_of(NO_SCAN, settings))]
+    notes = [*lines, *known.doubts, *sign_warnings(confidence, guidance_of(NO_SCAN, settings))]
     return OrientedNodes(source, Estimated(known, confidence, float(found["noise"])), notes)
 
 

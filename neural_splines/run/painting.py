@@ -13,9 +13,9 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from ..attributes import QUALITY, Attributes, distances, interpolated, quality_of
-from ..octree import morton_codes
+from ..cloud.octree import morton_codes
 from ..settings import QUALITIES
+from ..surface.attributes import QUALITY, Attributes, distances, interpolated, quality_of
 from .orientation import NodePoints
 from .partition import StoredPoints
 from .plan import Plan
@@ -123,8 +123,8 @@ def _at_places(plan: Plan, places: np.ndarray, load: Callable[[int], Node], of: 
 
 def _at_near_places(plan: Plan, places: np.ndarray, load: Callable[[int], Node], of: Of, type_: np.dtype) -> np.ndarray:
     """As above, of places that lie near each other: of those whose points may be farther, more are loaded."""
-    assert plan.parts.typical
-    margin, box = FIRST_MARGIN * plan.parts.typical, plan.nodes.box
+    assert plan.parts.median_spacing
+    margin, box = FIRST_MARGIN * plan.parts.median_spacing, plan.nodes.box
     result, left = np.empty(len(places), type_), np.arange(len(places))
     while len(left):
         lower, upper = places[left].min(0) - margin, places[left].max(0) + margin

@@ -16,16 +16,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..clouds import CleaningReport, check_range
+from ..cloud.clouds import CleaningReport, check_range
+from ..cloud.octree import MORTON_BITS
 from ..errors import CloudError, OutputError
 from ..files.atomic import shown
 from ..files.scans import ScannedCloud, class_counts
 from ..files.streams import CloudStream
 from ..files.work_directory import WorkDirectory
 from ..geometry import Box
-from ..octree import MORTON_BITS
 from ..runtime.monitor import Monitor
-from ..runtime.threads import share_out
+from ..runtime.threads import parallel_map
 from .attributes import ATTRIBUTES_FILE, Records
 from .layout import Layout
 from .nodes import Nodes, counted
@@ -121,7 +121,7 @@ def kept_partition(scale: float, store: WorkDirectory, layout: Layout) -> Partit
     if not store.has(PARTITION):
         return None
     found = _read(scale, store, layout)
-    return found if all(share_out(found.source.sound, range(len(found.nodes)))) else None
+    return found if all(parallel_map(found.source.sound, range(len(found.nodes)))) else None
 
 
 def _read(scale: float, store: WorkDirectory, layout: Layout) -> Partition:

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from ..cells.batches import Smoothing
-from ..clouds import CleaningReport, OrientedCloud
-from ..field.products import Compute, resolve
+from ..cloud.clouds import CleaningReport, OrientedCloud
 from ..geometry import Box
+from ..kernels.products import Compute, resolve
 from ..runtime.monitor import Monitor, Silent
 from ..settings import Settings
 from ..surface.lattice import Lattice
@@ -50,7 +50,7 @@ class Parts:
     """How a cloud is shared out to nodes, and what tasks about its points need. Can be pickled where its store can.
 
     read: what was dropped when the points were read. sample [k, 3]: points that are spread over all nodes.
-    typical: the median distance of points from their 6th neighbour; None in one node, which knows all points.
+    median_spacing: the median distance of points from their 6th neighbour; None in one node, which knows all points.
     close: points so close are one. block: cubes along each side of a block of the lattice; None: the run is whole, with
     one node and one block, in this process. monitor: is told of the progress within a task.
     """
@@ -61,7 +61,7 @@ class Parts:
     nodes: Nodes
     read: CleaningReport
     sample: Tensor
-    typical: float | None = None
+    median_spacing: float | None = None
     close: float = 0.0
     block: int | None = None
     monitor: Monitor = field(default_factory=Silent)
@@ -115,7 +115,7 @@ class Plan:
     @property
     def filled(self) -> bool:
         """Whether holes are closed by a coarse spline of the whole."""
-        return self.settings.many is not None and self.settings.many.fill_holes is not False
+        return self.settings.cell_settings is not None and self.settings.cell_settings.fill_holes is not False
 
     @property
     def block(self) -> int:

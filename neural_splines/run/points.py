@@ -7,11 +7,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..clouds import OrientedCloud, voxel_downsample
-from ..distinct import distinct_points, separate_points
-from ..neighbours import SPACING_RANK
-from ..outliers import without_outliers
-from ..runtime.devices import moved
+from ..cloud.clouds import OrientedCloud, voxel_downsample
+from ..cloud.distinct import distinct_points, separate_points
+from ..cloud.neighbours import SPACING_RANK
+from ..cloud.outliers import without_outliers
+from ..runtime.devices import to_device
 from ..settings import AUTO
 from .nodes import Nodes
 from .plan import Parts, Plan, inside, joined, select
@@ -49,12 +49,12 @@ def clean(parts: Parts, node: int, device: str | None = None) -> None:
     """
     nodes = parts.nodes
     cloud, repeated = with_near(parts, node)
-    cloud, outliers = moved(cloud, parts.compute(device).device), 0
+    cloud, outliers = to_device(cloud, parts.compute(device).device), 0
     own = of_node(nodes, node, cloud)
     copies = int(nodes.counts[node]) - repeated - len(own)
     out = own.points[:0]
     if parts.settings.remove_outliers == AUTO:
-        cloud = coherent(nodes, cloud, parts.typical)
+        cloud = coherent(nodes, cloud, parts.median_spacing)
         before, own = own, of_node(nodes, node, cloud)
         outliers = len(before) - len(own)
         if outliers and not parts.whole:
@@ -71,18 +71,18 @@ def with_near(parts: Parts, node: int) -> tuple[OrientedCloud, int]:
     given = parts.source.points_of(node)
     if parts.whole:
         return given, 0
-    assert parts.typical is not None
+    assert parts.median_spacing is not None
     own = distinct(given)
-    around = distinct(near(parts.nodes, node, AROUND * parts.typical, parts.source.points_of, own))
+    around = distinct(near(parts.nodes, node, AROUND * parts.median_spacing, parts.source.points_of, own))
     repeated = parts.source.repeated_in(node) + len(given) - len(own)
     return separate(joined([own, around]), parts.close), repeated
 
 
-def coherent(nodes: Nodes, cloud: OrientedCloud, typical: float | None) -> OrientedCloud:
+def coherent(nodes: Nodes, cloud: OrientedCloud, median_spacing: float | None) -> OrientedCloud:
     """A part without its outliers: none of so few points that all others must be far away from these."""
     if len(cloud) <= SPACING_RANK < int(nodes.counts.sum()):
         return cloud.part(torch.empty(0, dtype=torch.int64, device=cloud.points.device))
-    return without_outliers(cloud, typical)[0]
+    return without_outliers(cloud, median_spacing)[0]
 
 
 def _spacings(parts: Parts, node: int, own: OrientedCloud, cloud: OrientedCloud) -> dict[str, Tensor]:
@@ -103,7 +103,7 @@ def _ends(cloud: OrientedCloud) -> dict[str, Tensor]:
 
 def average(plan: Plan, node: int, device: str | None = None) -> None:
     """Store the means of the points of a node within voxels."""
-    own = moved(cleaned(plan.store, node), plan.compute(device).device)
+    own = to_device(cleaned(plan.store, node), plan.compute(device).device)
     if len(own):
         means = voxel_downsample(own, plan.lattice.origin, plan.lattice.voxel_size)
         own = of_node(plan.nodes, node, means)

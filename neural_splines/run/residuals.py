@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..field.residuals import residuals
 from ..runtime.monitor import Monitor
+from ..spline.residuals import residuals
 from .blocks import Block, Surroundings
 from .cells import field_of
 from .plan import Plan

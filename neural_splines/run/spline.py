@@ -8,17 +8,17 @@ from dataclasses import replace
 import torch
 
 from ..cells.fitting import NO_CELL
-from ..clouds import OrientedCloud
+from ..cloud.clouds import OrientedCloud
 from ..errors import CloudError
-from ..field.fitting import Centers, SplineFit, SplinePlan, fit_spline
-from ..field.kernels import make_kernel
-from ..field.products import Compute
-from ..field.regularization import choose_regularization
-from ..field.solvers import Solver
-from ..field.solvers import load as load_solver
+from ..kernels.kernels import make_kernel
+from ..kernels.products import Compute
 from ..runtime.budget import check_spline
 from ..runtime.monitor import Monitor
+from ..selection.regularization import choose_regularization
 from ..settings import AUTO, REGULARIZATION, Settings
+from ..spline.fitting import Centers, SplineFit, SplinePlan, fit_spline
+from ..spline.solvers import Solver
+from ..spline.solvers import load as load_solver
 
 CENTERS_PER_ROOT = 30  # centres for sqrt(constraints): the literature says 10 to 100
 MAX_AUTO_CENTERS = 20_000  # two factors of 20,000 x 20,000 take 6.4 GB

@@ -20,8 +20,8 @@ from ..cells.fitting import NO_CELL
 from ..errors import CloudError, EmptySurfaceError, NotPositiveDefiniteError
 from ..runtime.monitor import Monitor
 from ..settings import AUTO
+from ..surface.expand import expanded_lattice
 from ..surface.lattice import Lattice
-from ..surface.room import room_for
 from . import blocks, cells, painting, points
 from .blocks import Surroundings
 from .choices import Chosen, degeneracy_lines, planned, with_smoothing
@@ -73,7 +73,7 @@ def meshed(parts: Parts, team: Workers, monitor: Monitor, check: Callable[[Plan]
 
 def fit_lines(plan: Plan, chosen: Chosen, counted: Totals) -> list[str]:
     """What is said of a fit."""
-    if not plan.settings.many:
+    if not plan.settings.cell_settings:
         lines: list[str] = plan.store.held("fit").warnings
         return lines
     assert plan.smoothing
@@ -94,7 +94,7 @@ def clean(parts: Parts, team: Workers, monitor: Monitor) -> Plan:
 def fit(plan: Plan, team: Workers, monitor: Monitor) -> tuple[Plan, Chosen]:
     """Smoothing, the splines of all nodes, and the coarse one of the whole where holes are filled."""
     plan, chosen = with_smoothing(plan, monitor)
-    phase = "fit" if plan.settings.many else "nystrom"
+    phase = "fit" if plan.settings.cell_settings else "nystrom"
     each(team, cells.fit, plan, plan.store, "cells", range(len(plan.nodes)), phase, monitor)
     cells.fit_background(plan, monitor)
     return plan, chosen
@@ -103,9 +103,9 @@ def fit(plan: Plan, team: Workers, monitor: Monitor) -> tuple[Plan, Chosen]:
 def totals(plan: Plan) -> Totals:
     """What was counted. CloudError, NotPositiveDefiniteError where there is no cell with a model."""
     found = Totals.of(plan)
-    if plan.settings.many and not found.cells.cells:
+    if plan.settings.cell_settings and not found.cells.cells:
         raise CloudError(NO_CELL)
-    if plan.settings.many and found.cells.failed == found.cells.cells:
+    if plan.settings.cell_settings and found.cells.failed == found.cells.cells:
         raise NotPositiveDefiniteError(f"no cell could be solved: {found.cells.reason}; {REMEDY}")
     return found
 
@@ -138,7 +138,7 @@ def widened(plan: Plan, monitor: Monitor) -> Plan:
     if plan.parts.whole:
         monitor.phase("sample")
     seeds = points.fitted(plan, 0).points if one else field.world_centers()
-    return replace(plan, lattice=room_for(field.evaluate, plan.lattice, seeds.to(compute.device)))
+    return replace(plan, lattice=expanded_lattice(field.evaluate, plan.lattice, seeds.to(compute.device)))
 
 
 def mesh(plan: Plan, around: Surroundings, team: Workers, monitor: Monitor) -> list[int]:

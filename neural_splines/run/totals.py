@@ -11,10 +11,10 @@ from typing import Any
 import torch
 
 from ..cells.tally import Tally, solution_of_each
-from ..clouds import CleaningReport
+from ..cloud.clouds import CleaningReport
+from ..cloud.metric import Lines, lines_of
+from ..cloud.outliers import outlier_lines
 from ..geometry import Box
-from ..metric import Lines, lines_of
-from ..outliers import outlier_lines
 from .cells import cells_of
 from .choices import downsample_lines
 from .plan import Plan
@@ -45,7 +45,7 @@ class Totals:
         repeated, copies, outliers, kept = torch.stack([part["counts"] for part in points]).sum(0).tolist()
         along, across = (torch.cat([part[name] for part in points]) for name in ("along", "across"))
         tallies = []
-        if plan.settings.many:
+        if plan.settings.cell_settings:
             tallies = [Tally.read(plan.store.load(f"cells-{node}", *Tally().state())) for node in nodes]
         return cls(
             cleaning=replace(plan.parts.read, duplicates=repeated, copies=copies, kept=kept + outliers),

@@ -7,22 +7,21 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from .. import cost
 from ..cells.blending import BlendedField
 from ..cells.fitting import CellsFit
-from ..clouds import CleaningReport, OrientedCloud
-from ..field.contract import Field
-from ..field.fitting import SplineFit
-from ..field.products import Compute
+from ..cloud.clouds import CleaningReport, OrientedCloud
+from ..cloud.metric import Lines
 from ..geometry import offset_triples
-from ..metric import Lines
+from ..kernels.products import Compute
 from ..runtime.budget import check_spline
 from ..runtime.monitor import Monitor, PhaseTimer
 from ..settings import AUTO, Settings
+from ..spline.contract import Field
+from ..spline.fitting import SplineFit
+from ..surface.expand import on_the_wall, open_lines
 from ..surface.lattice import Lattice
 from ..surface.mesh import Mesh, border_edges
-from ..surface.room import on_the_wall, open_lines
-from . import steps
+from . import cost, steps
 from .cells import blend_of, cells_of, field_of
 from .choices import Chosen
 from .compare import comparison_lines
@@ -96,9 +95,9 @@ def _mesh_cloud(cloud: OrientedCloud, settings: Settings, monitor: Monitor | Non
     plan = found.plan
     store, kept, mesh = plan.store, cleaned(plan.store, 0), only(plan, found.kept)
     compared = comparison_lines(plan, found.around, found.kept, team, timer)
-    if settings.many and settings.many.fill_holes:
+    if settings.cell_settings and settings.cell_settings.fill_holes:
         on_wall = int(on_the_wall(mesh.vertices, plan.lattice).sum())
-        compared += open_lines(len(border_edges(mesh)), on_wall, settings.many.fill_holes)
+        compared += open_lines(len(border_edges(mesh)), on_wall, settings.cell_settings.fill_holes)
     fit = _fit(replace(plan, lattice=found.lattice), found.chosen, found.totals)
     lines = kept.sampling.metric.lines()
     timer.phase("")
@@ -130,7 +129,7 @@ def _begun(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None) ->
 def _check(plan: Plan) -> None:
     """Refuse what cannot fit into the memory, and say what takes long."""
     s, lattice, compute, used = plan.settings, plan.lattice, plan.compute(), fitted(plan, 0)
-    centers = None if s.many else choose_count(s.num_nystrom_samples, 3 * len(used))[0]
+    centers = None if s.cell_settings else choose_count(s.num_nystrom_samples, 3 * len(used))[0]
     if centers:
         check_spline(centers, 3 * len(used), compute.dtype, compute.device)
     cost.check(cost.estimate(lattice, used.sampling, centers, s, compute), lattice, s, compute.device)
@@ -139,7 +138,7 @@ def _check(plan: Plan) -> None:
 def _fit(plan: Plan, chosen: Chosen, totals: Totals) -> SplineFit | CellsFit:
     """The field, which knows the box of the cloud before its points were averaged, and how it was made."""
     s = plan.settings
-    if not s.many:
+    if not s.cell_settings:
         spline: SplineFit = plan.store.held("fit")
         return replace(spline, field=replace(spline.field, box=plan.box))
     compute = plan.compute()
@@ -151,7 +150,7 @@ def _fit(plan: Plan, chosen: Chosen, totals: Totals) -> SplineFit | CellsFit:
     cloud = blend_of(plan, fitted(plan, 0), compute, 0).cloud
     constraints = offset_triples(cloud.points, cloud.normals, plan.eps)
     warnings = steps.fit_lines(plan, chosen, totals)
-    size = plan.points_per_cell if s.many.adaptive else None
+    size = plan.points_per_cell if s.cell_settings.adaptive else None
     return CellsFit(
         replace(field, box=plan.box), *constraints, cells, models, totals.cells, smoothing, size, chosen.words, warnings
     )

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from .threads import Item, Result, as_here, limit, share_out
+from .threads import Item, Result, as_here, limit, parallel_map
 
 logger = logging.getLogger(__name__)
 
@@ -41,13 +41,13 @@ def slices(count: int, device: torch.device) -> list[slice]:
     return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 
-def halving(work: Callable[[Tensor], Result], parts: Iterable[Tensor]) -> list[Result]:
+def map_in_halves(work: Callable[[Tensor], Result], parts: Iterable[Tensor]) -> list[Result]:
     """[work(part)] for tensors: shared out to threads on a CPU, in turn on a GPU, and there, where the work on one does
     not fit into its memory, in halves.
     """
     parts = list(parts)
     if parts and parts[0].device.type == "cpu":
-        return [one for found in share_out(lambda part: _in_turn(work, [part]), parts) for one in found]
+        return [one for found in parallel_map(lambda part: _in_turn(work, [part]), parts) for one in found]
     return _in_turn(work, parts)
 
 
@@ -68,7 +68,7 @@ def _in_turn(work: Callable[[Tensor], Result], parts: list[Tensor]) -> list[Resu
     return results
 
 
-def spread(
+def map_on_devices(
     devices: Sequence[torch.device], work: Callable[[torch.device, Item], Result], items: Iterable[Item]
 ) -> list[Result]:
     """[work(device, item)]: item k on device k modulo their number; on a CPU by several threads.
@@ -77,7 +77,7 @@ def spread(
     """
     items = list(items)
     if len({*devices}) == 1 and devices[0].type == "cpu":
-        return share_out(lambda item: work(devices[0], item), items)
+        return parallel_map(lambda item: work(devices[0], item), items)
     if len(devices) == 1:
         return [work(devices[0], item) for item in items]
 
@@ -106,7 +106,7 @@ def slabs(devices: Sequence[torch.device]) -> Sequence[torch.device]:
     return [*devices] * threads if alone and threads >= MANY_THREADS else devices
 
 
-def moved(record: Record, device: torch.device, **others: object) -> Record:
+def to_device(record: Record, device: torch.device, **others: object) -> Record:
     """A dataclass with its tensors on that device, and `others` replaced; itself where nothing changes."""
     values = {f.name: getattr(record, f.name) for f in fields(record)}
     tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}

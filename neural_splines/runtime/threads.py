@@ -38,7 +38,7 @@ def parallel(work: Callable[..., Any], tasks: int, *args: Any) -> None:
     _done(threads, lambda wall: work(*wall, *args), list(itertools.pairwise(walls)))
 
 
-def share_out(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+def parallel_map(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
     """[work(item)] by several threads, each of which computes alone.
 
     Threads that join for every operation wait for each other at its end: two of them take as long for the Cholesky

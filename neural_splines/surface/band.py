@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..runtime.arrays import distinct
-from ..runtime.devices import halving, pieces, spread
+from ..runtime.devices import map_in_halves, map_on_devices, pieces
 from ..runtime.monitor import Monitor, Silent
 from .cubes import CORNERS, EDGES, FACES, Cubes, corner_points, is_crossing
 from .dense import Evaluate
@@ -57,10 +57,10 @@ def sample_band(
         _Slab(Level(evaluate, lattice, stride, device), axis, (first, last), near, monitor or Silent())
         for device, first, last in zip(devices, walls[:-1], walls[1:], strict=True)
     ]
-    leaving = spread(devices, lambda device, slab: slab.descend(points.to(device)), slabs)
+    leaving = map_on_devices(devices, lambda device, slab: slab.descend(points.to(device)), slabs)
     while sum(map(len, leaving)):
         entered = torch.cat([ids.to(home) for ids in leaving])
-        leaving = spread(devices, partial(_enter, entered), slabs)
+        leaving = map_on_devices(devices, partial(_enter, entered), slabs)
     ids, point_ids, values = (
         torch.cat([part.to(home) for part in parts]) for parts in zip(*(slab.result() for slab in slabs), strict=True)
     )
@@ -203,7 +203,7 @@ def _crossing(level: Level, fresh: Tensor) -> tuple[Tensor, Tensor]:
         cube, face = (faces.any(2) & ~faces.all(2)).nonzero(as_tuple=True)
         return cubes, distinct(level.cubes(index[cube] + outwards[face]))
 
-    found, entered = zip(*halving(look, pieces(fresh)), strict=True)
+    found, entered = zip(*map_in_halves(look, pieces(fresh)), strict=True)
     return torch.cat(found), distinct(torch.cat(entered))
 
 

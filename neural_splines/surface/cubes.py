@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..runtime.arrays import distinct
-from ..runtime.devices import halving, moved, pieces
+from ..runtime.devices import map_in_halves, pieces, to_device
 from .lattice import Grid, Lattice
 
 # Corner c of a cube is at offset (c & 1, c >> 1 & 1, c >> 2 & 1).
@@ -34,7 +34,7 @@ class Cubes:
     evaluations: int
 
     def to(self, device: torch.device) -> Cubes:
-        return moved(self, device)
+        return to_device(self, device)
 
     def values_at(self, point_ids: Tensor) -> Tensor:
         """Values at corners of these cubes."""
@@ -50,5 +50,5 @@ def is_crossing(corners: Tensor) -> Tensor:
 def corner_points(grid: Grid, ids: Tensor) -> Tensor:
     """The distinct ids of the corners of cubes [c], sorted."""
     offsets = grid.ids(CORNERS.to(ids.device))
-    parts = halving(lambda chunk: distinct(chunk[:, None] + offsets), pieces(ids))
+    parts = map_in_halves(lambda chunk: distinct(chunk[:, None] + offsets), pieces(ids))
     return parts[0] if len(parts) == 1 else distinct(torch.cat(parts))

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..clouds import OrientedCloud
-from ..neighbours import SPACING_RANK, Neighbours
+from ..cloud.clouds import OrientedCloud
+from ..cloud.neighbours import SPACING_RANK, Neighbours
 from ..settings import AUTO, MAX_GRID, Settings
 from .lattice import Lattice
 

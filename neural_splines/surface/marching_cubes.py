@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..runtime.arrays import distinct
-from ..runtime.devices import halving, pieces, slices
+from ..runtime.devices import map_in_halves, pieces, slices
 from .case_table import padded_table
 from .cubes import CORNERS, EDGES, Cubes
 from .lattice import Lattice
@@ -47,9 +47,9 @@ def marching_cubes(cubes: Cubes) -> tuple[Mesh, Crossings]:
     the mesh does not depend on how many cubes are taken at a time.
     """
     lattice = cubes.lattice
-    corners = torch.cat(halving(lambda ids: _triangle_edges(cubes, ids), pieces(cubes.ids)))
-    edges = distinct(torch.cat(halving(distinct, pieces(corners))))
-    halving(lambda part: part.copy_(torch.searchsorted(edges, part)), pieces(corners))
+    corners = torch.cat(map_in_halves(lambda ids: _triangle_edges(cubes, ids), pieces(cubes.ids)))
+    edges = distinct(torch.cat(map_in_halves(distinct, pieces(corners))))
+    map_in_halves(lambda part: part.copy_(torch.searchsorted(edges, part)), pieces(corners))
     step = lattice.ids(torch.eye(3, dtype=torch.int64, device=edges.device))
     crossings = Crossings(lattice, edges, cubes.values_at(edges // 3), cubes.values_at(edges // 3 + step[edges % 3]))
     vertices = torch.empty(len(edges), 3, dtype=torch.float64, device=edges.device)

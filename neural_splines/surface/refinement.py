@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from ..runtime.devices import slices, spread
+from ..runtime.devices import map_on_devices, slices
 from .marching_cubes import Crossings
 from .mesh import Mesh, face_average_normals
 
@@ -29,7 +29,7 @@ def refine(
         position, slope = _on_zero_set(crossings.part(chunk, device), gradient, steps)
         vertices[chunk], normals[chunk] = position, slope / slope.norm(dim=1, keepdim=True)
 
-    spread(devices or (vertices.device,), move, slices(len(vertices), vertices.device))
+    map_on_devices(devices or (vertices.device,), move, slices(len(vertices), vertices.device))
     mesh = Mesh(vertices, normals, mesh.faces, mesh.ends)
     defined = normals.isfinite().all(1, keepdim=True)  # not where a blend of cells ends inside a voxel
     if not bool(defined.all()):

@@ -6,11 +6,11 @@ import math
 
 import torch
 
+from ..cloud.neighbours import SPACING_RANK
+from ..cloud.sampling import Sampling
 from ..geometry import Box
-from ..neighbours import SPACING_RANK
 from ..runtime import memory
 from ..runtime.budget import dense_bytes, surface_bytes
-from ..sampling import Sampling
 from ..settings import MAX_GRID
 from .lattice import Grid, Lattice
 
@@ -34,7 +34,7 @@ def choose_grid_size(sampling: Sampling, scale: float, dense: bool, device: torc
     n points on an area A are sqrt(A / n) apart: the spacing of a square grid of the same density.
     """
     box = Box.around(sampling.points)
-    size = min(FINEST, spacing_size(sampling.typical, scale * float(box.sides.max())))
+    size = min(FINEST, spacing_size(sampling.median_spacing, scale * float(box.sides.max())))
     free = memory.available(memory.CPU if dense else device)
     if free is None:
         return size

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..clouds import OrientedCloud
-from ..metric import Metric
-from ..neighbours import Neighbours
+from ..cloud.clouds import OrientedCloud
+from ..cloud.metric import Metric
+from ..cloud.neighbours import Neighbours
 from ..runtime.devices import slices
 from ..settings import AUTO, Settings
 from .clipping import clip

@@ -1,0 +1,1 @@
+"""Points and what is known of them: cleaning, neighbours, spacings, outliers, warnings."""

@@ -1,0 +1,1 @@
+"""Hyperparameters chosen by held-out points, of one spline and of cells."""

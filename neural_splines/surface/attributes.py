@@ -1,0 +1,113 @@
+"""Values at points, such as colours, carried to other places; how far those are from points, and how dense they lie."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from ..cloud.neighbours import SPACING_RANK, Neighbours
+from ..runtime.threads import limit
+
+QUALITY = "quality"  # the name of a number that MeshLab and CloudCompare show as a colour ramp
+NEAREST = 9  # points of which the farthest sets the radius and the others count
+AT_ONCE = 1 << 18  # places
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """Of every point or vertex: colours [n, 3] uint8 where there are some, and further numbers [n] by name."""
+
+    colours: np.ndarray | None = None
+    scalars: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def of_rows(self, rows: np.ndarray) -> Attributes:
+        """Those of some points."""
+        colours = None if self.colours is None else self.colours[rows]
+        return Attributes(colours, {name: values[rows] for name, values in self.scalars.items()})
+
+
+def interpolated(points: np.ndarray, attributes: Attributes, places: np.ndarray) -> tuple[Attributes, np.ndarray]:
+    """Attributes of places [q, 3] from those of points [n, 3], in their types, and how far the points lie that count
+    there [q]: infinite where there are too few to tell.
+
+    As by `carry`; but whole numbers, such as classes, are those of the nearest point, of several the first.
+    """
+    fractions = {name: values for name, values in attributes.scalars.items() if values.dtype.kind == "f"}
+    columns = [values.astype(np.float64)[:, None] for values in fractions.values()]
+    columns += [] if attributes.colours is None else [attributes.colours.astype(np.float64)]
+    values = np.hstack([np.empty((len(points), 0)), *columns])
+    found, first, far = np.empty((len(places), values.shape[1])), np.empty(len(places), np.int64), np.empty(len(places))
+    for rows, distance, index in _nearest(points, places):
+        found[rows] = _means(distance, values[index])
+        first[rows] = np.where(distance == distance[:, :1], index, len(points)).min(1)
+        far[rows] = distance[:, -1] if len(points) >= NEAREST else np.inf
+    mixed = dict(zip(fractions, found.T, strict=False))
+    scalars = {
+        name: mixed[name].astype(values.dtype) if name in mixed else values[first]
+        for name, values in attributes.scalars.items()
+    }
+    colours = None if attributes.colours is None else np.round(found[:, len(fractions) :]).astype(np.uint8)
+    return Attributes(colours, scalars), far
+
+
+def carry(points: np.ndarray, values: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Values [q, k] at places [q, 3]: means of those [n, k] at the nearest points [n, 3], with smooth weights.
+
+    w_i = (1 - (d_i / R)^2)^2, with R the distance of the 9th nearest point: a point that comes near enough to count
+    begins with the weight 0, so that the result is continuous; it stays within the range of the values. Those that are
+    not finite do not count; where there are no others, the result is NaN.
+    """
+    result = np.empty((len(places), values.shape[1]))
+    for rows, distance, index in _nearest(points, places):
+        result[rows] = _means(distance, values[index])
+    return result
+
+
+def _nearest(points: np.ndarray, places: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """Places [q, 3] by and by, with the distances and the indices [m, k] of the NEAREST points [n, 3], or of all."""
+    from scipy.spatial import cKDTree
+
+    tree, count = cKDTree(points), min(NEAREST, len(points))
+    for start in range(0, len(places), AT_ONCE):
+        rows = slice(start, start + AT_ONCE)
+        yield rows, *tree.query(places[rows], k=list(range(1, count + 1)), workers=limit())
+
+
+def _means(distance: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The weighted means [m, c] of values [m, k, c] at such distances [m, k]."""
+    radius = np.maximum(distance[:, -1:], 1e-300)
+    weight = (1.0 - np.minimum(distance / radius, 1.0) ** 2) ** 2
+    weight[:, 0] += 1e-9  # where all are equally far
+    there = weight[:, :, None] * np.isfinite(values)
+    with np.errstate(invalid="ignore"):
+        return np.asarray((there * np.nan_to_num(values, posinf=0.0, neginf=0.0)).sum(1) / there.sum(1))
+
+
+def distances(points: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Of places [q, 3] from the nearest of points [n, 3]."""
+    return Neighbours(torch.from_numpy(points)).query(torch.from_numpy(places))[0].numpy()
+
+
+def densities(points: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Points per unit of area near places [q, 3]: 6 within the distance to the 6th nearest, on a disc."""
+    radius = Neighbours(torch.from_numpy(points)).query(torch.from_numpy(places), SPACING_RANK)[0].numpy()
+    return min(SPACING_RANK, len(points)) / (math.pi * np.maximum(radius, 1e-150) ** 2)
+
+
+# of `settings.QUALITIES`, and how many of the nearest points each depends on
+MEASURES = {"distance": (distances, 1), "density": (densities, SPACING_RANK)}
+
+
+def quality_of(points: np.ndarray, places: np.ndarray, measure: str) -> tuple[np.ndarray, np.ndarray]:
+    """How well points [n, 3] support places [q, 3], by one of MEASURES, float32; and how far the points lie that count
+    there [q]: infinite where there are too few to tell.
+    """
+    of, rank = MEASURES[measure]
+    if len(points) < rank:
+        return of(points, places).astype(np.float32), np.full(len(places), np.inf)
+    far = Neighbours(torch.from_numpy(points)).query(torch.from_numpy(places), rank)[0].numpy()
+    return of(points, places).astype(np.float32), far
