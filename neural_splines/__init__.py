@@ -70,7 +70,7 @@ _HOMES = {
         "ReconstructionWarning",
         "SettingsError",
     ),
-    "field.contract": ("Field",),
+    "spline.contract": ("Field",),
     "run.whole": ("Reconstruction",),
     "runtime.monitor": ("Monitor",),
     "runtime.progress": ("Progress",),

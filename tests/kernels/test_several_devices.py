@@ -90,7 +90,7 @@ def test_cells_are_dealt_out_to_devices_that_have_the_problem(devices, monkeypat
 
 def test_what_draws_random_numbers_in_turn_stays_on_one_device():
     seen = []
-    problem_on((ONE, OTHER), "random").spread(lambda part, cell, draws: seen.append(part))
+    problem_on((ONE, OTHER), "random").map_batches(lambda part, cell, draws: seen.append(part))
     assert all(part is seen[0] for part in seen)
 
 
