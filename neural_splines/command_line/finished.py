@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
@@ -16,7 +16,6 @@ from ..files.atomic import STANDARD, shown
 from ..files.scans import listed
 from ..geometry import Box
 from ..kernels.products import Compute
-from ..normals.evidence import Known
 from ..normals.orient import Judged, options_of, summary_of
 from ..ranges import UP, UPS
 from ..runtime.monitor import PhaseTimer
@@ -25,6 +24,9 @@ from ..surface.lattice import Lattice
 from .input_arguments import read_options
 from .jobs import Job
 from .repeat import command
+
+if TYPE_CHECKING:
+    from ..normals.evidence import Known
 
 
 @dataclass(frozen=True)

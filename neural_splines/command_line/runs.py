@@ -22,8 +22,6 @@ from . import scenes
 from .console import explained, say, tell
 from .finished import Outcome, Run
 from .jobs import Job, jobs_of
-from .parts import mesh_in_parts
-from .whole import mesh_whole
 
 Meshing = Callable[[Job, Settings, NormalSettings, PhaseTimer], Outcome]  # writes the mesh of a job
 
@@ -36,7 +34,7 @@ def run_jobs(
     if shares.asked:
         scenes.check(args)
     jobs = jobs_of(args)
-    mesh = partial(mesh_in_parts, shares=shares) if shares.asked else mesh_whole
+    mesh = _meshing(shares)
     failures: dict[Job, tuple[int, str]] = {}
     if args.out_dir is None:
         run = one(jobs[0], settings, sides, mesh, monitor)
@@ -55,6 +53,17 @@ def run_jobs(
             name = job.name
             say(prog, f"error: {line if name in line else f'{name}: {line}'}")
         sys.exit(min(code for code, _ in failures.values()))  # a bug, 1, is worse than a refusal, 2
+
+
+def _meshing(shares: SceneSettings) -> Meshing:
+    """Whole, or in parts, which needs the modules of estimated normals and with them Numba."""
+    if not shares.asked:
+        from .whole import mesh_whole
+
+        return mesh_whole
+    from .parts import mesh_in_parts
+
+    return partial(mesh_in_parts, shares=shares)
 
 
 def one(job: Job, settings: Settings, sides: NormalSettings, mesh: Meshing, timer: PhaseTimer, prefix: str = "") -> Run:
