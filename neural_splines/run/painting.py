@@ -14,7 +14,6 @@ import numpy as np
 import torch
 
 from ..cloud.octree import morton_codes
-from ..settings import QUALITIES
 from ..surface.attributes import QUALITY, Attributes, distances, interpolated, quality_of
 from .orientation import NodePoints
 from .partition import StoredPoints
@@ -31,13 +30,6 @@ Of = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray
 def wanted(plan: Plan) -> bool:
     """Whether points have attributes."""
     return _stored(plan).records is not None
-
-
-def forget(plan: Plan, block: int) -> None:
-    """Remove what a block's vertices were given, before it is meshed again."""
-    for name in ("attributes", *QUALITIES):
-        if plan.store.has(f"{name}-{block}"):
-            plan.store.remove(f"{name}-{block}")
 
 
 def paint(plan: Plan, block: int, device: str | None = None) -> None:

@@ -19,10 +19,10 @@ from ..cells.advice import REMEDY, cell_lines
 from ..cells.fitting import NO_CELL
 from ..errors import CloudError, EmptySurfaceError, NotPositiveDefiniteError
 from ..runtime.monitor import Monitor
-from ..settings import AUTO
+from ..settings import AUTO, QUALITIES
 from ..surface.expand import expanded_lattice
 from ..surface.lattice import Lattice
-from . import blocks, cells, painting, points
+from . import blocks, cells, points
 from .blocks import Surroundings
 from .choices import Chosen, degeneracy_lines, planned, with_smoothing
 from .plan import Parts, Plan
@@ -156,7 +156,7 @@ def mesh(plan: Plan, around: Surroundings, team: Workers, monitor: Monitor) -> l
         items = [(block, cubes.numpy()) for block, cubes in left.items()]
         known = len(touched) - len(left)
         for block in left:
-            painting.forget(plan, block)
+            _forget_attributes(plan, block)
         team.run(_mesh_block, (plan, around), items, partial(progress, monitor, known, len(touched)))
         plan.store.sync(f"block-{block}" for block in left)
         left = {} if plan.parts.whole else missed(plan, touched)
@@ -218,8 +218,17 @@ def missed(plan: Plan, touched: set[int]) -> dict[int, Tensor]:
     return result
 
 
+def _forget_attributes(plan: Plan, block: int) -> None:
+    """Remove what a block's vertices were given, before it is meshed again."""
+    for name in ("attributes", *QUALITIES):
+        if plan.store.has(f"{name}-{block}"):
+            plan.store.remove(f"{name}-{block}")
+
+
 def paint(plan: Plan, found: list[int], quality: str | None, team: Workers, monitor: Monitor) -> None:
     """Attributes of the vertices of all blocks, where points have some; and their quality, where it is asked for."""
+    from . import painting  # not before: a whole run needs none of the normals of nodes
+
     if painting.wanted(plan):
         each(team, painting.paint, plan, plan.store, "attributes", found, "colour", monitor)
     if quality:
