@@ -23,6 +23,7 @@ EVEN = 0.75  # evenness of a scanner that no file names, at most (.03 to .6; of 
 SHEET = 0.95  # single from above of open ground (.97 to 1; of a plate two spacings thick .58)
 FLAT_SHEET, FLAT = 0.8, 0.5  # the same where the height is below so much of both sides (ground with houses .85)
 WALL = 4.0  # spacings: the least median of the jumps, where there are more; smaller ones are a plate's other side
+LAYERS = 2.0  # kurtosis of two layers, at most (1.5 to 1.9 of plates with noise of a fifth; of terrain 2.2 and more)
 MAPPED, FAR = 0.7, 100.0  # the same in coordinates of a map: so many times farther from the origin than they are wide
 LASER = 0.5  # the same of a laser whose file tells of several returns or of scan angles (forests .6 to .8)
 HIDDEN = 0.1  # of what a viewpoint of a file saw, at most
@@ -205,7 +206,8 @@ def _found(graph: PointGraph, guidance: Guidance, columns: Columns) -> Known:
     if place.single < SEEN or place.evenness > EVEN:
         place = NONE
     above = seen_closely(graph, columns(None), lambda part: from_above(part, guidance.up))
-    if above.single < _asked(graph, guidance) or (not guidance.laser and above.single < SHEET and above.jump < WALL):
+    plate = above.kurtosis < LAYERS or (above.single < SHEET and above.jump < WALL)
+    if above.single < _asked(graph, guidance) or (not guidance.laser and plate):
         above = NONE
     if place is above:
         return Known()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,11 +18,15 @@ from ..runtime.threads import limit
 from .areas import AREA_RANK
 from .graph import PointGraph
 
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
+
 PROBES = 6_000  # points whose neighbours in the image are looked at
 FIRST_LOOK = 20_000  # points of a thinned cloud, in which fewer depths jump: what fails in it fails in all
 RANK, NEAREST = AREA_RANK, 3  # the neighbour that tells the spacing of rays, and those whose depth is compared
 STEEP = 3.0  # a depth jumps where it changes so many times more than the place in the image
 LEAST = 0.33  # of the spacing of rays: what is nearer counts as so far, since points have noise
+LAYER, THICK = 16, 0.05  # neighbours that tell layers; their heights' deviation over their distance, at least
 HOPELESS = 0.4  # single in a thinned cloud
 INSIDE = 0.4  # length of the mean direction below which a place lies within the cloud; of half a ball .5
 
@@ -30,13 +35,15 @@ INSIDE = 0.4  # length of the mean direction below which a place lies within the
 class View:
     """single: share of neighbours in the image between which the depth does not jump. evenness: how the spacing of rays
     varies, over how that of points in space does; below 1 the rays are what is even. jump: the median of the changes of
-    depth that are jumps, in spacings of the points. around: it is seen to all sides.
+    depth that are jumps, in spacings of the points. around: it is seen to all sides. kurtosis: of heights about planes
+    through the nearest in the image; 1 where they lie in two layers of equal weight, 3 where they are normal.
     """
 
     single: float
     evenness: float
     jump: float = 0.0
     around: bool = False
+    kurtosis: float = 3.0
 
 
 NONE = View(0.0, np.inf)
@@ -56,7 +63,8 @@ def seen_closely(sample: PointGraph, columns: Iterable[PointGraph], view: Callab
         return whole
     jumps = [column.jump for column in near if column.jump]
     single = float(np.mean([column.single for column in near]))
-    return replace(whole, single=single, jump=float(np.median(jumps)) if jumps else 0.0)
+    kurtosis = float(np.median([column.kurtosis for column in near]))
+    return replace(whole, single=single, jump=float(np.median(jumps)) if jumps else 0.0, kurtosis=kurtosis)
 
 
 def from_place(graph: PointGraph, place: np.ndarray) -> View:
@@ -91,7 +99,26 @@ def _rays(points: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray
 def from_above(graph: PointGraph, up: np.ndarray) -> View:
     """Seen along parallel rays from the direction `up` [3]."""
     height = graph.points @ up
-    return _view(graph, graph.points - height[:, None] * up, height, np.ones(len(graph)), False)
+    image = graph.points - height[:, None] * up
+    return replace(_view(graph, image, height, np.ones(len(graph)), False), kurtosis=_kurtosis(image, height))
+
+
+def _kurtosis(image: np.ndarray, height: np.ndarray) -> float:
+    """The median, over probes, of the kurtosis of heights [n] about planes through LAYER neighbours in an image [n, 3];
+    3 where most heights vary less than THICK, as of what is flat or in whole numbers.
+    """
+    if len(image) <= LAYER:
+        return 3.0
+    chosen = _probes(len(image))
+    distance, found = _tree(image).query(image[chosen], LAYER + 1, workers=limit())
+    places = np.concatenate([image[found] - image[chosen, None], np.ones((*found.shape, 1))], 2)
+    heights = height[found] - height[chosen, None]
+    left = heights - (places @ (np.linalg.pinv(places) @ heights[..., None]))[..., 0]
+    variance = left.var(1)
+    thick = variance > (THICK * distance[:, -1]) ** 2
+    if 2 * thick.sum() < len(thick):
+        return 3.0
+    return float(np.median((left[thick] ** 4).mean(1) / variance[thick] ** 2))
 
 
 def _view(graph: PointGraph, image: np.ndarray, depth: np.ndarray, scale: np.ndarray, around: bool) -> View:
@@ -122,12 +149,15 @@ def _neighbours(image: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.n
     """The NEAREST others in the image to each of the chosen, how far they are, at least LEAST of the spacing of rays,
     and that spacing: the distance of the neighbour of RANK.
     """
-    from scipy.spatial import cKDTree
-
-    tree = cKDTree(image, balanced_tree=False, compact_nodes=False)
-    distance, found = tree.query(image[chosen], RANK + 1, workers=limit())
+    distance, found = _tree(image).query(image[chosen], RANK + 1, workers=limit())
     near = np.maximum(distance[:, 1 : NEAREST + 1], LEAST * distance[:, -1:])
     return found[:, 1 : NEAREST + 1], near, distance[:, -1]
+
+
+def _tree(image: np.ndarray) -> cKDTree:
+    from scipy.spatial import cKDTree
+
+    return cKDTree(image, balanced_tree=False, compact_nodes=False)
 
 
 def _probes(count: int) -> np.ndarray:

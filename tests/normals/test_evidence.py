@@ -135,6 +135,21 @@ def test_a_thing_cut_in_level_lines_around_the_origin_was_not_seen_from_there():
     assert oriented(points).estimated.known.source == ""
 
 
+def test_a_plate_a_spacing_thick_is_no_terrain():
+    """Its heights lie in two layers; those of ground with as much noise do not, nor those of a floor in whole steps."""
+    rng, up = np.random.default_rng(2), np.array([0.0, 0.0, 1.0])
+    spacing, flat = np.sqrt(2.0 / 8000), rng.random((8000, 3)) * (1.0, 1.0, 0.0)
+    for height, layers in (
+        (spacing * (rng.random(8000) < 0.5), True),
+        (spacing * ((rng.random(8000) < 0.5) + 0.1 * rng.normal(size=8000)), True),
+        (0.2 * spacing * rng.normal(size=8000), False),
+        (0.01 * spacing * (rng.random(8000) < 0.5), False),
+    ):
+        points = flat + height[:, None] * up
+        assert (from_above(PointGraph.of(points), up).kurtosis < 2.0) == layers
+        assert ("above" in oriented(points).summary()) != layers
+
+
 # -- what a file says ---------------------------------------------------------------------------------
 
 
