@@ -30,7 +30,7 @@ class Cells:
 
     padding: points so far outside take part in the cell's fit. ramp: the cell's weight rises from 0 to 1
     between so far outside and so far inside its walls, smoothly. reach: so far outside the cell's spline
-    still speaks, with a tiny weight, where no other does: it carries the surface across a cell that it
+    still takes part, with a tiny weight, where no other does: it carries the surface across a cell that it
     only clips, where no sample happens to lie.
     """
 

@@ -1,4 +1,4 @@
-"""Which cells speak at which points, and how loudly."""
+"""Partition-of-unity weights: which cells take part at which points, and how much."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NEGLIGIBLE = 1e-4  # shares of a blend below this are left out: they move the su
 
 @dataclass(frozen=True)
 class CellWeights:
-    """The cells that speak at each of `count` points: pairs (point, cell) [k] with weights, ordered by point.
+    """The cells that take part at each of `count` points: pairs (point, cell) [k] with weights, ordered by point.
 
     order [k]: the pairs by cell, in which x [k, 3], their positions in their cell's model space, stand; cell c has
     rows[c]:rows[c + 1] of these.

@@ -21,7 +21,7 @@ WITNESSES = 12  # nearest points that are asked
 STEEP = 0.5  # of |n.(p - q)| / |p - q|: the sine of 30 degrees, above which p does not lie on q's surface
 AGREEING = 0.3  # of n.m: normals that point the same way
 MOST = 0.2  # of a cloud that may be outliers; more are the cloud
-PASSES = 4  # a few outliers vouch for each other until the others are gone
+PASSES = 4  # a few outliers support each other until the others are gone
 
 
 def outliers(

@@ -50,7 +50,7 @@ class Confidence:
 class Witnesses:
     """What is said of normals: by the field, opinion [n], area times cosine; by what saw them, told [n], positive where
     it is for them, 0 where nothing saw. decided [n]: seen from a point's own place, not at a grazing angle. torn [n]:
-    continuity speaks against the patch. broken, total: couplings between patches that the signs break, and all.
+    continuity is against the patch. broken, total: couplings between patches that the signs break, and all.
     """
 
     opinion: np.ndarray

@@ -64,7 +64,7 @@ def estimate_part(
 ) -> Part:  # fmt: skip
     """Of distinct points [n, 3] in world units, of which the first `own` are the part's, the others a halo.
 
-    decided: what counts in the whole cloud. step: every so manieth own point is a probe. CloudError for fewer than 4.
+    decided: what counts in the whole cloud. step: every k-th own point is a probe. CloudError for fewer than 4.
     """
     signed = Signed.of(points, guidance, device, Silent(), lambda graph: _votes(graph, guidance, decided))
     graph, votes = signed.graph, signed.known.votes

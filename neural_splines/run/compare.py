@@ -72,7 +72,7 @@ def sampled_points(plan: Plan, team: Workers) -> list[Tensor]:
 
 
 def sample_node(shared: tuple[Plan, int], item: tuple[int, int], device: str | None) -> None:
-    """Store every so manieth point of a node, from one on, with the distance from it that is far."""
+    """Store every k-th point of a node, from one on, with the distance from it that is far."""
     plan, stride = shared
     node, first = item
     own, target = cleaned(plan.store, node), plan.compute(device).device

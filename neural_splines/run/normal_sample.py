@@ -1,6 +1,6 @@
 """What is decided of the whole before nodes get normals: how far apart points are, which side was seen.
 
-Of a sample, every so manieth point of all nodes. It is as large as a node, so that it takes no more memory than a task.
+Of a sample, every k-th point of all nodes. It is as large as a node, so that it takes no more memory than a task.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Normals of points in nodes: a task for each node with a halo, and one that compares it with its neighbours.
 
-What the tasks leave in the store: `thinned-K`, every so manieth point of a node; `normals-K`, the estimate of a node
+What the tasks leave in the store: `thinned-K`, every k-th point of a node; `normals-K`, the estimate of a node
 and of its halo, in pieces; `shared-K`, what its pieces and others say of each other by the points that both have;
 `filled-K`, normals of a node of which the file lacks some.
 """
@@ -53,7 +53,7 @@ class Scan(Protocol):
 class NormalTasks:
     """What tasks about the normals of nodes share. Can be pickled where its store can.
 
-    step: every so manieth point is one of a sample of the whole. close: points so close are one. halo: around a node,
+    step: every k-th point is one of a sample of the whole. close: points so close are one. halo: around a node,
     world units. decided: what is known of the sides of the whole.
     """
 
@@ -88,7 +88,7 @@ class Gathered:
 
 
 def thin(tasks: NormalTasks, node: int, device: str | None = None) -> None:
-    """Store every so manieth point of a node, evenly in space, with its row."""
+    """Store every k-th point of a node, evenly in space, with its row."""
     scan = tasks.scan.scan_of(node)
     points = torch.from_numpy(scan.points)
     distinct = distinct_points(points).nonzero()[:, 0]

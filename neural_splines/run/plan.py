@@ -72,7 +72,7 @@ class Parts:
 
     @property
     def stride(self) -> int:
-        """Every so manieth point of a node is among some SAMPLE_POINTS of all."""
+        """Every k-th point of a node is among some SAMPLE_POINTS of all."""
         return max(1, int(self.nodes.counts.sum()) // SAMPLE_POINTS)
 
     def compute(self, device: str | None = None) -> Compute:

@@ -27,7 +27,7 @@ def residuals_in_parts(
 
 
 def store_residuals(shared: tuple[Plan, Surroundings, int], block: int, device: str | None) -> None:
-    """Store the distances of every so manieth fitted point of a block."""
+    """Store the distances of every k-th fitted point of a block."""
     plan, around, stride = shared
     part, compute = Block.of(plan, around, block), plan.compute(device)
     parts = [
