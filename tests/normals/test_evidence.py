@@ -129,8 +129,8 @@ def test_a_plate_a_spacing_thick_is_no_terrain():
     rng, up = np.random.default_rng(2), np.array([0.0, 0.0, 1.0])
     spacing, flat = np.sqrt(2.0 / 8000), rng.random((8000, 3)) * (1.0, 1.0, 0.0)
     for height, layers in (
-        (spacing * (rng.random(8000) < 0.5), True),
-        (spacing * ((rng.random(8000) < 0.5) + 0.1 * rng.normal(size=8000)), True),
+        (0.7 * spacing * (rng.random(8000) < 0.5), True),
+        (0.85 * spacing * ((rng.random(8000) < 0.5) + 0.1 * rng.normal(size=8000)), True),
         (0.2 * spacing * rng.normal(size=8000), False),
         (0.01 * spacing * (rng.random(8000) < 0.5), False),
     ):
