@@ -33,12 +33,18 @@ def save(name: str, rows) -> None:
 
 
 def load(path: Path):
-    """Vertices, faces and colours in [0, 1] or None of a mesh."""
+    """Vertices, faces and colours in [0, 1] or None of a mesh, z upwards."""
     import trimesh
+    from glb import shown, values
 
     mesh = trimesh.load(path, force="mesh", process=False)
-    colours = mesh.visual.vertex_colors[:, :3] / 255.0 if mesh.visual.kind == "vertex" else None
-    return np.array(mesh.vertices), np.array(mesh.faces), colours
+    if path.suffix == ".glb":  # y upwards, colours as light
+        return (
+            mesh.vertices[:, [0, 2, 1]] * (1, -1, 1),
+            np.array(mesh.faces),
+            shown(values(path, "COLOR_0")[:, :3]) / 255,
+        )
+    return np.array(mesh.vertices), np.array(mesh.faces), None
 
 
 def tutorial() -> None:

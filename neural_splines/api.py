@@ -24,8 +24,9 @@ from .files.scans import ALL, ScannedCloud
 from .kernels.products import resolve
 from .normals.orient import estimated, orient
 from .normals.repair import repaired
-from .ranges import check_classes
+from .ranges import UPS, check_choice, check_classes
 from .run.extract import mesh_of
+from .run.upright import looks_upright
 from .run.whole import Reconstruction, fit_cloud, mesh_cloud
 from .runtime.arrays import as_rows
 from .runtime.monitor import Monitor, PhaseTimer
@@ -244,20 +245,27 @@ def save_mesh(
     colours: Any = None,
     scalars: Mapping[str, Any] | None = None,
     voxel_size: float | None = None,
+    up: str = AUTO,
 ) -> None:
     """Write a mesh, of numpy or torch, as PLY, OBJ, STL, OFF or GLB by its extension: the whole file or none of it.
 
     Per vertex, where the format has them: colours [v, 3] in 0..255, scalars [v] by name. Vertices are float32 where
     that moves none by 0.01 of `voxel_size`, else float64; a Reconstruction knows its own voxel size, so that the file
-    is byte for byte the command's. Raises OutputError for another extension and for what cannot be written.
+    is byte for byte the command's. GLB turns the direction that is `up`, x, y, z or one with a minus, to y; auto: z of
+    what is flat or far from the origin, as maps are, else y. Raises OutputError for another extension and for what
+    cannot be written.
     """
+    check_choice("up", up, (AUTO, *UPS))
     if isinstance(mesh, Reconstruction):
         voxel_size = voxel_size or mesh.lattice.voxel_size
-        mesh = mesh.mesh
+        shape, mesh = mesh.kept.points, mesh.mesh
+    else:
+        shape = mesh.vertices
     meshes.check_format(path)
     meshes.save_mesh(
-        path, mesh.vertices, mesh.normals, mesh.faces, colours=colours, scalars=scalars, voxel_size=voxel_size
-    )
+        path, mesh.vertices, mesh.normals, mesh.faces, colours=colours, scalars=scalars, voxel_size=voxel_size,
+        up=UPS[up] if up in UPS else looks_upright(torch.as_tensor(shape)),
+    )  # fmt: skip
 
 
 def _settings(given: Settings | None, default: Settings) -> Settings:

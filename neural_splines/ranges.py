@@ -13,8 +13,9 @@ from .errors import SettingsError
 
 Auto = Literal["auto"]
 AUTO: Auto = "auto"  # the word that stands for what the program chooses
-UP = (0.0, 0.0, 1.0)  # where nothing else is said
-UPS = {AUTO: None, "x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": UP}
+Axis = tuple[float, float, float]
+UP: Axis = (0.0, 0.0, 1.0)  # where nothing else is said
+UPS: dict[str, Axis] = {"x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": UP}  # the axes that may be up
 UPS |= {"-x": (-1.0, 0.0, 0.0), "-y": (0.0, -1.0, 0.0), "-z": (0.0, 0.0, -1.0)}
 MAX_COUNT = 2**31 - 1  # of points, centres and iterations
 

@@ -139,7 +139,7 @@ class NormalSettings:
         _keep(self, "source", check_choice, "--normals", NORMALS)
         for name, option in (("inside", "--inside"), ("aerial", "--aerial"), ("flip", "--flip-normals")):
             _keep(self, name, check_flag, option)
-        _keep(self, "up", check_choice, "--up", tuple(UPS))
+        _keep(self, "up", check_choice, "--up", (AUTO, *UPS))
         _keep(self, "device", check_choice, "--device", None)
         _keep(self, "sensor_positions", check_places, "--sensor-position")
         if len(self.sides) > 1:

@@ -10,6 +10,7 @@ from dataclasses import fields
 from types import MappingProxyType
 from typing import Any, NoReturn
 
+from ..ranges import UPS
 from ..runtime import streams
 from ..settings import (
     ADAPTIVE_VARIANCE,
@@ -73,8 +74,12 @@ class Parser(argparse.ArgumentParser):
 
 
 def parse(p: Parser, argv: Sequence[str] | None) -> argparse.Namespace:
-    """Positional arguments may stand anywhere between options."""
-    return p.parse_intermixed_args(argv)
+    """Positional arguments may stand anywhere between options; `--up -x` is `--up=-x`."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    for at in range(len(words) - 1, 0, -1):
+        if words[at - 1] == "--up" and words[at] in UPS:
+            words[at - 1 : at + 1] = [f"--up={words[at]}"]
+    return p.parse_intermixed_args(words)
 
 
 def parser(prog: str, description: str) -> Parser:

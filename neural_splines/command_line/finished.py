@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -17,16 +17,13 @@ from ..files.scans import listed
 from ..geometry import Box
 from ..kernels.products import Compute
 from ..normals.orient import Judged, options_of, summary_of
-from ..ranges import UP, UPS
+from ..ranges import Axis
 from ..runtime.monitor import PhaseTimer
 from ..settings import NormalSettings, Settings
 from ..surface.lattice import Lattice
 from .input_arguments import read_options
 from .jobs import Job
 from .repeat import command
-
-if TYPE_CHECKING:
-    from ..normals.evidence import Known
 
 
 @dataclass(frozen=True)
@@ -83,7 +80,7 @@ class Details:
 @dataclass(frozen=True)
 class Drawing:
     """What pictures show, world units: vertices [v, 3], faces [f, 3], points [n, 3], and where there are colours those
-    of both in 0..255. distances [v]: of the vertices from the nearest point. up [3]: that direction, where it is known.
+    of both in 0..255. distances [v]: of the vertices from the nearest point. up: that direction, where it is known.
     note: what a viewer should know of it.
     """
 
@@ -93,7 +90,7 @@ class Drawing:
     distances: Callable[[], np.ndarray]
     colours: np.ndarray | None = None
     point_colours: np.ndarray | None = None
-    up: np.ndarray | None = None
+    up: Axis | None = None
     note: str = ""
 
 
@@ -196,20 +193,3 @@ class Run:
             f"{self.job.name}: {found.cleaning.kept} points -> {shown(self.job.out)}: {found.mesh[0]} vertices, "
             f"{found.mesh[1]} faces, {sum(self.timer.seconds.values()):.1f} s{warned}"
         )
-
-
-def upright(asked: str, measured: bool, known: Known | None, ahead: np.ndarray) -> np.ndarray | None:
-    """The direction that is up: what the user says, z of formats of surveyors (`measured`) and of what was seen from
-    above, and of a camera's own frame y, which is downwards where it looks along z.
-
-    known: of the sides of the points, whose mean is `ahead` [3].
-    """
-    said = UPS[asked]
-    if said is not None:
-        return np.array(said)
-    if measured or (known is not None and known.above):
-        return np.array(UP)
-    if known is not None and known.at_origin:
-        axis = int(np.abs(ahead).argmax())
-        return np.array([0.0, -np.sign(ahead[2]), 0.0]) if axis == 2 else np.array(UP)
-    return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..ranges import UPS
+from ..ranges import AUTO, UPS
 from ..settings import NORMALS, NormalSettings
 
 
@@ -38,10 +38,10 @@ def add_normal_options(p: argparse.ArgumentParser, source: str = NormalSettings.
     )
     normals.add_argument(
         "--up",
-        choices=tuple(UPS),
+        choices=(AUTO, *UPS),
         default=NormalSettings.up,
-        help="the direction that is up, for what is seen from above and in pictures; auto: z, but y in pictures of "
-        "models (default: %(default)s)",
+        help="the direction that is up, for what is seen from above, in pictures and in GLB, which turns it to y; "
+        "auto: z, but y in pictures and GLB of models (default: %(default)s)",
     )
     normals.add_argument("--flip-normals", action="store_true", help="turn all normals round, those of the file too")
 

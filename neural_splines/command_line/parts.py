@@ -20,9 +20,10 @@ from ..run.drawing import distances_to_points, drawn_mesh, drawn_points
 from ..run.in_parts import Output, ReconstructionInParts, drawing_memory, memory_of, mesh_files, processes
 from ..run.painting import colours_at
 from ..run.totals import solution_of_all
+from ..run.upright import upright
 from ..runtime.monitor import PhaseTimer
 from ..settings import NormalSettings, SceneSettings, Settings
-from .finished import Details, Drawing, Normals, Outcome, Parts, upright
+from .finished import Details, Drawing, Normals, Outcome, Parts
 from .jobs import Job
 
 LISTED_CELLS = 100_000  # of a report

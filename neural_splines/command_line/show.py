@@ -6,6 +6,8 @@ import os
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from ..files.atomic import save_bytes
 from ..pictures.page import Page
 from ..pictures.preview import preview
@@ -19,11 +21,10 @@ def save(run: Run) -> None:
     job, timer = run.job, run.timer
     timer.phase("pictures")
     drawn = run.outcome.drawing()
+    up = None if drawn.up is None else np.array(drawn.up)
     if job.preview:
         shades = [None if c is None else c / 255.0 for c in (drawn.point_colours, drawn.colours)]
-        picture = preview(
-            drawn.points, drawn.vertices, drawn.faces, point_colours=shades[0], colours=shades[1], up=drawn.up
-        )
+        picture = preview(drawn.points, drawn.vertices, drawn.faces, point_colours=shades[0], colours=shades[1], up=up)
         save_bytes(job.preview, picture)
     if job.page:
         names = together([os.path.basename(path) for path in job.sources])
@@ -40,7 +41,7 @@ def save(run: Run) -> None:
             point_colours=drawn.point_colours,
             facts=facts(run, drawn.note),
             warnings=run.warnings,
-            up=drawn.up,
+            up=up,
         )
         save_bytes(job.page, page.render().encode(errors="backslashreplace"))  # names that are not UTF-8
     timer.phase("")

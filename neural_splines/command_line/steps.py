@@ -19,6 +19,8 @@ from ..files.point_clouds import load_scanned_cloud, step_lines
 from ..files.scans import ScannedCloud
 from ..geometry import Box
 from ..normals.orient import Orientation, orient
+from ..ranges import Axis
+from ..run.upright import looks_upright
 from ..run.whole import Reconstruction
 from ..runtime.monitor import PhaseTimer
 from ..settings import AUTO, NormalSettings, Settings
@@ -80,7 +82,7 @@ def carry(
     return paint(scanned, origin.cloud, result.kept, result.mesh, job.args.quality)
 
 
-def save(result: Reconstruction, carried: Attributes, job: Job, monitor: PhaseTimer) -> None:
+def save(result: Reconstruction, carried: Attributes, up: Axis, job: Job, monitor: PhaseTimer) -> None:
     """Write the mesh to `out`; the dense grid to {out}.grid.npy and .json; the constraints to {out}.pts.npz.
 
     The grid's value (i, j, k) lies at origin + (index + 0.5) * voxel_size, in world units as its values.
@@ -102,7 +104,7 @@ def save(result: Reconstruction, carried: Attributes, job: Job, monitor: PhaseTi
     mesh, scalars = result.mesh, carried.scalars
     meshes.save_mesh(
         out, mesh.vertices, mesh.normals, mesh.faces, colours=carried.colours, scalars=scalars,
-        voxel_size=lattice.voxel_size, suffix=job.suffix,
+        voxel_size=lattice.voxel_size, suffix=job.suffix, up=up,
     )  # fmt: skip
     monitor.phase("")
     for line in result.warnings:
@@ -114,7 +116,8 @@ def save_cloud(path: str, cloud: OrientedCloud) -> None:
 
 
 def save_mesh(path: str, mesh: Mesh) -> None:
-    meshes.save_mesh(path, mesh.vertices, mesh.normals, mesh.faces)
+    up = looks_upright(mesh.vertices)
+    meshes.save_mesh(path, mesh.vertices, mesh.normals, mesh.faces, up=up)
 
 
 def load_mesh(path: str) -> Mesh:

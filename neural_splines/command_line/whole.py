@@ -12,6 +12,8 @@ from ..cells.fitting import CellsFit
 from ..cells.tally import solution_of_each
 from ..files.scans import ScannedCloud
 from ..normals.orient import Orientation
+from ..ranges import Axis
+from ..run.upright import upright, upright_in_files
 from ..run.whole import Reconstruction, mesh_cloud
 from ..runtime.monitor import PhaseTimer
 from ..settings import NormalSettings, Settings
@@ -19,7 +21,7 @@ from ..spline.residuals import residuals
 from ..surface.attributes import Attributes, carry, distances
 from ..surface.mesh import border_edges
 from . import steps
-from .finished import Details, Drawing, Normals, Outcome, upright
+from .finished import Details, Drawing, Normals, Outcome
 from .jobs import Job
 
 
@@ -29,8 +31,8 @@ def mesh_whole(job: Job, settings: Settings, sides: NormalSettings, timer: Phase
     scanned, origin = steps.load(job.sources, sides, timer, job.attributes, args.columns, args.classes)
     result = mesh_cloud(origin.cloud, settings, timer)
     carried = steps.carry(scanned, origin, result, job, timer)
-    steps.save(result, carried, job, timer)
     known = Known(scanned, origin, result, carried)
+    steps.save(result, carried, known.up, job, timer)
     fit = result.fit
     return Outcome(
         cleaning=origin.cleaning,
@@ -64,6 +66,12 @@ class Known:
     origin: Orientation
     result: Reconstruction
     carried: Attributes
+
+    @property
+    def up(self) -> Axis:
+        """The direction that is up in files that say so."""
+        sides = self.origin.estimated.known if self.origin.estimated else None
+        return upright_in_files(self.origin.settings.up, self.scanned.upright, sides, self.result.kept.box)
 
     @cached_property
     def details(self) -> Details:

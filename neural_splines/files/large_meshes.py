@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from ..ranges import UPS, Axis
 from ..runtime import interrupts
 from .atomic import PathLike, atomic, shown
 from .mesh_content import Content
@@ -57,13 +58,13 @@ class PartWriter:
             self._types[name] = values.dtype, values.shape[1:]
         self._files[name].write(np.ascontiguousarray(values).data)
 
-    def content(self, voxel_size: float | None, fits_single: bool | None) -> Content:
+    def content(self, voxel_size: float | None, fits_single: bool | None, up: Axis) -> Content:
         """All parts as one mesh, whose arrays are the scratch files."""
         arrays = {name: self._array(name) for name in self._files}
         normals, faces, colours = (arrays.get(name) for name in ("normals", "faces", "colours"))
         scalars = {name.removeprefix("scalar "): v for name, v in arrays.items() if name.startswith("scalar ")}
         vertices = arrays.get("vertices", np.empty((0, 3)))
-        return Content(vertices, normals, faces, colours, scalars, voxel_size, fits_single)
+        return Content(vertices, normals, faces, colours, scalars, voxel_size, fits_single, up)
 
     def _array(self, name: str) -> np.ndarray:
         (type_, width), file = self._types[name], self._files[name]
@@ -79,7 +80,7 @@ class PartWriter:
 @contextlib.contextmanager
 def written_in_parts(
     path: PathLike, folder: str, voxel_size: float | None = None, fits_single: bool | None = None,
-    suffix: str | None = None,
+    suffix: str | None = None, up: Axis = UPS["y"],
 ) -> Iterator[PartWriter]:  # fmt: skip
     """A writer of the mesh at `path`, which appears when the block ends: the same bytes as those of `save_mesh`.
 
@@ -87,6 +88,6 @@ def written_in_parts(
     """
     with atomic(path, synced=True) as (out,), contextlib.closing(PartWriter(folder, shown(path))) as writer:
         yield writer
-        content = writer.content(voxel_size, fits_single)
+        content = writer.content(voxel_size, fits_single, up)
         out.writelines(WRITERS.get(suffix or suffix_of(path), WRITERS[".ply"])(content, shown(path)))
         del content  # the files are mapped

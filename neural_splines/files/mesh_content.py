@@ -13,6 +13,7 @@ from typing import NoReturn
 import numpy as np
 
 from ..errors import OutputError
+from ..ranges import UPS, Axis
 from ..runtime.threads import parallel
 
 MAX_LOSS = 0.01  # voxels that rounding to float32 may move a vertex
@@ -28,12 +29,23 @@ def _flat(corners: np.ndarray) -> np.ndarray:
     return np.asarray((np.cross(b - a, c - a) == 0.0).all(1))
 
 
+def _passed(a: np.ndarray, b: np.ndarray) -> np.uint64:
+    """The sum of the numbers of edges [e] from `a` to `b`, less those of the edges the other way, modulo 2^64."""
+    key = np.minimum(a, b) << np.uint64(32) | np.maximum(a, b)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):  # splitmix64
+        key = (key ^ key >> np.uint64(shift)) * np.uint64(factor)
+    key ^= key >> np.uint64(31)
+    signed = np.where(a < b, key, np.where(a > b, np.uint64(0) - key, np.uint64(0)))
+    return np.uint64(signed.sum(dtype=np.uint64))
+
+
 @dataclass(frozen=True)
 class Content:
     """What is to be written: vertices [v, 3] float64, and per vertex what there is; faces [f, 3], None for a cloud.
 
     normals [v, 3]; colours [v, 3] uint8; scalars [v] by name. voxel_size: a vertex may move by 0.01 of it. fits_single:
-    whether float32 is good enough for its vertices, where that is known.
+    whether float32 is good enough for its vertices, where that is known. up: the axis, or the one against it, that is
+    up in the world, for formats that say so.
     """
 
     vertices: np.ndarray
@@ -43,6 +55,7 @@ class Content:
     scalars: Mapping[str, np.ndarray] = field(default_factory=dict)
     voxel_size: float | None = None
     fits_single: bool | None = None
+    up: Axis = UPS["y"]
 
     def loss(self, origin: np.ndarray | float = 0.0) -> float:
         """How far rounding to float32 moves a vertex at most, with coordinates from an origin."""
@@ -63,6 +76,26 @@ class Content:
         if self.fits_single is not None:
             return self.fits_single
         return self.loss() <= MAX_LOSS * (self.voxel_size or 0.0) and not self.collapsed()
+
+    @cached_property
+    def closed(self) -> bool:
+        """Whether every edge is passed as often one way as the other by its faces, as in a closed oriented mesh.
+
+        Sums numbers of edges, drawn by a hash, with the sign of their direction, modulo 2^64: an open mesh passes once
+        in 2^64.
+        """
+        if self.faces is None:
+            return False
+        faces = self.faces
+        found: list[int] = []
+
+        def look(first: int, last: int) -> None:
+            for rows in chunks(first, last):
+                corners = faces[rows].astype(np.uint64)
+                found.extend(int(_passed(corners[:, k], corners[:, k - 1])) for k in range(3))
+
+        parallel(look, len(faces))
+        return sum(found) % 2**64 == 0
 
     def collapsed(self, origin: np.ndarray | float = 0.0) -> int:
         """How many triangles with an area have none when coordinates from an origin are rounded to float32."""

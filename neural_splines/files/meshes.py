@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import CloudError, OutputError
+from ..ranges import UPS, Axis
 from ..settings import MESH_FORMATS
 from . import obj_off, ply, records, stl
 from .arrays import as_array
@@ -70,12 +71,13 @@ def save_mesh(
     scalars: Mapping[str, Any] | None = None,
     voxel_size: float | None = None,
     suffix: str | None = None,
+    up: Axis = UPS["y"],
 ) -> None:
     """A mesh as `suffix` says, else the extension (PLY where there is none): vertices [v, 3], triangles [f, 3].
 
     Per vertex where given and where the format has it: unit normals [v, 3], colours [v, 3] in 0..255, scalars [v] by
     name. Vertices are float, but double (in GLB an offset) where rounding to float would move one by more than 0.01
-    voxels, or at all if `voxel_size` is not given. Tensors, arrays or lists.
+    voxels, or at all if `voxel_size` is not given. GLB turns the axis `up` to y. Tensors, arrays or lists.
     """
     content = Content(
         as_array(vertices).astype(np.float64, copy=False),
@@ -84,6 +86,7 @@ def save_mesh(
         None if colours is None else as_array(colours).astype(np.uint8),
         {name: as_array(values) for name, values in (scalars or {}).items()},
         voxel_size,
+        up=up,
     )
     with atomic(path) as (stream,):
         for part in WRITERS.get(suffix or suffix_of(path), WRITERS[".ply"])(content, shown(path)):

@@ -1,4 +1,5 @@
-"""Triangle meshes from STL: binary files by point-cloud-utils, after a look at their size; text by our own few lines.
+"""Triangle meshes from and to STL: binary files are read by point-cloud-utils, after a look at their size; text by our
+own few lines. Files are written by our own, because trimesh (5.2) holds a mesh and its file in memory several times.
 
 point-cloud-utils 0.34 reads a binary file safely whose size is the one that its header says. A text it never ends to
 read where a line has 100,000 characters, takes up to where it is cut or has a word among its numbers, and prints about.
@@ -7,11 +8,15 @@ read where a line has 100,000 characters, takes up to where it is cut or has a w
 from __future__ import annotations
 
 import os
+import struct
+from collections.abc import Iterator
 
 import numpy as np
 
-from ..errors import CloudError, first_line
+from ..errors import CloudError, first_line, warn
+from . import mesh_content
 from .atomic import PathLike
+from .mesh_content import MAX_LOSS, Content, Part, refuse_size, table
 from .ply import TRUNCATED, quoted
 
 HEADER, TRIANGLE = 84, 50  # bytes
@@ -82,3 +87,40 @@ def _read_text(data: bytes) -> np.ndarray:
         return facets[:, CORNERS].astype(np.float64).reshape(-1, 3)
     except ValueError as error:
         raise CloudError(f"corners that are not numbers ({first_line(error)}); {TRUNCATED}") from error
+
+
+def write_stl(content: Content, name: str) -> Iterator[Part]:
+    """Binary STL: float32 corners and face normals, nothing else; warns where float32 shows."""
+    loss, collapsed = content.loss(), content.collapsed()
+    if content.voxel_size and (loss > MAX_LOSS * content.voxel_size or collapsed):
+        lost = f", so that {collapsed} faces have no area" if collapsed else ""
+        warn(
+            f"{name}: STL has only float32, which moves vertices by up to {loss:.3g}, {loss / content.voxel_size:.2g} "
+            f"voxels{lost}; use PLY, OBJ, OFF or GLB, or subtract an offset from the cloud"
+        )
+    faces, vertices = content.faces, content.vertices
+    count = 0 if faces is None else len(faces)
+    if count > mesh_content.LARGEST_UINT:
+        refuse_size(name, f"{count} faces, and STL counts {mesh_content.LARGEST_UINT}")
+    yield bytes(80) + struct.pack("<I", count)
+    if faces is not None:
+
+        def facets(first: int, last: int) -> np.ndarray:
+            corners = vertices[faces[first:last]]
+            return np.concatenate([_unit_normals(corners)[:, None], corners], 1).reshape(-1, 12)
+
+        yield from table(count, [("<f4", facets, 12), ("<u2", _zeros, 1)])
+
+
+def _zeros(first: int, last: int) -> np.ndarray:
+    return np.zeros((last - first, 1))
+
+
+def _unit_normals(corners: np.ndarray) -> np.ndarray:
+    """The normals [f, 3] of triangles [f, 3, 3]; zero for those without area."""
+    a, b, c = corners.transpose(1, 0, 2)
+    normals = np.cross(b - a, c - a)
+    largest = np.abs(normals).max(1, initial=0.0)[:, None]
+    normals = normals / np.where(largest > 0.0, largest, 1.0)  # else their squares may underflow
+    length = np.sqrt((normals * normals).sum(1))[:, None]
+    return np.asarray(normals / np.where(length > 0.0, length, 1.0))

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from . import mesh_content
-from .binary_meshes import write_glb, write_stl
+from .gltf import write_glb
 from .mesh_content import Content, Part, array, chunks, refuse_size, table
 from .reading import COORDINATES
+from .stl import write_stl
 
 NORMALS, COLOURS = ("nx", "ny", "nz"), ("red", "green", "blue")
 PLY_TYPES = {"char": "i1", "uchar": "u1", "short": "<i2", "ushort": "<u2", "int": "<i4", "uint": "<u4"}

@@ -76,7 +76,7 @@ def options_of(found: Judged | None, settings: NormalSettings) -> str:
         for place in settings.sensor_positions:  # without exponents: -1e-05 reads as an option
             words += ["--sensor-position", *(np.format_float_positional(value, trim="0") for value in place)]
         words += ["--inside"] * settings.inside + ["--aerial"] * settings.aerial
-        words += ["--up", settings.up] if settings.up != NormalSettings.up else []
+    words += ["--up", settings.up] if settings.up != NormalSettings.up else []
     return " ".join([*words, *["--flip-normals"] * settings.flip])
 
 
@@ -144,7 +144,7 @@ def guidance_of(scanned: ScannedCloud, settings: NormalSettings) -> Guidance:
         viewpoints=scanned.stations,
         inside=settings.inside,
         aerial=settings.aerial,
-        up=np.array(UPS[settings.up] or UP),
+        up=np.array(UPS.get(settings.up, UP)),
         flip=settings.flip,
         claims=scanned.viewpoints,
         laser=scanned.laser,

@@ -25,6 +25,7 @@ from ..files.scans import ScannedCloud
 from ..files.streams import EVERYTHING, CloudStream, ReadOptions, merged, open_stream
 from ..files.work_directory import WorkDirectory
 from ..kernels.products import Compute, resolve
+from ..ranges import Axis
 from ..runtime import memory
 from ..runtime.budget import BLOCK_SQUARE_BYTES, NODE_POINT_BYTES, PROCESS_BYTES
 from ..runtime.monitor import PhaseTimer
@@ -41,6 +42,7 @@ from .plan import Parts, Plan, compute_of
 from .residuals import residuals_in_parts
 from .stitch import NOTHING_LEFT, Kept, Unpaired, stitched
 from .totals import Totals
+from .upright import upright_in_files
 from .workers import Workers, workers
 
 NODE_POINTS = {"cpu": (20_000, 200_000), "cuda": (20_000, 1_000_000)}
@@ -129,12 +131,12 @@ def mesh_files(
         with workers(asked.workers, asked.scheduler, gpus(settings.device, compute), __version__) as team:
             normals = orient_nodes(found, sides, store, most, name, team, monitor)
             parts = Parts(store, normals.source, settings, found.nodes, found.report, found.sample, block=side)
-            made = _made(parts, normals, out, form, team, monitor)
+            made = _made(parts, normals, out, form, sides.up, team, monitor)
             yield replace(made, part=(most, side), resumed=resumed, warnings=[*said, *normals.notes, *made.warnings])
 
 
 def _made(
-    parts: Parts, normals: OrientedNodes, out: Output, form: ScannedCloud, team: Workers, monitor: PhaseTimer
+    parts: Parts, normals: OrientedNodes, out: Output, form: ScannedCloud, up: str, team: Workers, monitor: PhaseTimer
 ) -> ReconstructionInParts:
     """Every step of the run."""
     monitor.phase("check")
@@ -143,7 +145,9 @@ def _made(
     compared = comparison_lines(plan, found.around, found.kept, team, monitor)
     steps.paint(plan, blocks, out.quality, team, monitor)
     monitor.phase("write")
-    mesh = written(plan, blocks, found.kept, out, monitor)
+    known = normals.estimated.known if normals.estimated else None
+    axis = upright_in_files(up, form.upright, known, plan.box)
+    mesh = written(plan, blocks, found.kept, out, axis, monitor)
     monitor.phase("")
     warnings = [*found.totals.cleaning.notes(), *found.lines, *compared]
     filled = plan.settings.cell_settings and plan.settings.cell_settings.fill_holes
@@ -180,12 +184,12 @@ class WrittenMesh:
     evaluations: int
 
 
-def written(plan: Plan, blocks: list[int], kept: Kept, out: Output, monitor: PhaseTimer) -> WrittenMesh:
+def written(plan: Plan, blocks: list[int], kept: Kept, out: Output, up: Axis, monitor: PhaseTimer) -> WrittenMesh:
     """Write the mesh of all blocks."""
     borders, on_wall, voxel_size = Unpaired(), 0, plan.lattice.voxel_size
     assert isinstance(plan.store, WorkDirectory)
     single = kept.loss <= MAX_LOSS * voxel_size
-    with written_in_parts(out.path, plan.store.path, voxel_size, single, out.suffix) as writer:
+    with written_in_parts(out.path, plan.store.path, voxel_size, single, out.suffix, up) as writer:
         for piece in stitched(plan, blocks, kept, monitor):
             mesh = piece.mesh
             more = painted(plan, piece.block, piece.fresh.numpy(), out.quality)

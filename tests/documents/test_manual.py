@@ -7,6 +7,7 @@ import shlex
 import numpy as np
 import pytest
 import trimesh
+from glb import shown, values
 from make_scan import ORIGIN, RADIUS, radius
 from run_page import SCRIPTS, blocks, commands, run_page
 from scripts import ROOT, write_cloud
@@ -35,12 +36,12 @@ def tutorial(tmp_path_factory):
 def test_the_scan_becomes_a_coloured_mesh_at_its_place(tutorial):
     """Within a tenth of a spacing of 5 mm of the pumpkin, in UTM metres, orange with a green stem."""
     mesh = trimesh.load(tutorial / "scan.glb", force="mesh", process=False)
-    x = mesh.vertices - ORIGIN
+    x = mesh.vertices[:, [0, 2, 1]] * (1, -1, 1) - ORIGIN  # from y upwards, as readers have it
     length = np.linalg.norm(x, axis=1)
     t, p = np.arccos(x[:, 2] / length), np.arctan2(x[:, 1], x[:, 0])
     side = t > 0.3  # about the stem r is steep, and no distance
     assert np.abs(length - radius(t, p))[side].mean() < 5e-4
-    rgb = mesh.visual.vertex_colors[:, :3].astype(int)
+    rgb = shown(values(tutorial / "scan.glb", "COLOR_0"))
     top = x[:, 2] > RADIUS
     assert (rgb[top, 1] > rgb[top, 0]).mean() > 0.9
     assert (rgb[side, 0] > 1.5 * rgb[side, 1]).mean() > 0.9

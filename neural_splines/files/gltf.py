@@ -1,7 +1,7 @@
-"""Triangle meshes to binary STL and glTF.
+"""Triangle meshes to binary glTF 2.0, as its readers take them: linear colours, a material, y upwards.
 
 Our own, because trimesh (5.2) holds a mesh and its file in memory several times, where a mesh in parts is larger than
-that. tests/files/test_formats.py reads what is written with trimesh.
+that. tests/files/test_gltf.py reads what is written with trimesh, and with the specification's words.
 """
 
 from __future__ import annotations
@@ -14,58 +14,29 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import warn
 from . import mesh_content
-from .mesh_content import MAX_LOSS, Column, Content, Part, array, chunks, refuse_size, table
+from .mesh_content import Column, Content, Part, array, chunks, refuse_size, table
 
-GLTF = {"<f4": 5126, "u1": 5121, "<u4": 5125}  # its numbers of types
+TYPES = {"<f4": 5126, "<u2": 5123, "<u4": 5125}  # its numbers of types
 VERTICES, INDICES = 34962, 34963  # and of what a buffer is for
 POINTS, TRIANGLES = 0, 4
 KINDS = {1: "SCALAR", 3: "VEC3", 4: "VEC4"}
-OPAQUE = 255
+OPAQUE = 65535
+Y, X, Z = (0.0, 1.0, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
 
 
-def write_stl(content: Content, name: str) -> Iterator[Part]:
-    """Binary STL: float32 corners and face normals, nothing else; warns where float32 shows."""
-    loss, collapsed = content.loss(), content.collapsed()
-    if content.voxel_size and (loss > MAX_LOSS * content.voxel_size or collapsed):
-        lost = f", so that {collapsed} faces have no area" if collapsed else ""
-        warn(
-            f"{name}: STL has only float32, which moves vertices by up to {loss:.3g}, {loss / content.voxel_size:.2g} "
-            f"voxels{lost}; use PLY, OBJ, OFF or GLB, or subtract an offset from the cloud"
-        )
-    faces, vertices = content.faces, content.vertices
-    count = 0 if faces is None else len(faces)
-    if count > mesh_content.LARGEST_UINT:
-        refuse_size(name, f"{count} faces, and STL counts {mesh_content.LARGEST_UINT}")
-    yield bytes(80) + struct.pack("<I", count)
-    if faces is not None:
-
-        def facets(first: int, last: int) -> np.ndarray:
-            corners = vertices[faces[first:last]]
-            return np.concatenate([_unit_normals(corners)[:, None], corners], 1).reshape(-1, 12)
-
-        yield from table(count, [("<f4", facets, 12), ("<u2", _zeros, 1)])
-
-
-def _zeros(first: int, last: int) -> np.ndarray:
-    return np.zeros((last - first, 1))
-
-
-def _unit_normals(corners: np.ndarray) -> np.ndarray:
-    """The normals [f, 3] of triangles [f, 3, 3]; zero for those without area."""
-    a, b, c = corners.transpose(1, 0, 2)
-    normals = np.cross(b - a, c - a)
-    largest = np.abs(normals).max(1, initial=0.0)[:, None]
-    normals = normals / np.where(largest > 0.0, largest, 1.0)  # else their squares may underflow
-    length = np.sqrt((normals * normals).sum(1))[:, None]
-    return np.asarray(normals / np.where(length > 0.0, length, 1.0))
+def _linear() -> np.ndarray:
+    """The light [256] in 0..65535 of the values of sRGB: 8 bits would not tell dark ones apart."""
+    value = np.arange(256) / 255.0
+    light = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+    return np.round(OPAQUE * light).astype(np.uint16)
 
 
 def write_glb(content: Content, name: str) -> Iterator[Part]:
-    """Binary glTF: float32 around the centre of the mesh, which is the node's translation, in double.
+    """Binary glTF: float32, around the centre of the mesh where they need it, in a node with a matrix in double that
+    puts them at their place, and turns them where `content.up` is not y.
 
-    Scalars are the attributes `_NAME`. Axes are those of the cloud, where viewers take y as upwards.
+    Scalars are the attributes `_NAME`. Faces without a back, of an open mesh, are shown from both sides.
     """
     vertices, count, origin = content.vertices, len(content.vertices), np.zeros(3)
     if not content.single and count:
@@ -81,18 +52,20 @@ def write_glb(content: Content, name: str) -> Iterator[Part]:
     position: Column = ("<f4", lambda first, last: vertices[first:last] - origin, 3)
     attributes = {"POSITION": buffers.add(count, position, VERTICES, bounds=True)}
     if content.colours is not None:
-        colours = content.colours
-        tinted: Column = ("u1", lambda first, last: np.insert(colours[first:last], 3, OPAQUE, axis=1), 4)
+        colours, light = content.colours, _linear()
+        tinted: Column = ("<u2", lambda first, last: np.insert(light[colours[first:last]], 3, OPAQUE, axis=1), 4)
         attributes["COLOR_0"] = buffers.add(count, tinted, VERTICES, normalized=True)
     if content.normals is not None:
         attributes["NORMAL"] = buffers.add(count, array("<f4", content.normals), VERTICES)
     for key, values in content.scalars.items():
         attributes[f"_{key.upper()}"] = buffers.add(count, array("<f4", values[:, None]), VERTICES)
-    primitive |= {"attributes": attributes, "mode": mode}
+    primitive |= {"attributes": attributes, "mode": mode, "material": 0}
+    surface: dict[str, Any] = {"pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 1.0}}
     described = {
         "asset": {"version": "2.0", "generator": "neural-splines"},
-        "scene": 0, "scenes": [{"nodes": [0]}], "nodes": [{"name": "mesh", "mesh": 0, "translation": origin.tolist()}],
+        "scene": 0, "scenes": [{"nodes": [0]}], "nodes": [{"name": "mesh", "mesh": 0} | _placed(content.up, origin)],
         "meshes": [{"name": "mesh", "primitives": [primitive]}],
+        "materials": [{"name": "surface"} | surface | ({} if content.closed else {"doubleSided": True})],
         "accessors": buffers.accessors, "bufferViews": buffers.views, "buffers": [{"byteLength": buffers.size}],
     }  # fmt: skip
     text = json.dumps(described).encode()
@@ -104,6 +77,19 @@ def write_glb(content: Content, name: str) -> Iterator[Part]:
     yield struct.pack("<I4s", buffers.size, b"BIN\0")
     for rows, column in buffers.columns:
         yield from table(rows, [column])
+
+
+def _placed(up: tuple[float, float, float], origin: np.ndarray) -> dict[str, list[float]]:
+    """The matrix of a node, column by column, that moves 0 to `origin` and then turns `up`, one of the axes or against
+    one, to y; nothing where it would do nothing.
+    """
+    if abs(up[0]) == 1.0:
+        turn = np.stack([np.cross(up, Z), up, Z])
+    else:
+        turn = np.stack([X, up, np.cross(X, up)])
+    matrix = np.eye(4)
+    matrix[:3, :3], matrix[:3, 3] = turn, turn @ origin
+    return {} if (matrix == np.eye(4)).all() else {"matrix": (matrix.T.reshape(-1) + 0.0).tolist()}
 
 
 @dataclass
@@ -120,7 +106,7 @@ class _Buffers:
         type_, values, width = column
         length = rows * width * np.dtype(type_).itemsize
         self.views.append({"buffer": 0, "byteOffset": self.size, "byteLength": length, "target": target})
-        accessor: dict[str, Any] = {"bufferView": len(self.views) - 1, "componentType": GLTF[type_]}
+        accessor: dict[str, Any] = {"bufferView": len(self.views) - 1, "componentType": TYPES[type_]}
         accessor |= {"count": rows, "type": KINDS[width]} | ({"normalized": True} if normalized else {})
         if bounds and rows:
             parts = [values(part.start, part.stop).astype(type_) for part in chunks(0, rows)]
