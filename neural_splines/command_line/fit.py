@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 
+from ..runtime import imports
 from ..settings import SceneSettings
 from . import arguments, normal_arguments
 from .console import exit_policy
@@ -32,6 +33,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "fit.py") -> None:
     with exit_policy(prog, args.verbose, args.strict, args.quiet, args.report is not None) as monitor:
         settings = arguments.settings_from(args, cells=None)
         sides = normal_arguments.normal_settings_from(args)
-        from . import runs  # not before: it imports torch
+        with imports.uncollected():
+            from . import runs  # not before: it imports torch
 
         runs.run_jobs(args, settings, sides, SceneSettings(), prog, monitor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 
+from ..runtime import imports
 from . import arguments, normal_arguments, scenes
 from .console import exit_policy
 
@@ -27,6 +28,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "fit-grid.py") -> None:
         settings = arguments.settings_from(args, cells=arguments.cell_settings_from(args))
         sides = normal_arguments.normal_settings_from(args)
         shares = scenes.scene_settings_from(args)
-        from . import runs  # not before: it imports torch
+        with imports.uncollected():
+            from . import runs  # not before: it imports torch
 
         runs.run_jobs(args, settings, sides, shares, prog, monitor)

@@ -6,6 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..runtime import imports
 from ..settings import CLOUD_FORMATS, NormalSettings, SceneSettings
 from . import arguments, normal_arguments, outputs, scenes
 from .console import exit_policy, tell
@@ -35,8 +36,9 @@ def main(argv: Sequence[str] | None = None, prog: str = "neural-splines normals"
     args = parse_arguments(argv, prog)
     with exit_policy(prog, args.verbose, args.strict) as monitor:
         sides = normal_arguments.normal_settings_from(args)
-        from ..files.atomic import shown
-        from . import finished, jobs, steps  # not before: they import torch
+        with imports.uncollected():
+            from ..files.atomic import shown
+            from . import finished, jobs, steps  # not before: they import torch
 
         given, folder = args.input_point_cloud, args.work_dir
         out = jobs.only_output(args.out, "OUT", given, formats=CLOUD_FORMATS, work_dir=folder)

@@ -6,6 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from ..errors import SettingsError
+from ..runtime import imports
 from ..settings import AUTO, OUTLIER_MODES, Settings
 from . import arguments
 from .console import exit_policy, tell
@@ -65,8 +66,9 @@ def main(argv: Sequence[str] | None = None, prog: str = "trim-surface.py") -> No
     args = parse_arguments(argv, prog)
     with exit_policy(prog, verbose=False) as monitor:
         settings = trim_settings_from(args)
-        from ..files.atomic import shown
-        from . import jobs, steps  # not before: they import torch
+        with imports.uncollected():
+            from ..files.atomic import shown
+            from . import jobs, steps  # not before: they import torch
 
         out = jobs.only_output(args.out, "--out", args.input_point_cloud, args.mesh)
         points = steps.load_points(args.input_point_cloud, settings, monitor, args.columns, args.classes)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ..cloud.clouds import OrientedCloud
+from ..cloud.neighbours import Neighbours
 from ..cloud.octree import morton_order
 from .areas import AREA_RANK, LARGEST_AREA, disc_areas
 from .consistency import consistency
@@ -64,15 +65,15 @@ def inward(cloud: OrientedCloud, order: torch.Tensor) -> bool:
     if len(chosen) < FEWEST:
         return False
     x, n = cloud.points[chosen] - cloud.box.center, cloud.normals[chosen]
-    spacing = torch.cat([torch.cdist(part, x).kthvalue(AREA_RANK + 1, 1).values for part in x.split(ROWS)])
-    areas = disc_areas(spacing)
+    areas = disc_areas(Neighbours(x).query(x, AREA_RANK + 1)[0])
     areas = areas.clamp_max(LARGEST_AREA * float(areas.median()))
-    along = (x * n).sum(1)
-    # sum_j a_j n_j . (x_j - x_i) / r^3, with r smoothed by the spacing
-    smooth = float(areas.median())
-    parts = [
-        ((torch.cdist(part, x).square_() + smooth).pow_(-1.5) * (along - part @ n.T)) @ areas for part in x.split(ROWS)
-    ]
-    winding = torch.cat(parts) / (4.0 * math.pi)
-    near = float(((winding + 0.5).abs() < SPREAD).double().mean()) > CLOSED
-    return near and abs(float(winding.median()) + 0.5) < MIDDLE
+    along, smooth = (x * n).sum(1), float(areas.median())
+    parts, far = [], 0
+    for part in x.split(ROWS):
+        # sum_j a_j n_j . (x_j - x_i) / r^3, with r smoothed by the spacing
+        inverse = (torch.cdist(part, x).square_() + smooth).rsqrt_()
+        parts.append((inverse**3 * (along - part @ n.T)) @ areas / (4.0 * math.pi))
+        far += int(((parts[-1] + 0.5).abs() >= SPREAD).sum())
+        if far >= (1.0 - CLOSED) * len(x):  # of a cloud with right normals after one part
+            return False
+    return abs(float(torch.cat(parts).median()) + 0.5) < MIDDLE

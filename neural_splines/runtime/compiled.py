@@ -9,6 +9,7 @@ from typing import Any
 
 from numba import njit
 from numba.core.caching import FunctionCache
+from numba.core.runtime import rtsys
 
 logger = logging.getLogger("neural_splines.compiling")
 _told: list[str] = []
@@ -32,11 +33,17 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
 
 class _Cache(FunctionCache):
-    """Numba's cache of one function, of which errors are told and survived."""
+    """Numba's cache of one function, of which errors are told and survived.
+
+    Numba's own imports and registers all that it can compile, and with it SciPy's linear algebra, before it loads what
+    is compiled: ten times as long as loading, once a process. Compiling does that itself.
+    """
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
-            return super().load_overload(sig, target_context)
+            rtsys.initialize(target_context)  # what machine code calls, of all that Numba prepares for compiling
+            with self._guard_against_spurious_io_errors():
+                return self._load_overload(sig, target_context)
         except Exception as error:  # Python objects in a file that may be cut or garbled raise anything
             _tell(self.cache_path, error)
             return None
