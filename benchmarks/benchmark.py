@@ -22,7 +22,8 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 
 import processes  # noqa: E402
 from benchmark_page import write_page  # noqa: E402
-from cases import Cloud, fingerprint  # noqa: E402
+from cases import fingerprint  # noqa: E402
+from clouds import Cloud  # noqa: E402
 from inputs import LADDER_KIND, Input, folder_inputs, own_inputs  # noqa: E402
 from machine import host  # noqa: E402
 from measures import judged, topology, welded  # noqa: E402
@@ -112,7 +113,7 @@ def warm_up(methods: list[Method], options) -> None:
     """Our commands once on a small cloud: the first run on a machine compiles, which is told elsewhere."""
     import numpy as np
     import truths
-    from cases import sampled
+    from clouds import sampled
 
     cloud = _written(sampled(truths.sphere(4), 1000, np.random.default_rng(0)), options.work / "warm-up.ply")
     for method in methods:

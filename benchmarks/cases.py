@@ -13,16 +13,28 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import spoilt
 import truths
+from clouds import Cloud, density, plane_normals, sampled, with_outliers
 from scipy.spatial import cKDTree
 from truths import Shape
 
-NEIGHBOURS = 24  # of a plane fitted for a normal
 DENSITY_RATIO = 20.0  # of the densest to the sparsest end of an uneven cloud
 HOLE_RADIUS = 0.08  # D, of the balls without points
-SCANS = {"bunny": "bunny_oriented_36k", "bunny-scan": "bunny_rangescan_60k", "anchor-scan": "anchor_scan_85k"}
+FIRST_SCANS = {  # files of a cloud and of its truth in the folder of data
+    "bunny": ("bunny_oriented_36k", "bunny_gt"),
+    "bunny-scan": ("bunny_rangescan_60k", "bunny_gt"),
+    "anchor-scan": ("anchor_scan_85k", "anchor_gt"),
+}
+SRB = {  # the Surface Reconstruction Benchmark
+    "srb-anchor": ("srb/anchor_scan_85k", "srb/anchor_gt"),
+    "srb-daratech": ("srb/daratech_scan_61k", "srb/daratech_gt"),
+    "srb-dc": ("srb/dc_scan_71k", "srb/dc_gt"),
+    "srb-lordquas": ("srb/lordquas_scan_57k", "srb/lordquas_gt"),
+}
+SCANS = FIRST_SCANS | SRB
 OPEN = ("bunny", "bunny-scan", "hemisphere", "waves", "vase")  # their truths have borders
-INCOMPLETE = ("anchor-scan", "bunny-scan")
+INCOMPLETE = ("anchor-scan", "bunny-scan", *SRB)
 SHAPES = {
     **{f.__name__.replace("_", "-"): f for f in (truths.sphere, truths.torus, truths.bracket, truths.gear)},
     **{f.__name__.replace("_", "-"): f for f in (truths.thin_shell, truths.nested, truths.scales, truths.gyroid)},
@@ -35,24 +47,10 @@ SHAPES = {
 
 
 @dataclass(frozen=True)
-class Cloud:
-    """Points and unit normals [n, 3]."""
-
-    points: np.ndarray
-    normals: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.points)
-
-    def keep(self, mask: np.ndarray) -> Cloud:
-        return Cloud(self.points[mask], self.normals[mask])
-
-
-@dataclass(frozen=True)
 class Case:
     """points: how many, 0 for all that a file has. noise: sigma of positions, parts of D. estimated: normals are those
     of planes fitted to the noisy points. outliers: random points for each of the cloud's. holes: balls without points.
-    uneven: the density varies by DENSITY_RATIO along an axis.
+    uneven: the density varies by DENSITY_RATIO along an axis. kind: one of spoilt.KINDS, which makes the cloud alone.
     """
 
     shape: str
@@ -62,6 +60,7 @@ class Case:
     outliers: float = 0.0
     holes: int = 0
     uneven: bool = False
+    kind: str = ""
     data: Path | None = field(default=None, compare=False)
 
     @property
@@ -72,6 +71,7 @@ class Case:
         parts += [f"outliers{100 * self.outliers:g}"] if self.outliers else []
         parts += ["holes"] if self.holes else []
         parts += ["uneven"] if self.uneven else []
+        parts += [self.kind] if self.kind else []
         parts += [f"{self.points}"] if self.sparse else []
         return "_".join(parts)
 
@@ -87,16 +87,28 @@ class Case:
     @property
     def complete(self) -> bool:
         """The cloud samples all of the truth, and nothing else."""
-        return self.shape not in INCOMPLETE and not self.holes and not self.outliers
+        whole = self.shape not in INCOMPLETE and self.kind not in spoilt.INCOMPLETE
+        return whole and not self.holes and not self.outliers
+
+    @property
+    def holed(self) -> bool:
+        """Much of the surface has no points: only surfaces that close it can be compared."""
+        return bool(self.holes) or self.kind == "void"
+
+    @property
+    def first(self) -> bool:
+        """One of the 79 cases that were there before the kinds of spoilt.py and the benchmark of others' scans."""
+        return not self.kind and self.shape not in SRB
 
     @property
     def clean(self) -> bool:
-        return self.complete and not (self.noise or self.uneven or self.sparse or self.estimated)
+        return self.complete and not (self.noise or self.uneven or self.sparse or self.estimated or self.kind)
 
     @property
     def tags(self) -> list[str]:
         marks = {"clean": self.clean, "noise": self.noise, "estimated": self.estimated, "outliers": self.outliers}
         marks |= {"holes": self.holes, "uneven": self.uneven, "sparse": self.sparse, "scan": self.shape in INCOMPLETE}
+        marks[self.kind.rstrip("0123456789.")] = self.kind
         return [name for name, true in marks.items() if true] + ["closed" if self.closed else "open"]
 
     @property
@@ -111,11 +123,13 @@ class Case:
     def build(self) -> tuple[Cloud, Shape]:
         """The cloud and its truth, the same at every call."""
         rng, truth = np.random.default_rng(self.seed), self.truth()
+        if self.kind:
+            return spoilt.KINDS[self.kind](truth, self.points, rng), truth
         cloud = self._read() if self.shape in (*SCANS, "knot") else None
         if cloud is None:
             cloud = sampled(truth, self.points, rng, DENSITY_RATIO if self.uneven else 1.0)
         elif self.uneven:
-            cloud = cloud.keep(rng.random(len(cloud)) < _density(cloud.points, truth, DENSITY_RATIO))
+            cloud = cloud.keep(rng.random(len(cloud)) < density(cloud.points, truth, DENSITY_RATIO))
         if self.points and self.points < len(cloud):
             cloud = cloud.keep(np.sort(rng.permutation(len(cloud))[: self.points]))
         centres = cloud.points[rng.permutation(len(cloud))[: self.holes]]
@@ -129,15 +143,20 @@ class Case:
 
     def truth(self) -> Shape:
         if self.shape in SCANS:
-            name = "anchor_gt" if self.shape == "anchor-scan" else "bunny_gt"
-            return _mesh(self.data / f"{name}.ply")
+            return _mesh(self.files[1])
         return _shape(self.shape)
 
     def _read(self) -> Cloud:
         from neural_splines import load_point_cloud
 
-        path = truths.ROOT / "examples" / "knot.ply" if self.shape == "knot" else self.data / f"{SCANS[self.shape]}.ply"
-        return Cloud(*load_point_cloud(path))
+        return Cloud(*load_point_cloud(self.files[0]))
+
+    @property
+    def files(self) -> list[Path]:
+        """What it reads: the cloud and its truth, or the cloud, or nothing."""
+        if self.shape in SCANS:
+            return [self.data / f"{name}.ply" for name in SCANS[self.shape]]
+        return [truths.ROOT / "examples" / "knot.ply"] if self.shape == "knot" else []
 
 
 @cache
@@ -154,62 +173,6 @@ def _mesh(path: Path) -> Shape:
     return Shape(*welded(*(part.numpy() for part in load_mesh(path))))
 
 
-def sampled(shape: Shape, count: int, rng: np.random.Generator, ratio: float = 1.0) -> Cloud:
-    """Random points of the surface, uniform by area, or with a density that varies by `ratio` along the x axis."""
-    a, b, c = (shape.vertices[shape.faces[:, k]] for k in range(3))
-    cross = np.cross(b - a, c - a)
-    weight = np.linalg.norm(cross, axis=1)
-    most = np.concatenate([[0.0], np.cumsum(weight)])
-    face = np.empty(0, int)
-    points = np.empty((0, 3))
-    weights = np.empty((0, 3))
-    while len(points) < count:
-        tries = 2 * count + 100
-        new = np.searchsorted(most, rng.random(tries) * most[-1], side="right") - 1
-        new = np.clip(new, 0, len(weight) - 1)
-        r, t = np.sqrt(rng.random(tries)), rng.random(tries)
-        inside = np.stack([1 - r, r * (1 - t), r * t], 1)
-        x = np.einsum("nk,nkd->nd", inside, shape.vertices[shape.faces[new]])
-        kept = rng.random(tries) < _density(x, shape, ratio)
-        face, points = np.concatenate([face, new[kept]]), np.concatenate([points, x[kept]])
-        weights = np.concatenate([weights, inside[kept]])
-    face, points, weights = face[:count], points[:count], weights[:count]
-    if shape.sharp:
-        normals = cross[face]
-    else:
-        at_vertex = np.zeros_like(shape.vertices)
-        for k in range(3):
-            for axis in range(3):
-                at_vertex[:, axis] += np.bincount(shape.faces[:, k], cross[:, axis], len(at_vertex))
-        at_vertex /= np.maximum(np.linalg.norm(at_vertex, axis=1, keepdims=True), 1e-300)
-        normals = np.einsum("nk,nkd->nd", weights, at_vertex[shape.faces[face]])
-    return Cloud(points, normals / np.linalg.norm(normals, axis=1, keepdims=True))
-
-
-def _density(points: np.ndarray, shape: Shape, ratio: float) -> np.ndarray:
-    """From 1 down to 1 / ratio, geometrically along the x axis of the shape's box."""
-    x = shape.vertices[:, 0]
-    return ratio ** -((points[:, 0] - x.min()) / np.ptp(x))
-
-
-def plane_normals(cloud: Cloud, count: int = NEIGHBOURS) -> np.ndarray:
-    """Unit normals [n, 3] of the planes through each point's nearest points, on the side of the cloud's own normals."""
-    near = cloud.points[cKDTree(cloud.points).query(cloud.points, count)[1]]
-    near = near - near.mean(1, keepdims=True)
-    normals = np.linalg.eigh(np.einsum("nki,nkj->nij", near, near))[1][:, :, 0]
-    return np.where((normals * cloud.normals).sum(1, keepdims=True) < 0, -normals, normals)
-
-
-def with_outliers(cloud: Cloud, share: float, rng: np.random.Generator) -> Cloud:
-    """And `share` times as many random points with random normals, in the box of the cloud scaled by 1.2."""
-    count = round(share * len(cloud))
-    low, high = cloud.points.min(0), cloud.points.max(0)
-    points = (low + high) / 2 + 1.2 * (rng.random((count, 3)) - 0.5) * (high - low)
-    normals = rng.normal(size=(count, 3))
-    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
-    return Cloud(np.concatenate([cloud.points, points]), np.concatenate([cloud.normals, normals]))
-
-
 def fingerprint(cloud: Cloud, truth: Shape) -> list[float]:
     """Numbers that differ where two cases do, by more than the last digit of a sine, which machines do not share."""
     low, size = truth.vertices.min(0), truth.diagonal
@@ -223,7 +186,12 @@ def fingerprint(cloud: Cloud, truth: Shape) -> list[float]:
 
 def all_cases(data: Path | None) -> list[Case]:
     """Every case; those of the scans where their folder is given."""
-    scans = [Case(name, data=data) for name in SCANS] if data else []
+    scans = [Case(name, data=data) for name in SRB] if data else []
+    return first_cases(data) + spoilt_cases(data) + scans
+
+
+def first_cases(data: Path | None) -> list[Case]:
+    scans = [Case(name, data=data) for name in FIRST_SCANS] if data else []
     clean = [
         ("knot", 0),
         ("sphere", 12_000),
@@ -250,3 +218,20 @@ def all_cases(data: Path | None) -> list[Case]:
     sparse = ["knot", "scales", "gear", "torus"] + (["bunny"] if data else [])
     cases += [Case(shape, n, data=data) for shape in sparse for n in (2_000, 10_000)]
     return cases
+
+
+def spoilt_cases(data: Path | None) -> list[Case]:
+    """Each kind of spoilt.py for something smooth, something with sharp edges, an open sheet, and the bunny."""
+    shapes = {
+        "scan0.05": ("scales", "gear", "vase"),
+        "scan0.2": ("scales", "gear", "vase"),
+        "lines": ("torus", "gear", "waves"),
+        "uneven30": ("torus", "gear", "waves"),
+        "quantised": ("knot", "gear", "vase"),
+        "clumps": ("scales", "bracket", "vase"),
+        "flipped": ("knot", "cube", "waves"),
+        "laplace0.2": ("knot", "gear", "waves"),
+        "void": ("scales", "gear", "torus"),
+    }
+    more = ("bunny",) if data else ()
+    return [Case(shape, 20_000, kind=kind, data=data) for kind in shapes for shape in (*shapes[kind], *more)]

@@ -1,4 +1,4 @@
-"""Ours against the best of the peers: ratios, what was won, what was lost."""
+"""Ours against the best of the peers, case by case: which meshes are compared, ratios, what was won."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from cases import Case
 from peers import DEPTHS
 from results import Results
+
+CLOSED = [f"poisson {depth}" for depth in DEPTHS]
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class Comparison:
     peer: str
     best: dict
     best_normals: float  # of any of the peers
+    least_largest: float | None  # the least hausdorff of any closed peer; None where one was not measured
     truth: dict
 
     @property
@@ -27,8 +30,21 @@ class Comparison:
         return "error" in self.ours
 
     @property
+    def at_auto(self) -> bool:
+        """What counts where nothing is chosen: as it comes, but filled where balls or a base of points are missing."""
+        return self.mode == ("filled" if self.case.holed else "default")
+
+    @property
     def ratio(self) -> float:
         return math.inf if self.failed else self.ours["cd"] / self.best["cd"]
+
+    @property
+    def ratio_of_largest(self) -> float | None:
+        """Of the largest distance to the least one of any closed peer."""
+        if self.failed:
+            return math.inf
+        known = self.least_largest is not None and "hausdorff" in self.ours
+        return self.ours["hausdorff"] / self.least_largest if known else None
 
     @property
     def better_normals(self) -> bool:
@@ -44,80 +60,41 @@ class Comparison:
         return not self.failed and self.ours["components"] > self.truth["components"] + 2
 
     @property
+    def must_close(self) -> bool:
+        """The cloud samples all of a closed surface."""
+        return self.case.complete and self.case.closed
+
+    @property
     def false_hole(self) -> bool:
-        """A hole where the truth is closed and the clean cloud covers all of it."""
-        return not self.failed and self.case.clean and self.case.closed and not self.ours["watertight"]
+        return not self.failed and self.must_close and self.ours["boundary_edges"] > 0
 
 
 def compare(results: Results, stored: Results, cases: dict[str, Case]) -> list[Comparison]:
     """Of the cases that both files know, by the same arrays.
 
-    A filled surface is compared with closed Poisson alone, one that is open where points are missing with trimmed
-    Poisson alone, any other with both.
+    A filled surface is compared with closed Poisson alone, any other with closed and trimmed ones. Where balls or a
+    base of points are missing only the filled surface is compared: what stays open there is a matter of taste.
     """
     found = []
     for name, case in cases.items():
         mine = results.cases.get(name, {})
         rows = stored.known(name, mine.get("fingerprint", []))
-        truth, closed = rows.pop("truth", None), [f"poisson {depth}" for depth in DEPTHS]
-        for mode in ("default", "filled"):
-            if truth is None or mode not in mine or not all(method in rows for method in closed):
+        truth = rows.pop("truth", None)
+        for mode in ("filled",) if case.holed else ("default", "filled"):
+            if truth is None or mode not in mine or not all(method in rows for method in CLOSED):
                 continue
-            wanted = {m for m in rows if m in closed} if mode == "filled" else set(rows)
-            wanted -= set(closed) if mode == "default" and case.holes else set()
-            allowed = {m: rows[m] for m in rows if "cd" in rows[m] and m in wanted}
+            allowed = {m: rows[m] for m in rows if "cd" in rows[m] and (m in CLOSED or mode == "default")}
             peer = min(allowed, key=lambda method, rows=allowed: rows[method]["cd"])
             normals = max(row["normal_consistency"] for row in allowed.values())
-            found.append(Comparison(case, mode, mine[mode], peer, rows[peer], normals, truth))
+            largest = [rows[m].get("hausdorff") for m in CLOSED if "cd" in rows[m]]
+            least = None if None in largest else min(largest)
+            found.append(Comparison(case, mode, mine[mode], peer, rows[peer], normals, least, truth))
     return found
 
 
-def summary(rows: list[Comparison]) -> list[str]:
-    """Shares won, the worst, and what was lost, as lines."""
-    if not rows:
-        return ["nothing to compare"]
-
-    def counted(test) -> str:
-        count = sum(map(test, rows))
-        return f"{count} ({count / len(rows):.0%})"
-
-    finite = [row.ratio for row in rows if not row.failed]
-    mean = math.exp(sum(map(math.log, finite)) / len(finite)) if finite else math.inf
-    worst = max(rows, key=lambda row: row.ratio)
-    return [
-        f"{len(rows)} cases: cd better in {counted(lambda row: row.ratio < 1)}, "
-        f"normals better in {counted(lambda row: row.better_normals)}, "
-        f"than those of any depth in {counted(lambda row: row.best_of_normals)}",
-        f"ratio of cd: {mean:.2f} in the geometric mean, {worst.ratio:.2f} at worst ({worst.case.name}); "
-        f"above 1.1 in {counted(lambda row: row.ratio > 1.1)}",
-        f"more components than the truth and two: {counted(lambda row: row.pieces_too_many)}; "
-        f"false holes in clean closed shapes: {counted(lambda row: row.false_hole)}; "
-        f"failed: {counted(lambda row: row.failed)}",
-    ]
-
-
-def print_summary(results: Results, stored: Results, cases: dict[str, Case]) -> None:
-    found = compare(results, stored, cases)
-    for mode in ("default", "filled"):
-        rows = [row for row in found if row.mode == mode]
-        if not rows:
-            continue
-        print(f"\n{mode}")
-        print("\n".join(summary(rows)))
-        for row in sorted(rows, key=lambda row: -row.ratio):
-            marks = _marks(row)
-            if marks:
-                print(f"  {row.case.name:28} {row.ratio:6.2f}  {marks}{'  held out' if row.case.held_out else ''}")
-        total = sum(row.ours["seconds"] for row in rows)
-        print(f"{total:.0f} s in all, {total / len(rows):.1f} s a case")
-
-
-def _marks(row: Comparison) -> str:
-    if row.failed:
-        return row.ours["error"]
-    marks = [f"cd {1e4 * row.ours['cd']:.2f} against {1e4 * row.best['cd']:.2f}"] if row.ratio >= 1 else []
-    if not row.better_normals:
-        marks += [f"normals {row.ours['normal_consistency']:.4f} against {row.best['normal_consistency']:.4f}"]
-    marks += [f"{row.ours['components']} components"] if row.pieces_too_many else []
-    marks += [f"false holes: {row.ours['boundary_edges']} border edges"] if row.false_hole else []
-    return ", ".join(marks)
+def not_compared(results: Results, found: list[Comparison], cases: dict[str, Case]) -> list[str]:
+    """Names of the cases that ours has run and that no figure at `auto` counts, with the reason."""
+    counted = {row.case.name for row in found if row.at_auto}
+    names = [name for name in cases if name in results.cases and name not in counted]
+    unfilled = {name for name in names if cases[name].holed and "filled" not in results.cases[name]}
+    return [f"{name} ({'not filled' if name in unfilled else 'no peers of these arrays'})" for name in names]

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cases import Case, Cloud
+from cases import Case
+from clouds import Cloud
 from truths import Shape
 
 LADDER, LADDER_KIND, SIZES = "scales", "ladder of sizes", (1_000, 10_000, 35_000, 100_000, 250_000, 1_000_000)

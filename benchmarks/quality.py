@@ -23,8 +23,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 
 import peers  # noqa: E402
-from cases import Case, Cloud, all_cases, fingerprint  # noqa: E402
-from comparison import print_summary  # noqa: E402
+from cases import Case, all_cases, fingerprint  # noqa: E402
+from clouds import Cloud  # noqa: E402
+from figures import print_summary  # noqa: E402
 from measures import judged, topology  # noqa: E402
 from results import PEERS, Results  # noqa: E402
 
@@ -87,6 +88,10 @@ def _value(text: str):
 def chosen_cases(options) -> list[Case]:
     wanted = [part for part in options.cases.split(",") if part]
     cases = [case for case in all_cases(options.data) if _matches(case, wanted)]
+    absent = [case.name for case in cases if not all(path.exists() for path in case.files)]
+    if absent:
+        print(f"left out, as {options.data} lacks their files: {', '.join(absent)}")
+    cases = [case for case in cases if case.name not in absent]
     return [case for case in cases if options.split == "all" or case.held_out == (options.split == "held")]
 
 
@@ -102,15 +107,15 @@ def run(case: Case, options, pool: Executor, results: Results, stored: Results) 
     truth, mark, futures = (shape.vertices, shape.faces), fingerprint(cloud, shape), {}
     if not options.ours_only and peers.available():
         known = stored.known(case.name, mark)
-        trims = () if case.closed and case.complete else peers.QUANTILES
+        whole = (case.closed and case.complete) or case.holed
         for depth in peers.DEPTHS:
-            if f"poisson {depth}" not in known or (trims and f"poisson {depth} trimmed {trims[-1]:g}" not in known):
+            trims = _missing(known, depth, () if whole else peers.QUANTILES)
+            if trims is not None:
                 task = pool.submit(poisson_rows, truth, cloud, depth, trims, options.samples)
                 futures[stored, f"poisson {depth}"] = mark, task
         if "truth" not in known:
             futures[stored, "truth"] = mark, pool.submit(_truth_row, truth)
-    fill = options.fill_holes and (case.clean or not (case.closed and case.complete))
-    modes = ["default", "filled"] if fill else ["default"]
+    modes = ["default", "filled"] if options.fill_holes else ["default"]
     modes = [mode for mode in modes if not (options.resume and mode in results.known(case.name, mark))]
     for mode in [] if options.peers_only else modes:
         told, mesh = ours(cloud, settings_of(options, mode == "filled"))
@@ -119,6 +124,15 @@ def run(case: Case, options, pool: Executor, results: Results, stored: Results) 
         task = pool.submit(_our_row, truth, mesh, told, options.samples)
         futures[results, mode] = mark, task
     return futures
+
+
+def _missing(known: dict, depth: int, trims: tuple) -> tuple | None:
+    """The trims that a depth still wants beside the closed mesh; None where all is known, the largest distance too."""
+    closed = known.get(f"poisson {depth}", {})
+    lacking = any(f"poisson {depth} trimmed {quantile:g}" not in known for quantile in trims)
+    if lacking:
+        return trims
+    return None if "hausdorff" in closed or "error" in closed else ()
 
 
 def _our_row(truth, mesh, told: dict, samples: int) -> dict:
@@ -159,7 +173,7 @@ def _line(row: dict) -> str:
 def warm_up(options) -> None:
     """Compile and load what a process does once, so that the first case's time is like the others'."""
     import truths
-    from cases import sampled
+    from clouds import sampled
     from numpy.random import default_rng
 
     cloud = sampled(truths.sphere(4), 1000, default_rng(0))

@@ -16,8 +16,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 
 from cases import Case, all_cases  # noqa: E402
-from comparison import Comparison, compare, print_summary, summary  # noqa: E402
+from comparison import Comparison, compare, not_compared  # noqa: E402
 from documents import put  # noqa: E402
+from figures import figures, print_summary  # noqa: E402
 from peers import DEPTHS  # noqa: E402
 from results import PEERS, Results  # noqa: E402
 
@@ -28,19 +29,20 @@ TITLES = {
 
 
 def tables(results: Results, stored: Results, before: Results) -> str:
-    """The summary and the rows of each mode, in Markdown."""
+    """The figures and the rows of each mode, in Markdown."""
     cases = {case.name: case for case in all_cases(Path())}
     found, earlier = compare(results, stored, cases), compare(before, stored, cases)
-    parts = []
+    lacking = not_compared(results, found, cases)
+    parts = ["## Figures", "", *(f"- {line}" for line in figures(found))]
+    parts += [f"- before: {line}" for line in figures(earlier)]
+    parts += [f"- not compared: {', '.join(lacking)}"] if lacking else []
     for mode, title in TITLES.items():
-        rows = [row for row in found if row.mode == mode]
-        old = {row.case.name: row for row in earlier if row.mode == mode}
+        rows = [row for row in found if (row.at_auto if mode == "default" else row.mode == mode)]
+        old = {(row.case.name, row.mode): row for row in earlier}
         if rows:
-            parts += [title, "", *(f"- {line}" for line in summary(rows)), ""]
-            parts += [f"- before: {line}" for line in summary(list(old.values())) if old]
-            parts += [""] if old else []
-            parts += [_head(bool(old)), *(_line(row, old.get(row.case.name), bool(old)) for row in rows), ""]
-    return "\n".join([*parts, "## Poisson at every depth: cd / normals", "", *_peers(stored, cases)])
+            shown = (_line(row, old.get((row.case.name, row.mode)), mode, bool(old)) for row in rows)
+            parts += ["", title, "", _head(mode, bool(old)), *shown]
+    return "\n".join([*parts, "", "## Poisson at every depth: cd / normals", "", *_peers(stored, cases)])
 
 
 def _peers(stored: Results, cases: dict[str, Case]) -> list[str]:
@@ -63,23 +65,27 @@ def _pair(row: dict) -> str:
     return f"{1e4 * row['cd']:.2f} / {row['normal_consistency']:.4f}"
 
 
-def _head(before: bool) -> str:
+def _head(mode: str, before: bool) -> str:
     columns = ["case", "ours: cd (accuracy / completeness)", "normals", "pieces, border edges"]
     columns += ["best Poisson", "its cd (accuracy / completeness)", "normals", "cd ratio"]
+    columns += ["largest distance ratio"] if mode == "filled" else []
     columns += ["ratio before"] if before else []
     return f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}"
 
 
-def _line(row: Comparison, old: Comparison | None, before: bool) -> str:
-    ours, best = row.ours, row.best
-    name = f"{row.case.name}{' *' if row.case.held_out else ''}"
+def _line(row: Comparison, old: Comparison | None, mode: str, before: bool) -> str:
+    ours, best, largest = row.ours, row.best, row.ratio_of_largest
+    name = f"{row.case.name}{' (filled)' if row.mode != mode else ''}{' *' if row.case.held_out else ''}"
     if row.failed:
         mine = [ours["error"], "", ""]
     else:
         shape = f"{ours['components']} of {row.truth['components']}, {ours['boundary_edges']}"
         mine = [_distances(ours), bold(f"{ours['normal_consistency']:.4f}", row.better_normals), shape]
     its = [row.peer.removeprefix("poisson "), _distances(best), f"{best['normal_consistency']:.4f}"]
-    last = [bold(f"{row.ratio:.2f}", row.ratio < 1.0)] + ([f"{old.ratio:.2f}" if old else ""] if before else [])
+    last = [bold(f"{row.ratio:.2f}", row.ratio < 1.0)]
+    if mode == "filled":
+        last += ["" if largest is None else bold(f"{largest:.2f}", largest < 1.0)]
+    last += [f"{old.ratio:.2f}" if old else ""] if before else []
     return f"| {' | '.join([name, *mine, *its, *last])} |"
 
 

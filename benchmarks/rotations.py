@@ -20,7 +20,7 @@ import numpy as np
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parent)]
 
 import truths  # noqa: E402
-from cases import Cloud, sampled  # noqa: E402
+from clouds import Cloud, sampled  # noqa: E402
 from measures import measure  # noqa: E402
 
 import neural_splines as ns  # noqa: E402

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import scene_shapes as shapes
 import truths
-from cases import sampled
+from clouds import sampled
 from scipy.spatial import cKDTree
 from truths import Shape
 
@@ -199,23 +199,7 @@ def contours(rng, make, ratio: float, count=15_000) -> Scene:
     solid = make(rng)
     area = np.linalg.norm(truths._cross(solid.vertices, solid.faces), axis=1).sum() / 2
     step = float(np.sqrt(area / count / ratio))
-    low, high = solid.vertices[:, 2].min(), solid.vertices[:, 2].max()
-    parts = []
-    for level in np.arange(low + 0.31 * step * ratio, high, step * ratio):
-        corners = solid.vertices[solid.faces]
-        above = corners[:, :, 2] > level
-        cut = above.any(1) & ~above.all(1)
-        corners, above = corners[cut], above[cut]
-        crossing = above != np.roll(above, -1, 1)
-        after = np.roll(corners, -1, 1)
-        t = (level - corners[..., 2]) / np.where(crossing, after[..., 2] - corners[..., 2], 1.0)
-        ends = (corners + t[..., None] * (after - corners))[crossing].reshape(-1, 2, 3)
-        length = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1)
-        at = np.arange(step * rng.random(), length.sum(), step)
-        segment = np.searchsorted(np.cumsum(length), at)
-        share = (at - np.concatenate([[0.0], np.cumsum(length)])[segment]) / length[segment]
-        parts.append(ends[segment, 0] + share[:, None] * (ends[segment, 1] - ends[segment, 0]))
-    return scene(np.concatenate(parts), solid)
+    return scene(shapes.along_cuts(solid, (0, 0, 1), step * ratio, step, rng)[0], solid)
 
 
 def splats(rng, make, count=15_000, noise=0.002) -> Scene:

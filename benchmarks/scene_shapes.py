@@ -183,7 +183,31 @@ def on_floor(shape: Shape, size: float = 1.0) -> Shape:
     return merged(moved(small, (-middle[0], -middle[1], -low[2])), floor)
 
 
-# -- rays ---------------------------------------------------------------------------------------------
+# -- cuts and rays ------------------------------------------------------------------------------------
+
+
+def along_cuts(
+    shape: Shape, axis, across: float, along: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Points [n, 3] every `along` on the cuts by planes that are `across` apart along `axis`; their faces [n]."""
+    heights = shape.vertices @ np.asarray(axis, float)
+    tops, points, faces = heights[shape.faces], [np.empty((0, 3))], [np.empty(0, int)]
+    for level in np.arange(heights.min() + 0.31 * across, heights.max(), across):
+        above = tops > level
+        cut = np.nonzero(above.any(1) & ~above.all(1))[0]
+        if not len(cut):
+            continue
+        corners, top, above = shape.vertices[shape.faces[cut]], tops[cut], above[cut]
+        crossing = above != np.roll(above, -1, 1)
+        t = (level - top) / np.where(crossing, np.roll(top, -1, 1) - top, 1.0)
+        ends = (corners + t[..., None] * (np.roll(corners, -1, 1) - corners))[crossing].reshape(-1, 2, 3)
+        length = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1)
+        at = np.arange(along * rng.random(), length.sum(), along)
+        segment = np.searchsorted(np.cumsum(length), at)
+        share = (at - np.concatenate([[0.0], np.cumsum(length)])[segment]) / length[segment]
+        points.append(ends[segment, 0] + share[:, None] * (ends[segment, 1] - ends[segment, 0]))
+        faces.append(cut[segment])
+    return np.concatenate(points), np.concatenate(faces)
 
 
 def hits(shape: Shape, origins: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

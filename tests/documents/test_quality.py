@@ -5,6 +5,7 @@ import math
 from dataclasses import replace
 
 import cases
+import clouds
 import documents
 import numpy as np
 import peers
@@ -12,9 +13,12 @@ import pictures
 import pytest
 import quality
 import report
+import spoilt
 import truths
-from cases import Case, Cloud
-from comparison import compare, summary
+from cases import Case
+from clouds import Cloud
+from comparison import compare, not_compared
+from figures import figures, groups, harm, summary
 from measures import measure, topology
 from results import Results
 
@@ -114,10 +118,14 @@ def test_there_are_enough_cases_of_every_kind(tmp_path):
     assert len({case.name for case in everything}) == len(everything)
     assert {case.name for case in own} < {case.name for case in everything}
     assert 1 / 4 < np.mean([case.held_out for case in everything]) < 1 / 2
-    for tag in ("clean", "noise", "estimated", "outliers", "holes", "uneven", "sparse", "closed", "open"):
+    kinds = ("scan", "lines", "quantised", "clumps", "flipped", "laplace", "void")
+    for tag in ("clean", "noise", "estimated", "outliers", "holes", "uneven", "sparse", "closed", "open", *kinds):
         marked = [case.held_out for case in everything if tag in case.tags]
         assert len(marked) >= 3, tag
         assert len(set(marked)) == 2, f"{tag}: none is held out, or all are"
+    assert sum(case.first for case in everything) == 79
+    for kind in spoilt.KINDS:
+        assert len({case.shape for case in own if case.kind == kind}) >= 3
     for noise in (0.001, 0.002, 0.005, 0.01):
         assert len({case.shape for case in own if case.noise == noise and case.estimated}) >= 3
 
@@ -132,14 +140,14 @@ def test_clouds_are_spoilt_as_they_say():
     assert math.sqrt(np.mean(off**2)) == pytest.approx(0.002 * plate.diagonal, rel=0.1)
 
     sheet = Cloud(np.c_[rng.random((500, 2)), np.zeros(500)], np.tile([0.0, 0.6, -0.8], (500, 1)))
-    assert np.allclose(cases.plane_normals(sheet), [0, 0, -1])
+    assert np.allclose(clouds.plane_normals(sheet), [0, 0, -1])
 
-    spoilt = cases.with_outliers(sheet, 0.1, rng)
+    spoilt = clouds.with_outliers(sheet, 0.1, rng)
     assert len(spoilt) == 550
     assert np.abs(spoilt.points[500:, :2] - 0.5).max() <= 0.6
     assert np.allclose(np.linalg.norm(spoilt.normals, axis=1), 1)
 
-    x = cases.sampled(plate, 40_000, rng, 20.0).points[:, 0]
+    x = clouds.sampled(plate, 40_000, rng, 20.0).points[:, 0]
     x = x[(x > 0) & (x < 1)]  # the walls along the axis
     counts = [((low < x) & (x < low + 0.1)).sum() for low in (0.0, 0.9)]
     assert counts[0] / counts[1] == pytest.approx(20**0.9, rel=0.25)  # between the middles of first and last tenth
@@ -155,17 +163,18 @@ def test_clouds_are_spoilt_as_they_say():
 
 
 def test_sampled_normals_are_those_of_the_surface():
-    cloud = cases.sampled(truths.torus(1.0, 0.35), 2000, np.random.default_rng(0))
+    cloud = clouds.sampled(truths.torus(1.0, 0.35), 2000, np.random.default_rng(0))
     ring = cloud.points * [1, 1, 0]
     ring /= np.linalg.norm(ring, axis=1, keepdims=True)
     exact = (cloud.points - ring) / 0.35
     assert np.linalg.norm(cloud.normals - exact, axis=1).max() < 0.03
-    cube = cases.sampled(truths.box(1.0, 1.0, 1.0), 500, np.random.default_rng(0))
+    cube = clouds.sampled(truths.box(1.0, 1.0, 1.0), 500, np.random.default_rng(0))
     assert np.allclose(np.abs(cube.normals).max(1), 1)  # not smoothed over its edges
 
 
 def row(cd, normals, **more):
-    return {"cd": cd, "normal_consistency": normals, "components": 1, "watertight": True, "seconds": 1.0, **more}
+    kept = {"cd": cd, "normal_consistency": normals, "components": 1, "watertight": True, "boundary_edges": 0}
+    return {**kept, "seconds": 1.0, **more}
 
 
 def test_the_best_peer_is_compared_with(tmp_path):
@@ -184,6 +193,50 @@ def test_the_best_peer_is_compared_with(tmp_path):
     assert compare(results, stored, {"torus": Case("torus", 20_000)}) == []
 
 
+def stored_peers(results, name, mine, **more):
+    """Rows of four depths beside ours; depth 6 has the least cd, .6, and depth 9 the least largest distance, 1."""
+    stored = Results(None)
+    peer = {f"poisson {d}": row(d / 10, 0.9, hausdorff=10.0 - d) for d in peers.DEPTHS} | more
+    stored.add(name, [1.0], {**peer, "truth": {"components": 1}})
+    results.add(name, [1.0], mine)
+    return stored
+
+
+@pytest.mark.parametrize("case", [Case("torus", 20_000, holes=6), Case("torus", 20_000, kind="void")])
+def test_what_lacks_a_part_is_compared_where_both_close_it(case):
+    """Filled against closed Poisson, which counts at `auto`; what was run open alone is told."""
+    results = Results(None)
+    mine = {"default": row(9.0, 0.5), "filled": row(0.3, 0.95, hausdorff=2.0)}
+    stored = stored_peers(results, case.name, mine, **{"poisson 7 trimmed 0.05": row(0.1, 0.8)})
+    (filled,) = compare(results, stored, {case.name: case})
+    assert filled.at_auto
+    assert (filled.peer, filled.ratio) == ("poisson 6", pytest.approx(0.5))
+    assert filled.ratio_of_largest == pytest.approx(2.0)  # to the least of any depth, not to that of the least cd
+    assert not_compared(results, [filled], {case.name: case}) == []
+    opened = Results(None)
+    opened.add(case.name, [1.0], {"default": row(9.0, 0.5)})
+    assert compare(opened, stored, {case.name: case}) == []
+    assert not_compared(opened, [], {case.name: case}) == [f"{case.name} (not filled)"]
+    assert not_compared(results, [], {case.name: case}) == [f"{case.name} (no peers of these arrays)"]
+
+
+def test_figures_tell_borders_harm_and_what_is_held_out():
+    case, results = Case("torus", 20_000), Results(None)
+    mine = {"default": row(0.3, 0.95, boundary_edges=12), "filled": row(0.33, 0.95, hausdorff=0.5)}
+    found = compare(results, stored_peers(results, "torus", mine), {"torus": case})
+    assert harm(found) == [
+        "clean closed objects, filled to open: ratio of cd 1.10 in the geometric mean of 1; above 1.03 in 1: torus 1.10"
+    ]
+    text = "\n".join(figures(found))
+    assert "border edges in 1 of 1 completely sampled closed objects: torus 12" in text
+    assert "filled, all: largest distance better in 1 (100%), ratio 0.50" in text
+    named = dict(groups(found))
+    assert set(named) == {"all", "the first 79", "held out" if case.held_out else "not held out"}
+    sheet = Case("waves", 20_000)
+    found = compare(results, stored_peers(results, "waves", mine), {"waves": sheet})
+    assert "in 0 of 0" in "\n".join(figures(found))  # a border of an open surface is none too many
+
+
 def test_a_failed_run_is_lost():
     results, stored = Results(None), Results(None)
     peer = {f"poisson {depth}": row(0.1, 0.9) for depth in peers.DEPTHS}
@@ -192,7 +245,7 @@ def test_a_failed_run_is_lost():
     (lost,) = compare(results, stored, {"torus": Case("torus", 20_000)})
     assert lost.ratio == math.inf
     assert not lost.better_normals
-    assert "failed: 1 (100%)" in summary([lost])[2]
+    assert "failed: 1 (100%)" in summary([lost])[1]
 
 
 @pytest.fixture
@@ -216,7 +269,7 @@ def test_a_small_run(one_case, tmp_path, capsys):
     found = json.loads(out.read_text())["bracket"]
     assert 0 < found["default"]["cd"] < 0.01
     assert found["default"]["normal_consistency"] > 0.95
-    assert "1 cases: cd better" in shown
+    assert "at `auto`, all: 1 cases: cd better" in shown
     assert len(json.loads(peer.read_text())["bracket"]) == 6  # fingerprint, truth, four depths
 
 
@@ -245,7 +298,7 @@ def test_tables_take_the_place_between_the_marks(one_case, tmp_path):
 
 @pytest.mark.skipif(not peers.available(), reason="open3d is not installed")
 def test_poisson_is_trimmed_from_the_outside():
-    cloud = cases.sampled(truths.sphere(4), 2000, np.random.default_rng(0))
+    cloud = clouds.sampled(truths.sphere(4), 2000, np.random.default_rng(0))
     half = cloud.keep(cloud.points[:, 2] > 0)
     meshes = list(peers.poisson(half.points, half.normals, 5, (0.1, 0.3)))
     assert [quantile for quantile, *_ in meshes] == [0.0, 0.1, 0.3]
