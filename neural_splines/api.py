@@ -24,6 +24,7 @@ from .files.scans import ALL, ScannedCloud
 from .kernels.products import resolve
 from .normals.orient import estimated, orient
 from .normals.repair import repaired
+from .placement import Placement
 from .ranges import UPS, check_choice, check_classes
 from .run.extract import mesh_of
 from .run.upright import looks_upright
@@ -246,14 +247,22 @@ def save_mesh(
     scalars: Mapping[str, Any] | None = None,
     voxel_size: float | None = None,
     up: str = AUTO,
+    units: str | None = None,
+    cloud_units: str | None = None,
+    size: float | None = None,
+    to_origin: bool = False,
 ) -> None:
-    """Write a mesh, of numpy or torch, as PLY, OBJ, STL, OFF or GLB by its extension: the whole file or none of it.
+    """Write a mesh, of numpy or torch, as PLY, OBJ, STL, 3MF, OFF or GLB by its extension: all of the file or nothing.
 
     Per vertex, where the format has them: colours [v, 3] in 0..255, scalars [v] by name. Vertices are float32 where
     that moves none by 0.01 of `voxel_size`, else float64; a Reconstruction knows its own voxel size, so that the file
     is byte for byte the command's. GLB turns the direction that is `up`, x, y, z or one with a minus, to y; auto: z of
-    what is flat or far from the origin, as maps are, else y. Raises OutputError for another extension and for what
-    cannot be written.
+    what is flat or far from the origin, as maps are, else y.
+
+    units : mm, cm, m or in, of the file, to which the numbers are converted from cloud_units, metres if not given.
+    size : instead, the longest side of the mesh in the file. to_origin : the lower corner of its box moves to 0.
+
+    Raises OutputError for another extension and for what cannot be written.
     """
     check_choice("up", up, (AUTO, *UPS))
     if isinstance(mesh, Reconstruction):
@@ -265,6 +274,7 @@ def save_mesh(
     meshes.save_mesh(
         path, mesh.vertices, mesh.normals, mesh.faces, colours=colours, scalars=scalars, voxel_size=voxel_size,
         up=UPS[up] if up in UPS else looks_upright(torch.as_tensor(shape)),
+        placement=Placement(units=units, cloud_units=cloud_units, size=size, to_origin=to_origin),
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ DTYPES = ("float64", "float32")
 SOLVERS = ("builtin", "falkon")
 BACKENDS = ("auto", "torch", "numba", "triton", "keops")
 WEIGHT_TYPES = ("trilinear", "none")
-MESH_FORMATS = (".ply", ".obj", ".stl", ".off", ".glb")  # that can be written
+MESH_FORMATS = (".ply", ".obj", ".stl", ".3mf", ".off", ".glb")  # that can be written
 SCALAR_FORMATS = (".ply", ".glb")  # of these, with further numbers of each vertex
 QUALITIES = ("distance", "density")
 CLOUD_FORMATS = (".ply", ".obj", ".off")  # of these, what a cloud without faces can be written in
@@ -226,7 +226,7 @@ class Settings:
         if self.num_nystrom_samples == 0:
             raise SettingsError("NUM_NYSTROM_SAMPLES must be positive, negative (every tripled point) or auto, got 0")
         _keep(self, "grid_size", check_count, "GRID_SIZE", 2, MAX_GRID, auto=True)
-        _keep(self, "scale", check_number, "--scale", 1.0, MAX_SCALE)
+        _keep(self, "scale", check_number, "--margin (scale)", 1.0, MAX_SCALE)
         _keep(self, "regularization", check_number, "--regularization", 0.0, words=(AUTO,))
         _keep(self, "offset_weight", check_number, "--offset-weight", 0.0, strict=True, words=(AUTO,))
         _keep(self, "robust_passes", check_count, "--robust-passes", 0, 10, auto=True)

@@ -1,13 +1,18 @@
-"""Clouds as the bytes of files that are no PLY: text, PCD, NumPy, LAS, LAZ and E57."""
+"""Clouds as the bytes of files that are no PLY: text, PCD, NumPy, LAS, LAZ and E57; and what the bytes of 3MF say."""
 
 from __future__ import annotations
 
 import io
 import struct
 import tempfile
+import zipfile
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
+
+CORE = "{http://schemas.microsoft.com/3dmanufacturing/core/2015/02}"
+OF_UNIT = {"millimeter": 1e-3, "centimeter": 1e-2, "meter": 1.0, "inch": 0.0254}
 
 
 def text(columns, separator=" ", header="", decimal="."):
@@ -104,3 +109,21 @@ def e57(scans) -> bytes:
                 columns |= dict(zip(("colorRed", "colorGreen", "colorBlue"), colours.T.astype(np.uint8), strict=True))
                 file.write_scan_raw(columns, translation=np.array(stand), rotation=np.array([1.0, 0, 0, 0]))
         return path.read_bytes()
+
+
+def read_3mf(data):
+    """Metres of its unit, vertices and triangles, by the words of the specification."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert archive.testzip() is None
+        relations = ElementTree.fromstring(archive.read("_rels/.rels"))
+        (model,) = [part.get("Target").lstrip("/") for part in relations if part.get("Type").endswith("/3dmodel")]
+        kinds = ElementTree.fromstring(archive.read("[Content_Types].xml"))
+        assert {part.get("Extension") for part in kinds} == {"rels", "model"}
+        root = ElementTree.fromstring(archive.read(model))
+    assert root.tag == f"{CORE}model"
+    (item,) = root.findall(f"{CORE}build/{CORE}item")
+    (thing,) = root.findall(f"{CORE}resources/{CORE}object")
+    assert (item.get("objectid"), thing.get("type")) == (thing.get("id"), "model")
+    vertices = [[float(v.get(c)) for c in "xyz"] for v in thing.iter(f"{CORE}vertex")]
+    faces = [[int(t.get(c)) for c in ("v1", "v2", "v3")] for t in thing.iter(f"{CORE}triangle")]
+    return OF_UNIT[root.get("unit")], np.array(vertices), np.array(faces)

@@ -24,7 +24,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "offset_weight": "--offset-weight 0.5", "robust_passes": "--robust-passes 1", "normals": "--normals file",
         "up": "--up z", "classes": "--classes 1", "kernel": "--kernel spherical-laplace",
         "voxel_downsample_threshold": "--voxel-downsample-threshold 300", "remove_outliers": "--remove-outliers none",
-        "seed": "--seed 3", "scale": "--scale 1.2", "refine_vertices": "--no-refine-vertices", "trim": "--trim 3",
+        "seed": "--seed 3", "scale": "--margin 1.2", "refine_vertices": "--no-refine-vertices", "trim": "--trim 3",
         "min_component": "--min-component 0.1", "out": "--out {}/mesh.ply", "report": "--report {}/report.json",
         "save_points": "--save-points", "preview": "--preview {}/a.png", "html": "--html {}/a.html",
         "verbose": "--verbose", "device": "--device cpu", "backend": "--backend torch", "solver": "--solver builtin",
@@ -33,11 +33,12 @@ GROUPS: dict[str, dict[str, str]] = {
         "gradient_length": "--gradient-length 0.1", "outer_layer_variance": "--outer-layer-variance 0",
         "weight_type": "--weight-type none", "dtype": "--dtype float32", "cg_max_iters": "--cg-max-iters 9",
         "cg_stop_thresh": "--cg-stop-thresh 1e-4", "out_dir": "--out-dir {}", "format": "--format obj",
-        "strict": "--strict", "quiet": "--quiet",
+        "strict": "--strict", "quiet": "--quiet", "units": "--units in",
+        "cloud_units": "--cloud-units cm",
     },
     "uniform cells": PLAIN | {
         "cells_per_axis": "5", "nystrom_mode": "--nystrom-mode random", "fill_holes": "--fill-holes",
-        "out": "--out {}/mesh.ply",
+        "size": "--size 120", "to_origin": "--to-origin", "out": "--out {}/mesh.ply",
     },
     "two tables as one cloud": PLAIN | {
         "merge": "--merge", "columns": "--columns x,y,z,nx,ny,nz,r,g,b,classification",

@@ -157,7 +157,13 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
 
     surface = p.add_argument_group("surface")
     surface.add_argument(
-        "--scale", type=float, default=d.scale, help="diameter of the box over that of the cloud's box" + shown
+        "--margin",
+        "--scale",
+        dest="scale",
+        type=float,
+        default=d.scale,
+        help="diameter of the box in which the surface is looked for, over that of the cloud's box; --size scales "
+        "the mesh, this does not" + shown,
     )
     surface.add_argument("--dense", action="store_true", help="evaluate the whole grid, not only near the surface")
     surface.add_argument(

@@ -17,12 +17,14 @@ from ..files.scans import listed
 from ..geometry import Box
 from ..kernels.products import Compute
 from ..normals.orient import Judged, options_of, summary_of
+from ..placement import Placed
 from ..ranges import Axis
 from ..runtime.monitor import PhaseTimer
 from ..settings import NormalSettings, Settings
 from ..surface.lattice import Lattice
 from .input_arguments import read_options
 from .jobs import Job
+from .outputs import placement_options
 from .repeat import command
 
 
@@ -101,8 +103,8 @@ class Outcome:
     cleaning: what was dropped. reading: how columns were read whose meaning the file does not say. classes: how many
     points of those that were asked for. merged: names and numbers of points of several inputs. fitted: points, after
     outliers were left out and, where `averaged`, voxels averaged; box: of these. fit: in words. choice: the options
-    that ask for what the data chose, or nothing; why, in words. mesh: its vertices and faces. parts: of a run in parts;
-    part_options make parts of the same size.
+    that ask for what the data chose, or nothing; why, in words. mesh: its vertices and faces; placed: in its file.
+    parts: of a run in parts; part_options make parts of the same size.
     """
 
     cleaning: CleaningReport
@@ -123,6 +125,7 @@ class Outcome:
     evaluations: int
     compute: Compute
     mesh: tuple[int, int]
+    placed: Placed
     details: Callable[[], Details]
     drawing: Callable[[], Drawing]
     parts: Parts | None = None
@@ -160,7 +163,13 @@ class Run:
         ]
         written = ["--out", self.job.out]
         written += ["--format", args.format] if args.format and self.job.out == STANDARD else []
-        options = [*found.normals.options.split(), *read_options(args), *carried, *found.part_options]
+        options = [
+            *found.normals.options.split(),
+            *read_options(args),
+            *carried,
+            *placement_options(self.job.placement),
+        ]
+        options += found.part_options
         return shlex.join([*words, *options, *written])
 
     def summary(self) -> list[str]:
@@ -181,6 +190,7 @@ class Run:
             f"lattice:  {nx} x {ny} x {nz}, voxel {found.lattice.voxel_size:.6g}, {found.evaluations} evaluations "
             f"({share:.1%} of the dense grid)",
             f"mesh:     {found.mesh[0]} vertices, {found.mesh[1]} faces -> {shown(self.job.out)}",
+            *([f"size:     {_size(found.placed)}"] if self.job.placement.asked else []),
             f"seconds:  {self.timer.summary()}",
             *([f"repeat:   {self.command}"] if args.verbose else []),
         ]
@@ -193,3 +203,8 @@ class Run:
             f"{self.job.name}: {found.cleaning.kept} points -> {shown(self.job.out)}: {found.mesh[0]} vertices, "
             f"{found.mesh[1]} faces, {sum(self.timer.seconds.values()):.1f} s{warned}"
         )
+
+
+def _size(placed: Placed) -> str:
+    """The sides of a mesh in its file."""
+    return f"{' x '.join(f'{side:.6g}' for side in placed.sides)} {placed.unit}"

@@ -13,8 +13,9 @@ from ..files.atomic import STANDARD, shown, standard
 from ..files.merging import together
 from ..files.point_clouds import clouds_in
 from ..files.targets import Target, check
+from ..placement import Placement
 from ..settings import MESH_FORMATS, SCALAR_FORMATS
-from .outputs import DEFAULT_OUT
+from .outputs import DEFAULT_OUT, placement_from
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,11 @@ class Job:
     def suffix(self) -> str:
         """The format of the mesh."""
         return meshes.suffix_of(self.out) or f".{self.args.format or 'ply'}"
+
+    @property
+    def placement(self) -> Placement:
+        """Where the mesh lies in its file."""
+        return placement_from(self.args).of_format(self.suffix)
 
     @property
     def attributes(self) -> list[str]:
@@ -104,6 +110,7 @@ def jobs_of(args: Namespace) -> list[Job]:
                     f"--{option}: {job.suffix} files have no numbers of vertices; use {' or '.join(SCALAR_FORMATS)}"
                 )
         meshes.check_format(job.out)
+        _ = job.placement  # refused before any work
     check([*sources], [target for job in jobs for target in job.targets()] + [*_of_all(args)])
     return jobs
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import fields
 
+from ..placement import CLOUD_UNITS, UNITS, Placement
 from ..settings import MESH_FORMATS, QUALITIES
 
 DEFAULT_OUT = "recon.ply"
@@ -37,6 +39,29 @@ def add_output_options(p: argparse.ArgumentParser) -> None:
         choices=[f[1:] for f in MESH_FORMATS],
         default=None,
         help="of the meshes in --out-dir, or of --out - (default: ply)",
+    )
+    output.add_argument(
+        "--units",
+        choices=UNITS,
+        default=None,
+        help="unit of the numbers in the file, to which those of the cloud are converted (default: of GLB m; of others "
+        "that of the cloud, so that no number changes)",
+    )
+    output.add_argument(
+        "--cloud-units",
+        choices=UNITS,
+        default=None,
+        help=f"unit of the cloud; STL is then in mm (default: {CLOUD_UNITS})",
+    )
+    output.add_argument(
+        "--size",
+        type=float,
+        default=None,
+        metavar="LENGTH",
+        help="scale the mesh in the file so that its longest side is so long, in --units, else mm (GLB: m)",
+    )
+    output.add_argument(
+        "--to-origin", action="store_true", help="move the lower corner of the mesh's box to 0 in the file"
     )
     output.add_argument(
         "--attributes",
@@ -90,3 +115,16 @@ def add_verbosity(p: argparse._ActionsContainer) -> None:
         action="store_true",
         help="exit with code 3, after writing, if there was any warning, such as a cell without a model",
     )
+
+
+def placement_from(args: argparse.Namespace) -> Placement:
+    return Placement(**{f.name: getattr(args, f.name) for f in fields(Placement)})
+
+
+def placement_options(placement: Placement) -> list[str]:
+    """The words that ask for the same again."""
+    words = []
+    for name, option in (("units", "--units"), ("cloud_units", "--cloud-units"), ("size", "--size")):
+        if (value := getattr(placement, name)) is not None:
+            words += [option, str(value)]
+    return [*words, *["--to-origin"] * placement.to_origin]

@@ -57,7 +57,7 @@ def options_of(job: Job) -> ReadOptions:
 
 def output_of(job: Job) -> Output:
     """What is written."""
-    return Output(job.out, job.suffix, job.args.quality)
+    return Output(job.out, job.suffix, job.args.quality, job.placement)
 
 
 def check(*sources: str) -> None:
@@ -112,6 +112,7 @@ def outcome_of(
         evaluations=run.mesh.evaluations,
         compute=run.compute,
         mesh=(run.mesh.vertices, run.mesh.faces),
+        placed=run.mesh.placed,
         details=lambda: given(details),
         drawing=lambda: given(drawing),
         parts=Parts(run.nodes, run.blocks, points, cubes, count, run.resumed),

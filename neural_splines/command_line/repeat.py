@@ -39,7 +39,7 @@ def _option(name: str, value: Any) -> list[str]:
     if name in FLAGS:
         when, word = FLAGS[name]
         return [word] if value is when else []
-    option = "--" + name.replace("_", "-")
+    option = "--margin" if name == "scale" else "--" + name.replace("_", "-")
     if name == "fill_holes":
         return [] if value is False else [option] if value is True else [option, _word(value)]
     if value == AUTO and name in (*CHOSEN, "points_per_cell"):

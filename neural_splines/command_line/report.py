@@ -65,7 +65,12 @@ def of(run: Run) -> dict[str, Any]:
         "parts": asdict(found.parts) if found.parts else None,
         "solution": details.solution,
         "residuals": statistics(details.residuals),
-        "mesh": {"vertices": found.mesh[0], "faces": found.mesh[1], "border_edges": details.border_edges},
+        "mesh": {
+            "vertices": found.mesh[0],
+            "faces": found.mesh[1],
+            "border_edges": details.border_edges,
+            "placed": asdict(found.placed),
+        },
         "phases": [
             {"name": name, "seconds": seconds, "peak_bytes": timer.peaks.get(name)}
             for name, seconds in timer.seconds.items()

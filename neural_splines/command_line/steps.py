@@ -19,6 +19,7 @@ from ..files.point_clouds import load_scanned_cloud, step_lines
 from ..files.scans import ScannedCloud
 from ..geometry import Box
 from ..normals.orient import Orientation, orient
+from ..placement import Placed
 from ..ranges import Axis
 from ..run.upright import looks_upright
 from ..run.whole import Reconstruction
@@ -82,7 +83,7 @@ def carry(
     return paint(scanned, origin.cloud, result.kept, result.mesh, job.args.quality)
 
 
-def save(result: Reconstruction, carried: Attributes, up: Axis, job: Job, monitor: PhaseTimer) -> None:
+def save(result: Reconstruction, carried: Attributes, up: Axis, job: Job, monitor: PhaseTimer) -> Placed:
     """Write the mesh to `out`; the dense grid to {out}.grid.npy and .json; the constraints to {out}.pts.npz.
 
     The grid's value (i, j, k) lies at origin + (index + 0.5) * voxel_size, in world units as its values.
@@ -102,13 +103,14 @@ def save(result: Reconstruction, carried: Attributes, up: Axis, job: Job, monito
             eps=result.eps,
         )
     mesh, scalars = result.mesh, carried.scalars
-    meshes.save_mesh(
+    placed = meshes.save_mesh(
         out, mesh.vertices, mesh.normals, mesh.faces, colours=carried.colours, scalars=scalars,
-        voxel_size=lattice.voxel_size, suffix=job.suffix, up=up,
+        voxel_size=lattice.voxel_size, suffix=job.suffix, up=up, placement=job.placement,
     )  # fmt: skip
     monitor.phase("")
     for line in result.warnings:
         warn(line)
+    return placed
 
 
 def save_cloud(path: str, cloud: OrientedCloud) -> None:

@@ -33,7 +33,9 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
         "--out", type=path, default="trimmed.ply", metavar="FILE", help="mesh to write (default: %(default)s)"
     )
     p.add_argument(
+        "--margin",
         "--scale",
+        dest="scale",
         type=float,
         default=Settings.scale,
         help="the one that the mesh was made with (default: %(default)s)",

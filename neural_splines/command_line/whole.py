@@ -32,7 +32,7 @@ def mesh_whole(job: Job, settings: Settings, sides: NormalSettings, timer: Phase
     result = mesh_cloud(origin.cloud, settings, timer)
     carried = steps.carry(scanned, origin, result, job, timer)
     known = Known(scanned, origin, result, carried)
-    steps.save(result, carried, known.up, job, timer)
+    placed = steps.save(result, carried, known.up, job, timer)
     fit = result.fit
     return Outcome(
         cleaning=origin.cleaning,
@@ -53,6 +53,7 @@ def mesh_whole(job: Job, settings: Settings, sides: NormalSettings, timer: Phase
         evaluations=result.evaluations,
         compute=result.compute,
         mesh=(len(result.mesh.vertices), len(result.mesh.faces)),
+        placed=placed,
         details=lambda: known.details,
         drawing=lambda: known.drawing,
     )

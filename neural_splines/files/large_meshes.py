@@ -10,18 +10,21 @@ from typing import BinaryIO
 
 import numpy as np
 
+from ..placement import AS_IT_IS, Placed, Placement
 from ..ranges import UPS, Axis
 from ..runtime import interrupts
 from .atomic import PathLike, atomic, shown
 from .mesh_content import Content
 from .meshes import suffix_of
+from .placing import placed
 from .writers import WRITERS, corner_type
 
 
 class PartWriter:
     """Appends vertices and faces; faces refer to vertices by their place among all of them.
 
-    Every part has the same arrays in the same types: normals, colours and scalars, or none.
+    Every part has the same arrays in the same types: normals, colours and scalars, or none. placed: how the mesh lies
+    in its file, once that is written.
     """
 
     def __init__(self, folder: str, name: str):
@@ -29,6 +32,7 @@ class PartWriter:
         self._files: dict[str, BinaryIO] = {}
         self._types: dict[str, tuple[np.dtype, tuple[int, ...]]] = {}
         self.vertices = self.faces = 0
+        self.placed: Placed | None = None
 
     def add(
         self,
@@ -70,7 +74,7 @@ class PartWriter:
         (type_, width), file = self._types[name], self._files[name]
         file.flush()
         shape = (self.faces if name == "faces" else self.vertices, *width)
-        return np.memmap(file, type_, "r", shape=shape) if shape[0] else np.empty(shape, type_)
+        return np.memmap(file, type_, "r+", shape=shape) if shape[0] else np.empty(shape, type_)
 
     def close(self) -> None:
         """Remove the scratch files."""
@@ -80,7 +84,7 @@ class PartWriter:
 @contextlib.contextmanager
 def written_in_parts(
     path: PathLike, folder: str, voxel_size: float | None = None, fits_single: bool | None = None,
-    suffix: str | None = None, up: Axis = UPS["y"],
+    suffix: str | None = None, up: Axis = UPS["y"], placement: Placement = AS_IT_IS,
 ) -> Iterator[PartWriter]:  # fmt: skip
     """A writer of the mesh at `path`, which appears when the block ends: the same bytes as those of `save_mesh`.
 
@@ -88,6 +92,8 @@ def written_in_parts(
     """
     with atomic(path, synced=True) as (out,), contextlib.closing(PartWriter(folder, shown(path))) as writer:
         yield writer
+        suffix = suffix or suffix_of(path)
         content = writer.content(voxel_size, fits_single, up)
-        out.writelines(WRITERS.get(suffix or suffix_of(path), WRITERS[".ply"])(content, shown(path)))
+        content, writer.placed = placed(content, placement.of_format(suffix))
+        out.writelines(WRITERS.get(suffix, WRITERS[".ply"])(content, shown(path)))
         del content  # the files are mapped

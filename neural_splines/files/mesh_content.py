@@ -13,6 +13,7 @@ from typing import NoReturn
 import numpy as np
 
 from ..errors import OutputError
+from ..placement import CLOUD_UNITS
 from ..ranges import UPS, Axis
 from ..runtime.threads import parallel
 
@@ -45,7 +46,7 @@ class Content:
 
     normals [v, 3]; colours [v, 3] uint8; scalars [v] by name. voxel_size: a vertex may move by 0.01 of it. fits_single:
     whether float32 is good enough for its vertices, where that is known. up: the axis, or the one against it, that is
-    up in the world, for formats that say so.
+    up in the world, and unit: of lengths, for formats that say so.
     """
 
     vertices: np.ndarray
@@ -56,6 +57,7 @@ class Content:
     voxel_size: float | None = None
     fits_single: bool | None = None
     up: Axis = UPS["y"]
+    unit: str = CLOUD_UNITS
 
     def loss(self, origin: np.ndarray | float = 0.0) -> float:
         """How far rounding to float32 moves a vertex at most, with coordinates from an origin."""
@@ -122,6 +124,18 @@ def chunks(first: int, last: int, most: int = ROWS) -> Iterator[slice]:
 
 def refuse_size(name: str, what: str) -> NoReturn:
     raise OutputError(f"{name}: the mesh has {what}; use a smaller GRID_SIZE, or cut the cloud into tiles")
+
+
+def positions(content: Content) -> str:
+    """A format of coordinates as text that reads back the same."""
+    return " ".join(3 * ["%.9g" if content.single else "%.17g"])
+
+
+def lines(form: str, count: int, values: Callable[[slice], np.ndarray]) -> Iterator[bytes]:
+    """`count` lines of text, of the values [n, columns] of a slice of them."""
+    for rows in chunks(0, count):
+        part = values(rows)
+        yield ((form * len(part)) % tuple(part.reshape(-1).tolist())).encode()
 
 
 def array(type_: str, values: np.ndarray) -> Column:

@@ -11,12 +11,14 @@ import torch
 from torch import Tensor
 
 from ..errors import CloudError, OutputError
+from ..placement import AS_IT_IS, Placed, Placement
 from ..ranges import UPS, Axis
 from ..settings import MESH_FORMATS
 from . import obj_off, ply, records, stl
 from .arrays import as_array
 from .atomic import STANDARD, PathLike, atomic, shown
 from .mesh_content import Content
+from .placing import placed
 from .polygons import triangles
 from .reading import COORDINATES, errors_name, read_bytes, require
 from .writers import WRITERS
@@ -72,12 +74,14 @@ def save_mesh(
     voxel_size: float | None = None,
     suffix: str | None = None,
     up: Axis = UPS["y"],
-) -> None:
+    placement: Placement = AS_IT_IS,
+) -> Placed:
     """A mesh as `suffix` says, else the extension (PLY where there is none): vertices [v, 3], triangles [f, 3].
 
     Per vertex where given and where the format has it: unit normals [v, 3], colours [v, 3] in 0..255, scalars [v] by
     name. Vertices are float, but double (in GLB an offset) where rounding to float would move one by more than 0.01
-    voxels, or at all if `voxel_size` is not given. GLB turns the axis `up` to y. Tensors, arrays or lists.
+    voxels, or at all if `voxel_size` is not given. GLB turns the axis `up` to y. Returns how `placement`
+    brought them to the file. Tensors, arrays or lists.
     """
     content = Content(
         as_array(vertices).astype(np.float64, copy=False),
@@ -88,9 +92,12 @@ def save_mesh(
         voxel_size,
         up=up,
     )
+    suffix = suffix or suffix_of(path)
+    content, found = placed(content, placement.of_format(suffix))
     with atomic(path) as (stream,):
-        for part in WRITERS.get(suffix or suffix_of(path), WRITERS[".ply"])(content, shown(path)):
+        for part in WRITERS.get(suffix, WRITERS[".ply"])(content, shown(path)):
             stream.write(part)
+    return found
 
 
 def _narrow(faces: Any, vertices: int) -> Any:

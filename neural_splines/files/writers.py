@@ -13,9 +13,10 @@ import numpy as np
 
 from . import mesh_content
 from .gltf import write_glb
-from .mesh_content import Content, Part, array, chunks, refuse_size, table
+from .mesh_content import Content, Part, array, lines, positions, refuse_size, table
 from .reading import COORDINATES
 from .stl import write_stl
+from .threemf import write_3mf
 
 NORMALS, COLOURS = ("nx", "ny", "nz"), ("red", "green", "blue")
 PLY_TYPES = {"char": "i1", "uchar": "u1", "short": "<i2", "ushort": "<u2", "int": "<i4", "uint": "<u4"}
@@ -81,20 +82,20 @@ def triangles(faces: np.ndarray, corner: str) -> Iterator[memoryview]:
 def write_obj(content: Content, name: str) -> Iterator[Part]:
     """Text: `v x y z`, followed by `r g b` in [0, 1] where there are colours; `vn`; `f a//a b//b c//c`."""
     vertices, normals, colours, faces = content.vertices, content.normals, content.colours, content.faces
-    count, position = len(vertices), _positions(content)
+    count, position = len(vertices), positions(content)
     yield b"# made by neural-splines\n"
     if colours is None:
-        yield from _lines(f"v {position}\n", count, lambda rows: vertices[rows])
+        yield from lines(f"v {position}\n", count, lambda rows: vertices[rows])
     else:
         tinted = f"v {position} %.4g %.4g %.4g\n"
-        yield from _lines(tinted, count, lambda rows: np.hstack([vertices[rows], colours[rows] / 255.0]))
+        yield from lines(tinted, count, lambda rows: np.hstack([vertices[rows], colours[rows] / 255.0]))
     if normals is not None:
-        yield from _lines("vn %.7g %.7g %.7g\n", count, lambda rows: normals[rows])
+        yield from lines("vn %.7g %.7g %.7g\n", count, lambda rows: normals[rows])
     if faces is not None and normals is None:
-        yield from _lines("f %d %d %d\n", len(faces), lambda rows: faces[rows] + 1)
+        yield from lines("f %d %d %d\n", len(faces), lambda rows: faces[rows] + 1)
     elif faces is not None:
         corners = "f %d//%d %d//%d %d//%d\n"
-        yield from _lines(corners, len(faces), lambda rows: np.repeat(faces[rows] + 1, 2, axis=1))
+        yield from lines(corners, len(faces), lambda rows: np.repeat(faces[rows] + 1, 2, axis=1))
 
 
 def write_off(content: Content, name: str) -> Iterator[Part]:
@@ -102,31 +103,20 @@ def write_off(content: Content, name: str) -> Iterator[Part]:
     vertices, normals, colours, faces = content.vertices, content.normals, content.colours, content.faces
     letters = ("C" if colours is not None else "") + ("N" if normals is not None else "")
     yield f"{letters}OFF\n{len(vertices)} {0 if faces is None else len(faces)} 0\n".encode()
-    form = _positions(content)
+    form = positions(content)
     form += " %.7g %.7g %.7g" if normals is not None else ""
     form += " %d %d %d 255" if colours is not None else ""
     columns = [values for values in (vertices, normals, colours) if values is not None]
-    yield from _lines(f"{form}\n", len(vertices), lambda rows: np.hstack([values[rows] for values in columns]))
+    yield from lines(f"{form}\n", len(vertices), lambda rows: np.hstack([values[rows] for values in columns]))
     if faces is not None:
-        yield from _lines("3 %d %d %d\n", len(faces), lambda rows: faces[rows])
-
-
-def _positions(content: Content) -> str:
-    """A format of coordinates that reads back the same."""
-    return " ".join(3 * ["%.9g" if content.single else "%.17g"])
-
-
-def _lines(form: str, count: int, values: Callable[[slice], np.ndarray]) -> Iterator[bytes]:
-    """`count` lines of text, of the values [n, columns] of a slice of them."""
-    for rows in chunks(0, count):
-        part = values(rows)
-        yield ((form * len(part)) % tuple(part.reshape(-1).tolist())).encode()
+        yield from lines("3 %d %d %d\n", len(faces), lambda rows: faces[rows])
 
 
 WRITERS: dict[str, Callable[[Content, str], Iterator[Part]]] = {
     ".ply": write_ply,
     ".obj": write_obj,
     ".stl": write_stl,
+    ".3mf": write_3mf,
     ".off": write_off,
     ".glb": write_glb,
 }

@@ -97,7 +97,7 @@ class Kernel:
 def _too_far(radius: float) -> SettingsError:
     return SettingsError(
         f"points lie up to {radius:.3g} box sides from the centre of the cloud, too far "
-        "for the kernel; use a smaller --scale or remove outliers"
+        "for the kernel; use a smaller --margin or remove outliers"
     )
 
 

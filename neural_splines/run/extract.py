@@ -26,7 +26,7 @@ from ..surface.refinement import refine
 from . import cost
 
 REFINE_STEPS = 2
-NO_SURFACE = "no surface crosses the lattice; raise GRID_SIZE or --scale, or check the normals"
+NO_SURFACE = "no surface crosses the lattice; raise GRID_SIZE or --margin, or check the normals"
 
 
 @dataclass(frozen=True)

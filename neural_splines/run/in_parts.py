@@ -25,6 +25,7 @@ from ..files.scans import ScannedCloud
 from ..files.streams import EVERYTHING, CloudStream, ReadOptions, merged, open_stream
 from ..files.work_directory import WorkDirectory
 from ..kernels.products import Compute, resolve
+from ..placement import AS_IT_IS, Placed, Placement
 from ..ranges import Axis
 from ..runtime import memory
 from ..runtime.budget import BLOCK_SQUARE_BYTES, NODE_POINT_BYTES, PROCESS_BYTES
@@ -53,12 +54,13 @@ BLOCK_CUBES = {"cpu": (64, 384), "cuda": (64, 768)}
 @dataclass(frozen=True)
 class Output:
     """The file of the mesh. suffix: its format, where the path does not say it. quality: of the vertices, one of
-    `settings.QUALITIES`, that is written as a number of each.
+    `settings.QUALITIES`, that is written as a number of each. placement: where the mesh lies in it.
     """
 
     path: str
     suffix: str | None = None
     quality: str | None = None
+    placement: Placement = AS_IT_IS
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,7 @@ def opened(
 @dataclass(frozen=True)
 class WrittenMesh:
     """What the mesh in the file has. border_edges: with one face. on_wall: vertices on the outermost points of the
-    lattice. evaluations: of the field, to find it.
+    lattice. evaluations: of the field, to find it. placed: where it lies in the file.
     """
 
     vertices: int
@@ -182,6 +184,7 @@ class WrittenMesh:
     border_edges: int
     on_wall: int
     evaluations: int
+    placed: Placed
 
 
 def written(plan: Plan, blocks: list[int], kept: Kept, out: Output, up: Axis, monitor: PhaseTimer) -> WrittenMesh:
@@ -189,7 +192,7 @@ def written(plan: Plan, blocks: list[int], kept: Kept, out: Output, up: Axis, mo
     borders, on_wall, voxel_size = Unpaired(), 0, plan.lattice.voxel_size
     assert isinstance(plan.store, WorkDirectory)
     single = kept.loss <= MAX_LOSS * voxel_size
-    with written_in_parts(out.path, plan.store.path, voxel_size, single, out.suffix, up) as writer:
+    with written_in_parts(out.path, plan.store.path, voxel_size, single, out.suffix, up, out.placement) as writer:
         for piece in stitched(plan, blocks, kept, monitor):
             mesh = piece.mesh
             more = painted(plan, piece.block, piece.fresh.numpy(), out.quality)
@@ -199,7 +202,8 @@ def written(plan: Plan, blocks: list[int], kept: Kept, out: Output, up: Axis, mo
         if not writer.faces:
             raise EmptySurfaceError(NOTHING_LEFT)
     evaluations = sum(int(plan.store.load(f"block-{block}", "evaluations")["evaluations"]) for block in blocks)
-    return WrittenMesh(writer.vertices, writer.faces, len(borders), on_wall, evaluations)
+    assert writer.placed
+    return WrittenMesh(writer.vertices, writer.faces, len(borders), on_wall, evaluations, writer.placed)
 
 
 def gpus(asked: str, compute: Compute) -> list[str]:

@@ -64,7 +64,7 @@ def open_lines(border: int, on_wall: int, filled: bool | float) -> list[str]:
     if on_wall:
         return [
             "the surface that closes the holes leaves the box around the points and is cut off there, at "
-            f"{on_wall} vertices; give it room with a larger --scale, or fill the small holes alone with "
+            f"{on_wall} vertices; give it room with a larger --margin, or fill the small holes alone with "
             f"--fill-holes 5 ({border} edges have one face)"
         ]
     if filled is True:

@@ -59,11 +59,11 @@ def test_a_file_of_any_name_is_read_and_written(tmp_path, many):
 @pytest.mark.parametrize("suffix", MESH_FORMATS)
 def test_every_format_is_written_under_any_name(tmp_path, suffix):
     path = os.path.join(tmp_path, ODD + suffix)
-    meshes.save_mesh(path, np.eye(3), None, [[0, 1, 2]])
+    meshes.save_mesh(path, np.eye(3), None, [[0, 1, 2], [2, 1, 0]])
     if suffix in (".ply", ".obj", ".stl"):
         refused = pytest.raises(CloudError, match="name that is not UTF-8") if suffix == ".stl" else nullcontext()
         with refused:
-            assert len(meshes.load_mesh(path)[1]) == 1
+            assert len(meshes.load_mesh(path)[1]) == 2
 
 
 @pytest.mark.parametrize("kind", [".npz", ".csv", ".ply"])

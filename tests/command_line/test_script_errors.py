@@ -17,7 +17,7 @@ from shapes import sphere
         (["auto", 10, 1], "GRID_SIZE"),
         (["auto", "x", 16], "NUM_NYSTROM_SAMPLES"),
         (["auto", 10, 16, "--seed", -1], "--seed"),
-        (["auto", 10, 16, "--scale", 0.5], "--scale"),
+        (["auto", 10, 16, "--scale", 0.5], "--margin"),
         (["auto", 10, 16, "--kernel", "rbf"], "--kernel"),
         (["auto", 10, 16, "--device", "tpu"], "--device"),
         (["auto", 10, 16, "--device", "cuda:99"], "cuda"),
@@ -39,8 +39,8 @@ def test_wrong_arguments_are_one_line_and_exit_code_2(tmp_path, args, message):
 @pytest.mark.parametrize(
     ("script", "args", "message"),
     [
-        ("fit.py", [0.1, 100, 2, "--scale", 3], "no surface crosses the lattice; raise GRID_SIZE or --scale"),
-        ("fit-grid.py", [0.1, 100, 2, 2, "--scale", 3], "no surface crosses the lattice; raise GRID_SIZE or --scale"),
+        ("fit.py", [0.1, 100, 2, "--scale", 3], "no surface crosses the lattice; raise GRID_SIZE or --margin"),
+        ("fit-grid.py", [0.1, 100, 2, 2, "--scale", 3], "no surface crosses the lattice; raise GRID_SIZE or --margin"),
         ("fit.py", ["auto", 100, 16, "--trim", 1e-6], "trimming leaves no face; use a larger --trim"),
         ("fit-grid.py", ["auto", "auto", 16, "auto", "--trim", 1e-6], "trimming leaves no face; use a larger --trim"),
     ],

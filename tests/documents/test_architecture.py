@@ -13,7 +13,7 @@ PACKAGE = ROOT / "neural_splines"
 LAYERS = [
     {"errors"},
     {"ranges"},
-    {"runtime", "settings", "geometry"},
+    {"runtime", "settings", "placement", "geometry"},
     {"cloud"},
     {"files", "pictures"},
     {"kernels"},

@@ -55,7 +55,8 @@ def test_the_closed_mesh_can_be_printed(tutorial):
     assert run["mesh"]["border_edges"] == 0
     mesh = trimesh.load(tutorial / "print.stl")
     assert mesh.is_watertight
-    assert np.abs(mesh.bounds).max() < 1.2 * 1000 * RADIUS
+    assert np.abs(mesh.bounds[0]).max() < 1e-9
+    assert 1.5 < mesh.extents.max() / (1000 * RADIUS) < 2.5
     assert 3e6 < mesh.volume < 12e6  # cubic millimetres
 
 

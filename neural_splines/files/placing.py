@@ -1,0 +1,34 @@
+"""The arrays of a mesh brought to where it lies in its file, a bounded number of rows at a time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..placement import Placed, Placement
+from .mesh_content import Content, chunks
+
+
+def placed(content: Content, placement: Placement) -> tuple[Content, Placed]:
+    """The content as its file has it, and how it came there. Mapped arrays are scratch files, and overwritten."""
+    vertices = content.vertices
+    bounds = [(vertices[rows].min(0), vertices[rows].max(0)) for rows in chunks(0, len(vertices))]
+    lower, upper = np.zeros(3), np.zeros(3)
+    if bounds:
+        lower, upper = np.min([low for low, _ in bounds], 0), np.max([high for _, high in bounds], 0)
+    factor, shift = placement.factor(float((upper - lower).max())), lower if placement.to_origin else np.zeros(3)
+    found = Placed(factor, _three(shift), _three(factor * (upper - lower)), placement.unit)
+    content = replace(content, unit=placement.unit)
+    if factor == 1.0 and not shift.any():
+        return content, found
+    moved = vertices if isinstance(vertices, np.memmap) else np.empty_like(vertices)
+    for rows in chunks(0, len(vertices)):
+        moved[rows] = factor * (vertices[rows] - shift)
+    size = None if content.voxel_size is None else factor * content.voxel_size
+    return replace(content, vertices=moved, voxel_size=size, fits_single=None), found
+
+
+def _three(values: np.ndarray) -> tuple[float, float, float]:
+    x, y, z = values.tolist()
+    return x, y, z

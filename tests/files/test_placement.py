@@ -1,0 +1,134 @@
+"""Units, sizes and origins of meshes in their files; 3MF, which says its unit."""
+
+import json
+
+import numpy as np
+import pytest
+import trimesh
+from format_bytes import read_3mf
+from scripts import run, write_cloud
+from shapes import sphere, torus
+
+import neural_splines as ns
+from neural_splines.files.meshes import load_mesh, save_mesh
+from neural_splines.placement import Placement
+
+V = np.array([(0, 0, 0), (1, 0.123456789, 0), (0, 1, 0.3), (0.2, 0.1, 1.5)], float)
+F = np.array([(0, 2, 1), (0, 1, 3), (0, 3, 2), (1, 2, 3)])
+METRES = {"mm": 1e-3, "cm": 1e-2, "m": 1.0, "in": 0.0254}
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-5, 1e6])
+def test_3mf_is_what_its_specification_says(tmp_path, scale):
+    """All digits where they are needed, though it is text; and the same bytes again."""
+    save_mesh(tmp_path / "a.3mf", scale * V, None, F)
+    data = (tmp_path / "a.3mf").read_bytes()
+    metres, vertices, faces = read_3mf(data)
+    assert metres == 1.0  # what clouds are taken for
+    assert (vertices == scale * V).all()
+    assert (faces == F).all()
+    save_mesh(tmp_path / "b.3mf", scale * V, None, F)
+    assert (tmp_path / "b.3mf").read_bytes() == data
+
+
+def test_trimesh_reads_3mf(tmp_path):
+    pytest.importorskip("lxml")
+    save_mesh(tmp_path / "a.3mf", V, None, F, placement=Placement(units="mm"))
+    found = trimesh.load(tmp_path / "a.3mf", force="mesh", process=False)
+    assert np.abs(found.vertices - 1000 * V).max() < 1e-9
+    assert (found.faces == F).all()
+
+
+def test_an_open_mesh_is_named_in_3mf(tmp_path):
+    with pytest.warns(ns.ReconstructionWarning, match="the mesh is not closed, as 3MF and printers need it"):
+        save_mesh(tmp_path / "a.3mf", V, None, F[:3])
+
+
+@pytest.mark.parametrize(
+    ("placement", "suffix", "factor", "unit"),
+    [
+        ({}, ".stl", 1.0, "m"),
+        ({"units": "mm"}, ".stl", 1000.0, "mm"),
+        ({"units": "mm"}, ".ply", 1000.0, "mm"),
+        ({"units": "in", "cloud_units": "mm"}, ".3mf", 1 / 25.4, "in"),
+        ({"cloud_units": "cm"}, ".3mf", 1.0, "cm"),  # which says its unit
+        ({"cloud_units": "cm"}, ".stl", 10.0, "mm"),  # which programs take for millimetres
+        ({"cloud_units": "mm"}, ".glb", 0.001, "m"),  # which is in metres
+        ({"cloud_units": "mm"}, ".obj", 1.0, "mm"),
+        ({"size": 120.0}, ".3mf", 120 / 1.5, "mm"),
+        ({"size": 120.0}, ".stl", 120 / 1.5, "mm"),
+        ({"size": 4.0, "units": "in"}, ".ply", 4 / 1.5, "in"),
+        ({"size": 0.5}, ".glb", 0.5 / 1.5, "m"),
+    ],
+)
+@pytest.mark.parametrize("far", [False, True])
+def test_numbers_in_the_file_are_those_asked_for(tmp_path, placement, suffix, factor, unit, far):
+    """To 1e-6 of the mesh after reading back, from UTM coordinates too, since they move to the origin in double."""
+    asked, shift = Placement(**placement, to_origin=far), far * np.array([5.1e5, 4.57e6, 812.0])
+    found = save_mesh(tmp_path / f"a{suffix}", V + shift, None, F, placement=asked, voxel_size=0.1)
+    assert (found.factor, found.unit) == (pytest.approx(factor), unit)
+    assert found.sides == pytest.approx((factor, factor, 1.5 * factor))
+    if suffix == ".3mf":
+        metres, vertices, faces = read_3mf((tmp_path / "a.3mf").read_bytes())
+        assert metres == METRES[unit]
+    elif suffix == ".glb":
+        mesh = trimesh.load(tmp_path / "a.glb", force="mesh", process=False)
+        vertices, faces = mesh.vertices, mesh.faces
+    else:
+        vertices, faces = (part.numpy() for part in load_mesh(tmp_path / f"a{suffix}"))
+    assert np.abs(vertices[faces] - factor * V[F]).max() < 1e-6 * factor
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (["--size", "0"], "--size must be greater than 0, got 0"),
+        (["--size", "nan"], "--size must be greater than 0, got nan"),
+        (["--size", "3", "--cloud-units", "m"], "--size says how large the mesh is, and --cloud-units too; drop one"),
+        (["--units", "mm", "--out", "a.glb"], "--units mm: GLB is in metres; use --units m, or another format"),
+    ],
+)
+def test_what_cannot_be_placed_is_refused_before_any_work(tmp_path, monkeypatch, asked, message):
+    monkeypatch.chdir(tmp_path)
+    cloud = write_cloud(tmp_path / "cloud.ply", sphere(300))
+    found = run("fit.py", cloud, "auto", 100, 12, *asked)
+    assert found.code == 2
+    assert message in found.err
+    assert [path.name for path in tmp_path.iterdir()] == ["cloud.ply"]
+
+
+def test_a_run_is_placed_whole_in_parts_and_from_python(tmp_path):
+    """The summary says the size, the report the map from the cloud; the repeat command writes the same bytes."""
+    cloud = write_cloud(tmp_path / "cloud.ply", torus(1500))
+    words = ["fit-grid.py", cloud, "auto", "auto", 24, "auto", "--seed", 0, "--size", 120, "--to-origin"]
+    words += ["--report", tmp_path / "a.json", "--verbose", "--margin", 1.2]
+    for more in ([], ["--max-memory", "4GB"]):
+        found = run(*words, "--out", tmp_path / "a.3mf", *more)
+        assert found.code == 0, found.err
+        metres, vertices, _ = read_3mf((tmp_path / "a.3mf").read_bytes())
+        assert metres == 1e-3
+        assert np.abs(vertices.min(0)).max() == 0.0
+        assert np.ptp(vertices, axis=0).max() == pytest.approx(120, rel=1e-9)
+        (line,) = [line for line in found.out.splitlines() if line.startswith("size:")]
+        assert line.split()[1:] == [*" x ".join(f"{side:.6g}" for side in np.ptp(vertices, axis=0)).split(), "mm"]
+        (entry,) = json.loads((tmp_path / "a.json").read_text())["runs"]
+        placed = entry["mesh"]["placed"]
+        back = vertices / placed["factor"] + placed["shift"]
+        ring = np.hypot(back[:, 0], back[:, 1])
+        assert np.abs(np.hypot(ring - 1.0, back[:, 2]) - 0.4).max() < 0.05
+        assert "--margin 1.2" in entry["repeat_command"]
+        assert "--size 120.0 --to-origin" in entry["repeat_command"]
+        if not more:
+            result = ns.reconstruct(*ns.load_point_cloud(cloud), ns.Settings(grid_size=24, scale=1.2))
+            ns.save_mesh(tmp_path / "b.3mf", result, size=120, to_origin=True)
+            assert (tmp_path / "b.3mf").read_bytes() == (tmp_path / "a.3mf").read_bytes()
+            assert np.ptp(result.mesh.vertices, axis=0).max() < 3.0  # what was written leaves the mesh as it is
+
+
+def test_the_margin_has_its_old_name_too(tmp_path):
+    """--scale is the name of the method's first program."""
+    cloud = write_cloud(tmp_path / "cloud.ply", sphere(300))
+    for name in ("--scale", "--margin"):
+        found = run("fit.py", cloud, "auto", 100, 12, "--seed", 0, name, 1.3, "--out", tmp_path / f"{name}.ply")
+        assert found.code == 0, found.err
+    assert (tmp_path / "--scale.ply").read_bytes() == (tmp_path / "--margin.ply").read_bytes()
