@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from ..cloud.clouds import OrientedCloud
-from ..cloud.neighbours import Neighbours
 from ..cloud.octree import morton_order
 from .areas import AREA_RANK, LARGEST_AREA, disc_areas
 from .consistency import consistency
@@ -64,8 +63,9 @@ def inward(cloud: OrientedCloud, order: torch.Tensor) -> bool:
     chosen = order[:: -(-len(order) // SAMPLE)]
     if len(chosen) < FEWEST:
         return False
-    x, n = cloud.points[chosen] - cloud.box.center, cloud.normals[chosen]
-    areas = disc_areas(Neighbours(x).query(x, AREA_RANK + 1)[0])
+    sample = cloud.sampling.near.part(chosen)
+    areas = disc_areas(sample.query(sample.points, AREA_RANK + 1)[0].cpu())
+    x, n = sample.points.cpu() - cloud.box.center, cloud.normals[chosen].cpu()
     areas = areas.clamp_max(LARGEST_AREA * float(areas.median()))
     along, smooth = (x * n).sum(1), float(areas.median())
     parts, far = [], 0
