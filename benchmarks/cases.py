@@ -226,6 +226,7 @@ def spoilt_cases(data: Path | None) -> list[Case]:
         "scan0.05": ("scales", "gear", "vase"),
         "scan0.2": ("scales", "gear", "vase"),
         "lines": ("torus", "gear", "waves"),
+        "stripes": ("torus", "gear", "waves"),
         "uneven30": ("torus", "gear", "waves"),
         "quantised": ("knot", "gear", "vase"),
         "clumps": ("scales", "bracket", "vase"),

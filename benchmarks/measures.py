@@ -60,8 +60,8 @@ def measure(truth, reconstruction, samples: int = 200_000, seed: int = 1) -> Qua
     (v, f), (w, g) = truth, reconstruction
     origin, diagonal = v.min(0), float(np.linalg.norm(np.ptp(v, axis=0)))
     v, w = (v - origin) / diagonal, (w - origin) / diagonal
-    there, agree_there = _distances(*_sample(v, f, samples, seed), w, g)
-    here, agree_here = _distances(*_sample(w, g, samples, seed + 1), v, f)
+    there, agree_there = _distances(*sample(v, f, samples, seed), w, g)
+    here, agree_here = _distances(*sample(w, g, samples, seed + 1), v, f)
     return Quality(
         accuracy=float(here.mean()),
         completeness=float(there.mean()),
@@ -127,7 +127,7 @@ def _by_place(points) -> np.ndarray:
     return np.argsort(1024 * x + 32 * y + z, kind="stable")
 
 
-def _sample(vertices, faces, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def sample(vertices, faces, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Points [n, 3], uniform by area, and the unit normals of their faces."""
     generator = np.random.default_rng(seed)
     normals, area = _normals(vertices, faces)

@@ -94,10 +94,10 @@ def noisy(case: Case, sigma: float) -> Case:
 
 def sampled(mesh: Path, n: int) -> Case:
     """Points of a mesh, uniform by area, with the normals of their faces."""
-    from measures import _sample
+    from measures import sample
 
     vertices, faces = (part.numpy() for part in load_mesh(mesh))
-    return _sample(vertices, faces, n, np.random.default_rng(0))
+    return sample(vertices, faces, n, np.random.default_rng(0))
 
 
 def scan(folder: Path, name: str) -> Case:

@@ -83,8 +83,7 @@ def lines(shape: Shape, count: int, rng: np.random.Generator) -> Cloud:
 
     So lines are ACROSS to 1.4 ACROSS apart on the surface; with ALONG between points `count` has no say.
     """
-    corners = shape.vertices[shape.faces]
-    flat = np.abs(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]))
+    flat = np.abs(np.cross(*_sides(shape)))
     by_x, size, clouds = flat[:, 0] <= flat[:, 1], shape.diagonal, []
     for axis, faces in ((0, shape.faces[by_x]), (1, shape.faces[~by_x])):
         swept = Shape(shape.vertices, faces, shape.sharp)
@@ -95,6 +94,20 @@ def lines(shape: Shape, count: int, rng: np.random.Generator) -> Cloud:
         across /= np.linalg.norm(across, axis=1, keepdims=True)
         clouds.append(Cloud(points + THICK * size * (rng.random((len(points), 1)) - 0.5) * across, normals))
     return Cloud(np.concatenate([c.points for c in clouds]), np.concatenate([c.normals for c in clouds]))
+
+
+def stripes(shape: Shape, count: int, rng: np.random.Generator) -> Cloud:
+    """The same sweeps with points anywhere on their lines, and as many that the nearest one is ACROSS / 8 away.
+
+    That is the median: on a line with a mean gap g it is g log(2) / 2. So gaps on a line are up to as long as those
+    between lines, and the points say less clearly which are neighbours.
+    """
+    size, gap = shape.diagonal, 2 / np.log(2) * ACROSS / 8
+    area = np.linalg.norm(np.cross(*_sides(shape)), axis=1).sum() / 2
+    cloud = sampled(shape, round(area / (gap * THICK * size**2)), rng)
+    low, (x, y) = shape.vertices.min(0), np.abs(cloud.normals[:, :2]).T
+    turn = np.where(x <= y, cloud.points[:, 0] - low[0], cloud.points[:, 1] - low[1]) / (ACROSS * size)
+    return cloud.keep(turn % 1 < THICK / ACROSS)
 
 
 def uneven(shape: Shape, count: int, rng: np.random.Generator, ratio: float) -> Cloud:
@@ -140,6 +153,7 @@ KINDS: dict[str, Callable[[Shape, int, np.random.Generator], Cloud]] = {
     "scan0.05": partial(scanned, noise=0.0005, move=0.0003),
     "scan0.2": partial(scanned, noise=0.002, move=0.001),
     "lines": lines,
+    "stripes": stripes,
     "uneven30": partial(uneven, ratio=30.0),
     "quantised": quantised,
     "clumps": clumped,
@@ -155,6 +169,12 @@ def rotation_about(axis: np.ndarray, angle: float) -> np.ndarray:
     x, y, z = axis
     skew = np.array([(0.0, -z, y), (z, 0.0, -x), (-y, x, 0.0)])
     return np.eye(3) + np.sin(angle) * skew + (1 - np.cos(angle)) * skew @ skew
+
+
+def _sides(shape: Shape) -> tuple[np.ndarray, np.ndarray]:
+    """Two sides [f, 3] of each face, from its first corner."""
+    a, b, c = (shape.vertices[shape.faces[:, k]] for k in range(3))
+    return b - a, c - a
 
 
 def _unit(rng: np.random.Generator) -> np.ndarray:

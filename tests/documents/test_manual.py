@@ -74,6 +74,7 @@ NOT_RUN = {
     "neural-splines doctor": "test_packaging.py runs it",
     "benchmarks/benchmark.py": "takes an hour; test_benchmark.py runs it on one cloud with peers of its own",
     "benchmarks/quality.py": "takes an hour, and scans; test_quality.py runs it on one shape",
+    "benchmarks/srb.py": "wants scans; test_srb.py runs it on one of its own",
     "benchmarks/scenes.py": "takes half an hour; test_scene_benchmark.py runs it on one scene",
     "benchmarks/report.py": "wants the results of that hour; test_quality.py runs it on a row",
 }

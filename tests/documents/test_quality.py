@@ -118,7 +118,7 @@ def test_there_are_enough_cases_of_every_kind(tmp_path):
     assert len({case.name for case in everything}) == len(everything)
     assert {case.name for case in own} < {case.name for case in everything}
     assert 1 / 4 < np.mean([case.held_out for case in everything]) < 1 / 2
-    kinds = ("scan", "lines", "quantised", "clumps", "flipped", "laplace", "void")
+    kinds = ("scan", "lines", "stripes", "quantised", "clumps", "flipped", "laplace", "void")
     for tag in ("clean", "noise", "estimated", "outliers", "holes", "uneven", "sparse", "closed", "open", *kinds):
         marked = [case.held_out for case in everything if tag in case.tags]
         assert len(marked) >= 3, tag

@@ -106,6 +106,18 @@ def test_lines_cover_a_surface_without_gaps():
     assert (cloud.normals * cloud.points).sum(1).min() > 0.999 * np.linalg.norm(cloud.points, axis=1).min()
 
 
+def test_stripes_are_eight_distances_to_the_nearest_point_apart():
+    box, size = truths.box(1.0, 1.0, 1.0), 3**0.5
+    cloud = spoilt.stripes(box, 0, rng())
+    near = cKDTree(cloud.points).query(cloud.points, 2)[0][:, 1]
+    assert np.median(near) == pytest.approx(spoilt.ACROSS * size / 8, rel=0.05)
+    face = cloud.points[cloud.normals[:, 2] > 0.5]
+    assert (face[:, 0] / (spoilt.ACROSS * size) % 1).max() <= spoilt.THICK / spoilt.ACROSS + 1e-9
+    assert np.allclose(face[:, 2], 1)
+    walls = cloud.points[np.abs(cloud.normals[:, 0]) > 0.5]  # which a sweep along x does not see
+    assert (walls[:, 1] / (spoilt.ACROSS * size) % 1).max() <= spoilt.THICK / spoilt.ACROSS + 1e-9
+
+
 def test_quantised_coordinates_are_multiples():
     cloud, step = spoilt.quantised(BALL, COUNT, rng()), spoilt.STEP * BALL.diagonal
     assert np.allclose(cloud.points / step, np.round(cloud.points / step), atol=1e-9)
