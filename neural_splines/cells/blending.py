@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 from os import PathLike
 from typing import Any
 
@@ -130,23 +131,51 @@ class BlendedField:
 
     def _blend(self, points: Tensor, with_gradient: bool) -> tuple[Tensor, Any]:
         """Values [n] and gradients [n, 3], None without."""
+        if self.compute.backend.name != "numba" or not len(self.cells):
+            return self.by_tensors(points, with_gradient)
+        from .blending_numba import blend  # not before: Numba takes half a second to import
+
+        far = self._far(points, with_gradient) or (points.new_empty(0), points.new_empty(0, 3))
+        weight = self.background_weight if self.background else 0.0
+        return blend(points, *self._compiled, self.kernel, far, weight, with_gradient)
+
+    @cached_property
+    def _compiled(self) -> tuple[Any, Any]:
+        """The cells and their splines, as the compiled loop takes them."""
+        from . import blending_numba
+
+        models = self.kernel, self.centers, self.coefficients, self.offsets
+        space = self.cells.centers, self.cells.scales
+        return blending_numba.boxes_of(self.cells), blending_numba.splines_of(*models, self._model, space)
+
+    @cached_property
+    def _model(self) -> Tensor:
+        """Which spline [c] is each cell's: its own."""
+        return torch.arange(len(self.cells), device=self.offsets.device)
+
+    def _far(self, points: Tensor, with_gradient: bool) -> tuple[Tensor, ...]:
+        """Values [n] of the background, and its gradients [n, 3] where they are wanted; nothing where there is none."""
+        if self.background is None:
+            return ()
+        return self.background.gradient(points) if with_gradient else (self.background.evaluate(points),)
+
+    def by_tensors(self, points: Tensor, with_gradient: bool) -> tuple[Tensor, Any]:
+        """`_blend` where no loop is compiled."""
         places = CellWeights.of(self.cells, points)
         value, slope = self.models(places, with_gradient)
         n, point, cell, weight = places.count, places.point, places.cell, places.weight
         total, blended = sum_by(point, weight, n), sum_by(point, weight * value, n)
-        if self.background is not None:
-            far, far_slope = (
-                self.background.gradient(points) if with_gradient else (self.background.evaluate(points), 0)
-            )
+        far = self._far(points, with_gradient)
+        if far:
             total = total + self.background_weight
-            blended = blended + self.background_weight * far
+            blended = blended + self.background_weight * far[0]
         field = blended / total  # 0 / 0 = NaN where no cell is
         if not with_gradient:
             return field, None
-        weight_slope = self.cells.weight_slopes(points, point, cell)
+        weight_slope = self.cells.weight_slopes(points[point], cell)
         blended_slope = sum_by(point, weight[:, None] * slope + value[:, None] * weight_slope, n)
-        if self.background is not None:
-            blended_slope = blended_slope + self.background_weight * far_slope
+        if far:
+            blended_slope = blended_slope + self.background_weight * far[1]
         return field, (blended_slope - field[:, None] * sum_by(point, weight_slope, n)) / total[:, None]
 
     def models(self, places: CellWeights, with_gradient: bool) -> tuple[Tensor, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..kernels.products.numba_rows import inlined
 from ..runtime.compiled import compiled
 
 _jit = compiled(nogil=True, error_model="numpy", fastmath={"contract"})
@@ -40,28 +41,27 @@ def place(
     return tuple(torch.from_numpy(array) for array in (*found, model, rows))
 
 
-def weight_slopes(
-    points: Tensor, pairs: tuple[Tensor, Tensor], margins: tuple[Tensor, ...], reach_weight: float
-) -> Tensor:
-    """The gradients [k, 3] of the weights of the pairs [k]."""
-    return torch.from_numpy(_weight_slopes(*_arrays(points, *pairs, *margins), reach_weight))
-
-
 def _arrays(*tensors: Tensor) -> list[Any]:
     return [tensor.contiguous().numpy() for tensor in tensors]
 
 
+@inlined
+def bucket_of(points, i, origin, side, shape):
+    """The bucket of point i, the nearest where it lies outside of the grid."""
+    place = 0
+    for axis in range(3):
+        x = (points[i, axis] - origin[axis]) / side
+        at = int(min(x, shape[axis] - 1.0)) if x > 0.0 else 0  # also of NaN, which lies within no box
+        place = place * shape[axis] + at
+    return place
+
+
 @_jit
 def _count(points, origin, side, shape, starts, bucket):
-    """The bucket [n] of every point, the nearest for one outside of the grid, and how many boxes they list together."""
+    """The bucket [n] of every point, and how many boxes they list together."""
     total = 0
     for i in range(points.shape[0]):
-        place = 0
-        for axis in range(3):
-            x = (points[i, axis] - origin[axis]) / side
-            at = int(min(x, shape[axis] - 1.0)) if x > 0.0 else 0  # also of NaN, which lies within no box
-            place = place * shape[axis] + at
-        bucket[i] = place
+        bucket[i] = place = bucket_of(points, i, origin, side, shape)
         total += starts[place + 1] - starts[place]
     return total
 
@@ -84,31 +84,18 @@ def _pairs(points, lower, upper, starts, members, bucket, point, cell):
 
 @_jit
 def _step(x, lower, upper, margin):
-    """smoothstep(depth / (2 margin)) along one axis, and its slope."""
-    below, above = x - (lower - margin), (upper + margin) - x
-    width = 2.0 * max(margin, 1e-300)
-    t = min(max(min(below, above) / width, 0.0), 1.0)
-    slope = 6.0 * t * (1.0 - t) / width
-    return t * t * (3.0 - 2.0 * t), slope if below <= above else -slope
+    """smoothstep(depth / (2 margin)) along one axis."""
+    depth = min(x - (lower - margin), (upper + margin) - x)
+    t = min(max(depth / (2.0 * max(margin, 1e-300)), 0.0), 1.0)
+    return t * t * (3.0 - 2.0 * t)
 
 
 @_jit
 def _bump(points, i, c, lower, upper, margin):
-    u, du = _step(points[i, 0], lower[c, 0], upper[c, 0], margin[c])
-    v, dv = _step(points[i, 1], lower[c, 1], upper[c, 1], margin[c])
-    w, dw = _step(points[i, 2], lower[c, 2], upper[c, 2], margin[c])
-    return u * v * w, du * (v * w), dv * (u * w), dw * (u * v)
-
-
-@_jit
-def _weight_slopes(points, point, cell, lower, upper, ramp, reach, reach_weight):
-    out = np.empty((len(point), 3))
-    for k in range(len(point)):
-        near = _bump(points, point[k], cell[k], lower, upper, ramp)
-        far = _bump(points, point[k], cell[k], lower, upper, reach)
-        for axis in range(3):
-            out[k, axis] = near[axis + 1] + reach_weight * far[axis + 1]
-    return out
+    u = _step(points[i, 0], lower[c, 0], upper[c, 0], margin[c])
+    v = _step(points[i, 1], lower[c, 1], upper[c, 1], margin[c])
+    w = _step(points[i, 2], lower[c, 2], upper[c, 2], margin[c])
+    return u * v * w
 
 
 @_jit
@@ -118,8 +105,8 @@ def _weigh(points, point, cell, lower, upper, ramp, reach, reach_weight, negligi
     while first < pairs:  # the pairs of a point follow each other
         last, total = first, 0.0
         while last < pairs and point[last] == point[first]:
-            near = _bump(points, point[last], cell[last], lower, upper, ramp)[0]
-            weight[last] = near + reach_weight * _bump(points, point[last], cell[last], lower, upper, reach)[0]
+            near = _bump(points, point[last], cell[last], lower, upper, ramp)
+            weight[last] = near + reach_weight * _bump(points, point[last], cell[last], lower, upper, reach)
             total += weight[last]
             last += 1
         for k in range(first, last):

@@ -74,7 +74,7 @@ class Cells:
         return float((0.5 * diagonal * self.scales).max())
 
     @cached_property
-    def _buckets(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    def buckets(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """A uniform grid of buckets, each with the list of outer boxes that touch it (compressed rows).
 
         The grid is that of most cells; what is far outside counts to its outermost buckets. One far cell would leave
@@ -119,11 +119,11 @@ class Cells:
         if points.device.type == "cpu":
             from . import lookup_numba  # not before: Numba takes half a second to import
 
-            return lookup_numba.pairs(points, lower, upper, self._buckets)
+            return lookup_numba.pairs(points, lower, upper, self.buckets)
         return self._within_by_tensors(points, lower, upper)
 
     def _within_by_tensors(self, points: Tensor, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
-        origin, side, shape, starts, members = self._buckets
+        origin, side, shape, starts, members = self.buckets
         index = ((points - origin) / side).nan_to_num(0.0).clamp_min(0).minimum(shape - 1).long()
         bucket = linear_ids(index, shape)
         counts = starts[bucket + 1] - starts[bucket]
@@ -150,15 +150,8 @@ class Cells:
         """What weights are made of."""
         return self.lower, self.upper, self.ramp, self.reach
 
-    def weight_slopes(self, points: Tensor, point: Tensor, cell: Tensor) -> Tensor:
-        """Gradients [k, 3] of the weights at the pairs (point, cell) [k] of points [n, 3]."""
-        if points.device.type == "cpu":
-            from . import lookup_numba
-
-            return lookup_numba.weight_slopes(points, (point, cell), self.margins, REACH_WEIGHT)
-        return self._weight_slopes_by_tensors(points[point], cell)
-
-    def _weight_slopes_by_tensors(self, points: Tensor, cell: Tensor) -> Tensor:
+    def weight_slopes(self, points: Tensor, cell: Tensor) -> Tensor:
+        """Gradients [k, 3] of the weights of the cells [k] at points [k, 3]."""
         near, far = (self._bump(points, cell, margin, slopes=True)[1] for margin in (self.ramp, self.reach))
         return near + REACH_WEIGHT * far
 

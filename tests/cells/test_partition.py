@@ -69,7 +69,7 @@ def test_a_far_cell_does_not_make_one_bucket_of_the_others(stray):
     more = Cells(*(torch.cat([getattr(part, f.name) for part in (cells, far)]) for f in fields(Cells)))
     listed = []
     for found in (cells, more):
-        origin, side, shape, starts, _ = found._buckets
+        origin, side, shape, starts, _ = found.buckets
         place = linear_ids(((points - origin) / side).long().clamp_min(0).minimum(shape - 1), shape)
         listed.append(int((starts[place + 1] - starts[place]).sum()))
     assert listed[1] < 2 * listed[0]

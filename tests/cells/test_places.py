@@ -20,8 +20,5 @@ def test_loops_and_tensors_find_the_same_places(kind, generator):
     assert len(loops.point)
     assert torch.allclose(loops.weight, tensors.weight, rtol=1e-12, atol=0.0)
     assert torch.allclose(loops.x, tensors.x, rtol=1e-12, atol=1e-14)
-    slopes = cells.weight_slopes(points, loops.point, loops.cell)
-    expected = cells._weight_slopes_by_tensors(points[loops.point], loops.cell)
-    assert torch.allclose(slopes, expected, rtol=1e-9, atol=1e-9 * float(expected.abs().max()))
     pairs = cells._within_by_tensors(points, cells.outer_lower, cells.outer_upper)
     assert all(map(torch.equal, cells.containing(points), pairs))

@@ -20,6 +20,7 @@ from neural_splines.errors import OutOfMemoryBudgetError
 from neural_splines.files.meshes import load_mesh
 from neural_splines.kernels.kernels import make_kernel
 from neural_splines.kernels.products import resolve
+from neural_splines.kernels.products.torch_blocks import TorchBlocks
 from neural_splines.run import blocks, cells, spline
 from neural_splines.runtime import budget, memory
 from neural_splines.runtime.monitor import Silent
@@ -207,9 +208,9 @@ def test_a_batch_too_large_for_the_gpu_is_halved(regularization, tmp_path, small
 @pytest.mark.parametrize("product", ["apply", "gradient"])
 def test_an_evaluation_too_large_for_the_gpu_is_halved(script, extra, product, tmp_path, small_gpu):
     cloud = write_cloud(tmp_path / "cloud.ply", torus(500))
-    args = [cloud, "auto", 100, 24, *extra, "--seed", 0, "--device", "cpu", "--out"]
+    args = [cloud, "auto", 100, 24, *extra, "--seed", 0, "--device", "cpu", "--backend", "torch", "--out"]
     assert run(script, *args, tmp_path / "a.ply").code == 0
-    sizes = small_gpu(type(CPU.products), product, 700, lambda self, kernel, x, *rest: len(x))
+    sizes = small_gpu(TorchBlocks, product, 700, lambda self, kernel, x, *rest: len(x))
     outcome = run(script, *args, tmp_path / "b.ply")
     assert outcome.code == 0, outcome.err
     assert max(sizes) > 700

@@ -1,0 +1,219 @@
+"""The blend of the cells' splines, compiled for the CPU: which cells take part at a point, how much, and the sums over
+their centres in one pass, with no table of pairs.
+
+As `BlendedField.by_tensors`, which serves other backends and GPUs, to rounding. The value at a point depends on that
+point alone, to the bit, and not on those that it is computed with.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..kernels.kernels import Kernel
+from ..kernels.products.numba_rows import Polynomials, columns, inlined, lifted, options, row_gradient, row_value, run
+from ..runtime.compiled import compiled
+from .lookup_numba import bucket_of
+from .partition import REACH_WEIGHT, Cells
+from .weights import NEGLIGIBLE
+
+_jit = compiled(**options)
+
+
+class Boxes(NamedTuple):
+    """The cells as arrays: the grid of buckets, the lists of boxes there, and of each box its walls and margins.
+
+    origin [3], side, shape [3], starts and members: as `Cells.buckets`. reach, ramp [c, 8]: the lower and the upper
+    corner of a box with that margin around it, half the inverse of the margin, and nothing: a line of the cache.
+    """
+
+    origin: Any
+    side: float
+    shape: Any
+    starts: Any
+    members: Any
+    reach: Any
+    ramp: Any
+
+
+class Splines(NamedTuple):
+    """The splines of a field: that of box c is model[c].
+
+    Spline m has its centres, offsets[m]:offsets[m + 1], about centers[m] and scales[m] times as large as in the world.
+    v [4, k], w [k]: their half unit vectors and coefficients, as `numba_rows.columns`.
+    """
+
+    model: Any
+    offsets: Any
+    centers: Any
+    scales: Any
+    v: Any
+    w: Any
+
+
+def boxes_of(cells: Cells) -> Boxes:
+    origin, side, *lists = cells.buckets
+    return Boxes(
+        _array(origin), float(side), *map(_array, lists), *(_around(cells, m) for m in (cells.reach, cells.ramp))
+    )
+
+
+def _around(cells: Cells, margin: Tensor) -> Any:
+    margin = margin[:, None]
+    half = 0.5 / margin.clamp_min(1e-300)
+    return torch.cat([cells.lower - margin, cells.upper + margin, half, torch.zeros_like(half)], 1).numpy()
+
+
+def splines_of(
+    kernel: Kernel, centers: Tensor, coefficients: Tensor, offsets: Tensor, model: Tensor, space: tuple[Tensor, Tensor]
+) -> Splines:
+    """space: centres [m, 3] and scales [m] of the splines."""
+    v, w = columns(kernel, centers, coefficients)
+    return Splines(_array(model), _array(offsets), _array(space[0]), _array(space[1]), v, w)
+
+
+def blend(
+    points: Tensor, boxes: Boxes, splines: Splines, kernel: Kernel, far: tuple[Tensor, ...], far_weight: float,
+    with_gradient: bool,
+) -> tuple[Tensor, Any]:  # fmt: skip
+    """Values [n] and slopes [n, 3], None without, at points [n, 3].
+
+    far: values and slopes of what takes part everywhere with the weight `far_weight`; of no rows where that is 0.
+    """
+    polynomials, x = Polynomials.of(kernel, torch.from_numpy(splines.w).dtype), _array(points)
+    field, limits, far_value = (x, boxes, splines), (REACH_WEIGHT, NEGLIGIBLE, far_weight), _array(far[0])
+    values, p = torch.empty(len(x), dtype=torch.float64), kernel.homogeneity
+    if not with_gradient:
+        run(_values, len(x), *field, *polynomials.values, p, *limits, far_value, values.numpy())
+        return values, None
+    slopes = torch.empty(len(x), 3, dtype=torch.float64)
+    found = (values.numpy(), slopes.numpy())
+    run(_gradients, len(x), *field, *polynomials.all, p, *limits, far_value, _array(far[1]), *found)
+    return values, slopes
+
+
+def _array(tensor: Tensor) -> Any:
+    return tensor.contiguous().numpy()
+
+
+@inlined
+def _within(x, i, boxes, cell):
+    """The boxes within reach of point i, or with it on their walls, in order; how many there are."""
+    p, q, r = x[i, 0], x[i, 1], x[i, 2]
+    bucket, count = bucket_of(x, i, boxes.origin, boxes.side, boxes.shape), 0
+    for j in range(boxes.starts[bucket], boxes.starts[bucket + 1]):
+        box = boxes.reach[boxes.members[j]]
+        inside = (p >= box[0]) & (q >= box[1]) & (r >= box[2]) & (p <= box[3]) & (q <= box[4]) & (r <= box[5])
+        cell[count] = boxes.members[j]
+        count += inside  # the next takes its place where it is not: no branch, which would be guessed
+    return count
+
+
+@inlined
+def _step(x, box, axis):
+    """smoothstep(depth / (2 margin)) along one axis, and its slope."""
+    below, above = x - box[axis], box[axis + 3] - x
+    t = min(max(min(below, above) * box[6], 0.0), 1.0)
+    slope = 6.0 * t * (1.0 - t) * box[6]
+    return t * t * (3.0 - 2.0 * t), slope if below <= above else -slope
+
+
+@inlined
+def _bump(x, i, box):
+    """The product of the three steps of a box at point i, and its gradient."""
+    u, du = _step(x[i, 0], box, 0)
+    v, dv = _step(x[i, 1], box, 1)
+    w, dw = _step(x[i, 2], box, 2)
+    return u * v * w, du * (v * w), dv * (u * w), dw * (u * v)
+
+
+@inlined
+def _weigh(x, i, boxes, reach_weight, cell, weight):
+    """The boxes that point i is within reach of and their weights; how many there are, and the sum of the weights."""
+    count, total = _within(x, i, boxes, cell), 0.0
+    for k in range(count):
+        c = cell[k]
+        weight[k] = _bump(x, i, boxes.ramp[c])[0] + reach_weight * _bump(x, i, boxes.reach[c])[0]
+        total += weight[k]
+    return count, total
+
+
+@inlined
+def _weigh_slope(x, i, box, boxes, reach_weight, slope):
+    """The gradient of a box' weight at point i."""
+    near, far = _bump(x, i, boxes.ramp[box]), _bump(x, i, boxes.reach[box])
+    for axis in range(3):
+        slope[axis] = near[axis + 1] + reach_weight * far[axis + 1]
+
+
+@inlined
+def _into_model(x, i, m, splines, place):
+    """Point i in the model space of a spline."""
+    for axis in range(3):
+        place[0, axis] = (x[i, axis] - splines.centers[m, axis]) * splines.scales[m]
+
+
+@_jit
+def _values(first, last, x, boxes, splines, a, b, shift, homogeneity, reach_weight, negligible, far_weight, far, out):
+    most = (boxes.starts[1:] - boxes.starts[:-1]).max() + 1
+    cell, weight, place = np.empty(most, np.int64), np.empty(most), np.empty((1, 3), splines.w.dtype)
+    for i in range(first, last):
+        count, near = _weigh(x, i, boxes, reach_weight, cell, weight)
+        total = far_weight
+        blended = far_weight * far[i] if far_weight > 0.0 else 0.0
+        for k in range(count):
+            if weight[k] > negligible * near:
+                m = splines.model[cell[k]]
+                _into_model(x, i, m, splines, place)
+                u0, u1, u2, u3, _, r = lifted(place, 0, homogeneity)
+                start, end = splines.offsets[m], splines.offsets[m + 1]
+                value = row_value(u0, u1, u2, u3, splines.v, splines.w, start, end, a, b, shift) * r
+                total += weight[k]
+                blended += weight[k] * (np.float64(value) / splines.scales[m])
+        out[i] = blended / total  # 0 / 0 = NaN where no cell is
+
+
+@_jit
+def _gradients(
+    first, last, x, boxes, splines, a, b, da, db, shift, homogeneity, reach_weight, negligible, far_weight, far,
+    far_slope, values, slopes,
+):  # fmt: skip
+    most = (boxes.starts[1:] - boxes.starts[:-1]).max() + 1
+    cell, weight, place = np.empty(most, np.int64), np.empty(most), np.empty((1, 3), splines.w.dtype)
+    scratch = np.empty((3, (splines.offsets[1:] - splines.offsets[:-1]).max()), splines.w.dtype)
+    tilt, lean, slope = np.empty(3), np.empty(3), np.empty(3)  # of a weight, of their sum, of the blend
+    for i in range(first, last):
+        count, near = _weigh(x, i, boxes, reach_weight, cell, weight)
+        total, blended = far_weight, 0.0
+        lean[:] = 0.0
+        slope[:] = 0.0
+        if far_weight > 0.0:
+            blended = far_weight * far[i]
+            for axis in range(3):
+                slope[axis] = far_weight * far_slope[i, axis]
+        for k in range(count):
+            if weight[k] > negligible * near:
+                m = splines.model[cell[k]]
+                _into_model(x, i, m, splines, place)
+                u0, u1, u2, u3, norm, r = lifted(place, 0, homogeneity)
+                start, end = splines.offsets[m], splines.offsets[m + 1]
+                value, s0, s1, s2 = row_gradient(
+                    u0, u1, u2, u3, norm, r, splines.v, splines.w, start, end, a, b, da, db, shift, homogeneity,
+                    scratch,
+                )  # fmt: skip
+                world = np.float64(value) / splines.scales[m]
+                _weigh_slope(x, i, cell[k], boxes, reach_weight, tilt)
+                total += weight[k]
+                blended += weight[k] * world
+                slope[0] += weight[k] * s0 + world * tilt[0]
+                slope[1] += weight[k] * s1 + world * tilt[1]
+                slope[2] += weight[k] * s2 + world * tilt[2]
+                for axis in range(3):
+                    lean[axis] += tilt[axis]
+        field = blended / total
+        values[i] = field
+        for axis in range(3):
+            slopes[i, axis] = (slope[axis] - field * lean[axis]) / total
