@@ -22,7 +22,7 @@ from .files.arrays import load_arrays
 from .files.atomic import PathLike, shown
 from .files.scans import ALL, ScannedCloud
 from .kernels.products import resolve
-from .normals.orient import estimated, orient
+from .normals.orient import device_of, estimated, orient
 from .normals.repair import repaired
 from .placement import Placement
 from .ranges import UPS, check_choice, check_classes
@@ -294,7 +294,7 @@ def _cloud(points: Any, normals: Any, device: str) -> tuple[OrientedCloud, list[
     n, _ = as_rows(normals, "normals")
     if len(x) != len(n):
         raise CloudError(f"{len(x)} points but {len(n)} normals; give one normal for each point")
-    cloud, cleaning = clean(x, n, "the cloud")
+    cloud, cleaning = clean(x, n, "the cloud", device_of(device))
     notes = cleaning.notes()
     _warn(notes)
     return cloud, notes

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from ..errors import CloudError, SettingsError
 from ..geometry import Box
-from ..runtime.devices import slices
-from ..runtime.threads import parallel_map
+from ..runtime.devices import map_on_devices, slices
 from .distinct import LARGEST_COORDINATE, distinct_points, lexicographic, merging_distance, separate_points
 from .sampling import Sampling
 
+CPU = torch.device("cpu")
 SHORTEST_NORMAL = 1e-5
 UNIT_ERROR = 1e-15  # of a length that was made 1: what is clean already keeps its bits
 # A cloud this many times farther from the origin than it is long has float64 steps of 2e-5 of its
@@ -91,19 +91,32 @@ class CleaningReport:
         return [f"{self.summary()}; check how the cloud was made"] if self.kept < self.read else []
 
 
-def clean(points: Tensor, normals: Tensor, name: str) -> tuple[OrientedCloud, CleaningReport]:
-    """A cloud that can be fitted: finite, distinct points with unit normals, in the order of the input.
+def clean(
+    points: Tensor, normals: Tensor, name: str, device: torch.device = CPU
+) -> tuple[OrientedCloud, CleaningReport]:
+    """A cloud on a device that can be fitted: finite, distinct points with unit normals, in the order of the input.
 
     points, normals [n, 3] of any real dtype. Dropped and counted, in this order: points with a
     coordinate or normal that is not finite, with a normal shorter than 1e-5, at the very position
     of an earlier point, nearly at that of another (`distinct.separate_points`). `name` opens the
-    message of the CloudError raised when no cloud remains.
+    message of the CloudError raised when no cloud remains. What does not fit into the memory of a GPU is done
+    on the CPU.
     """
-    points, normals = points.double().cpu(), normals.double().cpu()
     read = len(points)
     if read == 0:
         raise CloudError(f"{name}: contains no points; check how it was exported")
+    try:
+        return _clean(points.to(device).double(), normals.to(device).double(), name)
+    except torch.cuda.OutOfMemoryError:
+        if device == CPU:
+            raise
+    # Here the exception, which kept the tensors of its frames, is gone.
+    torch.cuda.empty_cache()
+    return _clean(points.double().cpu(), normals.double().cpu(), name)
 
+
+def _clean(points: Tensor, normals: Tensor, name: str) -> tuple[OrientedCloud, CleaningReport]:
+    read = len(points)
     points, units, finite, oriented = usable(points, normals)
     check_range(points, name)
     kept, distinct, copies = _single(points, units)
@@ -125,17 +138,20 @@ def usable(points: Tensor, normals: Tensor) -> tuple[Tensor, Tensor, Tensor, Ten
 
     Also masks [n] of those that are finite, and of those whose normal is long enough.
     """
-    units, finite, oriented = torch.empty_like(normals), *torch.empty(2, len(points), dtype=torch.bool)
+    units = torch.empty_like(normals)
+    finite, oriented = torch.empty(2, len(points), dtype=torch.bool, device=points.device)
 
-    def look(chunk: slice) -> None:  # what is made of a chunk stays in the cache
+    def look(_: torch.device, chunk: slice) -> None:  # what is made of a chunk stays in the cache
         units[chunk], finite[chunk], oriented[chunk] = _unit_normals(points[chunk], normals[chunk])
 
-    parallel_map(look, slices(len(points), points.device))
+    map_on_devices([points.device], look, slices(len(points), points.device))
     return *_rows(finite & oriented, points, units), finite, oriented
 
 
 def clean_points(points: Tensor, name: str) -> tuple[Sampling, Tensor, CleaningReport]:
-    """As `clean` for points [n, 3] that have no normals: those that are left, and the rows where they were."""
+    """As `clean`, on the CPU, for points [n, 3] that have no normals: those that are left, and the rows where they
+    were.
+    """
     points = points.double().cpu()
     if len(points) == 0:
         raise CloudError(f"{name}: contains no points; check how it was exported")

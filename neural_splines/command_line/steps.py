@@ -67,7 +67,7 @@ def load_points(
     else:
         found = orient(scanned, NormalSettings(), shown(path), monitor)
         cloud, line = without_outliers(found.cloud) if settings.remove_outliers == AUTO else (found.cloud, None)
-        points, notes = cloud.points, [*found.cleaning.notes(), *([line] if line else [])]
+        points, notes = cloud.points.cpu(), [*found.cleaning.notes(), *([line] if line else [])]
     for line in notes:
         warn(line)
     return points

@@ -96,7 +96,9 @@ class Known:
             distances=lambda: distances(points, mesh.vertices),
             colours=colours,
             point_colours=None if colours is None else self._tints(points),
-            up=upright(self.origin.settings.up, self.scanned.upright, known, self.origin.cloud.points.mean(0).numpy()),
+            up=upright(
+                self.origin.settings.up, self.scanned.upright, known, self.origin.cloud.points.mean(0).cpu().numpy()
+            ),
         )
 
     def _tints(self, points: np.ndarray) -> np.ndarray | None:

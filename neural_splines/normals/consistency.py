@@ -46,8 +46,8 @@ def consistency(cloud: OrientedCloud, order: Tensor) -> Consistency:
     if len(chosen) <= NEIGHBOURS:
         return Consistency()
     sample = cloud.part(chosen)
-    near = sample.sampling.near.nearest(sample.points, NEIGHBOURS + 1)[1][:, 1:]
-    x, n = sample.points - cloud.box.center, sample.normals
+    near = sample.sampling.near.nearest(sample.points, NEIGHBOURS + 1)[1][:, 1:].cpu()
+    x, n = sample.points.cpu() - cloud.box.center, sample.normals.cpu()
     turned, agreement = _turned(_couplings(x, n, near), near.numpy())
     return Consistency(turned, agreement, _off(x, n, near))
 

@@ -169,7 +169,7 @@ def _estimate(
 
 
 def _given(points: np.ndarray, normals: np.ndarray, settings: NormalSettings, name: str) -> Orientation:
-    cloud, cleaning = clean(torch.from_numpy(points), torch.from_numpy(normals), name)
+    cloud, cleaning = clean(torch.from_numpy(points), torch.from_numpy(normals), name, device_of(settings.device))
     if settings.flip:
         cloud = OrientedCloud.of(cloud.sampling, -cloud.normals)
     lines = [*cleaning.notes(), *unused_sides(settings), *contradictions(cloud, normals)]

@@ -8,6 +8,7 @@ import torch
 from ..cloud.clouds import SHORTEST_NORMAL
 from ..cloud.neighbours import Neighbours
 from ..geometry import principal_axes
+from ..runtime.arrays import largest_of_rows
 
 PLANE = 12  # points of the plane through a point, itself included
 MOST = 0.5  # of the points: where more lack a normal, all are estimated
@@ -16,21 +17,21 @@ REMEDY = "check how they were made, or use --normals estimate for all, --normals
 
 def repaired(points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray | None, list[str]]:
     """Normals [n, 3] with others in the place of those that are zero or not finite; None where most are; a line."""
-    finite = np.isfinite(points).all(1)
-    good = has_normal(normals)
-    bad, count = (~good[finite]).nonzero()[0], int(finite.sum())
-    if not len(bad):
+    finite = np.isfinite(largest_of_rows(points))
+    lacking, count = int((finite & ~has_normal(normals)).sum()), int(finite.sum())
+    if not lacking:
         return normals, []
-    lines = [repair_line(len(bad), count)]
-    if too_many(len(bad), count):
+    lines = [repair_line(lacking, count)]
+    if too_many(lacking, count):
         return None, lines
     return filled(points, normals), lines
 
 
 def has_normal(normals: np.ndarray) -> np.ndarray:
     """Mask [n] of the normals [n, 3] that are finite and not zero."""
+    largest = largest_of_rows(normals)
     with np.errstate(invalid="ignore"):
-        return np.isfinite(normals).all(1) & (np.abs(normals).max(1) >= SHORTEST_NORMAL)
+        return np.isfinite(largest) & (largest >= SHORTEST_NORMAL)
 
 
 def too_many(lacking: int, count: int) -> bool:

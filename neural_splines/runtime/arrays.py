@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from ..errors import SettingsError
+from .devices import slices
+from .threads import parallel_map
 
 Array = TypeVar("Array", Tensor, np.ndarray)
 
@@ -22,6 +24,19 @@ def distinct(ids: Tensor) -> Tensor:
     fresh = np.ones(len(ordered), bool)
     np.not_equal(ordered[1:], ordered[:-1], out=fresh[1:])
     return torch.from_numpy(ordered[fresh])
+
+
+def largest_of_rows(values: np.ndarray) -> np.ndarray:
+    """The largest absolute value [n] of the rows of values [n, 3]; NaN where one is. By several threads."""
+    out = np.empty(len(values), np.float64)
+
+    def look(rows: slice) -> None:
+        x, y, z = np.abs(values[rows]).T
+        np.maximum(np.maximum(x, y), z, out=out[rows])
+
+    with np.errstate(invalid="ignore"):
+        parallel_map(look, slices(len(values), torch.device("cpu")))
+    return out
 
 
 def as_rows(points: Any, name: str = "points") -> tuple[Tensor, Callable[[Tensor], Any]]:

@@ -5,6 +5,7 @@ import torch
 from shapes import is_watertight, sphere, torus
 
 import neural_splines as ns
+from neural_splines.cloud import distinct
 from neural_splines.cloud.clouds import clean, clean_points
 from neural_splines.cloud.distinct import merging_distance, separate_points
 from neural_splines.cloud.neighbours import Neighbours
@@ -83,3 +84,40 @@ def test_copies_have_the_normal_of_their_point(generator):
     normals = ns.estimate_normals(repeated(cloud.points, 3, 1e-10, generator)).reshape(3, 300, 3)
     assert (normals == normals[0]).all()
     assert ((normals[0] * cloud.normals).sum(1) > 0.99).all()
+
+
+@pytest.mark.parametrize("times", [1, 2, 5])
+def test_a_gpus_way_to_the_rows_that_may_be_alike_finds_the_same(times, generator):
+    points = torch.randn(500, 3, dtype=torch.float64, generator=generator)
+    points = torch.cat([points, points[:30].repeat(times - 1, 1)])[
+        torch.randperm(470 + 30 * times, generator=generator)
+    ]
+    alike = distinct._alike(points)
+    assert torch.equal(distinct._alike_on_gpu(points), alike)
+    assert len(alike) == (30 * times if times > 1 else 0)
+
+
+def test_pairs_by_the_neighbours_are_those_of_the_tree(generator):
+    """Where no point has more than six that are so near."""
+    cloud = Sampling(repeated(torus(300).points, 4, 1e-6, generator))
+    pairs = distinct.pairs_of_neighbours(cloud, 3e-6)
+    listed = cloud.near.tree.query_pairs(3e-6, output_type="ndarray")
+    assert len(pairs) > 1000
+    assert {tuple(pair) for pair in pairs.tolist()} == {tuple(sorted(pair)) for pair in listed.tolist()}
+    assert distinct.pairs_of_neighbours(Sampling(repeated(torus(300).points, 9, 1e-6, generator)), 3e-6) is None
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("times", [1, 3, 12])
+def test_a_cloud_is_cleaned_on_a_gpu_as_on_the_cpu(times, generator):
+    cloud = torus(700)
+    points, normals = repeated(cloud.points, times, 1e-9, generator), 3.0 * cloud.normals.repeat(times, 1)
+    points[5], normals[7] = torch.inf, 0.0
+    points, normals = torch.cat([points, points[:50]]), torch.cat([normals, normals[:50]])
+    kept, report = clean(points, normals, "test")
+    there, same = clean(points, normals, "test", torch.device("cuda"))
+    assert there.points.is_cuda
+    assert same == report
+    assert torch.equal(there.points.cpu(), kept.points)
+    assert torch.allclose(there.normals.cpu(), kept.normals, rtol=0, atol=1e-15)
+    assert torch.allclose(there.sampling.spacing.cpu(), kept.sampling.spacing, rtol=1e-14)
