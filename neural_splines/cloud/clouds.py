@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import CloudError, SettingsError
-from ..geometry import Box
+from ..geometry import Box, kth, median
 from ..runtime.devices import map_on_devices, slices
 from .distinct import LARGEST_COORDINATE, distinct_points, lexicographic, merging_distance, separate_points
 from .sampling import Sampling
@@ -271,8 +271,8 @@ def outlier_warning(cloud: OrientedCloud) -> str | None:
     few = min(max(5, int(OUTLIER_SHARE * len(cloud))), len(cloud) // 10)
     if few == 0:
         return None
-    distance = (cloud.points - cloud.points.median(0).values).abs().amax(1)
-    core = Box.around(cloud.points[distance <= distance.kthvalue(len(cloud) - few).values])
+    distance = (cloud.points - median(cloud.points)).abs().amax(1)
+    core = Box.around(cloud.points[distance <= kth(distance, len(cloud) - few)])
     longer = float(cloud.box.sides.max() / core.sides.max())
     if longer <= OUTLIER_RATIO:
         return None

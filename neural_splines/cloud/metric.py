@@ -9,6 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from ..geometry import median
 from ..runtime.devices import slices
 from .neighbours import SPACING_RANK, Neighbours
 
@@ -51,7 +52,7 @@ def lines_of(along: Tensor, across: Tensor) -> Lines | None:
     share = float(lined.double().mean())
     if share < IN_LINES:
         return None
-    along, across = along[lined].median(), across[lined].median()
+    along, across = median(along[lined]), median(across[lined])
     return Lines(float(along) / (SPACING_RANK / 2), float(across) / SQUARE, share)
 
 

@@ -6,6 +6,7 @@ buckets are our own, because no wheel has a tree for a GPU; they keep the points
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from collections.abc import Callable
 from functools import cached_property
@@ -21,6 +22,7 @@ PAIRS_AT_ONCE = 1 << 24  # distances computed at a time, more where one query al
 MOST, MORE = 0.9, 8  # of the points: a part with so many is searched in the structure of all; neighbours beside
 GRIDS = 4  # of buckets that are kept, 8 bytes a point each for their keys and for their order
 SPREAD = 1.5  # a bucket's side, in mean distances of points spread over the faces of their box:
+DOUBLINGS = 3  # of a side for the neighbours of all points: what is sparser still is looked for by itself
 TYPICAL = 7  # on a surface so many points are nearer, on average
 Select = Callable[[int, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
@@ -31,13 +33,15 @@ SPACING_RANK = 6  # the local spacing of a cloud is the distance to this neighbo
 class Neighbours:
     """The points [n, 3] of a cloud, to be asked for the k-th nearest to other points."""
 
+    _buckets: _Buckets | None = None
+
     def __init__(self, points: Tensor):
         self.points = points
         self._query: Callable[[Tensor, int, float], tuple[Tensor, Tensor]]
         self._nearest: Callable[[Tensor, int], tuple[Tensor, Tensor]]
         if points.is_cuda:
-            buckets = _Buckets(points)
-            self._query, self._nearest = buckets.query, buckets.nearest
+            self._buckets = _Buckets(points)
+            self._query, self._nearest = self._buckets.query, self._buckets.nearest
         else:
             from scipy.spatial import cKDTree
 
@@ -57,6 +61,13 @@ class Neighbours:
         One search for all, where `query` needs one for each.
         """
         return self._nearest(x, count)
+
+    def six(self) -> tuple[Tensor, Tensor] | None:
+        """The distance [n] of every point from its 6th neighbour, and the six [n, 6], int32, from near to far, without
+        the point itself: where a GPU finds them for all points at once. None elsewhere, and where there are no six.
+        """
+        alone = self._buckets is None or len(self.points) <= SPACING_RANK or importlib.util.find_spec("triton") is None
+        return None if alone or self._buckets is None else self._buckets.six()
 
     def part(self, rows: Tensor) -> Neighbours:
         """Of the points with these distinct rows [m] alone, in that order; its indices count them."""
@@ -147,11 +158,36 @@ class _Buckets:
         count = min(count, len(self.points))
         return self._widening(self._all, x, count, count, math.inf)
 
-    def _widening(self, select: Select, x: Tensor, k: int, columns: int, within: float) -> tuple[Tensor, Tensor]:
-        """Distances and indices [q, columns] of what is selected of the k nearest."""
+    def six(self) -> tuple[Tensor, Tensor]:
+        """As `Neighbours.six`, of more than six points."""
+        from .nearest_triton import COUNT, six_nearest
+
+        spacing = torch.full_like(self.points[:, 0], math.inf)
+        index = torch.empty(len(spacing), COUNT, dtype=torch.int32, device=spacing.device)
+        left, side = torch.arange(len(spacing), device=spacing.device), self.side
+        for _ in range(DOUBLINGS):
+            key, order, shape = self._grid(side)
+            place = torch.empty_like(order)
+            place[order] = torch.arange(len(order), device=order.device)
+            rows = place[left].sort().values
+            found, others = six_nearest(self.points[order], key, shape, rows)
+            own, sure = order[rows], (found <= side) | (shape == 5).all()  # 5: all points were looked at
+            spacing[own[sure]], index[own[sure]] = found[sure], order[others[sure].long()].int()
+            left, side = own[~sure], 2.0 * side
+            if not len(left):
+                return spacing, index
+        for rows in left.split(QUERIES_AT_ONCE):
+            distance, nearest = self._widening(self._all, self.points[rows], COUNT + 1, COUNT + 1, math.inf, side)
+            spacing[rows], index[rows] = distance[:, -1], nearest[:, 1:].int()
+        return spacing, index
+
+    def _widening(
+        self, select: Select, x: Tensor, k: int, columns: int, within: float, least: float = 0.0
+    ) -> tuple[Tensor, Tensor]:
+        """Distances and indices [q, columns] of what is selected of the k nearest; least: side of the first cubes."""
         distance = x.new_full((len(x), columns), math.inf)
         index = torch.zeros(len(x), columns, dtype=torch.int64, device=x.device)
-        side = self.side * max(1.0, math.sqrt(k / TYPICAL))
+        side = max(self.side * max(1.0, math.sqrt(k / TYPICAL)), least)
         left, side = torch.arange(len(x), device=x.device), min(side, within)
         while len(left):
             unsure = []

@@ -7,6 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from ..geometry import median
 from ..runtime.devices import slices
 from .metric import Metric
 from .neighbours import SPACING_RANK, Neighbours
@@ -33,18 +34,18 @@ class Sampling:
     @cached_property
     def spacing(self) -> Tensor:
         """The distance [n] of each point from its 6th neighbour; from the last, if there are fewer."""
-        spacing, self.neighbours = _neighbours_at(self.near, self.points)
+        spacing, self.neighbours = self.near.six() or _neighbours_at(self.near, self.points)
         return spacing
 
     @cached_property
     def neighbours(self) -> Tensor:
         """The six neighbours [n, 6], int32, of each point, from near to far; a lone point is its own."""
-        return _neighbours_at(self.near, self.points)[1]
+        return (self.near.six() or _neighbours_at(self.near, self.points))[1]
 
     @cached_property
     def median_spacing(self) -> float:
         """The median of the spacings, world units."""
-        return float(self.spacing.median())
+        return float(median(self.spacing))
 
     @cached_property
     def metric(self) -> Metric:

@@ -93,3 +93,20 @@ def test_a_stray_does_not_make_one_bucket_of_the_others(stray, generator, monkey
     assert sum(pairs) <= 1.1 * alone < 200 * len(points)
     _Buckets(spoilt).nearest(spoilt[-1:], 7)
     assert sum(pairs) <= 1.1 * alone + 2 * len(points)
+
+
+@pytest.mark.parametrize("shape", ["surface", "uneven", "few"])
+def test_the_six_nearest_of_all_points_on_a_gpu_are_those_of_the_tree(shape, generator):
+    """By Triton's interpreter where there is no GPU; of density that changes by a thousand, cubes must be doubled."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device.type == "cpu":
+        pytest.importorskip("triton")
+    points = torch.rand(8 if shape == "few" else 120, 3, dtype=torch.float64, generator=generator)
+    if shape == "surface":
+        points[:, 2] = 0.1 * (6.0 * points[:, 0]).sin()
+    if shape == "uneven":
+        points = points**6
+    spacing, index = (found.cpu() for found in _Buckets(points.to(device)).six())
+    distance, nearest = Neighbours(points).nearest(points, 7)
+    assert torch.allclose(spacing, distance[:, -1], rtol=1e-12)
+    assert torch.equal(index.long(), nearest[:, 1:])
