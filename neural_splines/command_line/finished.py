@@ -21,6 +21,7 @@ from ..placement import Placed
 from ..ranges import Axis
 from ..runtime.monitor import PhaseTimer
 from ..settings import NormalSettings, Settings
+from ..surface.checks import Checked
 from ..surface.lattice import Lattice
 from .input_arguments import read_options
 from .jobs import Job
@@ -71,12 +72,14 @@ class Parts:
 class Details:
     """What takes time to find out. solution: as the report has it. residuals [k]: distances of fitted points from the
     surface, world units, in order. history: relative residuals of conjugate gradients. border_edges: with one face.
+    shape: what the mesh is, with intersections; None where it is too large to look at.
     """
 
     solution: dict[str, Any]
     residuals: Tensor
     history: list[float]
     border_edges: int
+    shape: Checked | None
 
 
 @dataclass(frozen=True)
@@ -103,8 +106,9 @@ class Outcome:
     cleaning: what was dropped. reading: how columns were read whose meaning the file does not say. classes: how many
     points of those that were asked for. merged: names and numbers of points of several inputs. fitted: points, after
     outliers were left out and, where `averaged`, voxels averaged; box: of these. fit: in words. choice: the options
-    that ask for what the data chose, or nothing; why, in words. mesh: its vertices and faces; placed: in its file.
-    parts: of a run in parts; part_options make parts of the same size.
+    that ask for what the data chose, or nothing; why, in words. mesh: its vertices and faces; placed: in its file;
+    shape: what it is, None where it is too large to look at. parts: of a run in parts; part_options make parts of the
+    same size.
     """
 
     cleaning: CleaningReport
@@ -126,6 +130,7 @@ class Outcome:
     compute: Compute
     mesh: tuple[int, int]
     placed: Placed
+    shape: Callable[[], Checked | None]
     details: Callable[[], Details]
     drawing: Callable[[], Drawing]
     parts: Parts | None = None
@@ -177,6 +182,7 @@ class Run:
         found, args = self.outcome, self.job.args
         nx, ny, nz = found.lattice.shape
         fitted = f", {found.fitted} after downsampling" if found.averaged else ""
+        shape = found.shape()
         share, parts, chosen = found.evaluations / found.lattice.size, found.parts, found.choice
         return [
             *([f"seed:     {args.chosen_seed}"] if args.seed is None else []),
@@ -190,6 +196,7 @@ class Run:
             f"lattice:  {nx} x {ny} x {nz}, voxel {found.lattice.voxel_size:.6g}, {found.evaluations} evaluations "
             f"({share:.1%} of the dense grid)",
             f"mesh:     {found.mesh[0]} vertices, {found.mesh[1]} faces -> {shown(self.job.out)}",
+            f"shape:    {shape.summary() if shape else 'too large to look at within the memory'}",
             *([f"size:     {_size(found.placed)}"] if self.job.placement.asked else []),
             f"seconds:  {self.timer.summary()}",
             *([f"repeat:   {self.command}"] if args.verbose else []),

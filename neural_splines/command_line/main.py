@@ -10,6 +10,7 @@ COMMANDS = {
     "fit-grid": ("fit_grid", "a blend of many local splines (fit-grid.py)"),
     "normals": ("normals", "estimate the normals of a cloud and write it with them"),
     "trim": ("trim", "drop the faces of a mesh that are far from its cloud (trim-surface.py)"),
+    "check": ("check", "is a mesh closed, manifold and free of intersections; its area, volume, genus"),
     "doctor": ("doctor", "versions, devices, and which backends work here"),
 }
 USAGE = """usage: neural-splines COMMAND ...

@@ -29,7 +29,7 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
     normal_arguments.add_normal_options(p, source="estimate")
     arguments.add_device(p)
     outputs.add_verbosity(p)
-    return p.parse_args(argv)
+    return arguments.parse(p, argv)
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "neural-splines normals") -> None:

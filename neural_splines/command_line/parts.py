@@ -57,7 +57,7 @@ def options_of(job: Job) -> ReadOptions:
 
 def output_of(job: Job) -> Output:
     """What is written."""
-    return Output(job.out, job.suffix, job.args.quality, job.placement)
+    return Output(job.out, job.suffix, job.args.quality, job.placement, bool(job.args.report or job.page))
 
 
 def check(*sources: str) -> None:
@@ -113,6 +113,7 @@ def outcome_of(
         compute=run.compute,
         mesh=(run.mesh.vertices, run.mesh.faces),
         placed=run.mesh.placed,
+        shape=lambda: run.mesh.shape,
         details=lambda: given(details),
         drawing=lambda: given(drawing),
         parts=Parts(run.nodes, run.blocks, points, cubes, count, run.resumed),
@@ -125,7 +126,9 @@ def details_of(run: ReconstructionInParts) -> Details:
     tally, each = run.totals.cells, None
     if tally.cells <= LISTED_CELLS:
         each = solution_of_all(run.plan)
-    return Details({"centres": tally.centers, "cells": each}, run.residuals(), [], run.mesh.border_edges)
+    return Details(
+        {"centres": tally.centers, "cells": each}, run.residuals(), [], run.mesh.border_edges, run.mesh.shape
+    )
 
 
 def drawing_of(run: ReconstructionInParts, sides: NormalSettings, shares: SceneSettings, measured: bool) -> Drawing:

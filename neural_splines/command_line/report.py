@@ -69,6 +69,7 @@ def of(run: Run) -> dict[str, Any]:
             "vertices": found.mesh[0],
             "faces": found.mesh[1],
             "border_edges": details.border_edges,
+            "shape": asdict(details.shape) if details.shape else None,
             "placed": asdict(found.placed),
         },
         "phases": [

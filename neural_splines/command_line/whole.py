@@ -19,7 +19,7 @@ from ..runtime.monitor import PhaseTimer
 from ..settings import NormalSettings, Settings
 from ..spline.residuals import residuals
 from ..surface.attributes import Attributes, carry, distances
-from ..surface.mesh import border_edges
+from ..surface.checks import Checked, checked
 from . import steps
 from .finished import Details, Drawing, Normals, Outcome
 from .jobs import Job
@@ -54,6 +54,7 @@ def mesh_whole(job: Job, settings: Settings, sides: NormalSettings, timer: Phase
         compute=result.compute,
         mesh=(len(result.mesh.vertices), len(result.mesh.faces)),
         placed=placed,
+        shape=lambda: known.details.shape if "details" in vars(known) else known.shape,
         details=lambda: known.details,
         drawing=lambda: known.drawing,
     )
@@ -76,13 +77,23 @@ class Known:
 
     @cached_property
     def details(self) -> Details:
-        result, fit = self.result, self.result.fit
+        result, fit, shape = self.result, self.result.fit, self._shape(True)
         return Details(
             solution=solution(result),
             residuals=residuals(result.field, result.cloud.points).cpu(),
             history=[] if isinstance(fit, CellsFit) else list(fit.solution.cg.history),
-            border_edges=len(border_edges(result.mesh)),
+            border_edges=shape.border_edges,
+            shape=shape,
         )
+
+    @cached_property
+    def shape(self) -> Checked:
+        """What the mesh is, but for intersections."""
+        return self._shape(False)
+
+    def _shape(self, intersecting: bool) -> Checked:
+        mesh = self.result.mesh.numpy()
+        return checked(mesh.vertices, mesh.faces, intersecting=intersecting)
 
     @cached_property
     def drawing(self) -> Drawing:

@@ -21,17 +21,20 @@ from .mesh_content import Content
 from .placing import placed
 from .polygons import triangles
 from .reading import COORDINATES, errors_name, read_bytes, require
+from .threemf_reader import read_3mf
 from .writers import WRITERS
 
 
 def load_mesh(path: PathLike) -> tuple[Tensor, Tensor]:
-    """Vertices [v, 3] float64 and faces [f, 3] int64 of a PLY, OBJ or STL mesh; polygons become fans of triangles."""
+    """Vertices [v, 3] float64 and faces [f, 3] int64 of a PLY, OBJ, STL or 3MF mesh; polygons become fans."""
     with errors_name(path):
         data, suffix = read_bytes(path), suffix_of(path)
         if suffix == ".obj":
             vertices, faces = obj_off.read_obj_mesh(data)
         elif suffix == ".stl":
             vertices, faces = stl.read_stl(path, data)
+        elif suffix == ".3mf":
+            vertices, faces = read_3mf(data)
         else:
             vertices, faces = _read_ply(data)
         if len(faces) == 0:

@@ -31,6 +31,7 @@ from ..runtime import memory
 from ..runtime.budget import BLOCK_SQUARE_BYTES, NODE_POINT_BYTES, PROCESS_BYTES
 from ..runtime.monitor import PhaseTimer
 from ..settings import AUTO, NormalSettings, SceneSettings, Settings
+from ..surface.checks import Checked, checked
 from ..surface.expand import on_the_wall, open_lines
 from . import steps
 from .blocks import Surroundings
@@ -48,6 +49,7 @@ from .workers import Workers, workers
 
 NODE_POINTS = {"cpu": (20_000, 200_000), "cuda": (20_000, 1_000_000)}
 AS_GIVEN = NormalSettings()
+FACE_BYTES = 600  # that looking at a mesh takes, measured
 BLOCK_CUBES = {"cpu": (64, 384), "cuda": (64, 768)}
 
 
@@ -55,12 +57,14 @@ BLOCK_CUBES = {"cpu": (64, 384), "cuda": (64, 768)}
 class Output:
     """The file of the mesh. suffix: its format, where the path does not say it. quality: of the vertices, one of
     `settings.QUALITIES`, that is written as a number of each. placement: where the mesh lies in it.
+    intersections: whether pairs of faces that intersect are to be counted.
     """
 
     path: str
     suffix: str | None = None
     quality: str | None = None
     placement: Placement = AS_IT_IS
+    intersections: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,12 +137,19 @@ def mesh_files(
         with workers(asked.workers, asked.scheduler, gpus(settings.device, compute), __version__) as team:
             normals = orient_nodes(found, sides, store, most, name, team, monitor)
             parts = Parts(store, normals.source, settings, found.nodes, found.report, found.sample, block=side)
-            made = _made(parts, normals, out, form, sides.up, team, monitor)
+            made = _made(parts, normals, out, form, sides.up, drawing_memory(asked, compute.device.type), team, monitor)
             yield replace(made, part=(most, side), resumed=resumed, warnings=[*said, *normals.notes, *made.warnings])
 
 
 def _made(
-    parts: Parts, normals: OrientedNodes, out: Output, form: ScannedCloud, up: str, team: Workers, monitor: PhaseTimer
+    parts: Parts,
+    normals: OrientedNodes,
+    out: Output,
+    form: ScannedCloud,
+    up: str,
+    room: float,
+    team: Workers,
+    monitor: PhaseTimer,
 ) -> ReconstructionInParts:
     """Every step of the run."""
     monitor.phase("check")
@@ -149,7 +160,7 @@ def _made(
     monitor.phase("write")
     known = normals.estimated.known if normals.estimated else None
     axis = upright_in_files(up, form.upright, known, plan.box)
-    mesh = written(plan, blocks, found.kept, out, axis, monitor)
+    mesh = written(plan, blocks, found.kept, out, axis, room, monitor)
     monitor.phase("")
     warnings = [*found.totals.cleaning.notes(), *found.lines, *compared]
     filled = plan.settings.cell_settings and plan.settings.cell_settings.fill_holes
@@ -176,7 +187,8 @@ def opened(
 @dataclass(frozen=True)
 class WrittenMesh:
     """What the mesh in the file has. border_edges: with one face. on_wall: vertices on the outermost points of the
-    lattice. evaluations: of the field, to find it. placed: where it lies in the file.
+    lattice. evaluations: of the field, to find it. placed: where it lies in the file. shape: what it is,
+    None where it is too large to look at.
     """
 
     vertices: int
@@ -185,10 +197,13 @@ class WrittenMesh:
     on_wall: int
     evaluations: int
     placed: Placed
+    shape: Checked | None
 
 
-def written(plan: Plan, blocks: list[int], kept: Kept, out: Output, up: Axis, monitor: PhaseTimer) -> WrittenMesh:
-    """Write the mesh of all blocks."""
+def written(
+    plan: Plan, blocks: list[int], kept: Kept, out: Output, up: Axis, room: float, monitor: PhaseTimer
+) -> WrittenMesh:
+    """Write the mesh of all blocks. room: bytes that may be taken to look at it."""
     borders, on_wall, voxel_size = Unpaired(), 0, plan.lattice.voxel_size
     assert isinstance(plan.store, WorkDirectory)
     single = kept.loss <= MAX_LOSS * voxel_size
@@ -201,9 +216,15 @@ def written(plan: Plan, blocks: list[int], kept: Kept, out: Output, up: Axis, mo
             on_wall += int(on_the_wall(mesh.vertices, plan.lattice).sum())
         if not writer.faces:
             raise EmptySurfaceError(NOTHING_LEFT)
+        shape = None
+        if writer.faces * FACE_BYTES < room:
+            content = writer.content(None, None, up)
+            assert content.faces is not None
+            shape = checked(content.vertices, content.faces, intersecting=out.intersections)
+            del content  # the files are mapped
     evaluations = sum(int(plan.store.load(f"block-{block}", "evaluations")["evaluations"]) for block in blocks)
     assert writer.placed
-    return WrittenMesh(writer.vertices, writer.faces, len(borders), on_wall, evaluations, writer.placed)
+    return WrittenMesh(writer.vertices, writer.faces, len(borders), on_wall, evaluations, writer.placed, shape)
 
 
 def gpus(asked: str, compute: Compute) -> list[str]:

@@ -50,7 +50,7 @@ def test_a_file_of_any_name_is_read_and_written(tmp_path, many):
         assert outcome.code == (2 if many else 0), outcome.err
         assert readable(outcome.out + outcome.err)
         assert "\\x1b[31mred" in outcome.out
-        assert len(outcome.out.splitlines()) == (1 if many else 7)
+        assert len(outcome.out.splitlines()) == (1 if many else 8)
         assert os.path.getsize(f"{ODD}.json") > 1000
         assert os.path.getsize(f"{ODD}/{ODD}.ply" if many else "elsewhere.ply") > 1000
 
@@ -107,7 +107,7 @@ def test_a_terminal_of_few_characters_is_told_all(tmp_path, encoding):
     assert "mesh: " in stream.getvalue().decode(encoding)
 
 
-@pytest.mark.parametrize("command", ["fit", "fit_grid", "trim", "normals", "doctor"])
+@pytest.mark.parametrize("command", ["fit", "fit_grid", "trim", "normals", "check", "doctor"])
 def test_help_is_printed_in_ascii(command):
     terminal = io.TextIOWrapper(io.BytesIO(), "ascii", errors="strict")
     main = importlib.import_module(f"neural_splines.command_line.{command}").main
