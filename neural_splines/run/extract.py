@@ -25,7 +25,7 @@ from ..surface.published import published_marching_cubes, refine_published
 from ..surface.refinement import refine
 from . import cost
 
-REFINE_STEPS = 2
+REFINE_STEPS = 8  # at most: one in thirty vertices takes a second, one in a thousand more
 NO_SURFACE = "no surface crosses the lattice; raise GRID_SIZE or --margin, or check the normals"
 
 
@@ -81,12 +81,12 @@ def extract(
         monitor.phase("mesh")
         mesh, crossings, on_edge = published_marching_cubes(grid, lattice)
         if len(mesh.faces):
-            mesh = refine_published(mesh, crossings, on_edge, field.on(compute.device).gradient, steps)
+            mesh = refine_published(mesh, crossings, on_edge, field.on(compute.device), steps)
         return Surface(mesh, lattice.size, grid=grid)
     evaluate = cost.EvaluationBudget(field.evaluate, lattice, compute.device)
     cubes = sample_band(evaluate, lattice, seeds.to(compute.device), monitor, slabs(compute.devices), wanted)
     monitor.phase("mesh")
     memory.release()
     mesh, crossings = marching_cubes(cubes)
-    mesh = refine(mesh, crossings, field.gradient, steps, compute.devices)
+    mesh = refine(mesh, crossings, field, steps, compute.devices)
     return Surface(mesh, cubes.evaluations, cubes, crossings)

@@ -31,8 +31,8 @@ class Crossings:
     def axis(self) -> Tensor:
         return self.edges % 3
 
-    def part(self, chunk: slice, device: torch.device) -> Crossings:
-        return Crossings(self.lattice, *(t[chunk].to(device) for t in (self.edges, self.low, self.high)))
+    def part(self, rows: slice | Tensor, device: torch.device) -> Crossings:
+        return Crossings(self.lattice, *(t[rows].to(device) for t in (self.edges, self.low, self.high)))
 
     def positions(self, t: Tensor) -> Tensor:
         """World positions at the fractions t [v] of the edges."""

@@ -15,7 +15,7 @@ from torch import Tensor
 from .lattice import Lattice
 from .marching_cubes import Crossings
 from .mesh import Mesh, face_average_normals
-from .refinement import Gradient, refine
+from .refinement import Sloped, refine
 
 INSIDE_CUBES = 1e-4  # voxels: a vertex farther from every lattice edge is one that Lewiner's cases put inside a cube
 
@@ -48,12 +48,12 @@ def published_marching_cubes(values: Tensor, lattice: Lattice) -> tuple[Mesh, Cr
     return mesh, crossings, on_edge
 
 
-def refine_published(mesh: Mesh, crossings: Crossings, on_edge: Tensor, gradient: Gradient, steps: int) -> Mesh:
+def refine_published(mesh: Mesh, crossings: Crossings, on_edge: Tensor, field: Sloped, steps: int) -> Mesh:
     """`refine` for the vertices on lattice edges; the others stay where they are. Normals are the field's gradient."""
     vertices = mesh.vertices.clone()
     part = Mesh(vertices[on_edge], vertices[on_edge], mesh.faces[:0])
-    vertices[on_edge] = refine(part, crossings, gradient, steps).vertices
-    slope = gradient(vertices)[1]
+    vertices[on_edge] = refine(part, crossings, field, steps).vertices
+    slope = field.gradient(vertices)[1]
     normals = slope / slope.norm(dim=1, keepdim=True)
     mesh = Mesh(vertices, normals, mesh.faces)
     return Mesh(vertices, torch.where(normals.isfinite(), normals, face_average_normals(mesh)), mesh.faces)

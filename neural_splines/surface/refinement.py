@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -11,22 +13,34 @@ from ..runtime.devices import map_on_devices, slices
 from .marching_cubes import Crossings
 from .mesh import Mesh, face_average_normals
 
-Gradient = Callable[[Tensor], tuple[Tensor, Tensor]]
+CLOSE = 1e-3  # of a voxel: a step that is shorter ends where it ends, and its end has the slope of its start
 
 
-def refine(
-    mesh: Mesh, crossings: Crossings, gradient: Gradient, steps: int, devices: Sequence[torch.device] = ()
-) -> Mesh:
+class Sloped(Protocol):
+    """A field with its gradient."""
+
+    def evaluate(self, points: Tensor) -> Tensor:
+        """Values [n] at points [n, 3]."""
+        ...
+
+    def gradient(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Values [n] and gradients [n, 3]."""
+        ...
+
+
+def refine(mesh: Mesh, crossings: Crossings, field: Sloped, steps: int, devices: Sequence[torch.device] = ()) -> Mesh:
     """Move vertices along their lattice edges onto the field's zero set; normals are its gradient there.
 
-    A step goes to the root of the parabola through the value and slope at the vertex and the value at
-    the end of the bracket beyond the zero, which grazing edges need. It cannot leave the bracket, so a
-    vertex stays on its edge and the mesh cannot fold. With 0 steps only the normals are computed.
+    A vertex goes to the root of the parabola through the values at both ends of its edge and where linear
+    interpolation puts it; then, by at most so many `steps`, to that of the parabola through the value and slope where
+    it is and the value at the end of the bracket beyond the zero, which grazing edges need. A step shorter than CLOSE
+    is the last, so that most vertices need one value and one slope. None leaves its bracket: a vertex stays on its
+    edge, and the mesh cannot fold. With 0 steps only the normals are computed.
     """
     vertices, normals = torch.empty_like(mesh.vertices), torch.empty_like(mesh.vertices)
 
     def move(device: torch.device, chunk: slice) -> None:
-        position, slope = _on_zero_set(crossings.part(chunk, device), gradient, steps)
+        position, slope = _on_zero_set(crossings.part(chunk, device), field, steps)
         vertices[chunk], normals[chunk] = position, slope / slope.norm(dim=1, keepdim=True)
 
     map_on_devices(devices or (vertices.device,), move, slices(len(vertices), vertices.device))
@@ -37,22 +51,50 @@ def refine(
     return mesh
 
 
-def _on_zero_set(crossings: Crossings, gradient: Gradient, steps: int) -> tuple[Tensor, Tensor]:
-    """Positions [v, 3] on the edges, and the field's gradients there [v, 3]."""
-    low, high = crossings.low, crossings.high
-    left, right = torch.zeros_like(low), torch.ones_like(high)
-    t = low / (low - high)
-    vertices = crossings.positions(t)
-    value, slope = gradient(vertices)
+def _on_zero_set(crossings: Crossings, field: Sloped, steps: int) -> tuple[Tensor, Tensor]:
+    """Positions [v, 3] on the edges, and the field's gradients there [v, 3], or less than CLOSE away."""
+    brackets, t = _Brackets.of(crossings), crossings.low / (crossings.low - crossings.high)
+    if steps:
+        value = field.evaluate(crossings.positions(t))
+        before, after = (value - crossings.low) / t, (crossings.high - value) / (1.0 - t)
+        t += brackets.step(t, value, before + (after - before) * t)
+    value, slope = field.gradient(crossings.positions(t))
+    slopes, left, moving = slope, torch.arange(len(t), device=t.device), crossings
     for _ in range(steps):
-        before = (value < 0) == (crossings.low < 0)  # the zero lies to the right of t
-        left, low = torch.where(before, t, left), torch.where(before, value, low)
-        right, high = torch.where(before, right, t), torch.where(before, high, value)
-        along = slope.gather(1, crossings.axis[:, None])[:, 0] * crossings.lattice.voxel_size
-        t = t + _parabola_root(value, along, torch.where(before, right, left) - t, torch.where(before, high, low))
-        vertices = crossings.positions(t)
-        value, slope = gradient(vertices)
-    return vertices, slope
+        step = brackets.step(t[left], value, slope.gather(1, moving.axis[:, None])[:, 0] * moving.lattice.voxel_size)
+        t[left] += step
+        far = step.abs() > CLOSE
+        if not bool(far.any()):
+            break
+        left, moving, brackets = left[far], moving.part(far, t.device), brackets.part(far)
+        value, slope = field.gradient(moving.positions(t[left]))
+        slopes[left] = slope
+    return crossings.positions(t), slopes
+
+
+@dataclass
+class _Brackets:
+    """Where on each edge [v] the zero lies: between `left` and `right`, fractions of the edge; the values there."""
+
+    left: Tensor
+    right: Tensor
+    low: Tensor
+    high: Tensor
+
+    @classmethod
+    def of(cls, crossings: Crossings) -> _Brackets:
+        return cls(torch.zeros_like(crossings.low), torch.ones_like(crossings.high), crossings.low, crossings.high)
+
+    def part(self, rows: Tensor) -> _Brackets:
+        return _Brackets(self.left[rows], self.right[rows], self.low[rows], self.high[rows])
+
+    def step(self, t: Tensor, value: Tensor, slope: Tensor) -> Tensor:
+        """The way [v] from t to the zero, by the value and the slope there, which narrow the bracket."""
+        before = (value < 0) == (self.low < 0)  # the zero lies to the right of t
+        self.left, self.low = torch.where(before, t, self.left), torch.where(before, value, self.low)
+        self.right, self.high = torch.where(before, self.right, t), torch.where(before, self.high, value)
+        reach = torch.where(before, self.right, self.left) - t
+        return _parabola_root(value, slope, reach, torch.where(before, self.high, self.low))
 
 
 def _parabola_root(value: Tensor, slope: Tensor, reach: Tensor, end_value: Tensor) -> Tensor:

@@ -1,0 +1,29 @@
+"""Sorted sets of integers: their union, and where members of one stand in another.
+
+On a CPU by compiled loops, which go through both once: a sort or a search for each member takes ten times as long.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+
+import torch
+from torch import Tensor
+
+
+def union(*sets: Tensor) -> Tensor:
+    """The distinct integers of tensors [n_k], each sorted, in order."""
+    if sets[0].device.type != "cpu":
+        return torch.unique(torch.cat(sets))
+    from .sorted_numba import merge
+
+    return reduce(lambda one, other: torch.from_numpy(merge(one.numpy(), other.numpy())), sets)
+
+
+def places(ids: Tensor, table: Tensor) -> Tensor:
+    """Where each of ids [q] or [q, k], sorted along the first axis, is or would be in a sorted table [n]."""
+    if ids.device.type != "cpu":
+        return torch.searchsorted(table, ids)
+    from .sorted_numba import seek
+
+    return torch.from_numpy(seek(ids.contiguous().numpy(), table.contiguous().numpy()))
