@@ -5,7 +5,7 @@ On a CPU by compiled loops, which go through both once: a sort or a search for e
 
 from __future__ import annotations
 
-from functools import reduce
+from itertools import zip_longest
 
 import torch
 from torch import Tensor
@@ -17,7 +17,11 @@ def union(*sets: Tensor) -> Tensor:
         return torch.unique(torch.cat(sets))
     from .sorted_numba import merge
 
-    return reduce(lambda one, other: torch.from_numpy(merge(one.numpy(), other.numpy())), sets)
+    left, none = [each.numpy() for each in sets], sets[0][:0].numpy()
+    while True:
+        left = [merge(one, other) for one, other in zip_longest(left[::2], left[1::2], fillvalue=none)]
+        if len(left) == 1:
+            return torch.from_numpy(left[0])
 
 
 def places(ids: Tensor, table: Tensor) -> Tensor:

@@ -109,10 +109,10 @@ class _Slab:
         cells = self._inside(level, level.all_cells())[0]
         while level.stride > 1:
             level.sample(corner_points(level.grid, cells))
-            finer = Level(level.evaluate, level.lattice, level.stride // 2, points.device)
-            halved = _halved if level.stride > 2 else _seeds
-            occupied = level.cells_of(points)
-            cells = distinct(torch.cat([halved(level, finer, part, occupied) for part in pieces(cells)]))
+            finer = Level(level.evaluate, level.lattice, level.stride // 2, points.device, level)
+            level.coarser = None  # of no use any more
+            find = _halved if level.stride > 2 else _seeds
+            cells = find(level, finer, cells, level.cells_of(points))
             self._count(level)
             level = finer
         self.level = level
@@ -158,8 +158,17 @@ class _Slab:
 
 def _halved(level: Level, finer: Level, cells: Tensor, occupied: Tensor) -> Tensor:
     """The cells of the finer level in those of `cells` that may be crossed."""
-    keep = _may_cross(level.corners(cells)) | member(cells, occupied)
-    return finer.cubes((2 * level.grid.indices(cells[keep])[:, None] + CORNERS.to(cells.device)).reshape(-1, 3))
+
+    def halved(part: Tensor) -> Tensor:
+        keep = _may_cross(level.corners(part)) | member(part, occupied)
+        return _children(level, finer, part[keep])
+
+    return distinct(torch.cat(map_in_halves(halved, pieces(cells))))
+
+
+def _children(level: Level, finer: Level, cells: Tensor) -> Tensor:
+    """The eight cells of the finer level in each of `cells`, as far as they exist."""
+    return finer.cubes((2 * level.grid.indices(cells)[:, None] + CORNERS.to(cells.device)).reshape(-1, 3))
 
 
 def _seeds(level: Level, finer: Level, cells: Tensor, occupied: Tensor) -> Tensor:
@@ -168,25 +177,40 @@ def _seeds(level: Level, finer: Level, cells: Tensor, occupied: Tensor) -> Tenso
     Where a cell is crossed, those around the crossings of its edges will do: a value in the middle of such
     an edge tells which half is crossed. Of cells that are occupied, or crossed but partly undefined, all eight.
     """
-    corners = level.corners(cells)
-    crossing = is_crossing(corners)
-    both_signs = (corners < 0).any(1) & (corners >= 0).any(1)
-    hides = ~crossing & (both_signs | member(cells, occupied))
-    offsets = CORNERS.to(cells.device)
-    index = 2 * level.grid.indices(cells)
-    found = [finer.cubes((index[hides][:, None] + offsets).reshape(-1, 3))]
-    index, inside = index[crossing], corners[crossing] < 0
-    ends, axes = torch.tensor(EDGES, device=cells.device), torch.eye(3, dtype=torch.int64, device=cells.device)
-    cell, edge = (inside[:, ends[:, 0]] != inside[:, ends[:, 1]]).nonzero(as_tuple=True)
-    start, along = index[cell] + 2 * offsets[ends[edge, 0]], axes[edge // 4]
-    exists = (start + along <= finer.last + 1).all(1)
-    start, along, low = start[exists], along[exists], inside[cell, ends[edge, 0]][exists]
-    middle = finer.grid.ids(start + along)
-    finer.sample(distinct(middle))
-    start += along * ((finer.at(middle) < 0) == low)[:, None]  # the upper half
-    for corner in offsets:  # twice the same where the corner lies along the edge
-        found.append(finer.cubes(start - corner * (1 - along)))
-    return torch.cat(found)
+
+    def look(part: Tensor) -> tuple[Tensor, ...]:
+        corners = level.corners(part)
+        crossing, inside = is_crossing(corners), corners < 0
+        hides = ~crossing & (inside.any(1) & (corners >= 0).any(1) | member(part, occupied))
+        middles = _middles(level, finer, part[crossing], inside[crossing])
+        return _children(level, finer, part[hides]), *middles
+
+    hidden, *middles = (torch.cat(parts) for parts in zip(*map_in_halves(look, pieces(cells)), strict=True))
+    found = [hidden]
+    for middle, axis in zip(middles, torch.eye(3, dtype=torch.int64, device=cells.device), strict=True):
+        middle = distinct(middle)
+        finer.sample(middle)
+        for part in pieces(middle):
+            start = finer.grid.indices(part)
+            low = level.at(level.grid.ids((start - axis) // 2)) < 0
+            start -= axis * ((finer.at(part) < 0) != low)[:, None]  # the lower half, where that is crossed
+            found += [
+                finer.cubes(start - corner) for corner in CORNERS.to(cells.device) if not bool((corner & axis).any())
+            ]
+    return distinct(torch.cat(found))
+
+
+def _middles(level: Level, finer: Level, cells: Tensor, inside: Tensor) -> list[Tensor]:
+    """The points of the finer level in the middle of those edges of cells whose ends are not both `inside` [c, 8], by
+    the edges' axis.
+    """
+    index, offsets, found = 2 * level.grid.indices(cells), CORNERS.to(cells.device), []
+    for first in range(0, len(EDGES), 4):
+        ends = torch.tensor(EDGES[first : first + 4], device=cells.device)
+        cell, edge = (inside[:, ends[:, 0]] != inside[:, ends[:, 1]]).nonzero(as_tuple=True)
+        middle = index[cell] + offsets[ends[edge]].sum(1)
+        found.append(distinct(finer.grid.ids(middle[(middle <= finer.last + 1).all(1)])))
+    return found
 
 
 def _crossing(level: Level, fresh: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..runtime.arrays import distinct
 from ..runtime.devices import map_in_halves, pieces, to_device
+from ..runtime.sorted_sets import places, union
 from .lattice import Grid, Lattice
 
 # Corner c of a cube is at offset (c & 1, c >> 1 & 1, c >> 2 & 1).
@@ -37,8 +37,8 @@ class Cubes:
         return to_device(self, device)
 
     def values_at(self, point_ids: Tensor) -> Tensor:
-        """Values at corners of these cubes."""
-        return self.point_values[torch.searchsorted(self.point_ids, point_ids)]
+        """Values at corners of these cubes, whose ids [q] or [q, k] are sorted along the first axis."""
+        return self.point_values[places(point_ids, self.point_ids)]
 
 
 def is_crossing(corners: Tensor) -> Tensor:
@@ -48,7 +48,12 @@ def is_crossing(corners: Tensor) -> Tensor:
 
 
 def corner_points(grid: Grid, ids: Tensor) -> Tensor:
-    """The distinct ids of the corners of cubes [c], sorted."""
-    offsets = grid.ids(CORNERS.to(ids.device))
-    parts = map_in_halves(lambda chunk: distinct(chunk[:, None] + offsets), pieces(ids))
-    return parts[0] if len(parts) == 1 else distinct(torch.cat(parts))
+    """The distinct ids of the corners of cubes [c], sorted, as these are."""
+
+    def doubled(points: Tensor) -> Tensor:
+        for step in grid.ids(torch.eye(3, dtype=torch.int64)).tolist():
+            points = union(points, points + step)
+        return points
+
+    parts = map_in_halves(doubled, (ids,) if ids.device.type == "cpu" else pieces(ids))
+    return parts[0] if len(parts) == 1 else union(*parts)

@@ -50,8 +50,13 @@ def marching_cubes(cubes: Cubes) -> tuple[Mesh, Crossings]:
     corners = torch.cat(map_in_halves(lambda ids: _triangle_edges(cubes, ids), pieces(cubes.ids)))
     edges = distinct(torch.cat(map_in_halves(distinct, pieces(corners))))
     map_in_halves(lambda part: part.copy_(torch.searchsorted(edges, part)), pieces(corners))
-    step = lattice.ids(torch.eye(3, dtype=torch.int64, device=edges.device))
-    crossings = Crossings(lattice, edges, cubes.values_at(edges // 3), cubes.values_at(edges // 3 + step[edges % 3]))
+    start, axis = edges // 3, edges % 3
+    low = cubes.values_at(start)
+    high = torch.empty_like(low)
+    for along, step in enumerate(lattice.ids(torch.eye(3, dtype=torch.int64)).tolist()):
+        rows = axis == along
+        high[rows] = cubes.values_at(start[rows] + step)
+    crossings = Crossings(lattice, edges, low, high)
     vertices = torch.empty(len(edges), 3, dtype=torch.float64, device=edges.device)
     for chunk in slices(len(edges), edges.device):
         ends = crossings.part(chunk, edges.device)

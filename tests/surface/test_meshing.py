@@ -170,6 +170,20 @@ def test_band_needs_few_evaluations():
     assert shares[1] < 0.6 * shares[0]  # O(G^2) of G^3
 
 
+def test_no_lattice_point_is_evaluated_twice():
+    """Not even by another level of the descent; and most that are evaluated are corners of crossing cubes."""
+    lattice, seen = Lattice.covering(unit_box(), 200), []
+
+    def field(points):
+        seen.append(lattice.coordinates(points).round().long())
+        return torus_field(points)
+
+    band = sample_band(field, lattice, torch.tensor([[0.41, 0.0, 0.0]], dtype=torch.float64))
+    points = torch.cat(seen)
+    assert len(points) == len(points.unique(dim=0)) == band.evaluations
+    assert band.evaluations < 2.0 * len(band.point_ids)
+
+
 def test_undefined_values_leave_an_open_boundary():
     """Where the field is NaN the mesh ends; no wall closes it."""
 
