@@ -191,6 +191,8 @@ class Settings:
         none: keep all. Default none, with adaptive cells auto, unless holes are filled.
     min_component: drop components smaller than this fraction of the largest; auto: those that float, and below 1 % of
         it those that few points support. Default auto with adaptive cells or fill_holes, else 0.
+    faces: edges are collapsed until there are about so many faces; or max_error: as few as keep the surface within so
+        much of the zero set, world units.
     """
 
     eps: float | Auto = AUTO
@@ -217,6 +219,8 @@ class Settings:
     refine_vertices: bool = True
     trim: float | Literal["auto", "none"] = DEPENDS
     min_component: float | Auto = DEPENDS
+    faces: int | None = None
+    max_error: float | None = None
     remove_outliers: str = DEPENDS
 
     def __post_init__(self) -> None:
@@ -248,6 +252,12 @@ class Settings:
         _keep(self, "refine_vertices", check_flag, "--no-refine-vertices")
         _keep(self, "trim", check_number, "--trim", 0.0, strict=True, words=(AUTO, "none"))
         _keep(self, "min_component", check_number, "--min-component", 0.0, 1.0, words=(AUTO,))
+        if self.faces is not None:
+            _keep(self, "faces", check_count, "--faces", 4)
+        if self.max_error is not None:
+            _keep(self, "max_error", check_number, "--max-error", 0.0, strict=True)
+        if self.faces is not None and self.max_error is not None:
+            raise SettingsError("--faces and --max-error both say how many faces there are; drop one of them")
         _keep(self, "remove_outliers", check_choice, "--remove-outliers", OUTLIER_MODES)
         if self.solver != "builtin" and self.cell_settings:
             raise SettingsError(

@@ -65,6 +65,8 @@ SHARES = {
 REFUSED = {
     "dense": "--dense",
     "save_grid": "--save-grid",
+    "faces": "--faces 500",
+    "max_error": "--max-error 0.1",
 }
 
 COLOURS = np.tile(np.array([[9, 99, 199]]), (len(P), 1))

@@ -189,6 +189,22 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
         "below 1 %% of it those that few points support (default: auto with adaptive cells or --fill-holes, else 0)",
     )
 
+    surface.add_argument(
+        "--faces",
+        type=int,
+        default=None,
+        metavar="N",
+        help="about so many faces: edges are collapsed, vertices put back onto the surface, and the error is measured; "
+        "needs fast-simplification",
+    )
+    surface.add_argument(
+        "--max-error",
+        type=float,
+        default=None,
+        metavar="DISTANCE",
+        help="as few faces as keep within this distance of the surface, in the units of the cloud",
+    )
+
     add_output_options(p)
 
     where = p.add_argument_group("computation")

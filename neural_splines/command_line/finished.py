@@ -23,6 +23,7 @@ from ..runtime.monitor import PhaseTimer
 from ..settings import NormalSettings, Settings
 from ..surface.checks import Checked
 from ..surface.lattice import Lattice
+from ..surface.simplification import SurfaceError
 from .input_arguments import read_options
 from .jobs import Job
 from .outputs import placement_options
@@ -106,9 +107,9 @@ class Outcome:
     cleaning: what was dropped. reading: how columns were read whose meaning the file does not say. classes: how many
     points of those that were asked for. merged: names and numbers of points of several inputs. fitted: points, after
     outliers were left out and, where `averaged`, voxels averaged; box: of these. fit: in words. choice: the options
-    that ask for what the data chose, or nothing; why, in words. mesh: its vertices and faces; placed: in its file;
-    shape: what it is, None where it is too large to look at. parts: of a run in parts; part_options make parts of the
-    same size.
+    that ask for what the data chose, or nothing; why, in words. mesh: its vertices and faces; error: of fewer faces,
+    where they were asked for; placed: in its file; shape: what it is, None where it is too large to look at. parts: of
+    a run in parts; part_options make parts of the same size.
     """
 
     cleaning: CleaningReport
@@ -129,6 +130,7 @@ class Outcome:
     evaluations: int
     compute: Compute
     mesh: tuple[int, int]
+    error: SurfaceError | None
     placed: Placed
     shape: Callable[[], Checked | None]
     details: Callable[[], Details]
@@ -196,6 +198,7 @@ class Run:
             f"lattice:  {nx} x {ny} x {nz}, voxel {found.lattice.voxel_size:.6g}, {found.evaluations} evaluations "
             f"({share:.1%} of the dense grid)",
             f"mesh:     {found.mesh[0]} vertices, {found.mesh[1]} faces -> {shown(self.job.out)}",
+            *([f"error:    {found.error.summary()}"] if found.error else []),
             f"shape:    {shape.summary() if shape else 'too large to look at within the memory'}",
             *([f"size:     {_size(found.placed)}"] if self.job.placement.asked else []),
             f"seconds:  {self.timer.summary()}",

@@ -112,6 +112,7 @@ def outcome_of(
         evaluations=run.mesh.evaluations,
         compute=run.compute,
         mesh=(run.mesh.vertices, run.mesh.faces),
+        error=None,
         placed=run.mesh.placed,
         shape=lambda: run.mesh.shape,
         details=lambda: given(details),

@@ -36,6 +36,8 @@ def command(
 
 def _option(name: str, value: Any) -> list[str]:
     """The words that ask for one setting; none for a flag that is not set and for what nothing was said of."""
+    if value is None:
+        return []
     if name in FLAGS:
         when, word = FLAGS[name]
         return [word] if value is when else []

@@ -70,6 +70,7 @@ def of(run: Run) -> dict[str, Any]:
             "faces": found.mesh[1],
             "border_edges": details.border_edges,
             "shape": asdict(details.shape) if details.shape else None,
+            "error": asdict(found.error) if found.error else None,
             "placed": asdict(found.placed),
         },
         "phases": [

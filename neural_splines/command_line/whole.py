@@ -53,6 +53,7 @@ def mesh_whole(job: Job, settings: Settings, sides: NormalSettings, timer: Phase
         evaluations=result.evaluations,
         compute=result.compute,
         mesh=(len(result.mesh.vertices), len(result.mesh.faces)),
+        error=result.error,
         placed=placed,
         shape=lambda: known.details.shape if "details" in vars(known) else known.shape,
         details=lambda: known.details,

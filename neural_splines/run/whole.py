@@ -21,10 +21,12 @@ from ..spline.fitting import SplineFit
 from ..surface.expand import on_the_wall, open_lines
 from ..surface.lattice import Lattice
 from ..surface.mesh import Mesh, border_edges
+from ..surface.simplification import SurfaceError
 from . import cost, steps
 from .cells import blend_of, cells_of, field_of
 from .choices import Chosen
 from .compare import comparison_lines
+from .fewer import with_fewer_faces
 from .nodes import Nodes
 from .plan import OneCloud, Parts, Plan, compute_of
 from .points import cleaned, fitted
@@ -41,9 +43,10 @@ class Reconstruction:
 
     lattice: where the field was sampled. grid_size: what gives it again, were it auto; a lattice that grew where holes
     are filled has more, and so has one of 2 or 3 voxels. cloud: what was fitted, after downsampling;
-    kept: before it, without outliers. lines: in which these points lie, as those of a scanner do. eps: the offset
-    that was used, world units. grid: values [nx, ny, nz] where the dense grid was asked for. evaluations: of the field
-    at lattice points. seconds: of each phase. warnings: lines that a user should read.
+    kept: before it, without outliers. lines: in which these points lie, as those of a scanner do. error: of the mesh,
+    where its faces were to be fewer. eps: the offset that was used, world units. grid: values [nx, ny, nz] where the
+    dense grid was asked for. evaluations: of the field at lattice points. seconds: of each phase. warnings: lines that
+    a user should read.
     """
 
     mesh: Mesh
@@ -59,6 +62,7 @@ class Reconstruction:
     warnings: list[str]
     kept: OrientedCloud
     lines: Lines | None
+    error: SurfaceError | None
 
     @property
     def field(self) -> Field:
@@ -100,10 +104,12 @@ def _mesh_cloud(cloud: OrientedCloud, settings: Settings, monitor: Monitor | Non
         compared += open_lines(len(border_edges(mesh)), on_wall, settings.cell_settings.fill_holes)
     fit = _fit(replace(plan, lattice=found.lattice), found.chosen, found.totals)
     lines = kept.sampling.metric.lines()
+    mesh, error, left = with_fewer_faces(mesh, fit.field, settings, plan.lattice.voxel_size, timer)
     timer.phase("")
     return Reconstruction(
         mesh, fit, plan.lattice, plan.grid_size, fitted(plan, 0), plan.eps, plan.compute(), store.held("grid"),
-        store.load("block-0", "evaluations")["evaluations"], timer.seconds, [*found.lines, *compared], kept, lines,
+        store.load("block-0", "evaluations")["evaluations"], timer.seconds, [*found.lines, *compared, *left],
+        kept, lines, error,
     )  # fmt: skip
 
 
