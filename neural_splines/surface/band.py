@@ -52,9 +52,8 @@ def sample_band(
     stride = 1 << max(0, math.ceil(math.log2(max(lattice.shape) / COARSEST)))
     axis = max(range(3), key=lambda k: lattice.shape[k])
     walls = _walls(lattice, points, stride, axis, len(devices))
-    near = _near(Level(evaluate, lattice, stride, home), wanted) if wanted else None
     slabs = [
-        _Slab(Level(evaluate, lattice, stride, device), axis, (first, last), near, monitor or Silent())
+        _Slab(Level(evaluate, lattice, stride, device), axis, (first, last), wanted, home, monitor or Silent())
         for device, first, last in zip(devices, walls[:-1], walls[1:], strict=True)
     ]
     leaving = map_on_devices(devices, lambda device, slab: slab.descend(points.to(device)), slabs)
@@ -73,12 +72,22 @@ def sample_band(
     return Cubes(lattice, ids, point_ids, values, sum(slab.evaluations for slab in slabs))
 
 
-def _near(level: Level, wanted: Wanted) -> Tensor:
-    """A mask of the cells of a level, by id, that have a place where the surface is wanted."""
-    cells, mask = level.all_cells(), torch.zeros(level.grid.size, dtype=torch.bool, device=level.ids.device)
-    middle = level.lattice.positions((level.grid.indices(cells) + 0.5) * level.stride)
-    mask[cells] = wanted(middle, 0.5 * level.stride * level.lattice.voxel_diagonal)
-    return mask
+class _Near:
+    """Which cells of the coarsest level have a place where the surface is wanted: `home` is asked once about each."""
+
+    def __init__(self, level: Level, wanted: Wanted, home: torch.device):
+        self.level, self.wanted, self.home = level, wanted, home
+        self.known, self.mask = torch.zeros(2, level.grid.size, dtype=torch.bool, device=level.ids.device)
+
+    def __call__(self, cells: Tensor) -> Tensor:
+        """A mask of some cells."""
+        new = distinct(cells[~self.known[cells]])
+        if len(new):
+            lattice, stride = self.level.lattice, self.level.stride
+            middle = lattice.positions((self.level.grid.indices(new) + 0.5) * stride).to(self.home)
+            self.mask[new] = self.wanted(middle, 0.5 * stride * lattice.voxel_diagonal).to(new.device)
+            self.known[new] = True
+        return self.mask[cells]
 
 
 def _enter(cubes: Tensor, device: torch.device, slab: _Slab) -> Tensor:
@@ -96,23 +105,28 @@ def _walls(lattice: Lattice, points: Tensor, stride: int, axis: int, parts: int)
 class _Slab:
     """The cubes with first <= index < last along an axis: from coarse to fine, and along the surface."""
 
-    def __init__(self, level: Level, axis: int, walls: tuple[int, int], near: Tensor | None, monitor: Monitor):
-        self.level, self.axis, (self.first, self.last) = level, axis, walls
-        self.coarse, self.near = level, None if near is None else near.to(level.ids.device)
-        self.monitor = monitor
+    def __init__(
+        self, level: Level, axis: int, walls: tuple[int, int], wanted: Wanted | None, home: torch.device,
+        monitor: Monitor,
+    ):  # fmt: skip
+        self.level, self.axis, (self.first, self.last), self.monitor = level, axis, walls, monitor
+        self.coarse, self.near = level, _Near(level, wanted, home) if wanted else None
         self.evaluations = 0
         self.visited = self.found = level.ids
 
     def descend(self, points: Tensor) -> Tensor:
         """Find where the surface is in this slab and follow it; returns the cubes where it goes on outside."""
         level = self.level
-        cells = self._inside(level, level.all_cells())[0]
+        cells = level.all_cells()
+        cells = cells[self._own(level.grid.indices(cells) * level.stride)]
         while level.stride > 1:
             level.sample(corner_points(level.grid, cells))
             finer = Level(level.evaluate, level.lattice, level.stride // 2, points.device, level)
             level.coarser = None  # of no use any more
             find = _halved if level.stride > 2 else _seeds
             cells = find(level, finer, cells, level.cells_of(points))
+            if level is self.coarse:
+                cells = self._wanted(finer, cells)  # not before: most are left out by their values
             self._count(level)
             level = finer
         self.level = level
@@ -143,13 +157,22 @@ class _Slab:
         return torch.cat(leaving)
 
     def _inside(self, level: Level, cells: Tensor) -> tuple[Tensor, Tensor]:
-        index = level.grid.indices(cells)
-        if self.near is not None:
-            wanted = self.near[self.coarse.grid.ids(index * level.stride // self.coarse.stride)]
-            cells, index = cells[wanted], index[wanted]
-        along = index[:, self.axis] * level.stride
-        inside = (along >= self.first) & (along < self.last)
+        """The cells where the surface is wanted, in this slab and outside."""
+        cells = self._wanted(level, cells)
+        inside = self._own(level.grid.indices(cells) * level.stride)
         return cells[inside], cells[~inside]
+
+    def _wanted(self, level: Level, cells: Tensor) -> Tensor:
+        """The cells where the surface is wanted."""
+        if self.near is None:
+            return cells
+        index = level.grid.indices(cells) * level.stride // self.coarse.stride
+        return cells[self.near(self.coarse.grid.ids(index))]
+
+    def _own(self, index: Tensor) -> Tensor:
+        """Which of the cells with these first indices [n, 3] of the lattice are in this slab."""
+        along = index[:, self.axis]
+        return (along >= self.first) & (along < self.last)
 
     def _count(self, level: Level) -> None:
         self.evaluations, level.evaluations = self.evaluations + level.evaluations, 0

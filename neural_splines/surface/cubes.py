@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..runtime.arrays import distinct
 from ..runtime.devices import map_in_halves, pieces, to_device
 from ..runtime.sorted_sets import places, union
 from .lattice import Grid, Lattice
@@ -49,11 +50,10 @@ def is_crossing(corners: Tensor) -> Tensor:
 
 def corner_points(grid: Grid, ids: Tensor) -> Tensor:
     """The distinct ids of the corners of cubes [c], sorted, as these are."""
-
-    def doubled(points: Tensor) -> Tensor:
+    if ids.device.type == "cpu":
         for step in grid.ids(torch.eye(3, dtype=torch.int64)).tolist():
-            points = union(points, points + step)
-        return points
-
-    parts = map_in_halves(doubled, (ids,) if ids.device.type == "cpu" else pieces(ids))
-    return parts[0] if len(parts) == 1 else union(*parts)
+            ids = union(ids, ids + step)
+        return ids
+    offsets = grid.ids(CORNERS.to(ids.device))
+    parts = map_in_halves(lambda chunk: distinct(chunk[:, None] + offsets), pieces(ids))
+    return parts[0] if len(parts) == 1 else distinct(torch.cat(parts))

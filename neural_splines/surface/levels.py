@@ -17,7 +17,7 @@ EVALUATED_AT_ONCE = 1 << 20  # points: enough for many threads
 class Level:
     """The lattice points at every stride-th index along each axis, a grid with ids of its own; values at some.
 
-    What the level `coarser`, of twice the stride, knows is not evaluated again.
+    What the level `coarser`, of twice the stride, knows is not evaluated again on a CPU.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Level:
 
     def _take(self, ids: Tensor) -> None:
         """Take in values of the coarser level at those of the points that are not known here."""
-        if self.coarser is None:
+        if self.coarser is None or ids.is_cuda:  # there they are evaluated sooner than found
             return
         index = self.grid.indices(ids)
         shared = (index % 2 == 0).all(1)

@@ -184,6 +184,29 @@ def test_no_lattice_point_is_evaluated_twice():
     assert band.evaluations < 2.0 * len(band.point_ids)
 
 
+@pytest.mark.parametrize("size", [60, 130])
+@pytest.mark.parametrize("shares", [1, 3])
+def test_the_band_ends_with_the_coarse_cells_where_no_surface_is_wanted(size, shares):
+    """Each of these is asked about once by a slab, and far ones never."""
+    lattice, seed, asked = Lattice.covering(unit_box(), size), torch.tensor([[0.37, 0.0, 0.0]], dtype=torch.float64), []
+
+    def wanted(places, radius):
+        asked.append(places)
+        return places[:, 2] - radius < -0.1
+
+    band = sample_band(sphere_field, lattice, seed, devices=(CPU,) * shares, wanted=wanted)
+    dense = crossing_cubes(sample_dense(sphere_field, lattice, CPU, Silent()), lattice)
+    stride = 2 if size < 96 else 4
+    index = lattice.indices(dense.ids)
+    middle = lattice.positions((index // stride + 0.5) * stride)
+    inside = middle[:, 2] - 0.5 * stride * lattice.voxel_diagonal < -0.1
+    assert 0 < int(inside.sum()) < len(dense.ids)
+    assert torch.equal(band.ids, dense.ids[inside])
+    places = torch.cat(asked)
+    assert len(places) <= shares * len(places.unique(dim=0))
+    assert len(places.unique(dim=0)) < 0.5 * (size / stride) ** 3
+
+
 def test_undefined_values_leave_an_open_boundary():
     """Where the field is NaN the mesh ends; no wall closes it."""
 
