@@ -8,7 +8,8 @@ is a ReconstructionWarning.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -30,29 +31,40 @@ from .run.extract import mesh_of
 from .run.upright import looks_upright
 from .run.whole import Reconstruction, fit_cloud, mesh_cloud
 from .runtime.arrays import as_rows
+from .runtime.interchange import taken_apart
 from .runtime.monitor import Monitor, PhaseTimer
-from .settings import AUTO, NormalSettings, Settings
+from .settings import AUTO, CellSettings, NormalSettings, Settings
 from .spline.contract import Field
 from .spline.spline import NeuralSpline
 from .surface import attributes
 from .surface.lattice import Lattice
 from .surface.mesh import Mesh
 
+NEAR = 0.7  # of names that may be meant, by difflib
 FIELDS = {cls.kind: cls for cls in (NeuralSpline, BlendedField)}
 
 
 def reconstruct(
-    points: Any, normals: Any, settings: Settings | None = None, *, monitor: Monitor | None = None
+    points: Any,
+    normals: Any = None,
+    settings: Settings | None = None,
+    *,
+    monitor: Monitor | None = None,
+    **options: Any,
 ) -> Reconstruction:
     """A triangle mesh of the surface {f = 0} that an oriented point cloud samples.
 
     Parameters
     ----------
     points, normals : arrays [n, 3] of numpy or torch, or nested lists; world units. Points that are not finite, have
-        no normal or repeat another one are dropped, with a warning; normals need not have unit length. None instead of
-        normals: they are estimated, as by `estimate_normals`.
+        no normal or repeat another one are dropped, with a warning; normals need not have unit length. Without normals
+        they are estimated, as by `estimate_normals`. As `points` alone also a cloud of Open3D, trimesh or PyVista, a
+        table with columns x y z and nx ny nz (pandas, structured arrays), or what has `__dlpack__`: its normals are
+        used where it has some.
     settings : `Settings()`, the default, is `fit-grid.py CLOUD auto auto 256 auto --seed 0`; with `cells=None` it is
         `fit.py`.
+    options : settings by name, of `Settings` and of its cells, as `grid_size=128` or `fill_holes=True`; they replace
+        those of `settings`.
     monitor : is told of phases and progress.
 
     Returns
@@ -70,7 +82,8 @@ def reconstruct(
 
     Source: F. Williams, M. Trager, J. Bruna, D. Zorin, Neural Splines, CVPR 2021.
     """
-    chosen = _settings(settings, Settings())
+    chosen = _settings(settings, options)
+    points, normals = (points, normals) if normals is not None else taken_apart(points)
     cloud, notes = _cloud(points, normals, chosen.device)
     result = mesh_cloud(cloud, chosen, monitor)
     _warn(result.warnings)
@@ -133,7 +146,14 @@ def estimate_normals(
     return back(torch.from_numpy(normals))
 
 
-def fit(points: Any, normals: Any, settings: Settings | None = None, *, monitor: Monitor | None = None) -> NeuralSpline:
+def fit(
+    points: Any,
+    normals: Any = None,
+    settings: Settings | None = None,
+    *,
+    monitor: Monitor | None = None,
+    **options: Any,
+) -> NeuralSpline:
     """One neural spline f(x) = sum_j k(x, c_j) a_j of an oriented cloud, without a mesh; negative inside.
 
     f minimizes |f(x_i) - y_i|^2 / n + lambda |f|^2 over x_i -> 0 and x_i +- eps n_i -> +-eps. Parameters and errors are
@@ -141,34 +161,41 @@ def fit(points: Any, normals: Any, settings: Settings | None = None, *, monitor:
 
     Source: A. Rudi, L. Carratino, L. Rosasco, FALKON: An Optimal Large Scale Kernel Method, NIPS 2017.
     """
-    chosen = _settings(settings, Settings(cells=None))
+    chosen = _settings(settings, options, cells=None)
     if chosen.cell_settings:
         raise SettingsError("fit makes one spline; use Settings(cells=None), or fit_cells")
     return _fit(points, normals, chosen, monitor)
 
 
 def fit_cells(
-    points: Any, normals: Any, settings: Settings | None = None, *, monitor: Monitor | None = None
+    points: Any,
+    normals: Any = None,
+    settings: Settings | None = None,
+    *,
+    monitor: Monitor | None = None,
+    **options: Any,
 ) -> BlendedField:
     """The blend F(x) = sum_c w_c(x) f_c(x) / sum_c w_c(x) of local splines of an oriented cloud, without a mesh.
 
     F is NaN where no cell is, unless `CellSettings(fill_holes=True)`. Parameters and errors are those of `reconstruct`.
     Returns a Field: `evaluate`, `gradient`, `save`.
     """
-    chosen = _settings(settings, Settings())
+    chosen = _settings(settings, options)
     if not chosen.cell_settings:
         raise SettingsError("fit_cells makes many splines; use Settings(cells=CellSettings()), or fit")
     return _fit(points, normals, chosen, monitor)
 
 
-def extract_mesh(field: Field, settings: Settings | None = None, *, monitor: Monitor | None = None) -> Mesh:
+def extract_mesh(
+    field: Field, settings: Settings | None = None, *, monitor: Monitor | None = None, **options: Any
+) -> Mesh:
     """The zero set of a fitted field as a mesh of numpy arrays, untrimmed.
 
     settings : of these `grid_size`, `scale` (of the box around the fitted cloud), `dense` and `refine_vertices` matter.
 
     Raises EmptySurfaceError where the zero set crosses no lattice edge.
     """
-    chosen = _settings(settings, Settings())
+    chosen = _settings(settings, options)
     if isinstance(chosen.grid_size, str):
         raise SettingsError("GRID_SIZE auto looks at the points, and a field has none; give a number")
     lattice = Lattice.around(field.box, chosen.scale, chosen.grid_size)
@@ -278,10 +305,23 @@ def save_mesh(
     )  # fmt: skip
 
 
-def _settings(given: Settings | None, default: Settings) -> Settings:
+def _settings(given: Settings | None, options: Mapping[str, Any], **usual: Any) -> Settings:
+    """The settings that are given, else the usual ones, with others by name, of which some are those of cells."""
     if given is not None and not isinstance(given, Settings):
         raise SettingsError(f"settings must be a Settings, such as Settings(grid_size=128), got {type(given).__name__}")
-    return given or default
+    known, of_cells = ([f.name for f in fields(kind)] for kind in (Settings, CellSettings))
+    for name in options:
+        if name not in (*known, *of_cells):
+            near = get_close_matches(name.lower().replace("-", "_"), [*known, *of_cells], 1, NEAR)
+            hint = f"did you mean {near[0]}?" if near else "help(neural_splines.Settings) lists them"
+            raise SettingsError(f"there is no setting {name!r}; {hint}")
+    own = {name: value for name, value in options.items() if name in known}
+    if cells := {name: value for name, value in options.items() if name in of_cells}:
+        before = own.get("cells", given.cells if given else usual.get("cells", CellSettings()))
+        if before is None:
+            raise SettingsError(f"{next(iter(cells))} is of cells, and cells=None is one spline; drop one of them")
+        own["cells"] = replace(before, **cells)
+    return Settings(**usual | own) if given is None else replace(given, **own)
 
 
 def _cloud(points: Any, normals: Any, device: str) -> tuple[OrientedCloud, list[str]]:
@@ -301,6 +341,7 @@ def _cloud(points: Any, normals: Any, device: str) -> tuple[OrientedCloud, list[
 
 
 def _fit(points: Any, normals: Any, settings: Settings, monitor: Monitor | None) -> Any:
+    points, normals = (points, normals) if normals is not None else taken_apart(points)
     cloud, _ = _cloud(points, normals, settings.device)
     fitted = fit_cloud(cloud, settings, monitor)
     _warn(fitted.warnings)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic
+from typing import Any, Generic
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..runtime import interchange
 from ..runtime.arrays import Array
 from ..runtime.devices import pieces
 
@@ -36,6 +37,21 @@ class Mesh(Generic[Array]):
             for part in (self.vertices, self.normals, self.faces)
         )
         return Mesh(vertices, normals, faces)
+
+    def to_trimesh(self) -> Any:
+        """A trimesh.Trimesh. BackendError where trimesh is not installed."""
+        mesh = self.numpy()
+        return interchange.to_trimesh(mesh.vertices, mesh.normals, mesh.faces)
+
+    def to_open3d(self) -> Any:
+        """An open3d.geometry.TriangleMesh. BackendError where Open3D is not installed."""
+        mesh = self.numpy()
+        return interchange.to_open3d(mesh.vertices, mesh.normals, mesh.faces)
+
+    def to_pyvista(self) -> Any:
+        """A pyvista.PolyData with the array `Normals`. BackendError where PyVista is not installed."""
+        mesh = self.numpy()
+        return interchange.to_pyvista(mesh.vertices, mesh.normals, mesh.faces)
 
 
 def face_average_normals(mesh: Mesh) -> Tensor:
