@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from ..runtime.arrays import dots
 from ..runtime.threads import parallel
 from .dipoles import dipole_couplings
 from .graph import PointGraph
@@ -32,20 +34,23 @@ class Votes:
 
 def choose_signs(graph: PointGraph, sums: Treecode, patches: Patches, votes: Votes) -> np.ndarray:
     """Normals [n, 3]: the directions of the patches with the signs that score best; also the field's own signs."""
-    by_field = np.where((patches.directions * votes.field).sum(1) < 0.0, -1.0, 1.0)
-    best, highest = by_field[:, None] * patches.directions, -np.inf
+    directions, of = (torch.from_numpy(part).to(graph.x.device) for part in (patches.directions, patches.of))
+    sensors = None if votes.sensors is None else torch.from_numpy(votes.sensors).to(graph.x.device)
+    by_field = torch.from_numpy(np.where(dots(patches.directions, votes.field) < 0.0, -1.0, 1.0))
     distinct = {signs.tobytes(): signs for signs in _proposals(graph, patches, votes)}
-    for normals in (best, *map(patches.oriented, distinct.values())):
-        score = _score(graph, sums, normals, votes)
+    highest = -np.inf
+    for signs in (by_field, *(torch.from_numpy(signs).to(of.device)[of] for signs in distinct.values())):
+        normals = directions * signs.to(directions.device)[:, None]
+        score = _score(graph, sums, normals, sensors)
         if score > highest:
             chosen, highest = normals, score
-    return chosen
+    return chosen.cpu().numpy()
 
 
 def _proposals(graph: PointGraph, patches: Patches, votes: Votes) -> list[np.ndarray]:
     """Signs [p] of the patches, one array for each mix and weight."""
-    field = patches.sums((patches.directions * votes.field).sum(1))
-    sensors = None if votes.sensors is None else patches.sums((patches.directions * votes.sensors).sum(1))
+    field = patches.sums(dots(patches.directions, votes.field))
+    sensors = None if votes.sensors is None else patches.sums(dots(patches.directions, votes.sensors))
     dipoles = patches.directions * graph.areas[:, None]
     p, q, continuity = patches.continuity
     mixes: list[Pairs] = []
@@ -77,10 +82,8 @@ def _signs(count: int, pairs: Pairs, field: np.ndarray, sensors: np.ndarray | No
     return signs[:count] * signs[nodes - 1]  # what was voted last decides on the side
 
 
-def _score(graph: PointGraph, sums: Treecode, normals: np.ndarray, votes: Votes) -> float:
+def _score(graph: PointGraph, sums: Treecode, normals: Tensor, sensors: Tensor | None) -> float:
     """How well normals agree with the gradient of the winding number that they make, and with sensors."""
-    dipoles = graph.a * torch.from_numpy(normals).to(graph.a.device)
+    dipoles = graph.a * normals
     energy = total(dipoles * sums.gradient(dipoles, ENERGY_WIDTH))
-    if votes.sensors is not None:
-        energy += float((normals * votes.sensors).sum())
-    return energy
+    return energy if sensors is None else energy + total(normals * sensors)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..runtime.arrays import dots
 from .candidates import Votes
 from .graph import PointGraph
 from .patches import Patches
@@ -65,7 +66,7 @@ class Witnesses:
         """Of normals [n, 3] that came from those patches and votes; own: what voted saw each point."""
         decided, toward = np.zeros(len(graph), bool), np.zeros(len(graph))
         if votes.sensors is not None:
-            toward = (normals * votes.sensors).sum(1)
+            toward = dots(normals, votes.sensors)
             if own:
                 decided = np.abs(toward) > GRAZING * np.linalg.norm(votes.sensors, axis=1)
         undecided = 1.0 - patches.sums(decided * graph.areas) / patches.sums(graph.areas)
@@ -77,7 +78,7 @@ class Witnesses:
             np.add.at(broken, end, np.maximum(-signed, 0.0) * np.maximum(undecided[p], undecided[q]))
             np.add.at(total, end, np.abs(signed))
         torn = (2.0 * broken > total)[patches.of]
-        opinion = (normals * votes.field).sum(1)
+        opinion = dots(normals, votes.field)
         return cls(opinion, toward, decided, torn, float(broken.sum()), float(total.sum()))
 
     def at(self, rows: np.ndarray) -> Witnesses:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from ..errors import CloudError
+from ..runtime.arrays import dots
 from ..runtime.monitor import Monitor, Silent
 from .candidates import Votes, choose_signs
 from .confidence import Confidence, judge
@@ -130,11 +131,11 @@ def estimate(
 def _side(graph: PointGraph, normals: np.ndarray, votes: Votes, guidance: Guidance) -> float:
     """The sign of the whole: what sensors see, else towards the centre of a room, else outwards by the field."""
     if votes.sensors is not None:
-        total = (normals * votes.sensors).sum()
+        total = dots(normals, votes.sensors).sum()
     elif guidance.inside:
         total = -(graph.areas[:, None] * normals * graph.points).sum()
     else:
-        total = (normals * votes.field).sum()
+        total = dots(normals, votes.field).sum()
     return -1.0 if total < 0.0 else 1.0
 
 

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from .continuity import couplings, grow_patches
+from ..runtime.arrays import dots
+from .continuity import STEPS, couplings, grow_patches
+from .forest import bounded_forest, sure_edges
 from .graph import PointGraph
 
 EDGES = 12  # of a point, to its nearest neighbours
@@ -37,10 +40,13 @@ class Patches:
         edges = graph.neighbours[:, :EDGES].contiguous()
         couples = couplings(graph.x, directions, edges)
         on_side = (directions * field).sum(1) >= 0.0
+        sure, most = SURE_NOISY if noisy else SURE, max(PATCH, len(graph) // PATCHES)
+        if edges.is_cuda:
+            patch, sign, pairs = tensor_patches(edges, couples, on_side, sure, most)
+            return cls(patch.cpu().numpy(), (directions * sign[:, None]).cpu().numpy(), int(patch.max()) + 1, pairs)
         near, coupling, side = edges.cpu().numpy(), couples.cpu().numpy(), on_side.cpu().numpy()
         agreed = np.where((coupling > 0.0) == (side[:, None] == side[near]), coupling, np.float32(0.0))
-        most = max(PATCH, len(graph) // PATCHES)
-        of, signs = grow_patches(near, agreed, SURE_NOISY if noisy else SURE, most)
+        of, signs = grow_patches(near, agreed, sure, most)
         number = int(of.max()) + 1
         i, k = np.nonzero(of[:, None] != of[near])
         here, there = of[i], of[near[i, k]]
@@ -54,11 +60,28 @@ class Patches:
 
     def signs_of(self, normals: np.ndarray) -> np.ndarray:
         """Signs [p] of the patches of normals [n, 3]."""
-        return np.where(self.sums((self.directions * normals).sum(1)) < 0.0, -1.0, 1.0)
+        return np.where(self.sums(dots(self.directions, normals)) < 0.0, -1.0, 1.0)
 
     def oriented(self, signs: np.ndarray) -> np.ndarray:
         """Normals [n, 3] for signs [p] of the patches."""
         return self.directions * signs[self.of, None]
+
+
+def tensor_patches(
+    near: Tensor, couples: Tensor, on_side: Tensor, sure: float, most: int
+) -> tuple[Tensor, Tensor, Pairs]:
+    """The patch [n] of each point, its sign [n] there, and the continuity of pairs, on the device of edges [n, k]."""
+    near = near.long()
+    agreed = torch.where((couples > 0.0) == (on_side[:, None] == on_side[near]), couples, 0.0)
+    of, signs = bounded_forest(len(near), *sure_edges(near, agreed, sure, STEPS), most)
+    i, k = (of[:, None] != of[near]).nonzero().T
+    j, number = near[i, k], int(of.max()) + 1
+    key, order = (torch.minimum(of[i], of[j]) * number + torch.maximum(of[i], of[j])).sort(stable=True)
+    weight = (couples[i, k] * (signs[i] * signs[j])).double()[order]
+    distinct, counts = key.unique_consecutive(return_counts=True)
+    total = torch.segment_reduce(weight, "sum", lengths=counts, unsafe=True) if len(key) else weight
+    keys = distinct.cpu().numpy()
+    return of, signs, (keys // number, keys % number, total.cpu().numpy())
 
 
 def summed(keys: np.ndarray, values: np.ndarray, patches: int) -> Pairs:
