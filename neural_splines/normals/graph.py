@@ -14,7 +14,7 @@ from torch import Tensor
 from ..cloud.metric import Metric
 from ..cloud.neighbours import SPACING_RANK, Neighbours
 from ..cloud.octree import morton_codes
-from ..geometry import Box
+from ..geometry import Box, kth
 from ..runtime.threads import limit
 from .areas import AREA_RANK, LARGEST_AREA, disc_areas
 from .nearest import nearest
@@ -57,7 +57,9 @@ class PointGraph:
         order = torch.arange(len(x), device=x.device)
         for key in (x[:, 2], x[:, 1], x[:, 0], codes):
             order = order[key[order].argsort(stable=True)]
-        center = np.median(world, 0)  # float32 near it must be exact, whatever one far point does to the box
+        center = (
+            _median(x) if x.is_cuda else np.median(world, 0)
+        )  # float32 near it must be exact, whatever one far point does to the box
         x = x[order] - torch.from_numpy(center).to(device)
         count = min(NEIGHBOURS, len(x) - 1)
         rank = min(AREA_RANK, count)
@@ -83,6 +85,12 @@ class PointGraph:
         out = np.empty_like(values)
         out[self.order] = values
         return out
+
+
+def _median(x: Tensor) -> np.ndarray:
+    """NumPy's median [3] of points [n, 3]."""
+    middle: np.ndarray = (0.5 * (kth(x, (len(x) + 1) // 2) + kth(x, len(x) // 2 + 1))).cpu().numpy()
+    return middle
 
 
 def _nearest(cloud: Neighbours, count: int, rank: int) -> tuple[Tensor, np.ndarray]:

@@ -10,16 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from ..cloud.neighbours import Neighbours
 from ..runtime.threads import limit
 from .areas import AREA_RANK
 from .graph import PointGraph
-
-if TYPE_CHECKING:
-    from scipy.spatial import cKDTree
 
 PROBES = 6_000  # points whose neighbours in the image are looked at
 FIRST_LOOK = 20_000  # points of a thinned cloud, in which fewer depths jump: what fails in it fails in all
@@ -69,50 +68,53 @@ def seen_closely(sample: PointGraph, columns: Iterable[PointGraph], view: Callab
 
 def from_place(graph: PointGraph, place: np.ndarray) -> View:
     """Of the points of a graph, seen from a place [3] in its units."""
-    ray, depth = _rays(graph.points, place)
-    around = float(np.linalg.norm(ray.mean(0))) < INSIDE
-    return _view(graph, ray, depth, depth, around) if depth.min() > 0.0 else NONE
+    ray, depth = _rays(graph.x, place)
+    around = float(ray.mean(0).norm()) < INSIDE
+    return _view(graph, ray, depth, depth, around) if float(depth.min()) > 0.0 else NONE
 
 
 def hidden(graph: PointGraph, place: np.ndarray, rows: np.ndarray) -> float:
     """Of points of these rows, the share of their neighbours in the picture from a place [3] that lie before them."""
     few = slice(None, None, max(1, len(graph) // FIRST_LOOK))
-    ray, depth = _rays(graph.points[few], place)
-    asked = np.zeros(len(graph), bool)
-    asked[rows] = True
-    chosen = np.nonzero(asked[few])[0]
+    ray, depth = _rays(graph.x[few], place)
+    asked = torch.zeros(len(graph), dtype=torch.bool)
+    asked[torch.from_numpy(rows)] = True
+    chosen = asked[few].nonzero()[:, 0].to(ray.device)
     chosen = chosen[_probes(len(chosen))]
     if len(depth) <= RANK or not len(chosen):
         return 0.0
     found, near, _ = _neighbours(ray, chosen)
     nearer = depth[chosen, None] - depth[found] > STEEP * near * depth[chosen, None]
-    return float(nearer.mean())
+    return float(nearer.double().mean())
 
 
-def _rays(points: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _rays(points: Tensor, place: np.ndarray) -> tuple[Tensor, Tensor]:
     """Unit vectors [n, 3] from a place to points, and how far [n] these are."""
-    ray = points - place
-    depth = np.linalg.norm(ray, axis=1)
-    return ray / np.maximum(depth, 1e-300)[:, None], depth
+    ray = points - torch.from_numpy(place).to(points)
+    x, y, z = ray.unbind(1)
+    depth = (x * x).addcmul_(y, y).addcmul_(z, z).sqrt_()
+    return ray / depth.clamp_min(1e-300)[:, None], depth
 
 
 def from_above(graph: PointGraph, up: np.ndarray) -> View:
     """Seen along parallel rays from the direction `up` [3]."""
-    height = graph.points @ up
-    image = graph.points - height[:, None] * up
-    return replace(_view(graph, image, height, np.ones(len(graph)), False), kurtosis=_kurtosis(image, height))
+    upwards = torch.from_numpy(up).to(graph.x)
+    height = graph.x @ upwards
+    image = graph.x - height[:, None] * upwards
+    return replace(_view(graph, image, height, torch.ones_like(height), False), kurtosis=_kurtosis(image, height))
 
 
-def _kurtosis(image: np.ndarray, height: np.ndarray) -> float:
+def _kurtosis(image: Tensor, height: Tensor) -> float:
     """The median, over probes, of the kurtosis of heights [n] about planes through LAYER neighbours in an image [n, 3];
     3 where most heights vary less than THICK, as of what is flat or in whole numbers.
     """
     if len(image) <= LAYER:
         return 3.0
-    chosen = _probes(len(image))
-    distance, found = _tree(image).query(image[chosen], LAYER + 1, workers=limit())
-    places = np.concatenate([image[found] - image[chosen, None], np.ones((*found.shape, 1))], 2)
-    heights = height[found] - height[chosen, None]
+    chosen = _probes(len(image)).to(image.device)
+    far, found = _nearest(image, chosen, LAYER + 1)
+    steps = (far, image[found] - image[chosen, None], height[found] - height[chosen, None])
+    distance, flat, heights = (part.cpu().numpy() for part in steps)
+    places = np.concatenate([flat, np.ones((*found.shape, 1))], 2)
     left = heights - (places @ (np.linalg.pinv(places) @ heights[..., None]))[..., 0]
     variance = left.var(1)
     thick = variance > (THICK * distance[:, -1]) ** 2
@@ -121,7 +123,7 @@ def _kurtosis(image: np.ndarray, height: np.ndarray) -> float:
     return float(np.median((left[thick] ** 4).mean(1) / variance[thick] ** 2))
 
 
-def _view(graph: PointGraph, image: np.ndarray, depth: np.ndarray, scale: np.ndarray, around: bool) -> View:
+def _view(graph: PointGraph, image: Tensor, depth: Tensor, scale: Tensor, around: bool) -> View:
     """image [n, 3]: places whose distances, times scale [n], compare with depths [n]."""
     if len(image) <= RANK:
         return NONE
@@ -130,38 +132,44 @@ def _view(graph: PointGraph, image: np.ndarray, depth: np.ndarray, scale: np.nda
         single, jump, spacing = _compared(image[few], depth[few], scale[few])
         if single < HOPELESS:
             return View(single, np.inf, jump, around)
-    there = graph.reach[_probes(len(image))]
+    there = graph.reach[_probes(len(image)).numpy()]
     return View(single, _spread(spacing) / max(_spread(there), 1e-12), jump, around)
 
 
-def _compared(image: np.ndarray, depth: np.ndarray, scale: np.ndarray) -> tuple[float, float, np.ndarray]:
+def _compared(image: Tensor, depth: Tensor, scale: Tensor) -> tuple[float, float, np.ndarray]:
     """The share of the nearest in the image whose depth does not jump, how far it jumps elsewhere, and the spacing of
     rays at each probe.
     """
-    chosen = _probes(len(image))
+    chosen = _probes(len(image)).to(image.device)
     found, near, spacing = _neighbours(image, chosen)
-    change = np.abs(depth[found] - depth[chosen, None])
-    jumps = change[change > STEEP * near * scale[chosen, None]]
-    return 1.0 - len(jumps) / change.size, float(np.median(jumps)) if len(jumps) else 0.0, spacing
+    change = (depth[found] - depth[chosen, None]).abs()
+    jumps = change[change > STEEP * near * scale[chosen, None]].cpu().numpy()
+    return 1.0 - len(jumps) / change.numel(), float(np.median(jumps)) if len(jumps) else 0.0, spacing.cpu().numpy()
 
 
-def _neighbours(image: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _neighbours(image: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The NEAREST others in the image to each of the chosen, how far they are, at least LEAST of the spacing of rays,
     and that spacing: the distance of the neighbour of RANK.
     """
-    distance, found = _tree(image).query(image[chosen], RANK + 1, workers=limit())
-    near = np.maximum(distance[:, 1 : NEAREST + 1], LEAST * distance[:, -1:])
+    distance, found = _nearest(image, chosen, RANK + 1)
+    near = distance[:, 1 : NEAREST + 1].maximum(LEAST * distance[:, -1:])
     return found[:, 1 : NEAREST + 1], near, distance[:, -1]
 
 
-def _tree(image: np.ndarray) -> cKDTree:
+def _nearest(image: Tensor, chosen: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Distances and indices of the nearest in the image to the chosen, which are few: a tree is made in haste."""
+    if image.is_cuda:
+        return Neighbours(image).nearest(image[chosen], count)
     from scipy.spatial import cKDTree
 
-    return cKDTree(image, balanced_tree=False, compact_nodes=False)
+    places = image.numpy()
+    tree = cKDTree(places, balanced_tree=False, compact_nodes=False)
+    distance, found = tree.query(places[chosen.numpy()], count, workers=limit())
+    return torch.from_numpy(distance), torch.from_numpy(found)
 
 
-def _probes(count: int) -> np.ndarray:
-    return np.arange(0, count, max(1, count // PROBES))
+def _probes(count: int) -> Tensor:
+    return torch.arange(0, count, max(1, count // PROBES))
 
 
 def _spread(lengths: np.ndarray) -> float:
