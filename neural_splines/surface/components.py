@@ -8,6 +8,8 @@ from torch import Tensor
 
 def components(edges: Tensor, count: int) -> Tensor:
     """A label [n] of each vertex' connected component, the same for all of it, for edges [e, 2] between `count`."""
+    if not len(edges):
+        return torch.arange(count, device=edges.device)
     return _jump(edges, count) if edges.is_cuda else _search(edges, count)
 
 
