@@ -48,18 +48,20 @@ EVERYTHING = ReadOptions()
 
 
 def open_stream(
-    path: PathLike, memory: int | None = None, options: ReadOptions = EVERYTHING, rows: int = ROWS
-) -> CloudStream:
+    path: PathLike, memory: int | None = None, options: ReadOptions = EVERYTHING, rows: int = ROWS,
+    scratch: str | None = None,
+) -> CloudStream:  # fmt: skip
     """The points of a file in pieces of so many rows: joined they are those of `load_scanned_cloud`.
 
     What has no such layout is read as a whole, then shared out: PCD that is compressed, OBJ with faces, PWN, and PLY
-    with lists before its points, or with faces where points have no normals. memory: bytes that this may take.
+    with lists before its points, or with faces where points have no normals. memory: bytes that this may take. scratch:
+    a folder for pieces that take long to decode, which are kept there as long as the stream is there.
     CloudError names the path, also where a piece turns out to be unreadable.
     """
     with errors_name(path):
         if not os.path.isfile(path):
             raise CloudError("is not a regular file; a scene is read several times, so save it to one")
-        source = _source(path, options, rows)
+        source = _source(path, options, rows, scratch)
         if source is None and memory is not None and WHOLE_BYTES * os.path.getsize(path) > memory:
             raise CloudError(
                 "is written so that it is read as a whole, which takes more than --max-memory; save it as binary PLY "
@@ -91,7 +93,7 @@ def merged(
     return CloudStream(sum(stream.count for stream in streams), form, pieces), lines
 
 
-def _source(path: PathLike, options: ReadOptions, rows: int) -> Source[Any] | None:
+def _source(path: PathLike, options: ReadOptions, rows: int, scratch: str | None) -> Source[Any] | None:
     """The pieces of a file; None where it is read as a whole."""
     data = first_bytes(path, ply.HEADER_LIMIT + 1)
     start = data.removeprefix(BYTE_ORDER_MARK)
@@ -105,9 +107,9 @@ def _source(path: PathLike, options: ReadOptions, rows: int) -> Source[Any] | No
         case ".ply":
             return ply_pieces.ply_source(path, ply.parse_header(start), wanted, rows)
         case ".las" | ".laz":
-            return surveys.las_source(path, wanted, options.classes, rows)
+            return surveys.las_source(path, wanted, options.classes, rows, scratch)
         case ".e57":
-            return surveys.e57_source(path, wanted, rows)
+            return surveys.e57_source(path, wanted, rows, scratch)
         case ".npy":
             return numpy_pieces.npy_source(path, wanted, words, rows)
         case ".npz":
@@ -123,7 +125,7 @@ def _source(path: PathLike, options: ReadOptions, rows: int) -> Source[Any] | No
         case ".off":
             return obj_off_pieces.off_source(path, wanted, rows)
         case _ if kind in TABLES:
-            return text_tables.text_source(path, wanted, words, rows, colours_only=kind == ".xyzrgb")
+            return text_tables.text_source(path, wanted, words, rows, colours_only=kind == ".xyzrgb", scratch=scratch)
     return None
 
 

@@ -21,6 +21,7 @@ from .ply import TRUNCATED, quoted
 from .reading import first_bytes
 from .scans import ScannedCloud, class_counts, from_columns, require_classes
 from .sources import ColumnSurvey, Source, sliced
+from .spool import Spool
 
 NOISE_CLASSES = (7, 18)  # low and high noise, of the ASPRS standard
 MOST_POINTS = 16  # that one byte of LAZ can hold: measured files have a byte or more for each
@@ -39,16 +40,22 @@ def read_las(path: PathLike, wanted: Sequence[str] = (), classes: Sequence[int] 
     return replace(from_columns(columns, wanted), upright=True)
 
 
-def las_source(path: PathLike, wanted: Sequence[str], classes: Sequence[int], rows: int) -> Source[Columns]:
-    """As `read_las`, in pieces of so many rows at most."""
-    survey = ColumnSurvey.of(las_pieces(path, wanted, classes))
+def las_source(
+    path: PathLike, wanted: Sequence[str], classes: Sequence[int], rows: int, scratch: str | None = None
+) -> Source[Columns]:
+    """As `read_las`, in pieces of so many rows at most. scratch: a folder that what is decoded may be kept in."""
+    spool = Spool[Columns](scratch)
+    survey = ColumnSurvey.of(spool.pieces(lambda: las_pieces(path, wanted, classes)))
     unfilled = all(name in survey.known and not survey.known[name].largest for name in COLOURS)
 
     def cloud(columns: Columns, known: Known) -> ScannedCloud:
         used = {name: values for name, values in columns.items() if not (unfilled and name in COLOURS)}
         return replace(from_columns(used, wanted, known=known), upright=True)
 
-    return survey.source(count_las(path), lambda: sliced(las_pieces(path, wanted, classes, silent=True), rows), cloud)
+    def read() -> Iterator[Columns]:
+        return sliced(spool.pieces(lambda: las_pieces(path, wanted, classes, silent=True)), rows)
+
+    return survey.source(count_las(path), read, cloud)
 
 
 def las_pieces(
@@ -132,14 +139,15 @@ def read_e57(path: PathLike, wanted: Sequence[str] = ()) -> ScannedCloud:
     return replace(from_columns(_whole(_scans(path)), wanted), upright=True)
 
 
-def e57_source(path: PathLike, wanted: Sequence[str], rows: int) -> Source[Columns]:
-    """As `read_e57`, in pieces of a scan and so many rows at most."""
-    survey = ColumnSurvey.of(_scans(path), alike=False)
+def e57_source(path: PathLike, wanted: Sequence[str], rows: int, scratch: str | None = None) -> Source[Columns]:
+    """As `read_e57`, in pieces of a scan and so many rows at most. scratch: as of `las_source`."""
+    spool = Spool[Columns](scratch)
+    survey = ColumnSurvey.of(spool.pieces(lambda: _scans(path)), alike=False)
 
     def cloud(columns: Columns, known: Known) -> ScannedCloud:
         return replace(from_columns(columns, wanted, known=known), upright=True)
 
-    return survey.source(survey.rows, lambda: sliced(_scans(path, silent=True), rows), cloud)
+    return survey.source(survey.rows, lambda: sliced(spool.pieces(lambda: _scans(path, silent=True)), rows), cloud)
 
 
 def _scans(path: PathLike, silent: bool = False) -> Iterator[Columns]:

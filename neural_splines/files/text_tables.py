@@ -26,6 +26,7 @@ from .ply import TRUNCATED, quoted
 from .reading import BYTE_ORDER_MARK, ROWS
 from .scans import POSITIONS, ScannedCloud, group, listed
 from .sources import Source, of_tables, surveyed
+from .spool import Spool
 
 ENCODING = "latin-1"  # which every byte has a character in; lines may end in any way
 SNIFFED = 1 << 16  # characters that tell how a file is written
@@ -128,11 +129,14 @@ def read_text(data: bytes, wanted: Sequence[str] = (), words: str = "", colours_
 
 
 def text_source(
-    path: PathLike, wanted: Sequence[str], words: str, rows: int, colours_only: bool = False
+    path: PathLike, wanted: Sequence[str], words: str, rows: int, colours_only: bool = False, scratch: str | None = None
 ) -> Source[np.ndarray] | None:
-    """As `read_text`, in pieces of so many lines; None where normals come behind all points."""
+    """As `read_text`, in pieces of so many lines; None where normals come behind all points.
+
+    scratch: a folder that what is parsed may be kept in.
+    """
     text = TextTable.of(partial(open_text, path))
-    read = partial(text.pieces, rows)
+    read = partial(Spool[np.ndarray](scratch).pieces, partial(text.pieces, rows))
     survey = surveyed(read())
     if text.normals_follow(survey):
         return None

@@ -34,6 +34,11 @@ class WorkDirectory:
     def __init__(self, path: str):
         self.path = path
 
+    @property
+    def scratch(self) -> str:
+        """A folder on its disk that is there, for files that do not outlast a run."""
+        return self.path if os.path.isdir(self.path) else os.path.dirname(self.path)
+
     def file(self, name: str) -> str:
         return os.path.join(self.path, name)
 

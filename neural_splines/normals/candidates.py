@@ -57,9 +57,9 @@ def _proposals(graph: PointGraph, patches: Patches, votes: Votes) -> list[np.nda
     for radius, weight in MIXES:
         mixes.append((p, q, weight * continuity))
         if radius:
-            near = dipole_couplings(graph.tree, graph.points, dipoles, patches.of, radius)
+            near = dipole_couplings(graph.tree, graph.points, dipoles, patches.of, radius, graph.x.device)
             a, b, values = chained([mixes[-1], near])
-            mixes[-1] = summed(a * patches.count + b, values, patches.count)
+            mixes[-1] = summed(a * patches.count + b, values, patches.count, graph.x.device)
     tasks = [(pairs, vote) for pairs in mixes for vote in VOTES]
     signs: list[np.ndarray] = [np.empty(0)] * len(tasks)
 

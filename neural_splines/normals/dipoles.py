@@ -10,17 +10,23 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import torch
 
 from ..runtime.compiled import compiled
 from ..runtime.threads import parallel
 from .octree import Octree
-from .patches import Pairs, summed
+from .patches import CPU, Pairs, summed
 
 _jit = compiled(nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"})
 
 
-def dipole_couplings(tree: Octree, points: np.ndarray, dipoles: np.ndarray, patch: np.ndarray, radius: float) -> Pairs:
-    """D of the patches that the points [n, 3] of a tree belong to, with dipoles a_i m_i [n, 3]; each pair once."""
+def dipole_couplings(
+    tree: Octree, points: np.ndarray, dipoles: np.ndarray, patch: np.ndarray, radius: float, device: torch.device = CPU
+) -> Pairs:
+    """D of the patches that the points [n, 3] of a tree belong to, with dipoles a_i m_i [n, 3]; each pair once.
+
+    device: where sums are sorted.
+    """
     parts: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     x, m = np.ascontiguousarray(points, np.float32), np.ascontiguousarray(dipoles, np.float32)
     patches = int(patch.max()) + 1
@@ -33,7 +39,7 @@ def dipole_couplings(tree: Octree, points: np.ndarray, dipoles: np.ndarray, patc
 
     parallel(work, len(tree.leaves))
     keys, values = (np.concatenate([parts[begin][k] for begin in sorted(parts)]) for k in range(2))
-    return summed(keys, values, patches)
+    return summed(keys, values, patches, device)
 
 
 @_jit

@@ -19,9 +19,8 @@ def sure_edges(neighbours: Tensor, coupling: Tensor, sure: float, steps: int) ->
     """The edges (p, q) [e] to neighbours [n, k] whose coupling [n, k] is at least `sure` in absolute value, the surest
     first, and whether each couples to the same sign.
 
-    In so many steps of certainty. Within one, as all edges of a flat surface are, those within small runs of the points
-    come before those within larger ones, of 2, 4, 8 ... points: where these lie along a curve, trees are compact, and
-    thousands grow at once. What is left is at random.
+    In so many steps of certainty, and at random within one: in the order of the points, whose neighbours follow one
+    another, edges of a flat surface would be taken one in a round.
     """
     found = []
     for rows in torch.arange(len(neighbours), device=neighbours.device).split(ROWS_AT_ONCE):
@@ -32,9 +31,8 @@ def sure_edges(neighbours: Tensor, coupling: Tensor, sure: float, steps: int) ->
     p, q, column = torch.cat(found, 1)
     value = coupling[p, column]
     unsure = ((1.0 - value.abs()) * (steps / (1.0 - sure))).clamp_(0, steps).long()
-    run = torch.frexp((p ^ q).double()).exponent  # of 2^run points, which both are in
     number = torch.arange(len(p), device=p.device)
-    order = (unsure << 40 | run.long() << 32 | number * MIXER & 0xFFFFFFFF).argsort()
+    order = (unsure << 32 | number * MIXER & 0xFFFFFFFF).argsort()
     return p[order], q[order], value[order] > 0.0
 
 

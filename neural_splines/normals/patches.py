@@ -17,6 +17,7 @@ from .graph import PointGraph
 EDGES = 12  # of a point, to its nearest neighbours
 SURE = 0.9  # couplings that grow patches, where the field agrees
 SURE_NOISY = 0.8
+CPU = torch.device("cpu")
 PATCH, PATCHES = 64, 1500  # points of a patch, unless there would be more patches
 
 Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]  # p < q and the weight of each pair
@@ -76,16 +77,24 @@ def tensor_patches(
     of, signs = bounded_forest(len(near), *sure_edges(near, agreed, sure, STEPS), most)
     i, k = (of[:, None] != of[near]).nonzero().T
     j, number = near[i, k], int(of.max()) + 1
-    key, order = (torch.minimum(of[i], of[j]) * number + torch.maximum(of[i], of[j])).sort(stable=True)
-    weight = (couples[i, k] * (signs[i] * signs[j])).double()[order]
-    distinct, counts = key.unique_consecutive(return_counts=True)
-    total = torch.segment_reduce(weight, "sum", lengths=counts, unsafe=True) if len(key) else weight
-    keys = distinct.cpu().numpy()
-    return of, signs, (keys // number, keys % number, total.cpu().numpy())
+    keys = torch.minimum(of[i], of[j]) * number + torch.maximum(of[i], of[j])
+    return of, signs, _summed(keys, (couples[i, k] * (signs[i] * signs[j])).double(), number)
 
 
-def summed(keys: np.ndarray, values: np.ndarray, patches: int) -> Pairs:
-    """The sums of values under keys p * patches + q."""
+def _summed(keys: Tensor, values: Tensor, patches: int) -> Pairs:
+    """As `summed`, by a sort: on a GPU a twentieth of the time, and the same bits every time."""
+    keys, order = keys.sort(stable=True)
+    distinct, counts = keys.unique_consecutive(return_counts=True)
+    values = values[order]
+    total = torch.segment_reduce(values, "sum", lengths=counts, unsafe=True) if len(keys) else values
+    found = distinct.cpu().numpy()
+    return found // patches, found % patches, total.cpu().numpy()
+
+
+def summed(keys: np.ndarray, values: np.ndarray, patches: int, device: torch.device = CPU) -> Pairs:
+    """The sums of values under keys p * patches + q, in the order of these."""
+    if device.type == "cuda":
+        return _summed(torch.from_numpy(keys).to(device), torch.from_numpy(values).to(device), patches)
     distinct, place = np.unique(keys, return_inverse=True)
     return distinct // patches, distinct % patches, np.bincount(place, values, len(distinct))
 

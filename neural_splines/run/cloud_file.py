@@ -47,7 +47,7 @@ def write_cloud(
     if asked.max_memory is None:
         most = store.known().get("points_per_node", most)
     monitor.phase("partition")
-    stream, said = opened([source], asked.max_memory, options, sides)
+    stream, said = opened([source], asked.max_memory, options, sides, store.scratch)
     with store.claimed(identity([source], options, settings, sides, most, 0, compute.summary)):
         resumed = len([name for name in os.listdir(store.path) if name.endswith(".npz")])
         found = partition(stream, shown(source), settings.scale, most, store, monitor, sides.source == "file")

@@ -125,7 +125,7 @@ def mesh_files(
         known = store.known()
         most, side = known.get("points_per_node", most), known.get("cubes_per_block", side)
     monitor.phase("partition")
-    stream, said = opened(sources, asked.max_memory, options, sides)
+    stream, said = opened(sources, asked.max_memory, options, sides, store.scratch)
     name = together([shown(source) for source in sources])
     with store.claimed(identity(sources, options, settings, sides, most, side, compute.summary)):
         resumed = len([name for name in os.listdir(store.path) if name.endswith(".npz")])
@@ -173,12 +173,12 @@ def _made(
 
 
 def opened(
-    sources: Sequence[str], memory: int | None, options: ReadOptions, sides: NormalSettings
+    sources: Sequence[str], memory: int | None, options: ReadOptions, sides: NormalSettings, scratch: str
 ) -> tuple[CloudStream, list[str]]:
-    """The points of all files, and lines about what not all of them have. memory: of what is read as a whole."""
+    """The points of all files, and lines about what not all of them have. memory, scratch: as of `open_stream`."""
     names, streams = [shown(source) for source in sources], []
     for source, name in zip(sources, names, strict=True):
-        streams.append(open_stream(source, memory, options))
+        streams.append(open_stream(source, memory, options, scratch=scratch))
         if streams[-1].form.normals is None and sides.source == "file":
             raise CloudError(f"{name}: {NO_NORMALS}")
     return merged(streams, names, sides.sensor_positions)

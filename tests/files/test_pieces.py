@@ -162,3 +162,19 @@ def test_several_files_in_pieces_are_joined_as_wholes_are(names, tmp_path):
     assert same(found, expected, but=("reading", "faces", "classes", "parts"))
     assert said == lines
     assert stream.count == len(expected.points)
+
+
+@pytest.mark.parametrize("suffix", [".xyz", ".csv", ".laz", ".e57"])
+def test_what_is_decoded_once_is_not_decoded_again(suffix, tmp_path):
+    """Passes after the first have all of the file where it is gone: a cut copy would be told otherwise."""
+    path, scratch = tmp_path / f"cloud{suffix}", tmp_path / "scratch"
+    path.write_bytes(seeds(suffix)[0])
+    scratch.mkdir()
+    whole = load_scanned_cloud(path, ("all",))
+    stream = open_stream(path, None, ReadOptions(("all",)), rows=7, scratch=str(scratch))
+    first = list(stream.pieces())
+    path.write_bytes(b"")
+    assert same(stacked(list(stream.pieces())), stacked(first))
+    assert same(stacked(first), whole)
+    del stream
+    assert not list(scratch.iterdir())

@@ -8,7 +8,7 @@ from shapes import torus
 from neural_splines.normals import continuity
 from neural_splines.normals.forest import bounded_forest, sure_edges
 from neural_splines.normals.graph import PointGraph
-from neural_splines.normals.patches import EDGES, Patches, summed, tensor_patches
+from neural_splines.normals.patches import EDGES, Patches, _summed, summed, tensor_patches
 
 CUDA = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -81,7 +81,9 @@ def test_patches_of_a_gpu_are_those_of_the_cpu_where_no_two_edges_are_equally_su
     keys = np.minimum(here, there) * (of.max() + 1) + np.maximum(here, there)
     weight = couples.numpy()[i, k] * sign.cpu().numpy()[i] * sign.cpu().numpy()[near[i, k]]
     expected = summed(keys, weight, int(of.max()) + 1)
-    for one, other in zip(pairs, expected, strict=True):
+    for one, other in zip(
+        (*pairs, *_summed(*map(torch.from_numpy, (keys, weight)), int(of.max()) + 1)), expected * 2, strict=True
+    ):
         assert np.allclose(one, other, rtol=0, atol=1e-6)
 
 
