@@ -82,7 +82,8 @@ def _converted(table: np.ndarray) -> np.ndarray:
     result = np.empty(table.shape)
 
     def convert(rows: slice) -> None:
-        result[rows] = table[rows]
+        with np.errstate(all="ignore"):  # signalling NaNs; it belongs to a thread
+            result[rows] = table[rows]
 
     parallel_map(convert, [slice(row, row + ROWS) for row in range(0, len(table), ROWS)])
     return result

@@ -57,7 +57,7 @@ def _proposals(graph: PointGraph, patches: Patches, votes: Votes) -> list[np.nda
     for radius, weight in MIXES:
         mixes.append((p, q, weight * continuity))
         if radius:
-            near = dipole_couplings(graph.tree, graph.points, dipoles, patches.of, radius, graph.x.device)
+            near = dipole_couplings(graph.tree, graph.x, dipoles, patches.of, radius)
             a, b, values = chained([mixes[-1], near])
             mixes[-1] = summed(a * patches.count + b, values, patches.count, graph.x.device)
     tasks = [(pairs, vote) for pairs in mixes for vote in VOTES]

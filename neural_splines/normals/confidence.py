@@ -68,7 +68,7 @@ class Witnesses:
         if votes.sensors is not None:
             toward = dots(normals, votes.sensors)
             if own:
-                decided = np.abs(toward) > GRAZING * np.linalg.norm(votes.sensors, axis=1)
+                decided = np.abs(toward) > GRAZING * np.sqrt(dots(votes.sensors, votes.sensors))
         undecided = 1.0 - patches.sums(decided * graph.areas) / patches.sums(graph.areas)
         signs = patches.signs_of(normals)
         p, q, weight = patches.continuity

@@ -11,22 +11,29 @@ import math
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..runtime.compiled import compiled
 from ..runtime.threads import parallel
+from . import dipoles_torch
 from .octree import Octree
-from .patches import CPU, Pairs, summed
+from .patches import Pairs, summed
 
 _jit = compiled(nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"})
 
 
-def dipole_couplings(
-    tree: Octree, points: np.ndarray, dipoles: np.ndarray, patch: np.ndarray, radius: float, device: torch.device = CPU
-) -> Pairs:
-    """D of the patches that the points [n, 3] of a tree belong to, with dipoles a_i m_i [n, 3]; each pair once.
+def dipole_couplings(tree: Octree, x: Tensor, dipoles: np.ndarray, patch: np.ndarray, radius: float) -> Pairs:
+    """D of the patches that the points x [n, 3] of a tree belong to, with dipoles a_i m_i [n, 3]; each pair once."""
+    if x.is_cuda:
+        a, b = torch.from_numpy(dipoles).to(x.device), torch.from_numpy(patch).to(x.device)
+        keys, sums = dipoles_torch.dipole_couplings(tree, x, a, b, radius)
+        number, found = int(patch.max()) + 1, keys.cpu().numpy()
+        return found // number, found % number, sums.cpu().numpy()
+    return _couplings(tree, x.numpy(), dipoles, patch, radius)
 
-    device: where sums are sorted.
-    """
+
+def _couplings(tree: Octree, points: np.ndarray, dipoles: np.ndarray, patch: np.ndarray, radius: float) -> Pairs:
+    """The same by Numba."""
     parts: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     x, m = np.ascontiguousarray(points, np.float32), np.ascontiguousarray(dipoles, np.float32)
     patches = int(patch.max()) + 1
@@ -39,7 +46,7 @@ def dipole_couplings(
 
     parallel(work, len(tree.leaves))
     keys, values = (np.concatenate([parts[begin][k] for begin in sorted(parts)]) for k in range(2))
-    return summed(keys, values, patches, device)
+    return summed(keys, values, patches)
 
 
 @_jit

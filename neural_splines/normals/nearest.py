@@ -24,7 +24,7 @@ def nearest(x: Tensor, tree: Octree, count: int, rank: int) -> tuple[Tensor, np.
     first, last = (torch.from_numpy(part[tree.leaves]).long().to(x.device) for part in (tree.first, tree.last))
     sizes, bound = last - first, _bounds(x, count)
     reach = torch.segment_reduce(bound, "max", lengths=sizes, unsafe=True)
-    leaf, other = _within(tree, reach * (1.0 + 1e-12))
+    leaf, other = leaves_within(tree, reach * (1.0 + 1e-12))
     room = torch.zeros_like(first).index_add_(0, leaf, sizes[other])  # points to look through
     ends = torch.searchsorted(leaf, torch.arange(len(first) + 1, device=x.device))
     neighbours, distance = torch.empty(len(x), count, dtype=torch.int32, device=x.device), torch.empty_like(bound)
@@ -64,7 +64,7 @@ def _squares(x: Tensor, query: Tensor, others: Tensor) -> Tensor:
     return out
 
 
-def _within(tree: Octree, reach: Tensor) -> tuple[Tensor, Tensor]:
+def leaves_within(tree: Octree, reach: Tensor) -> tuple[Tensor, Tensor]:
     """Pairs of leaves, by number, ascending in the first, of which the second is within the reach [l] of the first."""
     device = reach.device
     centers, radius = torch.from_numpy(tree.centers).to(device), torch.from_numpy(tree.radius).to(device)

@@ -111,6 +111,6 @@ def _couplings(signed: Signed, piece: np.ndarray, count: int) -> Pairs:
     of[patches.of] = piece
     apart = of[p] != of[q]
     p, q, weight = p[apart], q[apart], CONTINUITY * (weight * signs[p] * signs[q])[apart]
-    a, b, dipoles = dipole_couplings(graph.tree, graph.points, signed.normals * graph.areas[:, None], piece, RADIUS)
+    a, b, dipoles = dipole_couplings(graph.tree, graph.x, signed.normals * graph.areas[:, None], piece, RADIUS)
     keys = np.minimum(of[p], of[q]) * count + np.maximum(of[p], of[q])
     return summed(np.concatenate([keys, a * count + b]), np.concatenate([weight, dipoles]), count)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..runtime.arrays import dots
 from .continuity import STEPS, couplings, grow_patches
+from .dipoles_torch import summed_by
 from .forest import bounded_forest, sure_edges
 from .graph import PointGraph
 
@@ -82,13 +83,9 @@ def tensor_patches(
 
 
 def _summed(keys: Tensor, values: Tensor, patches: int) -> Pairs:
-    """As `summed`, by a sort: on a GPU a twentieth of the time, and the same bits every time."""
-    keys, order = keys.sort(stable=True)
-    distinct, counts = keys.unique_consecutive(return_counts=True)
-    values = values[order]
-    total = torch.segment_reduce(values, "sum", lengths=counts, unsafe=True) if len(keys) else values
-    found = distinct.cpu().numpy()
-    return found // patches, found % patches, total.cpu().numpy()
+    """As `summed`, on a device: on a GPU in a twentieth of the time."""
+    found, total = (part.cpu().numpy() for part in summed_by(keys, values))
+    return found // patches, found % patches, total
 
 
 def summed(keys: np.ndarray, values: np.ndarray, patches: int, device: torch.device = CPU) -> Pairs:

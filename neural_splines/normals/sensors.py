@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..runtime.arrays import dots
+
 BIN = 2.5  # spacings: the side of a bin, at the range that a tenth of the points does not reach
 MOST_BINS = 2048  # of a face of the cube of directions, along its side
 CERTAIN = 10.0  # weight of a point's own viewpoint: a sensor may see through gaps, its own saw the point
@@ -24,7 +26,7 @@ def sensor_votes(points: np.ndarray, areas: np.ndarray, sensors: np.ndarray) -> 
 
 def ray_votes(areas: np.ndarray, rays: np.ndarray) -> np.ndarray:
     """The same for the ray [n, 3] from each point to what saw it; not finite, or 0, where that is not known."""
-    distance = np.linalg.norm(rays, axis=1)
+    distance = np.sqrt(dots(rays, rays))
     known = np.isfinite(distance) & (distance > 0.0)
     weight = np.where(known, CERTAIN * areas / np.where(known, distance, 1.0), 0.0)
     return weight[:, None] * np.where(known[:, None], rays, 0.0)
@@ -32,7 +34,7 @@ def ray_votes(areas: np.ndarray, rays: np.ndarray) -> np.ndarray:
 
 def turned_away(normals: np.ndarray, votes: np.ndarray) -> np.ndarray:
     """Mask [n] of the normals that look clearly away from the viewpoint of their own point, which saw it."""
-    return (normals * votes).sum(1) < -GRAZING * np.linalg.norm(votes, axis=1)
+    return dots(normals, votes) < -GRAZING * np.sqrt(dots(votes, votes))
 
 
 def visible(ray: np.ndarray, distance: np.ndarray) -> np.ndarray:

@@ -32,7 +32,8 @@ def dots(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
     def product(rows: slice) -> None:
         (ax, ay, az), (bx, by, bz) = a[rows].T, b[rows].T
-        np.add(ax * bx + ay * by, az * bz, out=out[rows])
+        with np.errstate(invalid="ignore", over="ignore"):  # belongs to a thread
+            np.add(ax * bx + ay * by, az * bz, out=out[rows])
 
     parallel_map(product, slices(len(a), torch.device("cpu")))
     return out
@@ -44,10 +45,10 @@ def largest_of_rows(values: np.ndarray) -> np.ndarray:
 
     def look(rows: slice) -> None:
         x, y, z = np.abs(values[rows]).T
-        np.maximum(np.maximum(x, y), z, out=out[rows])
+        with np.errstate(invalid="ignore"):
+            np.maximum(np.maximum(x, y), z, out=out[rows])
 
-    with np.errstate(invalid="ignore"):
-        parallel_map(look, slices(len(values), torch.device("cpu")))
+    parallel_map(look, slices(len(values), torch.device("cpu")))
     return out
 
 

@@ -5,18 +5,20 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from cloud_bytes import N, P, ply
 from format_bytes import numpy_bytes, pcd, text
 from fuzz_seeds import SUFFIXES, seeds
 from pieces import in_pieces, same
 
 from neural_splines.errors import CloudError
-from neural_splines.files import columns
+from neural_splines.files import columns, records
 from neural_splines.files import ply as ply_headers
 from neural_splines.files.columns import Survey
 from neural_splines.files.merging import joined, stacked
 from neural_splines.files.point_clouds import load_scanned_cloud
 from neural_splines.files.streams import ReadOptions, merged, open_stream
+from neural_splines.runtime.arrays import largest_of_rows
 
 HEADER_LIMIT = 4096
 DECODED = (".las", ".laz", ".e57")  # by a process for each pass, so that they are tried less
@@ -178,3 +180,19 @@ def test_what_is_decoded_once_is_not_decoded_again(suffix, tmp_path):
     assert same(stacked(first), whole)
     del stream
     assert not list(scratch.iterdir())
+
+
+def test_signalling_nans_are_silent_in_every_thread():
+    """NumPy's settings about them belong to a thread; a warning ends these tests."""
+    bits = np.full((200_000, 3), 0x7F800001, np.uint32)
+    bits[1:] = np.float32(0.5).view(np.uint32)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        table = records.block(dict(zip("xyz", bits.view(np.float32).T, strict=True)), "xyz")
+        largest = largest_of_rows(table)
+    finally:
+        torch.set_num_threads(threads)
+    assert np.isnan(largest[0])
+    assert (table[1:] == 0.5).all()
+    assert (largest[1:] == 0.5).all()

@@ -5,7 +5,8 @@ import pytest
 import torch
 from shapes import torus
 
-from neural_splines.normals import continuity
+from neural_splines.normals import continuity, dipoles_torch
+from neural_splines.normals.dipoles import dipole_couplings as dipoles_loops
 from neural_splines.normals.forest import bounded_forest, sure_edges
 from neural_splines.normals.graph import PointGraph
 from neural_splines.normals.patches import EDGES, Patches, _summed, summed, tensor_patches
@@ -99,3 +100,23 @@ def test_a_gpu_grows_the_patches_of_its_graph():
         assert np.bincount(patches.of).max() <= 64
         counts.append(patches.count)
     assert abs(counts[0] - counts[1]) < 0.05 * counts[0]
+
+
+@pytest.mark.parametrize("radius", [3.0, 10.0])
+@pytest.mark.parametrize("crowded", [False, True])
+def test_dipole_couplings_by_pairs_of_leaves_are_those_of_the_loops(radius, crowded, generator):
+    """Also where a leaf has more points than fit: many in one of the smallest cubes, beside a stray."""
+    points = torus(900).points
+    if crowded:
+        clump = 1e-9 * torch.randn(70, 3, dtype=torch.float64, generator=generator)
+        points = torch.cat([points, clump, clump[:50] + 1e-8, torch.full((1, 3), 40.0, dtype=torch.float64)])
+    graph = PointGraph.of(points.numpy())
+    patch = torch.randint(30, (len(graph),), generator=generator)
+    dipoles = torch.randn(len(graph), 3, dtype=torch.float64, generator=generator)
+    p, q, expected = dipoles_loops(graph.tree, graph.x, dipoles.numpy(), patch.numpy(), radius)
+    number = int(patch.max()) + 1
+    there = (part.to(CUDA) for part in (graph.x, dipoles, patch))
+    keys, values = (part.cpu().numpy() for part in dipoles_torch.dipole_couplings(graph.tree, *there, radius))
+    assert len(keys) > 100
+    assert np.array_equal(keys, p * number + q)
+    assert np.abs(values - expected).max() < 1e-5 * np.abs(expected).max()
