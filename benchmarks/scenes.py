@@ -74,7 +74,7 @@ def ours(scene: Scene, truth, options) -> dict:
     sides = NormalSettings(device=options.device, **scene.options)
     found = orient(scanned, sides, "scene")
     seconds = time.perf_counter() - start
-    points, normals = found.cloud.points.numpy(), found.cloud.normals.numpy()
+    points, normals = found.cloud.points.cpu().numpy(), found.cloud.normals.cpu().numpy()
     areas = disc_areas(cKDTree(points).query(points, 9)[0][:, -1])
     row = {
         "points": len(points),
