@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         NotPositiveDefiniteError,
         OutOfMemoryBudgetError,
         OutputError,
+        PrintError,
         ReconstructionWarning,
         SettingsError,
     )
@@ -67,6 +68,7 @@ _HOMES = {
         "NotPositiveDefiniteError",
         "OutOfMemoryBudgetError",
         "OutputError",
+        "PrintError",
         "ReconstructionWarning",
         "SettingsError",
     ),
@@ -89,6 +91,7 @@ __all__ = [
     "NotPositiveDefiniteError",
     "OutOfMemoryBudgetError",
     "OutputError",
+    "PrintError",
     "Progress",
     "Reconstruction",
     "ReconstructionWarning",

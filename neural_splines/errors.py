@@ -24,6 +24,10 @@ class OutputError(NeuralSplinesError):
     """A result that cannot be written."""
 
 
+class PrintError(NeuralSplinesError):
+    """A mesh that cannot be made what a printer needs."""
+
+
 class BackendError(NeuralSplinesError):
     """A device or a backend that is missing or broken on this machine."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,13 +20,15 @@ class Placement:
 
     units: mm, cm, m or in, of the file; the factor converts to it. cloud_units: those of the cloud, metres if not
     given. size: the longest side of the mesh in the file, in its unit, in the place of a conversion. to_origin: the
-    shift moves the lower corner of the mesh's box to 0. Without any of them the numbers stay as they are.
+    shift moves the lower corner of the mesh's box to 0. single: numbers are rounded to float32 in every format. Without
+    any of them the numbers stay as they are.
     """
 
     units: str | None = None
     cloud_units: str | None = None
     size: float | None = None
     to_origin: bool = False
+    single: bool = False
 
     def __post_init__(self) -> None:
         for name, option in (("units", "--units"), ("cloud_units", "--cloud-units")):
@@ -66,6 +69,32 @@ class Placement:
 
 
 AS_IT_IS = Placement()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Printing:
+    """How a mesh is made one that printers take.
+
+    printable: at all; flat rims are closed by their planes. flat_bottom: cut across up at the lowest point instead.
+    cut_plane: a b c d, or cut so that places x with a x + b y + c z >= d are kept.
+    """
+
+    printable: bool = False
+    flat_bottom: bool = False
+    cut_plane: tuple[float, float, float, float] | None = None
+
+    def __post_init__(self) -> None:
+        for name, option in (("printable", "--printable"), ("flat_bottom", "--flat-bottom")):
+            object.__setattr__(self, name, check_flag(option, getattr(self, name)))
+        if self.cut_plane is not None:
+            numbers = tuple(check_number("--cut-plane", number, -math.inf) for number in self.cut_plane)
+            if len(numbers) != 4 or not any(numbers[:3]):
+                raise SettingsError("--cut-plane needs four numbers a b c d, of which the first three are not all 0")
+            object.__setattr__(self, "cut_plane", numbers)
+
+    @property
+    def asked(self) -> bool:
+        return self.printable or self.flat_bottom or self.cut_plane is not None
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,9 @@ REFUSED = {
     "dense": "--dense",
     "save_grid": "--save-grid",
     "faces": "--faces 500",
+    "printable": "--printable",
+    "flat_bottom": "--flat-bottom",
+    "cut_plane": "--cut-plane 0 0 1 0",
     "max_error": "--max-error 0.1",
 }
 

@@ -30,7 +30,7 @@ from ..settings import (
 )
 from .console import say
 from .input_arguments import add_input_options
-from .outputs import add_output_options, path
+from .outputs import add_output_options, path, printing_from
 
 
 def number_or(kind: Callable[[str], Any], name: str, *words: str) -> Callable[[str], Any]:
@@ -323,4 +323,6 @@ def settings_from(args: argparse.Namespace, cells: CellSettings | None) -> Setti
 
 
 def cell_settings_from(args: argparse.Namespace) -> CellSettings:
-    return CellSettings(**{f.name: getattr(args, f.name) for f in fields(CellSettings)})
+    found = {f.name: getattr(args, f.name) for f in fields(CellSettings)}
+    found["fill_holes"] = args.fill_holes or (printing_from(args).asked and args.cells_per_axis != 1)
+    return CellSettings(**found)

@@ -174,7 +174,7 @@ class Run:
             *found.normals.options.split(),
             *read_options(args),
             *carried,
-            *placement_options(self.job.placement),
+            *placement_options(args),
         ]
         options += found.part_options
         return shlex.join([*words, *options, *written])

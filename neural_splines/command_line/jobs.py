@@ -13,9 +13,9 @@ from ..files.atomic import STANDARD, shown, standard
 from ..files.merging import together
 from ..files.point_clouds import clouds_in
 from ..files.targets import Target, check
-from ..placement import Placement
+from ..placement import Placement, Printing
 from ..settings import MESH_FORMATS, SCALAR_FORMATS
-from .outputs import DEFAULT_OUT, placement_from
+from .outputs import DEFAULT_OUT, placement_from, printing_from
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +45,11 @@ class Job:
     def placement(self) -> Placement:
         """Where the mesh lies in its file."""
         return placement_from(self.args).of_format(self.suffix)
+
+    @property
+    def printing(self) -> Printing:
+        """Whether the mesh is made for a printer."""
+        return printing_from(self.args)
 
     @property
     def attributes(self) -> list[str]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import fields
 
-from ..placement import CLOUD_UNITS, UNITS, Placement
+from ..placement import CLOUD_UNITS, UNITS, Placement, Printing
 from ..settings import MESH_FORMATS, QUALITIES
 
 DEFAULT_OUT = "recon.ply"
@@ -64,6 +63,23 @@ def add_output_options(p: argparse.ArgumentParser) -> None:
         "--to-origin", action="store_true", help="move the lower corner of the mesh's box to 0 in the file"
     )
     output.add_argument(
+        "--printable",
+        action="store_true",
+        help="close the surface, flat rims by their planes; write what printers take: manifold, no faces that meet, "
+        "in float32 at the origin; or end with a line that says why not; needs manifold3d",
+    )
+    output.add_argument(
+        "--flat-bottom", action="store_true", help="--printable, cut across --up at the lowest point of the cloud"
+    )
+    output.add_argument(
+        "--cut-plane",
+        type=float,
+        nargs=4,
+        default=None,
+        metavar=("A", "B", "C", "D"),
+        help="--printable, cut so that what has A x + B y + C z >= D is kept",
+    )
+    output.add_argument(
         "--attributes",
         default=None,
         metavar="NAMES",
@@ -117,14 +133,31 @@ def add_verbosity(p: argparse._ActionsContainer) -> None:
     )
 
 
+def printing_from(args: argparse.Namespace) -> Printing:
+    plane = args.cut_plane
+    return Printing(
+        printable=args.printable, flat_bottom=args.flat_bottom, cut_plane=None if plane is None else tuple(plane)
+    )
+
+
 def placement_from(args: argparse.Namespace) -> Placement:
-    return Placement(**{f.name: getattr(args, f.name) for f in fields(Placement)})
+    """A mesh for a printer moves to the origin, where float32 has most digits."""
+    printed = printing_from(args).asked
+    return Placement(
+        units=args.units,
+        cloud_units=args.cloud_units,
+        size=args.size,
+        to_origin=args.to_origin or printed,
+        single=printed,
+    )
 
 
-def placement_options(placement: Placement) -> list[str]:
+def placement_options(args: argparse.Namespace) -> list[str]:
     """The words that ask for the same again."""
     words = []
     for name, option in (("units", "--units"), ("cloud_units", "--cloud-units"), ("size", "--size")):
-        if (value := getattr(placement, name)) is not None:
+        if (value := getattr(args, name)) is not None:
             words += [option, str(value)]
-    return [*words, *["--to-origin"] * placement.to_origin]
+    for name in ("to_origin", "printable", "flat_bottom"):
+        words += ["--" + name.replace("_", "-")] * getattr(args, name)
+    return [*words, *(["--cut-plane", *map(repr, args.cut_plane)] if args.cut_plane else [])]

@@ -25,12 +25,18 @@ class Refusal:
     why: str
 
 
+WHOLE_MESH = "works on the whole mesh; drop it, or work without parts"
 REFUSED = (
     Refusal("--dense", lambda a: a.dense, "evaluates the whole grid at once; drop it, or work without parts"),
     Refusal("--save-grid", lambda a: a.save_grid, "holds the whole grid at once; drop it, or work without parts"),
     Refusal("--faces", lambda a: a.faces is not None, "works on the whole mesh; drop it, or work without parts"),
     Refusal(
         "--max-error", lambda a: a.max_error is not None, "works on the whole mesh; drop it, or work without parts"
+    ),
+    Refusal("--printable", lambda a: a.printable, "works on the whole mesh; drop it, or work without parts"),
+    Refusal("--flat-bottom", lambda a: a.flat_bottom, "works on the whole mesh; drop it, or work without parts"),
+    Refusal(
+        "--cut-plane", lambda a: a.cut_plane is not None, "works on the whole mesh; drop it, or work without parts"
     ),
     Refusal("CELLS_PER_AXIS", lambda a: a.cells_per_axis == 1, "1 is one spline of all points; use auto, or more"),
 )

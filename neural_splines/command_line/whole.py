@@ -13,6 +13,7 @@ from ..cells.tally import solution_of_each
 from ..files.scans import ScannedCloud
 from ..normals.orient import Orientation
 from ..ranges import Axis
+from ..run.printing import printable
 from ..run.upright import upright, upright_in_files
 from ..run.whole import Reconstruction, mesh_cloud
 from ..runtime.monitor import PhaseTimer
@@ -30,9 +31,12 @@ def mesh_whole(job: Job, settings: Settings, sides: NormalSettings, timer: Phase
     args = job.args
     scanned, origin = steps.load(job.sources, sides, timer, job.attributes, args.columns, args.classes)
     result = mesh_cloud(origin.cloud, settings, timer)
+    if job.printing.asked:
+        timer.phase("print")
+        result = printable(result, job.printing, job.placement, up_of(scanned, origin, result))
     carried = steps.carry(scanned, origin, result, job, timer)
     known = Known(scanned, origin, result, carried)
-    placed = steps.save(result, carried, known.up, job, timer)
+    placed = steps.save(result, carried, up_of(scanned, origin, result), job, timer)
     fit = result.fit
     return Outcome(
         cleaning=origin.cleaning,
@@ -61,6 +65,12 @@ def mesh_whole(job: Job, settings: Settings, sides: NormalSettings, timer: Phase
     )
 
 
+def up_of(scanned: ScannedCloud, origin: Orientation, result: Reconstruction) -> Axis:
+    """The direction that is up in files that say so."""
+    sides = origin.estimated.known if origin.estimated else None
+    return upright_in_files(origin.settings.up, scanned.upright, sides, result.kept.box)
+
+
 @dataclass(frozen=True)
 class Known:
     """All that a run holds, and what is made of it where it is asked for."""
@@ -69,12 +79,6 @@ class Known:
     origin: Orientation
     result: Reconstruction
     carried: Attributes
-
-    @property
-    def up(self) -> Axis:
-        """The direction that is up in files that say so."""
-        sides = self.origin.estimated.known if self.origin.estimated else None
-        return upright_in_files(self.origin.settings.up, self.scanned.upright, sides, self.result.kept.box)
 
     @cached_property
     def details(self) -> Details:

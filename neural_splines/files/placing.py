@@ -20,11 +20,12 @@ def placed(content: Content, placement: Placement) -> tuple[Content, Placed]:
     factor, shift = placement.factor(float((upper - lower).max())), lower if placement.to_origin else np.zeros(3)
     found = Placed(factor, _three(shift), _three(factor * (upper - lower)), placement.unit)
     content = replace(content, unit=placement.unit)
-    if factor == 1.0 and not shift.any():
+    if factor == 1.0 and not shift.any() and not placement.single:
         return content, found
     moved = vertices if isinstance(vertices, np.memmap) else np.empty_like(vertices)
     for rows in chunks(0, len(vertices)):
-        moved[rows] = factor * (vertices[rows] - shift)
+        numbers = factor * (vertices[rows] - shift)
+        moved[rows] = numbers.astype(np.float32) if placement.single else numbers
     size = None if content.voxel_size is None else factor * content.voxel_size
     return replace(content, vertices=moved, voxel_size=size, fits_single=None), found
 

@@ -16,6 +16,7 @@ from .marching_cubes import marching_cubes
 
 ROOM = 0.5  # of the longest side, on every side of the box: what does not end there is taken to go on for ever
 COARSE = 64  # voxels along the longest side of that box: enough to see where the surface goes
+ONE_FACE = "edges have one face"
 SPARE = 1.5  # of these voxels, around it
 ON_WALL = 1e-6  # voxels: rounding
 
@@ -54,6 +55,11 @@ def on_the_wall(vertices: Tensor, lattice: Lattice) -> Tensor:
     return ((at < ON_WALL) | (beyond > -ON_WALL)).any(-1)
 
 
+def is_about_borders(line: str) -> bool:
+    """Whether a line is one of `open_lines`."""
+    return ONE_FACE in line
+
+
 def open_lines(border: int, on_wall: int, filled: bool | float) -> list[str]:
     """One line where a surface is open though its holes were filled: all, or those of so many spacings.
 
@@ -65,10 +71,8 @@ def open_lines(border: int, on_wall: int, filled: bool | float) -> list[str]:
         return [
             "the surface that closes the holes leaves the box around the points and is cut off there, at "
             f"{on_wall} vertices; give it room with a larger --margin, or fill the small holes alone with "
-            f"--fill-holes 5 ({border} edges have one face)"
+            f"--fill-holes 5 ({border} {ONE_FACE})"
         ]
     if filled is True:
-        return [f"holes are left: {border} edges have one face; keep what fills them with --trim none"]
-    return [
-        f"holes of more than {filled:g} spacings are left: {border} edges have one face; fill more with --fill-holes"
-    ]
+        return [f"holes are left: {border} {ONE_FACE}; keep what fills them with --trim none"]
+    return [f"holes of more than {filled:g} spacings are left: {border} {ONE_FACE}; fill more with --fill-holes"]
