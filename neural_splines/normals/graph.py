@@ -54,9 +54,7 @@ class PointGraph:
         """Of distinct points [n, 3], n > 1, finite, in world units; their order does not matter."""
         x = torch.from_numpy(world).to(device)
         codes = morton_codes(Box.around_most(x), x)  # one stray must not leave all others in one leaf
-        order = torch.arange(len(x), device=x.device)
-        for key in (x[:, 2], x[:, 1], x[:, 0], codes):
-            order = order[key[order].argsort(stable=True)]
+        order = _along(codes, x)
         center = (
             _median(x) if x.is_cuda else np.median(world, 0)
         )  # float32 near it must be exact, whatever one far point does to the box
@@ -85,6 +83,19 @@ class PointGraph:
         out = np.empty_like(values)
         out[self.order] = values
         return out
+
+
+def _along(codes: Tensor, x: Tensor) -> Tensor:
+    """The order of points [n, 3] by their codes [n], and of those with one code by x, y, z."""
+    order = codes.argsort(stable=True)
+    same = codes[order].diff() == 0
+    tied = torch.nn.functional.pad(same, (1, 0)) | torch.nn.functional.pad(same, (0, 1))
+    places = tied.nonzero()[:, 0]
+    rows = order[places]
+    for key in (x[:, 2], x[:, 1], x[:, 0], codes):
+        rows = rows[key[rows].argsort(stable=True)]
+    order[places] = rows
+    return order
 
 
 def _median(x: Tensor) -> np.ndarray:

@@ -11,7 +11,7 @@ from shapes import knot, torus
 
 from neural_splines.normals import continuity, planes, planes_torch
 from neural_splines.normals.estimate import estimate
-from neural_splines.normals.graph import PointGraph
+from neural_splines.normals.graph import PointGraph, _along
 from neural_splines.normals.nearest import nearest
 from neural_splines.normals.treecode import OPENING, Treecode
 
@@ -117,3 +117,10 @@ def test_a_gpu_gives_the_same_signs():
     found = [estimate(points, device=device).normals for device in ("cpu", "cuda")]
     assert ((found[0] * found[1]).sum(1) > 0.9).mean() > 0.999
     assert ((found[1] * normals).sum(1) > 0).all()
+
+
+def test_points_of_one_code_come_in_the_order_of_their_coordinates(generator):
+    """So that the order of the input says nothing."""
+    codes, x = torch.randint(40, (300,), generator=generator), torch.randint(3, (300, 3), generator=generator).double()
+    expected = sorted(range(300), key=lambda k: (int(codes[k]), *x[k].tolist(), k))
+    assert _along(codes, x).tolist() == expected
