@@ -25,8 +25,8 @@ from ..surface.resolution import squares
 logger = logging.getLogger("neural_splines.cost")  # commands show it
 
 # For each cube, measured with one thread on spheres, tori and scans: evaluations of the field (and of its slopes, which
-# take three times as long), and seconds beside them.
-CUBE_EVALUATIONS, CUBE_SECONDS = 10.0, {"cpu": 2e-5, "cuda": 2e-7}
+# take twice as long), and seconds beside them.
+CUBE_EVALUATIONS, CUBE_SECONDS = 7.0, {"cpu": 8e-6, "cuda": 2e-7}
 FAR_POINTS, FAR_CENTERS = 20_000, 2000  # of the spline that closes holes
 CENTERS_AT_A_POINT = 500  # of the cells that overlap there
 POINT_SECONDS = {"cpu": 1e-4, "cuda": 1e-6}  # to fit cells; on a GPU mostly to read and check
