@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from torch import Tensor
 from ..spline.nystrom import choose_centers
 from ..spline.solvers import direct
 from .problem import LARGEST_EPS, FitProblem
+from .ties import TieRows
 
 ROBUST_CUTOFF = 1.5  # in standard deviations of the surface residuals
 
@@ -130,6 +132,7 @@ class Batch:
     gram_centers: Tensor
     y: Tensor
     width: int
+    ties: TieRows | None = None
 
     @classmethod
     def make(cls, problem: FitProblem, cell: Tensor, draws: Tensor) -> Batch:
@@ -148,7 +151,20 @@ class Batch:
             K.masked_fill_(dead[:, None, :], 0.0)
             gram.masked_fill_(dead[:, None, :] | dead[:, :, None], 0.0)
             gram.diagonal(dim1=-2, dim2=-1).masked_fill_(dead, 1.0)
-        return cls(cell, rows, columns, centers, K, gram, y, width)
+        ties = None
+        if problem.ties is not None:
+            points = constraints.x[:, ::3]
+            ties = problem.ties.rows(problem, cell, points, constraints.rows // 3, centers)
+        if ties is not None:
+            ties.K.masked_fill_(dead[:, None, :], 0.0)
+        return cls(cell, rows, columns, centers, K, gram, y, width, ties)
+
+    @cached_property
+    def tied(self) -> tuple[Tensor, Tensor]:
+        """What the ties add to the matrix [b, m, m] and to the right-hand side [b, m] of the system."""
+        assert self.ties
+        rhs = ((self.ties.weights * self.ties.y)[:, None, :] @ self.ties.K)[:, 0]
+        return direct.gram(self.ties.K, self.ties.weights), rhs
 
     def base_weights(self, normal_weight: float) -> Tensor:
         """Row weights [b, r] over the number of rows: 1 for f(x_i) = 0, `normal_weight` for the others of a point."""
@@ -168,6 +184,9 @@ class Batch:
             A = grams.weighted(smoothing.normal_weight) if weights is base else direct.gram(self.K, weights)
             A += smoothing.regularization * self.gram_centers
             rhs = ((weights * self.y)[:, None, :] @ self.K)[:, 0]
+            if self.ties is not None:
+                A += self.tied[0]
+                rhs += self.tied[1]
             solution, jitter = direct.solve_spd(A, rhs)
             if remaining:
                 weights = base * self._robust(solution)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from os import PathLike
@@ -29,39 +30,91 @@ ROUNDED = 1.0 + 1e-6  # of boxes that together are one, at most
 
 
 @dataclass(frozen=True)
-class BlendedField:
-    """F(x) = sum_c w_c(x) f_c(x) / sum_c w_c(x) over the cells within whose reach x lies; NaN where there is none.
+class Splines:
+    """Many splines, one after another: that of number m has the centres and coefficients offsets[m]:offsets[m + 1].
 
-    f_c = scale_c^-1 sum_j k(x_c, centers_j) coefficients_j with j in offsets[c]:offsets[c + 1] and
-    x_c = scale_c (x - center_c): the models of all cells, one after another.
-    background: a field that takes part everywhere with the constant weight `background_weight`.
+    f_m(x) = scale_m^-1 sum_j k(scale_m (x - origin_m), centers_j) coefficients_j. origin [m, 3], scale [m]: its model
+    space; centers [k, 3], coefficients [k], offsets [m + 1].
     """
 
-    cells: Cells
-    kernel: Kernel
+    origin: Tensor
+    scale: Tensor
     centers: Tensor
     coefficients: Tensor
     offsets: Tensor
+
+    def __len__(self) -> int:
+        return len(self.scale)
+
+    @classmethod
+    def of(cls, cells: Cells, models: CellModels) -> Splines:
+        """Those of fitted cells; of one that could not be solved it has no centres."""
+        return cls(cells.centers, cells.scales, models.centers, models.coefficients, models.offsets)
+
+    def and_of(self, spline: NeuralSpline) -> Splines:
+        """With one more, of the same kernel."""
+        place = spline.similarity
+        return Splines(
+            torch.cat([self.origin, place.center.to(self.origin)[None]]),
+            torch.cat([self.scale, torch.as_tensor(place.scale).to(self.scale).reshape(1)]),
+            torch.cat([self.centers, spline.centers.to(self.centers)]),
+            torch.cat([self.coefficients, spline.coefficients.to(self.coefficients)]),
+            torch.cat([self.offsets, self.offsets[-1:] + len(spline.centers)]),
+        )
+
+    def subset(self, which: Tensor) -> Splines:
+        """Those with these numbers [m], in this order."""
+        count = self.offsets.diff()[which]
+        ends = count.cumsum(0)
+        row = torch.arange(int(ends[-1]) if len(ends) else 0, device=ends.device)
+        row += torch.repeat_interleave(self.offsets[which] - (ends - count), count)
+        offsets = torch.cat([ends.new_zeros(1), ends])
+        return Splines(self.origin[which], self.scale[which], self.centers[row], self.coefficients[row], offsets)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Splines]) -> Splines:
+        """Those of several fields, one after another."""
+        counts = torch.cat([part.offsets.diff() for part in parts])
+        offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        names = ("origin", "scale", "centers", "coefficients")
+        return cls(*(torch.cat([getattr(part, name) for part in parts]) for name in names), offsets)
+
+    def world_centers(self) -> Tensor:
+        """The Nyström centres [k, 3] of all in world units."""
+        which = torch.repeat_interleave(self.offsets.diff())
+        return self.centers.double() / self.scale[which, None] + self.origin[which]
+
+
+@dataclass(frozen=True)
+class BlendedField:
+    """F(x) = sum_c w_c(x) f_m(c)(x) / sum_c w_c(x) over the cells c within whose reach x lies, with the spline m(c) of each.
+
+    model [c]: the number of that spline; cells without points share that of a larger one. Where there is no cell: the
+    background, or NaN.
+    """
+
+    cells: Cells
+    model: Tensor
+    splines: Splines
+    kernel: Kernel
     compute: Compute
     box: Box
     background: Field | None = None
-    background_weight: float = 0.0
 
     kind = "blend"
 
     @classmethod
-    def of(
-        cls, problem: FitProblem, models: CellModels, background: Field | None = None, background_weight: float = 0.0
-    ) -> BlendedField:
-        """The blend of the cells that could be solved. Of the others there is only what neighbours that overlap say."""
-        cells, centers, coefficients, offsets = models.solved(problem.cells)
-        kernel, compute, box = problem.kernel, problem.compute, problem.cloud.box
-        return cls(cells, kernel, centers, coefficients, offsets, compute, box, background, background_weight)
+    def of(cls, problem: FitProblem, models: CellModels) -> BlendedField:
+        """The blend of the cells that could be solved. Of the others there is only what neighbours that overlap give."""
+        solved = models.solved.nonzero()[:, 0]
+        splines = Splines.of(problem.cells, models)
+        cells = problem.cells if len(solved) == len(problem.cells) else problem.cells.subset(solved)
+        return cls(cells, solved, splines, problem.kernel, problem.compute, problem.cloud.box)
 
     def __repr__(self) -> str:
         background = ", with a background" if self.background else ""
         return (
-            f"BlendedField({len(self.cells)} cells, {len(self.centers)} centres, {self.kernel.name}"
+            f"BlendedField({len(self.cells)} cells, {len(self.splines.centers)} centres, {self.kernel.name}"
             f"{background}, {self.compute.summary})"
         )
 
@@ -69,8 +122,9 @@ class BlendedField:
         """The same field, evaluated on that device."""
         background = self.background and self.background.on(device)
         return to_device(
-            self, device, cells=to_device(self.cells, device), compute=self.compute.on(device), background=background
-        )
+            self, device, cells=to_device(self.cells, device), splines=to_device(self.splines, device),
+            compute=self.compute.on(device), background=background,
+        )  # fmt: skip
 
     def evaluate(self, points: Array) -> Array:
         """Values [n], float64, world units, at points [n, 3], world units: numpy or torch, as the points are."""
@@ -85,7 +139,7 @@ class BlendedField:
 
     def world_centers(self) -> Tensor:
         """The Nyström centres [m, 3] of all cells in world units."""
-        return world_centers(self.cells, self.centers, self.offsets)
+        return self.splines.world_centers()
 
     def state(self) -> dict[str, Any]:
         """What `from_state` makes the same field of: arrays, numbers and text by name."""
@@ -94,11 +148,9 @@ class BlendedField:
             "kind": self.kind,
             **kernel_state(self.kernel),
             **{f"cells.{f.name}": getattr(self.cells, f.name) for f in fields(self.cells)},
-            "centers": self.centers,
-            "coefficients": self.coefficients,
-            "offsets": self.offsets,
+            "model": self.model,
+            **{f.name: getattr(self.splines, f.name) for f in fields(self.splines)},
             "box": torch.stack([self.box.lower, self.box.upper]),
-            "background_weight": self.background_weight,
             **{f"background.{name}": value for name, value in background.items()},
         }
 
@@ -106,20 +158,22 @@ class BlendedField:
     def from_state(cls, state: State, compute: Compute) -> BlendedField:
         """The field of a `state`, evaluated as `compute` says. KeyError and ValueError where it is none."""
         cells = cells_from(state)
+        origin = stored.array(state, "origin", -1, 3)
+        scale = stored.positive(state, "scale", len(origin))
         centers = stored.array(state, "centers", -1, 3, types=stored.FLOATS)
         coefficients = stored.array(state, "coefficients", len(centers), types=(state["centers"].dtype.name,))
+        offsets = stored.offsets(state, "offsets", len(origin), len(centers))
         prefix = "background."
         background = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+        splines = Splines(origin, scale, compute.place(centers), compute.place(coefficients), offsets)
         return cls(
             to_device(cells, compute.device),
+            stored.indices(state, "model", len(cells), len(origin)).to(compute.device),
+            to_device(splines, compute.device),
             kernel_from(state),
-            compute.place(centers),
-            compute.place(coefficients),
-            stored.offsets(state, "offsets", len(cells), len(centers)).to(compute.device),
             compute,
             Box(*stored.corners(state, "box")),
             NeuralSpline.from_state(background, compute) if background else None,
-            stored.number(state, "background_weight"),
         )
 
     def save(self, path: str | PathLike[str]) -> None:
@@ -132,61 +186,56 @@ class BlendedField:
     def _blend(self, points: Tensor, with_gradient: bool) -> tuple[Tensor, Any]:
         """Values [n] and gradients [n, 3], None without."""
         if self.compute.backend.name != "numba" or not len(self.cells):
-            return self.by_tensors(points, with_gradient)
-        from .blending_numba import blend  # not before: Numba takes half a second to import
+            found = self.by_tensors(points, with_gradient)
+        else:
+            from .blending_numba import blend  # not before: Numba takes half a second to import
 
-        far = self._far(points, with_gradient) or (points.new_empty(0), points.new_empty(0, 3))
-        weight = self.background_weight if self.background else 0.0
-        return blend(points, *self._compiled, self.kernel, far, weight, with_gradient)
+            found = blend(points, *self._compiled, self.kernel, with_gradient)
+        return found if self.background is None else self._with_background(points, *found)
+
+    def _with_background(self, points: Tensor, value: Tensor, slope: Any) -> tuple[Tensor, Any]:
+        """With values and gradients of the background where there is no cell."""
+        assert self.background
+        rows = value.isnan().nonzero()[:, 0]
+        if not len(rows):
+            return value, slope
+        if slope is None:
+            value[rows] = torch.as_tensor(self.background.evaluate(points[rows]))
+        else:
+            value[rows], slope[rows] = map(torch.as_tensor, self.background.gradient(points[rows]))
+        return value, slope
 
     @cached_property
     def _compiled(self) -> tuple[Any, Any]:
         """The cells and their splines, as the compiled loop takes them."""
         from . import blending_numba
 
-        models = self.kernel, self.centers, self.coefficients, self.offsets
-        space = self.cells.centers, self.cells.scales
-        return blending_numba.boxes_of(self.cells), blending_numba.splines_of(*models, self._model, space)
-
-    @cached_property
-    def _model(self) -> Tensor:
-        """Which spline [c] is each cell's: its own."""
-        return torch.arange(len(self.cells), device=self.offsets.device)
-
-    def _far(self, points: Tensor, with_gradient: bool) -> tuple[Tensor, ...]:
-        """Values [n] of the background, and its gradients [n, 3] where they are wanted; nothing where there is none."""
-        if self.background is None:
-            return ()
-        return self.background.gradient(points) if with_gradient else (self.background.evaluate(points),)
+        return blending_numba.boxes_of(self.cells), blending_numba.splines_of(self.kernel, self.splines, self.model)
 
     def by_tensors(self, points: Tensor, with_gradient: bool) -> tuple[Tensor, Any]:
-        """`_blend` where no loop is compiled."""
+        """The blend, without the background, where no loop is compiled."""
         places = CellWeights.of(self.cells, points)
         value, slope = self.models(places, with_gradient)
         n, point, cell, weight = places.count, places.point, places.cell, places.weight
         total, blended = sum_by(point, weight, n), sum_by(point, weight * value, n)
-        far = self._far(points, with_gradient)
-        if far:
-            total = total + self.background_weight
-            blended = blended + self.background_weight * far[0]
         field = blended / total  # 0 / 0 = NaN where no cell is
         if not with_gradient:
             return field, None
         weight_slope = self.cells.weight_slopes(points[point], cell)
         blended_slope = sum_by(point, weight[:, None] * slope + value[:, None] * weight_slope, n)
-        if far:
-            blended_slope = blended_slope + self.background_weight * far[1]
         return field, (blended_slope - field[:, None] * sum_by(point, weight_slope, n)) / total[:, None]
 
     def models(self, places: CellWeights, with_gradient: bool) -> tuple[Tensor, Any]:
-        """World values [k] and slopes [k, 3] of the cells' own splines at k pairs of a point and a cell."""
-        c, order = places.cell[places.order], places.order
-        scale = self.cells.scales[c]
-        x = places.x.to(self.compute.dtype)
+        """World values [k] and slopes [k, 3] of the cells' splines at k pairs of a point and a cell."""
+        splines, model = self.splines, self.model[places.cell]
+        order = model.argsort(stable=True)
+        m = model[order]
+        rows = torch.searchsorted(m, torch.arange(len(splines) + 1, device=m.device))
+        x = ((places.points[places.point[order]] - splines.origin[m]) * splines.scale[m, None]).to(self.compute.dtype)
         product = self.compute.products.gradient if with_gradient else self.compute.products.apply
-        found: Any = product(self.kernel, x, self.centers, self.coefficients, Segments(places.rows, self.offsets))
+        found: Any = product(self.kernel, x, splines.centers, splines.coefficients, Segments(rows, splines.offsets))
         value, slope = found if with_gradient else (found, found)
-        return _put(order, value.double() / scale), _put(order, slope.double()) if with_gradient else None
+        return _put(order, value.double() / splines.scale[m]), _put(order, slope.double()) if with_gradient else None
 
     def at(self, places: CellWeights) -> Tensor:
         """Values at points whose places are known, without a background."""
@@ -220,9 +269,3 @@ def _put(order: Tensor, values: Tensor) -> Tensor:
     out = torch.empty_like(values)
     out[order] = values
     return out
-
-
-def world_centers(cells: Cells, centers: Tensor, offsets: Tensor) -> Tensor:
-    """The Nyström centres [m, 3] of cells in world units: those of cell c, offsets[c:c + 2], are in its model space."""
-    cell = torch.repeat_interleave(offsets.diff())
-    return centers.double() / cells.scales[cell, None] + cells.centers[cell]

@@ -42,14 +42,14 @@ class Boxes(NamedTuple):
 class Splines(NamedTuple):
     """The splines of a field: that of box c is model[c].
 
-    Spline m has its centres, offsets[m]:offsets[m + 1], about centers[m] and scales[m] times as large as in the world.
+    Spline m has its centres, offsets[m]:offsets[m + 1], about origin[m] and scale[m] times as large as in the world.
     v [4, k], w [k]: their half unit vectors and coefficients, as `numba_rows.columns`.
     """
 
     model: Any
     offsets: Any
-    centers: Any
-    scales: Any
+    origin: Any
+    scale: Any
     v: Any
     w: Any
 
@@ -67,31 +67,24 @@ def _around(cells: Cells, margin: Tensor) -> Any:
     return torch.cat([cells.lower - margin, cells.upper + margin, half, torch.zeros_like(half)], 1).numpy()
 
 
-def splines_of(
-    kernel: Kernel, centers: Tensor, coefficients: Tensor, offsets: Tensor, model: Tensor, space: tuple[Tensor, Tensor]
-) -> Splines:
-    """space: centres [m, 3] and scales [m] of the splines."""
-    v, w = columns(kernel, centers, coefficients)
-    return Splines(_array(model), _array(offsets), _array(space[0]), _array(space[1]), v, w)
+def splines_of(kernel: Kernel, splines: Any, model: Tensor) -> Splines:
+    """splines: of a field; model [c]: the number of each box' own."""
+    v, w = columns(kernel, splines.centers, splines.coefficients)
+    return Splines(_array(model), _array(splines.offsets), _array(splines.origin), _array(splines.scale), v, w)
 
 
 def blend(
-    points: Tensor, boxes: Boxes, splines: Splines, kernel: Kernel, far: tuple[Tensor, ...], far_weight: float,
-    with_gradient: bool,
-) -> tuple[Tensor, Any]:  # fmt: skip
-    """Values [n] and slopes [n, 3], None without, at points [n, 3].
-
-    far: values and slopes of what takes part everywhere with the weight `far_weight`; of no rows where that is 0.
-    """
+    points: Tensor, boxes: Boxes, splines: Splines, kernel: Kernel, with_gradient: bool
+) -> tuple[Tensor, Any]:
+    """Values [n] and slopes [n, 3], None without, at points [n, 3]; NaN where no box is."""
     polynomials, x = Polynomials.of(kernel, torch.from_numpy(splines.w).dtype), _array(points)
-    field, limits, far_value = (x, boxes, splines), (REACH_WEIGHT, NEGLIGIBLE, far_weight), _array(far[0])
-    values, p = torch.empty(len(x), dtype=torch.float64), kernel.homogeneity
+    field, limits, p = (x, boxes, splines), (REACH_WEIGHT, NEGLIGIBLE), kernel.homogeneity
+    values = torch.empty(len(x), dtype=torch.float64)
     if not with_gradient:
-        run(_values, len(x), *field, *polynomials.values, p, *limits, far_value, values.numpy())
+        run(_values, len(x), *field, *polynomials.values, p, *limits, values.numpy())
         return values, None
     slopes = torch.empty(len(x), 3, dtype=torch.float64)
-    found = (values.numpy(), slopes.numpy())
-    run(_gradients, len(x), *field, *polynomials.all, p, *limits, far_value, _array(far[1]), *found)
+    run(_gradients, len(x), *field, *polynomials.all, p, *limits, values.numpy(), slopes.numpy())
     return values, slopes
 
 
@@ -153,17 +146,16 @@ def _weigh_slope(x, i, box, boxes, reach_weight, slope):
 def _into_model(x, i, m, splines, place):
     """Point i in the model space of a spline."""
     for axis in range(3):
-        place[0, axis] = (x[i, axis] - splines.centers[m, axis]) * splines.scales[m]
+        place[0, axis] = (x[i, axis] - splines.origin[m, axis]) * splines.scale[m]
 
 
 @_jit
-def _values(first, last, x, boxes, splines, a, b, shift, homogeneity, reach_weight, negligible, far_weight, far, out):
+def _values(first, last, x, boxes, splines, a, b, shift, homogeneity, reach_weight, negligible, out):
     most = (boxes.starts[1:] - boxes.starts[:-1]).max() + 1
     cell, weight, place = np.empty(most, np.int64), np.empty(most), np.empty((1, 3), splines.w.dtype)
     for i in range(first, last):
         count, near = _weigh(x, i, boxes, reach_weight, cell, weight)
-        total = far_weight
-        blended = far_weight * far[i] if far_weight > 0.0 else 0.0
+        total, blended = 0.0, 0.0
         for k in range(count):
             if weight[k] > negligible * near:
                 m = splines.model[cell[k]]
@@ -172,14 +164,14 @@ def _values(first, last, x, boxes, splines, a, b, shift, homogeneity, reach_weig
                 start, end = splines.offsets[m], splines.offsets[m + 1]
                 value = row_value(u0, u1, u2, u3, splines.v, splines.w, start, end, a, b, shift) * r
                 total += weight[k]
-                blended += weight[k] * (np.float64(value) / splines.scales[m])
+                blended += weight[k] * (np.float64(value) / splines.scale[m])
         out[i] = blended / total  # 0 / 0 = NaN where no cell is
 
 
 @_jit
 def _gradients(
-    first, last, x, boxes, splines, a, b, da, db, shift, homogeneity, reach_weight, negligible, far_weight, far,
-    far_slope, values, slopes,
+    first, last, x, boxes, splines, a, b, da, db, shift, homogeneity, reach_weight, negligible,
+    values, slopes,
 ):  # fmt: skip
     most = (boxes.starts[1:] - boxes.starts[:-1]).max() + 1
     cell, weight, place = np.empty(most, np.int64), np.empty(most), np.empty((1, 3), splines.w.dtype)
@@ -187,13 +179,9 @@ def _gradients(
     tilt, lean, slope = np.empty(3), np.empty(3), np.empty(3)  # of a weight, of their sum, of the blend
     for i in range(first, last):
         count, near = _weigh(x, i, boxes, reach_weight, cell, weight)
-        total, blended = far_weight, 0.0
+        total, blended = 0.0, 0.0
         lean[:] = 0.0
         slope[:] = 0.0
-        if far_weight > 0.0:
-            blended = far_weight * far[i]
-            for axis in range(3):
-                slope[axis] = far_weight * far_slope[i, axis]
         for k in range(count):
             if weight[k] > negligible * near:
                 m = splines.model[cell[k]]
@@ -204,7 +192,7 @@ def _gradients(
                     u0, u1, u2, u3, norm, r, splines.v, splines.w, start, end, a, b, da, db, shift, homogeneity,
                     scratch,
                 )  # fmt: skip
-                world = np.float64(value) / splines.scales[m]
+                world = np.float64(value) / splines.scale[m]
                 _weigh_slope(x, i, cell[k], boxes, reach_weight, tilt)
                 total += weight[k]
                 blended += weight[k] * world

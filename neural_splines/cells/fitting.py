@@ -96,15 +96,21 @@ class BlendPlan:
             raise CloudError(NO_CELL)
         return self.problem_of(cells, points_per_cell)
 
-    def problem_of(self, cells: Cells, points_per_cell: int) -> FitProblem:
-        """What these cells are fitted to."""
-        members = Members.of(cells, self.cloud.points)
+    def problem_of(
+        self, cells: Cells, points_per_cell: int, members: Members | None = None, most_centers: int | None = None,
+        gradients: bool = False,
+    ) -> FitProblem:
+        """What these cells are fitted to: all points in each, or these members, with at most so many centres."""
+        members = members or Members.of(cells, self.cloud.points)
         largest = 3 * int(members.counts.max())
-        centers = Centers(self._center_count(largest, points_per_cell), self.settings.nystrom_mode)
+        count = self._center_count(largest, points_per_cell)
+        centers = Centers(min(count, most_centers or count), self.settings.nystrom_mode)
         check_cells(largest, centers.count, len(cells), self.compute.dtype, self.compute.device)
         offsets = cells.padding + (LARGEST_EPS / cells.scales).clamp_max(self.eps)  # so far out constraints may lie
         kernel = self.kernel.covering(cells.model_radius(cells.reach.maximum(offsets)), cells.model_radius(offsets))
-        return FitProblem(self.cloud, cells, members, kernel, self.compute, self.eps, centers, self.generator)
+        return FitProblem(
+            self.cloud, cells, members, kernel, self.compute, self.eps, centers, self.generator, gradients
+        )
 
     def cells(self, points_per_cell: int, share: Share | None = None) -> Cells:
         """All cells of the box, or those of one node; there may be none."""

@@ -1,6 +1,6 @@
 """The cells' lookups, compiled for the CPU: each point walks the list of its bucket once.
 
-As `partition.Cells` and `places.Places` say them in tensors, which serve on a GPU: the same pairs in the same order.
+As `partition.Cells` and `weights.CellWeights` say them in tensors, which serve on a GPU: the same pairs in the same order.
 """
 
 from __future__ import annotations
@@ -27,18 +27,14 @@ def pairs(points: Tensor, lower: Tensor, upper: Tensor, buckets: tuple[Tensor, .
     return torch.from_numpy(point[:found].copy()), torch.from_numpy(cell[:found].copy())
 
 
-def place(
-    points: Tensor, pairs: tuple[Tensor, Tensor], margins: tuple[Tensor, ...], space: tuple[Tensor, Tensor],
-    reach_weight: float, negligible: float,
-) -> tuple[Tensor, ...]:  # fmt: skip
-    """point, cell, weight, order, x and rows of Places. margins: of weights; space: centres and scales of the cells."""
-    x, point, cell, *bounds = _arrays(points, *pairs, *margins)
-    weight, rows = np.empty(len(point)), np.zeros(len(bounds[0]) + 1, np.int64)
-    kept = _weigh(x, point, cell, *bounds, reach_weight, negligible, weight, rows)
-    found = (np.empty(kept, np.int64), np.empty(kept, np.int64), np.empty(kept), np.empty(kept, np.int64))
-    model = np.empty((kept, 3))
-    _sort(x, point, cell, weight, *_arrays(*space), rows[:-1].copy(), *found, model)
-    return tuple(torch.from_numpy(array) for array in (*found, model, rows))
+def weigh(
+    points: Tensor, pairs: tuple[Tensor, Tensor], margins: tuple[Tensor, ...], reach_weight: float, negligible: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The pairs whose share of a point's weights is not negligible, and their weights. margins: of weights."""
+    arrays, weight = _arrays(points, *pairs, *margins), np.empty(len(pairs[0]))
+    _weigh(*arrays, reach_weight, negligible, weight)
+    kept = torch.from_numpy(weight > 0.0)
+    return pairs[0][kept], pairs[1][kept], torch.from_numpy(weight)[kept]
 
 
 def _arrays(*tensors: Tensor) -> list[Any]:
@@ -99,9 +95,9 @@ def _bump(points, i, c, lower, upper, margin):
 
 
 @_jit
-def _weigh(points, point, cell, lower, upper, ramp, reach, reach_weight, negligible, weight, rows):
-    """Weights of the pairs, 0 where they do not count, and how many of each cell do."""
-    first, kept, pairs = 0, 0, point.shape[0]
+def _weigh(points, point, cell, lower, upper, ramp, reach, reach_weight, negligible, weight):
+    """Weights of the pairs, 0 where they do not count."""
+    first, pairs = 0, point.shape[0]
     while first < pairs:  # the pairs of a point follow each other
         last, total = first, 0.0
         while last < pairs and point[last] == point[first]:
@@ -110,29 +106,6 @@ def _weigh(points, point, cell, lower, upper, ramp, reach, reach_weight, negligi
             total += weight[last]
             last += 1
         for k in range(first, last):
-            if weight[k] > negligible * total:
-                rows[cell[k] + 1] += 1
-                kept += 1
-            else:
+            if not weight[k] > negligible * total:
                 weight[k] = 0.0
         first = last
-    for c in range(lower.shape[0]):
-        rows[c + 1] += rows[c]
-    return kept
-
-
-@_jit
-def _sort(points, point, cell, weight, centers, scales, free, point_out, cell_out, weight_out, order, x):
-    """What counts, by point; and its order by cell, and positions in model space in that order."""
-    kept = 0
-    for k in range(point.shape[0]):
-        if weight[k] > 0.0:
-            c, i = cell[k], point[k]
-            point_out[kept], cell_out[kept], weight_out[kept] = i, c, weight[k]
-            at = free[c]
-            free[c] += 1
-            order[at] = kept
-            x[at, 0] = (points[i, 0] - centers[c, 0]) * scales[c]
-            x[at, 1] = (points[i, 1] - centers[c, 1]) * scales[c]
-            x[at, 2] = (points[i, 2] - centers[c, 2]) * scales[c]
-            kept += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -48,15 +49,21 @@ class CellModels:
         retried = int(((attempts > 0) & ~jitters.isnan()).sum())
         return cls(centers, coefficients, offsets, failed, retried, jitters, attempts)
 
-    def solved(self, cells: Cells) -> tuple[Cells, Tensor, Tensor, Tensor]:
-        """The cells that have a model, and their centres, coefficients and offsets."""
-        good = ~self.jitters.isnan().to(self.offsets.device)
-        if bool(good.all()):
-            return cells, self.centers, self.coefficients, self.offsets
-        rows = torch.repeat_interleave(good, self.offsets.diff())
-        ends = self.offsets.diff()[good].cumsum(0)
-        kept = cells.subset(good.nonzero()[:, 0])
-        return kept, self.centers[rows], self.coefficients[rows], torch.cat([ends.new_zeros(1), ends])
+    @classmethod
+    def joined(cls, parts: Sequence[CellModels], smoothing: Smoothing) -> CellModels:
+        """Those of several fits, one after another."""
+        counts = torch.cat([part.offsets.diff() for part in parts])
+        offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        centers, coefficients, jitters, attempts = (
+            torch.cat([getattr(part, name) for part in parts])
+            for name in ("centers", "coefficients", "jitters", "attempts")
+        )
+        return cls.of(centers, coefficients, offsets, jitters, attempts, smoothing)
+
+    @property
+    def solved(self) -> Tensor:
+        """Which cells [c] have a model."""
+        return ~self.jitters.isnan().to(self.offsets.device)
 
     @property
     def largest_jitter(self) -> float:

@@ -228,13 +228,24 @@ def adaptive_cells(
     points = sampling.points
     own, level = (points, 0) if share is None else (points[share.nodes == share.node], share.level)
     lower, size = leaves(box, own, max_points, min_points, level)
-    padding = 0.5 * overlap * size
-    for _ in range(PADDING_HALVINGS):
-        counts = torch.bincount(
-            Cells(lower, lower + size[:, None], padding, padding, padding).members(points)[1], minlength=len(lower)
-        )
-        padding = torch.where(counts > 2 * max_points, 0.5 * padding, padding)
+    padding = padded(lower, size, points, max_points, overlap).padding
     return _with_margins(lower, lower + size[:, None], padding, sampling, blend, ADAPTIVE_REACH_SPACINGS)
+
+
+def padded(lower: Tensor, side: Tensor, points: Tensor, max_points: int, overlap: float) -> Cells:
+    """Cubes with lower corners [c, 3] and sides [c] whose margins are all alike: half of `overlap` times the side, less
+    where that would take in more than `max_points` of the points [n, 3] beside as many of its own.
+    """
+    padding = 0.5 * overlap * side
+    for _ in range(PADDING_HALVINGS):
+        counts = torch.bincount(cells_with(lower, side, padding).members(points)[1], minlength=len(lower))
+        padding = torch.where(counts > 2 * max_points, 0.5 * padding, padding)
+    return cells_with(lower, side, padding)
+
+
+def cells_with(lower: Tensor, side: Tensor, margin: Tensor) -> Cells:
+    """Cubes with lower corners [c, 3] and sides [c] whose margins [c] are all alike."""
+    return Cells(lower, lower + side[:, None], margin, margin, margin)
 
 
 def _with_margins(

@@ -15,6 +15,7 @@ from ..runtime.devices import map_in_halves, map_on_devices, to_device
 from ..spline.fitting import Centers
 from .members import Members
 from .partition import Cells
+from .ties import Ties
 
 CPU_BATCH_BYTES = 6 << 20  # of K_nm: so that a batch's matrices stay near the caches, and their memory is used again
 GPU_BATCH_BYTES = 4 << 30
@@ -27,7 +28,7 @@ class FitProblem:
     """The points of every cell and how each is fitted.
 
     eps: in world units, less in tiny cells. centers: the most of a cell, and how they are chosen.
-    gradients: whether normals enter as slopes at the points instead of values off the surface.
+    gradients: whether normals enter as slopes at the points instead of values off the surface. ties: to a coarser field.
     """
 
     cloud: OrientedCloud
@@ -39,6 +40,7 @@ class FitProblem:
     centers: Centers
     generator: torch.Generator
     gradients: bool = False
+    ties: Ties | None = None
 
     def on(self, device: torch.device) -> FitProblem:
         """The same with everything on that device."""
@@ -48,6 +50,7 @@ class FitProblem:
             cells=to_device(self.cells, device),
             members=to_device(self.members, device),
             compute=self.compute.on(device),
+            ties=self.ties and self.ties.on(device),
         )
 
     def occupied(self) -> FitProblem:

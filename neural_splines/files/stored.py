@@ -45,3 +45,19 @@ def offsets(state: State, name: str, parts: int, total: int) -> Tensor:
     if int(found[0]) or int(found[-1]) != total or bool((found[1:] < found[:-1]).any()):
         raise ValueError(f"{name} do not share out {total} rows")
     return found
+
+
+def positive(state: State, name: str, count: int) -> Tensor:
+    """Numbers above 0, so many."""
+    found = array(state, name, count)
+    if not bool((found > 0.0).all()):
+        raise ValueError(f"{name} has values that are not above 0")
+    return found
+
+
+def indices(state: State, name: str, count: int, below: int) -> Tensor:
+    """So many indices, each from 0 up to `below` without it."""
+    found = array(state, name, count, types=("int64",))
+    if count and (int(found.min()) < 0 or int(found.max()) >= below):
+        raise ValueError(f"{name} has indices beyond {below}")
+    return found

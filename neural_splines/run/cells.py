@@ -7,8 +7,9 @@ from dataclasses import dataclass, fields, replace
 import torch
 
 from ..cells import background
-from ..cells.blending import BlendedField
+from ..cells.blending import BlendedField, Splines
 from ..cells.fitting import BlendPlan
+from ..cells.levels import Fitted, fit_levels
 from ..cells.models import CellModels, fit_cells
 from ..cells.partition import Cells, Share
 from ..cells.tally import Tally
@@ -18,6 +19,7 @@ from ..files.arrays import as_array
 from ..geometry import Box
 from ..kernels.kernels import make_kernel
 from ..kernels.products import Compute
+from ..runtime.devices import to_device
 from ..runtime.monitor import Monitor
 from ..spline.contract import Field
 from ..spline.solvers.falkon import Falkon
@@ -29,6 +31,7 @@ from .spline import fit_one
 MARGINS = tuple(f.name for f in fields(Cells))
 MODELS = ("centers", "coefficients", "offsets", "jitters", "attempts")
 SEEDS_APART = 1_000_003  # of the nodes' random numbers
+LAST = -1  # in the place of a spline's number: the coarse one, which comes after those of all nodes
 
 
 def blend_of(plan: Plan, cloud: OrientedCloud, compute: Compute, node: int) -> BlendPlan:
@@ -50,30 +53,36 @@ def fit(plan: Plan, node: int, device: str | None = None) -> None:
     if not plan.settings.cell_settings:
         plan.store.hold("fit", fit_one(own, plan.eps, plan.settings, compute, plan.monitor))
         return
-    found = _cells(plan, node, own, compute) if len(own) else None
+    found = _fitted(plan, node, own, compute) if len(own) else None
     if found is None:
         plan.store.save(f"cells-{node}", count=0, **Tally().state())
         return
-    assert plan.smoothing
-    blend, cells = found
-    problem = replace(blend.problem_of(cells, plan.points_per_cell), gradients=plan.smoothing.gradients)
-    models = fit_cells(problem, plan.smoothing, plan.monitor)
+    bounds = found.boxes if len(found.boxes) else found.cells
     plan.store.save(
-        f"cells-{node}", count=len(cells), z_max=problem.kernel.z_max,
-        lower_bound=cells.outer_lower.amin(0), upper_bound=cells.outer_upper.amax(0),
-        **{name: getattr(models, name) for name in MODELS}, **{name: getattr(cells, name) for name in MARGINS},
-        **Tally.of(models, cells, plan.eps).state(),
+        f"cells-{node}", count=len(found.cells), z_max=found.z_max, level=found.level, model=found.model,
+        lower_bound=bounds.outer_lower.amin(0), upper_bound=bounds.outer_upper.amax(0),
+        **{name: getattr(found.models, name) for name in MODELS},
+        **{name: getattr(found.cells, name) for name in MARGINS},
+        **{f"box_{name}": getattr(found.boxes, name) for name in MARGINS},
+        **Tally.of(found.models, found.cells, plan.eps).state(),
     )  # fmt: skip
 
 
-def _cells(plan: Plan, node: int, own: OrientedCloud, compute: Compute) -> tuple[BlendPlan, Cells] | None:
-    """The cells of a node, and what they are made of; None where no cell holds enough points."""
+def _fitted(plan: Plan, node: int, own: OrientedCloud, compute: Compute) -> Fitted | None:
+    """The cells of a node; None where no cell holds enough points."""
     around = near(plan.nodes, node, _margin(plan, node, own), lambda k: fitted(plan, k), own)
     blend, share = blend_of(plan, joined([own, around]), compute, node), None
     if len(plan.nodes) > 1:
         share = Share(plan.nodes.of_points(blend.cloud.points), node, int(plan.nodes.level[node]))
+    assert plan.smoothing
+    if blend.options.adaptive:
+        coarse = background_of(plan, compute)
+        return fit_levels(blend, plan.points_per_cell, plan.smoothing, plan.monitor, coarse, share)
     cells = blend.cells(plan.points_per_cell, share)
-    return (blend, cells) if len(cells) else None
+    if not len(cells):
+        return None
+    problem = blend.problem_of(cells, plan.points_per_cell, gradients=plan.smoothing.gradients)
+    return Fitted.of_one_level(cells, fit_cells(problem, plan.smoothing, plan.monitor), problem.kernel.z_max)
 
 
 def _margin(plan: Plan, node: int, own: OrientedCloud) -> float:
@@ -90,30 +99,22 @@ def _margin(plan: Plan, node: int, own: OrientedCloud) -> float:
     return (1.0 + options.overlap) * float(plan.lattice.box.sides.max()) / int(options.cells_per_axis) + around
 
 
-@dataclass(frozen=True)
-class NodeCells:
-    """The cells of a node and their models. z_max: of the kernel's polynomials that serve all of them."""
-
-    cells: Cells
-    models: CellModels
-    z_max: float
-
-
 def boxes_of(plan: Plan, node: int) -> Cells | None:
-    """The cells of a node without their models; None where it has none."""
-    found = plan.store.load(f"cells-{node}", "count", *MARGINS)
-    return Cells(*(found[name] for name in MARGINS)) if int(found["count"]) else None
+    """The boxes that share out the space of a node; None where it has no cells."""
+    found = plan.store.load(f"cells-{node}", "count", *(f"box_{name}" for name in MARGINS))
+    return Cells(*(found[f"box_{name}"] for name in MARGINS)) if int(found["count"]) else None
 
 
-def cells_of(plan: Plan, node: int) -> NodeCells | None:
+def cells_of(plan: Plan, node: int) -> Fitted | None:
     """The cells of a node; None where it has none."""
     boxes = boxes_of(plan, node)
     if boxes is None:
         return None
     assert plan.smoothing
-    found = plan.store.load(f"cells-{node}", "z_max", *MODELS)
+    found = plan.store.load(f"cells-{node}", "z_max", "level", "model", *MODELS, *MARGINS)
     models = CellModels.of(**{name: found[name] for name in MODELS}, smoothing=plan.smoothing)
-    return NodeCells(boxes, models, float(found["z_max"]))
+    cells = Cells(*(found[name] for name in MARGINS))
+    return Fitted(cells, models, found["level"], boxes, found["model"], float(found["z_max"]))
 
 
 def fit_background(plan: Plan, monitor: Monitor) -> None:
@@ -136,8 +137,8 @@ def fit_background(plan: Plan, monitor: Monitor) -> None:
             sample.append(OrientedCloud(own.points[mine], own.normals[mine]))
         first += count
     solver = Falkon(background.REGULARIZATION, s.cg_max_iters, s.cg_stop_thresh)
-    cloud = joined(sample)
-    spline = background.fit_background(cloud, plan.box.diagonal, solver, compute, generator)
+    cloud, kernel = joined(sample), make_kernel(s.kernel, s.outer_layer_variance)
+    spline = background.fit_background(cloud, plan.box.diagonal, kernel, solver, compute, generator)
     plan.store.save("background", **spline.state())
     plan.store.sync(["background"])
 
@@ -168,30 +169,30 @@ def _field_of(plan: Plan, nodes: list[int], box: Box, compute: Compute) -> Field
     if not plan.settings.cell_settings:
         one: Field = plan.store.held("fit").field
         return one
-    parts, centers, coefficients, counts, z_max = [], [], [], [], 0.0
+    far, boxes, splines, models, count, z_max = background_of(plan, compute), [], [], [], 0, 0.0
     for node in nodes:
         found = cells_of(plan, node)
         if found is None:
             continue
         z_max = max(z_max, found.z_max)  # also of cells that are left out: it is the same for every block
-        cells, x, a, offsets = found.models.solved(found.cells)
-        lower, upper = box.lower.to(x.device), box.upper.to(x.device)
-        keep = ((cells.outer_lower <= upper) & (cells.outer_upper >= lower)).all(1)
-        if not bool(keep.any()):
+        lower, upper = box.lower.to(found.model.device), box.upper.to(found.model.device)
+        keep = ((found.boxes.outer_lower <= upper) & (found.boxes.outer_upper >= lower)).all(1)
+        which = keep.nonzero()[:, 0]
+        number, model = found.model[which].unique(return_inverse=True)
+        here = number[number < len(found.cells)]
+        if not len(which):
             continue
-        rows = torch.repeat_interleave(keep, offsets.diff())
-        parts.append(cells.subset(keep.nonzero()[:, 0]))
-        centers.append(x[rows])
-        coefficients.append(a[rows])
-        counts.append(offsets.diff()[keep])
-    far = background_of(plan, compute)
-    if not parts:
+        boxes.append(found.boxes.subset(which))
+        splines.append(Splines.of(found.cells, found.models).subset(here))
+        models.append(torch.where(found.model[which] < len(found.cells), model + count, LAST))
+        count += len(here)
+    if not boxes:
         return far
-    cells = Cells(*(torch.cat([getattr(part, name) for part in parts]).to(compute.device) for name in MARGINS))
     kernel = make_kernel(plan.settings.kernel, plan.settings.outer_layer_variance)
-    ends = torch.cat(counts).cumsum(0)
-    offsets = torch.cat([ends.new_zeros(1), ends]).to(compute.device)
-    return BlendedField(
-        cells, replace(kernel, z_max=z_max), compute.place(torch.cat(centers)),
-        compute.place(torch.cat(coefficients)), offsets, compute, box, far, background.WEIGHT,
-    )  # fmt: skip
+    joint = to_device(Splines.joined(splines), compute.device)
+    joint = replace(joint, centers=compute.place(joint.centers), coefficients=compute.place(joint.coefficients))
+    cells = Cells(*(torch.cat([getattr(part, name) for part in boxes]).to(compute.device) for name in MARGINS))
+    model = torch.cat(models).to(compute.device)
+    if far is not None:
+        joint, model = joint.and_of(far), torch.where(model == LAST, count, model)
+    return BlendedField(cells, model, joint, replace(kernel, z_max=z_max), compute, box, far)

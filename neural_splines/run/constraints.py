@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..cells.blending import world_centers
+from ..cells.blending import Splines
 from ..files.arrays import save_arrays_in_parts
 from ..geometry import offset_triples
 from .cells import cells_of
@@ -46,5 +46,4 @@ def _samples(plan: Plan) -> Iterator[np.ndarray]:
     for node in range(len(plan.nodes)):
         found = cells_of(plan, node)
         if found is not None:
-            cells, centers, _, offsets = found.models.solved(found.cells)
-            yield world_centers(cells, centers, offsets).numpy()
+            yield Splines.of(found.cells, found.models).world_centers().numpy()

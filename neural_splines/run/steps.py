@@ -95,8 +95,8 @@ def fit(plan: Plan, team: Workers, monitor: Monitor) -> tuple[Plan, Chosen]:
     """Smoothing, the splines of all nodes, and the coarse one of the whole where holes are filled."""
     plan, chosen = with_smoothing(plan, monitor)
     phase = "fit" if plan.settings.cell_settings else "nystrom"
-    each(team, cells.fit, plan, plan.store, "cells", range(len(plan.nodes)), phase, monitor)
     cells.fit_background(plan, monitor)
+    each(team, cells.fit, plan, plan.store, "cells", range(len(plan.nodes)), phase, monitor)
     return plan, chosen
 
 

@@ -1,0 +1,236 @@
+"""Levels of cells, coarse to fine: each is fitted to its points and, where it has none, to the field of the level before.
+
+A cube around the cloud is divided into eight for as long as a part holds more than so many points. Every cube that is
+divided has a spline, too, of few points and centres. A part without points keeps the spline of the cube that was
+divided: so the field is defined in all of the cube, and a hole is spanned by the level that it is small against.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+from ..cloud.octree import bounding_cube
+from ..geometry import Box
+from ..kernels.kernels import Kernel
+from ..kernels.products import Compute
+from ..runtime.monitor import Monitor, Silent
+from ..spline.contract import Field
+from ..spline.spline import NeuralSpline
+from .batches import Smoothing
+from .blending import BlendedField, Splines
+from .fitting import BlendPlan
+from .members import Members, capped
+from .models import CellModels, fit_cells
+from .partition import Cells, Share, cells_with, padded
+from .problem import FitProblem
+from .ties import Ties
+
+COARSE_POINTS, COARSE_CENTERS = 300, 150  # of a cell that is divided, at most: finer ones tell the details
+COARSE, NOBODY = -1, -2  # in the place of a cell's number: the field of the whole cloud, and none
+MOST_LEVELS = 40  # a cube of the last has 1e-12 of the side of the first: float64 tells its points apart
+OCTANTS = torch.cartesian_prod(*3 * (torch.arange(2),))[:, [2, 1, 0]]  # in the order of the Morton curve
+
+
+@dataclass(frozen=True)
+class Cubes:
+    """The cubes of one level that hold points: lower corners [k, 3], their side, numbers of points [k].
+
+    cube [n]: of the points `rows` [n] that are left, the cube. parent, octant [k]: of which cube of the level before,
+    and which eighth of it.
+    """
+
+    lower: Tensor
+    side: float
+    counts: Tensor
+    rows: Tensor
+    cube: Tensor
+    parent: Tensor
+    octant: Tensor
+
+    @classmethod
+    def first(cls, lower: Tensor, side: float, rows: Tensor) -> Cubes:
+        """The cube that all of some points lie in."""
+        zero = torch.zeros(1, dtype=torch.int64, device=rows.device)
+        return cls(lower[None], side, zero + len(rows), rows, torch.zeros_like(rows), zero, zero)
+
+    def divided(self, points: Tensor, wanted: Tensor) -> Cubes:
+        """The eighths, with points, of the cubes under a mask [k]."""
+        keep = wanted[self.cube]
+        rows, cube = self.rows[keep], self.cube[keep]
+        above = points[rows] >= (self.lower + 0.5 * self.side)[cube]
+        key = cube * 8 + (above * torch.tensor([1, 2, 4], device=rows.device)).sum(1)
+        if bool((key.diff() < 0).any()):  # points on the curve of another cube are not in order
+            key, order = key.sort(stable=True)
+            rows = rows[order]
+        key, cube, counts = torch.unique_consecutive(key, return_inverse=True, return_counts=True)
+        parent, octant = key // 8, key % 8
+        lower = self.lower[parent] + 0.5 * self.side * OCTANTS.to(rows.device)[octant]
+        return Cubes(lower, 0.5 * self.side, counts, rows, cube, parent, octant)
+
+    def kept(self, mask: Tensor) -> Cubes:
+        """Those under a mask [k]."""
+        number = mask.cumsum(0) - 1
+        point = mask[self.cube]
+        return Cubes(
+            self.lower[mask], self.side, self.counts[mask], self.rows[point], number[self.cube[point]],
+            self.parent[mask], self.octant[mask],
+        )  # fmt: skip
+
+    def empty_eighths(self, finer: Cubes, divided: Tensor) -> tuple[Tensor, Tensor]:
+        """Lower corners [e, 3] of the eighths without points of the cubes [d] that were divided, and these cubes."""
+        full = torch.zeros(len(self.counts), 8, dtype=torch.bool, device=divided.device)
+        full[finer.parent, finer.octant] = True
+        which, octant = (~full[divided]).nonzero().T
+        parent = divided[which]
+        return self.lower[parent] + finer.side * OCTANTS.to(divided.device)[octant], parent
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Splines of cells [c], and the boxes [b] that share out space, with the cell that serves each.
+
+    model [b]: a number of a cell, or the number of cells for the coarse field of the whole. level [c]: of the cells.
+    """
+
+    cells: Cells
+    models: CellModels
+    level: Tensor
+    boxes: Cells
+    model: Tensor
+    z_max: float
+
+    @classmethod
+    def of_one_level(cls, cells: Cells, models: CellModels, z_max: float) -> Fitted:
+        """Each box has its own cell; there is none where it could not be solved."""
+        solved = models.solved.nonzero()[:, 0]
+        return cls(cells, models, torch.zeros_like(models.attempts), cells.subset(solved), solved, z_max)
+
+    def blend(self, kernel: Kernel, compute: Compute, box: Box, coarse: NeuralSpline | None) -> BlendedField:
+        """The field of all boxes."""
+        splines = Splines.of(self.cells, self.models)
+        if coarse is not None:
+            splines = splines.and_of(coarse)
+        return BlendedField(self.boxes, self.model, splines, kernel, compute, box, coarse)
+
+
+def fit_levels(
+    plan: BlendPlan, most: int, smoothing: Smoothing, monitor: Monitor, coarse: NeuralSpline | None = None,
+    share: Share | None = None,
+) -> Fitted | None:  # fmt: skip
+    """All levels, down to cells of at most so many points; of a node that is a share of the cloud, those in it.
+
+    coarse: the field of the whole cloud. The first level is tied to it; where there is one node it takes the place of
+    that level. None where no cell holds enough points.
+    """
+    points = plan.cloud.points
+    lower, side = bounding_cube(plan.box)
+    lower, rows = lower.to(points.device), torch.arange(len(points), device=points.device)
+    if share is not None:
+        rows = (share.nodes == share.node).nonzero()[:, 0]
+        side /= 2**share.level
+        lower = lower + side * ((points[rows[0]] - lower) / side).floor()
+    tree = _Tree(plan, smoothing, most, coarse)
+    cubes, model = Cubes.first(lower, side, rows), torch.full((1,), NOBODY, device=points.device)
+    for level in range(MOST_LEVELS):
+        cubes, model = tree.without_small(cubes, model)
+        divided = (cubes.counts > most) & (level < MOST_LEVELS - 1)
+        if level == 0 and coarse is not None and share is None and bool(divided.all()):
+            model = torch.full_like(model, COARSE)
+        elif len(cubes.counts):
+            model = tree.fit(cubes, divided, model, level)
+        tree.share_out(cubes.lower[~divided], cubes.side, model[~divided])
+        monitor.progress(tree.points, len(rows))
+        if not bool(divided.any()):
+            break
+        tree.divided = cubes.lower[divided], cubes.side, model[divided]
+        finer = cubes.divided(points, divided)
+        empty, parent = cubes.empty_eighths(finer, divided.nonzero()[:, 0])
+        tree.share_out(empty, finer.side, model[parent])
+        cubes, model = finer, model[finer.parent]
+    return tree.fitted() if tree.count else None
+
+
+class _Tree:
+    """The levels while they are fitted.
+
+    divided: lower corners [d, 3], side and models [d] of the cubes that the cubes of the level at hand are parts of.
+    """
+
+    def __init__(self, plan: BlendPlan, smoothing: Smoothing, most: int, coarse: NeuralSpline | None):
+        self.plan, self.smoothing, self.most, self.coarse = plan, smoothing, most, coarse
+        self.points, self.count, self.z_max = 0, 0, 0.0  # points in cells of the last level; cells
+        self.divided: tuple[Tensor, float, Tensor] | None = None
+        self._fits: list[tuple[Cells, CellModels, int]] = []
+        self._boxes: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def without_small(self, cubes: Cubes, model: Tensor) -> tuple[Cubes, Tensor]:
+        """The cubes [k] that hold enough points for a spline of their own; the others have that of their parent."""
+        small = cubes.counts < max(1, self.plan.options.min_pts_per_cell)
+        if not bool(small.any()):
+            return cubes, model
+        self.share_out(cubes.lower[small], cubes.side, model[small])
+        return cubes.kept(~small), model[~small]
+
+    def share_out(self, lower: Tensor, side: float, model: Tensor) -> None:
+        """Boxes with lower corners [b, 3] that have these models [b], but for those that have none."""
+        lower, model = lower[model != NOBODY], model[model != NOBODY]
+        self._boxes.append((lower, torch.full((len(lower),), side, dtype=torch.float64, device=lower.device), model))
+
+    def fit(self, cubes: Cubes, divided: Tensor, above: Tensor, level: int) -> Tensor:
+        """Fit the cubes of a level; their models [k], that of the level above where a cube could not be solved."""
+        field, model = self._field(), above.clone()
+        for inner in (True, False):
+            which = (divided == inner).nonzero()[:, 0]
+            if not len(which):
+                continue
+            problem = self._problem(cubes, which, inner)
+            if field is not None:
+                problem = replace(problem, ties=Ties.to(field, problem))
+            models = fit_cells(problem, self.smoothing, Silent())
+            solved = models.solved
+            model[which[solved]] = self.count + solved.nonzero()[:, 0]
+            self._fits.append((problem.cells, models, level))
+            self.count += len(which)
+            self.z_max = max(self.z_max, problem.kernel.z_max)
+            self.points += 0 if inner else int(cubes.counts[which].sum())
+        return model
+
+    def _problem(self, cubes: Cubes, which: Tensor, inner: bool) -> FitProblem:
+        lower, cloud = cubes.lower[which], self.plan.cloud
+        side = torch.full((len(which),), cubes.side, dtype=torch.float64, device=lower.device)
+        overlap = self.plan.options.overlap
+        cells = cells_with(lower, side, 0.5 * overlap * side)
+        if not inner:
+            cells = padded(lower, side, cloud.points, self.most, overlap)
+            return self.plan.problem_of(cells, self.most, gradients=self.smoothing.gradients)
+        few = capped(Members.of(cells, cloud.points), COARSE_POINTS)
+        return self.plan.problem_of(cells, self.most, few, COARSE_CENTERS, self.smoothing.gradients)
+
+    def _field(self) -> Field | None:
+        """The field of the levels so far."""
+        if self.divided is None or not self._fits:
+            return self.coarse
+        lower, side, model = self.divided
+        self.share_out(lower, side, model)  # over parts that have the same model by now, or none yet
+        fitted = self.fitted()
+        self._boxes.pop()
+        kernel = replace(self.plan.kernel, z_max=fitted.z_max)
+        return fitted.blend(kernel, self.plan.compute, self.plan.box, self.coarse)
+
+    def fitted(self) -> Fitted:
+        """All that is there by now; there is a fit."""
+        cells = Cells(*(torch.cat([getattr(fit[0], f.name) for fit in self._fits]) for f in fields(Cells)))
+        models = CellModels.joined([models for _, models, _ in self._fits], self.smoothing)
+        level = torch.cat([torch.full_like(models.attempts, number) for _, models, number in self._fits])
+        lower, side, model = (torch.cat(parts) for parts in zip(*self._boxes, strict=True))
+        ramp = 0.5 * self.plan.options.overlap * side
+        own = model.clamp_min(0)
+        ramp = torch.where(model >= 0, ramp.minimum(cells.padding[own]), ramp)
+        model = torch.where(model == COARSE, len(cells), model)
+        hard = self.plan.options.weight_type == "none"
+        boxes = Cells(lower, lower + side[:, None], ramp, torch.zeros_like(ramp) if hard else ramp, ramp)
+        z_max = max(self.z_max, self.coarse.kernel.z_max if self.coarse else 0.0)
+        return Fitted(cells, models, level, boxes, model, z_max)
