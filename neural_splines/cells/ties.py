@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 PLACES = 5  # along each axis of a padded cell
 APART = 0.15  # of its side: so far from its points they are
 BAND = 0.1  # of its side: so near the coarser surface
-WEIGHT = 1e-3  # against 1 for the value at a point
-TRUSTED = 0.01  # of its side: where the coarser field errs by more at the points, the weight falls with the square
+WEIGHT = 3e-4  # against 1 for the value at a point
+TRUSTED = 0.005  # of its side: where the coarser field errs by more at the points, the weight falls with the square
 ASKED = 16  # points of a cell where that is looked at
 
 
