@@ -178,6 +178,10 @@ class Batch:
 
         `grams` saves the first product where one batch is solved with many smoothings.
         """
+        return self.solved(smoothing, grams)[:2]
+
+    def solved(self, smoothing: Smoothing, grams: Grams | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """As `solve`; and the last matrix [b, m, m], without its jitter, and weights [b, r] of the rows."""
         grams = grams or Grams.of(self)
         base = weights = self.base_weights(smoothing.normal_weight)
         for remaining in range(smoothing.robust_passes, -1, -1):
@@ -190,7 +194,7 @@ class Batch:
             solution, jitter = direct.solve_spd(A, rhs)
             if remaining:
                 weights = base * self._robust(solution)
-        return solution, jitter
+        return solution, jitter, A, weights
 
     def _robust(self, solution: Tensor) -> Tensor:
         """min(1, cutoff sigma / |residual|) [b, r], sigma from the median residual of the surface rows.

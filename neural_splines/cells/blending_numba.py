@@ -73,9 +73,7 @@ def splines_of(kernel: Kernel, splines: Any, model: Tensor) -> Splines:
     return Splines(_array(model), _array(splines.offsets), _array(splines.origin), _array(splines.scale), v, w)
 
 
-def blend(
-    points: Tensor, boxes: Boxes, splines: Splines, kernel: Kernel, with_gradient: bool
-) -> tuple[Tensor, Any]:
+def blend(points: Tensor, boxes: Boxes, splines: Splines, kernel: Kernel, with_gradient: bool) -> tuple[Tensor, Any]:
     """Values [n] and slopes [n, 3], None without, at points [n, 3]; NaN where no box is."""
     polynomials, x = Polynomials.of(kernel, torch.from_numpy(splines.w).dtype), _array(points)
     field, limits, p = (x, boxes, splines), (REACH_WEIGHT, NEGLIGIBLE), kernel.homogeneity

@@ -97,7 +97,11 @@ class BlendPlan:
         return self.problem_of(cells, points_per_cell)
 
     def problem_of(
-        self, cells: Cells, points_per_cell: int, members: Members | None = None, most_centers: int | None = None,
+        self,
+        cells: Cells,
+        points_per_cell: int,
+        members: Members | None = None,
+        most_centers: int | None = None,
         gradients: bool = False,
     ) -> FitProblem:
         """What these cells are fitted to: all points in each, or these members, with at most so many centres."""

@@ -22,8 +22,9 @@ from ..spline.spline import NeuralSpline
 from .batches import Smoothing
 from .blending import BlendedField, Splines
 from .fitting import BlendPlan
+from .left_out import LeftOut
 from .members import Members, capped
-from .models import CellModels, fit_cells
+from .models import CellModels, fit_and_judge
 from .partition import Cells, Share, cells_with, padded
 from .problem import FitProblem
 from .ties import Ties
@@ -118,12 +119,13 @@ class Fitted:
 
 def fit_levels(
     plan: BlendPlan, most: int, smoothing: Smoothing, monitor: Monitor, coarse: NeuralSpline | None = None,
-    share: Share | None = None,
-) -> Fitted | None:  # fmt: skip
+    share: Share | None = None, judges: Tensor | None = None,
+) -> Levels | None:  # fmt: skip
     """All levels, down to cells of at most so many points; of a node that is a share of the cloud, those in it.
 
     coarse: the field of the whole cloud. The first level is tied to it; where there is one node it takes the place of
-    that level. None where no cell holds enough points.
+    that level. judges [n]: a mask of the points that the cells of the last levels are to predict unseen. None where no
+    cell holds enough points.
     """
     points = plan.cloud.points
     lower, side = bounding_cube(plan.box)
@@ -132,7 +134,7 @@ def fit_levels(
         rows = (share.nodes == share.node).nonzero()[:, 0]
         side /= 2**share.level
         lower = lower + side * ((points[rows[0]] - lower) / side).floor()
-    tree = _Tree(plan, smoothing, most, coarse)
+    tree = Levels(plan, smoothing, most, coarse, judges)
     cubes, model = Cubes.first(lower, side, rows), torch.full((1,), NOBODY, device=points.device)
     for level in range(MOST_LEVELS):
         cubes, model = tree.without_small(cubes, model)
@@ -142,6 +144,7 @@ def fit_levels(
         elif len(cubes.counts):
             model = tree.fit(cubes, divided, model, level)
         tree.share_out(cubes.lower[~divided], cubes.side, model[~divided])
+        tree.levels.append(Level(cubes, divided, model))
         monitor.progress(tree.points, len(rows))
         if not bool(divided.any()):
             break
@@ -150,17 +153,31 @@ def fit_levels(
         empty, parent = cubes.empty_eighths(finer, divided.nonzero()[:, 0])
         tree.share_out(empty, finer.side, model[parent])
         cubes, model = finer, model[finer.parent]
-    return tree.fitted() if tree.count else None
+    return tree if tree.count else None
 
 
-class _Tree:
+@dataclass(frozen=True)
+class Level:
+    """Cubes [k] of a level, which of them are divided, and the numbers of their cells [k]."""
+
+    cubes: Cubes
+    divided: Tensor
+    model: Tensor
+
+
+class Levels:
     """The levels while they are fitted.
 
+    levels: those that are done. left_out: what cells of the last levels predict at the judges.
     divided: lower corners [d, 3], side and models [d] of the cubes that the cubes of the level at hand are parts of.
     """
 
-    def __init__(self, plan: BlendPlan, smoothing: Smoothing, most: int, coarse: NeuralSpline | None):
-        self.plan, self.smoothing, self.most, self.coarse = plan, smoothing, most, coarse
+    def __init__(
+        self, plan: BlendPlan, smoothing: Smoothing, most: int, coarse: NeuralSpline | None, judges: Tensor | None
+    ):
+        self.plan, self.smoothing, self.most, self.coarse, self.judges = plan, smoothing, most, coarse, judges
+        self.levels: list[Level] = []
+        self.left_out: list[LeftOut] = []
         self.points, self.count, self.z_max = 0, 0, 0.0  # points in cells of the last level; cells
         self.divided: tuple[Tensor, float, Tensor] | None = None
         self._fits: list[tuple[Cells, CellModels, int]] = []
@@ -184,19 +201,44 @@ class _Tree:
         field, model = self._field(), above.clone()
         for inner in (True, False):
             which = (divided == inner).nonzero()[:, 0]
-            if not len(which):
-                continue
-            problem = self._problem(cubes, which, inner)
-            if field is not None:
-                problem = replace(problem, ties=Ties.to(field, problem))
-            models = fit_cells(problem, self.smoothing, Silent())
-            solved = models.solved
-            model[which[solved]] = self.count + solved.nonzero()[:, 0]
-            self._fits.append((problem.cells, models, level))
-            self.count += len(which)
-            self.z_max = max(self.z_max, problem.kernel.z_max)
-            self.points += 0 if inner else int(cubes.counts[which].sum())
+            if len(which):
+                model[which] = self.fit_some(cubes, which, model[which], level, field, inner)[0]
         return model
+
+    def fit_some(
+        self, cubes: Cubes, which: Tensor, above: Tensor, level: int, field: Field | None, inner: bool = False
+    ) -> tuple[Tensor, LeftOut | None]:
+        """Fit some cubes [w] of a level, tied to a field: their models [w], and what they predict at the judges.
+
+        inner: as cubes that are divided, to few of their points.
+        """
+        problem = self._problem(cubes, which, inner)
+        if field is not None:
+            problem = replace(problem, ties=Ties.to(field, problem))
+        models, left = fit_and_judge(problem, self.smoothing, Silent())
+        solved = models.solved
+        self._fits.append((problem.cells, models, level))
+        if left is not None:
+            left = replace(left, cell=left.cell + self.count)
+            self.left_out.append(left)
+        number = torch.where(solved, self.count + torch.arange(len(which), device=solved.device), above)
+        self.count += len(which)
+        self.z_max = max(self.z_max, problem.kernel.z_max)
+        self.points += 0 if inner else int(cubes.counts[which].sum())
+        return number, left
+
+    def forget(self, lower: Tensor, side: float) -> None:
+        """Take away the boxes inside cubes of that side with lower corners [d, 3], which other boxes are to replace."""
+        origin, kept = lower[0], []
+        wanted = ((lower - origin) / side).round().long()
+        for low, sides, model in self._boxes:
+            place = ((low + 0.5 * sides[:, None] - origin) / side).floor().long()
+            known, where = torch.cat([wanted, place]).unique(dim=0, return_inverse=True)
+            gone = torch.zeros(len(known), dtype=torch.bool, device=low.device)
+            gone[where[: len(wanted)]] = True
+            stays = ~gone[where[len(wanted) :]] | (sides > 1.5 * side)
+            kept.append((low[stays], sides[stays], model[stays]))
+        self._boxes = kept
 
     def _problem(self, cubes: Cubes, which: Tensor, inner: bool) -> FitProblem:
         lower, cloud = cubes.lower[which], self.plan.cloud
@@ -204,19 +246,25 @@ class _Tree:
         overlap = self.plan.options.overlap
         cells = cells_with(lower, side, 0.5 * overlap * side)
         if not inner:
-            cells = padded(lower, side, cloud.points, self.most, overlap)
-            return self.plan.problem_of(cells, self.most, gradients=self.smoothing.gradients)
+            cells = padded(lower, side, cloud.points, max(self.most, int(cubes.counts[which].max())), overlap)
+            problem = self.plan.problem_of(cells, self.most, gradients=self.smoothing.gradients)
+            return replace(problem, judges=self.judges)
         few = capped(Members.of(cells, cloud.points), COARSE_POINTS)
         return self.plan.problem_of(cells, self.most, few, COARSE_CENTERS, self.smoothing.gradients)
 
     def _field(self) -> Field | None:
-        """The field of the levels so far."""
+        """The field of the levels before the one at hand."""
         if self.divided is None or not self._fits:
             return self.coarse
         lower, side, model = self.divided
         self.share_out(lower, side, model)  # over parts that have the same model by now, or none yet
-        fitted = self.fitted()
+        field = self.field()
         self._boxes.pop()
+        return field
+
+    def field(self) -> BlendedField:
+        """The field of all boxes."""
+        fitted = self.fitted()
         kernel = replace(self.plan.kernel, z_max=fitted.z_max)
         return fitted.blend(kernel, self.plan.compute, self.plan.box, self.coarse)
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from ..runtime.devices import to_device
 from ..runtime.monitor import Monitor
 from .batches import Batch, Smoothing
-from .partition import Cells
+from .left_out import LeftOut
 from .problem import FitProblem
 
 logger = logging.getLogger(__name__)
@@ -72,14 +73,23 @@ class CellModels:
 
 def fit_cells(problem: FitProblem, smoothing: Smoothing, monitor: Monitor) -> CellModels:
     """Fit every cell; one that cannot be solved is retried with more regularization, then reported."""
-    store = ModelStore(problem, monitor)
+    return fit_and_judge(problem, smoothing, monitor)[0]
+
+
+def fit_and_judge(problem: FitProblem, smoothing: Smoothing, monitor: Monitor) -> tuple[CellModels, LeftOut | None]:
+    """The same, and what the cells predict at the judges of the problem, where it has some."""
+    store, found = ModelStore(problem, monitor), []
 
     def fit(part: FitProblem, cell: Tensor, draws: Tensor) -> None:
         batch = Batch.make(part, cell, draws)
         store.put(batch, *_solve(batch, smoothing))
+        if part.judges is not None:
+            found.append(LeftOut.of(part, batch, smoothing))
 
     problem.map_batches(fit)
-    return store.models(smoothing)
+    home = problem.cloud.points.device
+    left = LeftOut.joined([to_device(part, home) for part in found]) if found else None
+    return store.models(smoothing), left
 
 
 def raised(smoothing: Smoothing, factor: float) -> Smoothing:

@@ -29,6 +29,7 @@ class FitProblem:
 
     eps: in world units, less in tiny cells. centers: the most of a cell, and how they are chosen.
     gradients: whether normals enter as slopes at the points instead of values off the surface. ties: to a coarser field.
+    judges: a mask [n] of points that every cell is asked to predict as if it had not seen them.
     """
 
     cloud: OrientedCloud
@@ -41,6 +42,7 @@ class FitProblem:
     generator: torch.Generator
     gradients: bool = False
     ties: Ties | None = None
+    judges: Tensor | None = None
 
     def on(self, device: torch.device) -> FitProblem:
         """The same with everything on that device."""
@@ -51,6 +53,7 @@ class FitProblem:
             members=to_device(self.members, device),
             compute=self.compute.on(device),
             ties=self.ties and self.ties.on(device),
+            judges=self.judges if self.judges is None else self.judges.to(device),
         )
 
     def occupied(self) -> FitProblem:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 
 import torch
 
@@ -21,6 +21,8 @@ from ..kernels.kernels import make_kernel
 from ..kernels.products import Compute
 from ..runtime.devices import to_device
 from ..runtime.monitor import Monitor
+from ..selection.depth import choose_depths, judges_of
+from ..settings import AUTO
 from ..spline.contract import Field
 from ..spline.solvers.falkon import Falkon
 from ..spline.spline import NeuralSpline
@@ -76,8 +78,14 @@ def _fitted(plan: Plan, node: int, own: OrientedCloud, compute: Compute) -> Fitt
         share = Share(plan.nodes.of_points(blend.cloud.points), node, int(plan.nodes.level[node]))
     assert plan.smoothing
     if blend.options.adaptive:
-        coarse = background_of(plan, compute)
-        return fit_levels(blend, plan.points_per_cell, plan.smoothing, plan.monitor, coarse, share)
+        coarse, most = background_of(plan, compute), plan.points_per_cell
+        judges = None
+        if plan.settings.regularization == AUTO:
+            judges = judges_of(len(blend.cloud), most, plan.settings.seed, blend.cloud.points.device)
+        levels = fit_levels(blend, most, plan.smoothing, plan.monitor, coarse, share, judges)
+        if levels is not None and judges is not None:
+            choose_depths(levels)
+        return levels and levels.fitted()
     cells = blend.cells(plan.points_per_cell, share)
     if not len(cells):
         return None
