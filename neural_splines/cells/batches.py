@@ -118,6 +118,18 @@ class Constraints:
 
 
 @dataclass(frozen=True)
+class Solved:
+    """The solution [b, m] of b systems, the relative jitter [b] that was added to the matrix [b, m, m], NaN where it
+    could not be solved, and the weights [b, r] of the rows.
+    """
+
+    solution: Tensor
+    jitter: Tensor
+    matrix: Tensor
+    weights: Tensor
+
+
+@dataclass(frozen=True)
 class Batch:
     """Systems of b cells with up to r rows, `width` a point, and m centres; rows and columns of padding are zero.
 
@@ -178,10 +190,11 @@ class Batch:
 
         `grams` saves the first product where one batch is solved with many smoothings.
         """
-        return self.solved(smoothing, grams)[:2]
+        found = self.solved(smoothing, grams)
+        return found.solution, found.jitter
 
-    def solved(self, smoothing: Smoothing, grams: Grams | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """As `solve`; and the last matrix [b, m, m], without its jitter, and weights [b, r] of the rows."""
+    def solved(self, smoothing: Smoothing, grams: Grams | None = None) -> Solved:
+        """As `solve`, with what it was solved by."""
         grams = grams or Grams.of(self)
         base = weights = self.base_weights(smoothing.normal_weight)
         for remaining in range(smoothing.robust_passes, -1, -1):
@@ -194,7 +207,7 @@ class Batch:
             solution, jitter = direct.solve_spd(A, rhs)
             if remaining:
                 weights = base * self._robust(solution)
-        return solution, jitter, A, weights
+        return Solved(solution, jitter, A, weights)
 
     def _robust(self, solution: Tensor) -> Tensor:
         """min(1, cutoff sigma / |residual|) [b, r], sigma from the median residual of the surface rows.

@@ -76,8 +76,11 @@ class Splines:
         """Those of several fields, one after another."""
         counts = torch.cat([part.offsets.diff() for part in parts])
         offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-        names = ("origin", "scale", "centers", "coefficients")
-        return cls(*(torch.cat([getattr(part, name) for part in parts]) for name in names), offsets)
+        origin, scale, centers, coefficients = (
+            torch.cat([getattr(part, name) for part in parts])
+            for name in ("origin", "scale", "centers", "coefficients")
+        )
+        return cls(origin, scale, centers, coefficients, offsets)
 
     def world_centers(self) -> Tensor:
         """The Nyström centres [k, 3] of all in world units."""
@@ -87,7 +90,7 @@ class Splines:
 
 @dataclass(frozen=True)
 class BlendedField:
-    """F(x) = sum_c w_c(x) f_m(c)(x) / sum_c w_c(x) over the cells c within whose reach x lies, with the spline m(c) of each.
+    """F(x) = sum_c w_c(x) f_m(c)(x) / sum_c w_c(x) over the cells c within whose reach x lies; m(c): their splines.
 
     model [c]: the number of that spline; cells without points share that of a larger one. Where there is no cell: the
     background, or NaN.
@@ -105,7 +108,7 @@ class BlendedField:
 
     @classmethod
     def of(cls, problem: FitProblem, models: CellModels) -> BlendedField:
-        """The blend of the cells that could be solved. Of the others there is only what neighbours that overlap give."""
+        """The blend of the cells that could be solved. The others have what neighbours that overlap give."""
         solved = models.solved.nonzero()[:, 0]
         splines = Splines.of(problem.cells, models)
         cells = problem.cells if len(solved) == len(problem.cells) else problem.cells.subset(solved)

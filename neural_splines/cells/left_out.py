@@ -16,7 +16,7 @@ from .partition import Cells
 from .weights import sum_by
 
 if TYPE_CHECKING:
-    from .batches import Batch, Smoothing
+    from .batches import Batch, Solved
     from .problem import FitProblem
 
 
@@ -38,7 +38,7 @@ class LeftOut:
         )
 
     @classmethod
-    def of(cls, problem: FitProblem, batch: Batch, smoothing: Smoothing) -> LeftOut:
+    def of(cls, problem: FitProblem, batch: Batch, solved: Solved) -> LeftOut:
         """Of the points of a batch that are among the `judges` of the problem."""
         assert problem.judges is not None
         members, width = problem.members, batch.width
@@ -49,7 +49,7 @@ class LeftOut:
         most = max(1, int(asked.sum(1).max()))
         place = asked.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :most]
         asked, point = asked.gather(1, place), point.gather(1, place)
-        residual = _residuals(batch, smoothing, place)
+        residual = _residuals(batch, solved, place)
         normal = problem.cloud.normals[point]
         scale = problem.cells.scales[batch.cell]
         if width == 4:
@@ -62,20 +62,18 @@ class LeftOut:
         return cls(cell[asked], point[asked], value[asked].double(), slope[asked].double())
 
 
-def _residuals(batch: Batch, smoothing: Smoothing, place: Tensor) -> Tensor:
+def _residuals(batch: Batch, solved: Solved, place: Tensor) -> Tensor:
     """Of the rows [b, s, width] of points [b, s], had each not been there."""
     b, s = place.shape
-    width, K = batch.width, batch.K
-    solution, jitter, A, weights = batch.solved(smoothing)
-    A = A + (jitter.nan_to_num(nan=1.0) * A.diagonal(dim1=1, dim2=2).mean(1))[:, None, None] * torch.eye(A.shape[1]).to(
-        A
-    )
+    width, K, A = batch.width, batch.K, solved.matrix
+    jitter = solved.jitter.nan_to_num(nan=1.0) * A.diagonal(dim1=1, dim2=2).mean(1)
+    A = A + jitter[:, None, None] * torch.eye(A.shape[1]).to(A)
     rows = (place[..., None] * width + torch.arange(width, device=place.device)).reshape(b, -1)
     B = K.gather(1, rows[:, :, None].expand(-1, -1, K.shape[2]))
-    r = batch.y.gather(1, rows) - (B @ solution[:, :, None])[:, :, 0]
+    r = batch.y.gather(1, rows) - (B @ solved.solution[:, :, None])[:, :, 0]
     L, _ = torch.linalg.cholesky_ex(A)
     X = torch.linalg.solve_triangular(L, B.mT, upper=False).mT.reshape(b * s, width, -1)
-    H = X @ X.mT * weights.gather(1, rows).reshape(b * s, 1, width)
+    H = X @ X.mT * solved.weights.gather(1, rows).reshape(b * s, 1, width)
     found, _ = torch.linalg.solve_ex(torch.eye(width).to(H) - H, r.reshape(b * s, width, 1))
     return found.reshape(b, s, width)
 

@@ -1,4 +1,4 @@
-"""Levels of cells, coarse to fine: each is fitted to its points and, where it has none, to the field of the level before.
+"""Levels of cells, coarse to fine: each is fitted to its points and, where it has none, to the level before.
 
 A cube around the cloud is divided into eight for as long as a part holds more than so many points. Every cube that is
 divided has a spline, too, of few points and centres. A part without points keeps the spline of the cube that was
@@ -29,7 +29,7 @@ from .partition import Cells, Share, cells_with, padded
 from .problem import FitProblem
 from .ties import Ties
 
-COARSE_POINTS, COARSE_CENTERS = 300, 150  # of a cell that is divided, at most: finer ones tell the details
+COARSE_POINTS, COARSE_CENTERS = 200, 100  # of a cell that is divided, at most: finer ones tell the details
 COARSE, NOBODY = -1, -2  # in the place of a cell's number: the field of the whole cloud, and none
 MOST_LEVELS = 40  # a cube of the last has 1e-12 of the side of the first: float64 tells its points apart
 OCTANTS = torch.cartesian_prod(*3 * (torch.arange(2),))[:, [2, 1, 0]]  # in the order of the Morton curve

@@ -1,6 +1,6 @@
 """The cells' lookups, compiled for the CPU: each point walks the list of its bucket once.
 
-As `partition.Cells` and `weights.CellWeights` say them in tensors, which serve on a GPU: the same pairs in the same order.
+As `Cells` and `CellWeights` have them in tensors, which serve on a GPU: the same pairs in the same order.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..runtime.devices import to_device
 from ..runtime.monitor import Monitor
-from .batches import Batch, Smoothing
+from .batches import Batch, Smoothing, Solved
 from .left_out import LeftOut
 from .problem import FitProblem
 
@@ -82,9 +82,10 @@ def fit_and_judge(problem: FitProblem, smoothing: Smoothing, monitor: Monitor) -
 
     def fit(part: FitProblem, cell: Tensor, draws: Tensor) -> None:
         batch = Batch.make(part, cell, draws)
-        store.put(batch, *_solve(batch, smoothing))
+        solved, attempts = _solve(batch, smoothing)
+        store.put(batch, solved.solution, solved.jitter, attempts)
         if part.judges is not None:
-            found.append(LeftOut.of(part, batch, smoothing))
+            found.append(LeftOut.of(part, batch, solved))
 
     problem.map_batches(fit)
     home = problem.cloud.points.device
@@ -97,9 +98,10 @@ def raised(smoothing: Smoothing, factor: float) -> Smoothing:
     return replace(smoothing, regularization=factor * max(smoothing.regularization, LEAST))
 
 
-def _solve(batch: Batch, smoothing: Smoothing) -> tuple[Tensor, Tensor, Tensor]:
-    """Coefficients [b, m], relative jitter [b], and how often [b] the regularization had to be raised."""
-    solution, jitter = batch.solve(smoothing)
+def _solve(batch: Batch, smoothing: Smoothing) -> tuple[Solved, Tensor]:
+    """The solution, and how often [b] the regularization had to be raised."""
+    solved = batch.solved(smoothing)
+    solution, jitter = solved.solution, solved.jitter
     attempts = torch.zeros_like(jitter, dtype=torch.int64)
     for attempt, factor in enumerate(BACK_OFF, 1):
         bad = jitter.isnan()
@@ -107,7 +109,7 @@ def _solve(batch: Batch, smoothing: Smoothing) -> tuple[Tensor, Tensor, Tensor]:
             break
         again, again_jitter = batch.solve(raised(smoothing, factor))
         solution[bad], jitter[bad], attempts[bad] = again[bad], again_jitter[bad], attempt
-    return solution, jitter, attempts
+    return solved, attempts
 
 
 class ModelStore:

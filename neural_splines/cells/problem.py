@@ -28,7 +28,8 @@ class FitProblem:
     """The points of every cell and how each is fitted.
 
     eps: in world units, less in tiny cells. centers: the most of a cell, and how they are chosen.
-    gradients: whether normals enter as slopes at the points instead of values off the surface. ties: to a coarser field.
+    gradients: whether normals enter as slopes at the points instead of values off the surface.
+    ties: to a coarser field.
     judges: a mask [n] of points that every cell is asked to predict as if it had not seen them.
     """
 

@@ -19,9 +19,9 @@ from .weights import sum_by
 if TYPE_CHECKING:
     from .problem import FitProblem
 
-PLACES = 5  # along each axis of a padded cell
+PLACES = 4  # along each axis of a padded cell
 APART = 0.15  # of its side: so far from its points they are
-BAND = 0.1  # of its side: so near the coarser surface
+BAND = 0.125  # of its side: so near the coarser surface
 WEIGHT = 3e-4  # against 1 for the value at a point
 TRUSTED = 0.005  # of its side: where the coarser field errs by more at the points, the weight falls with the square
 ASKED = 16  # points of a cell where that is looked at
@@ -38,7 +38,7 @@ class TieRows:
 
 @dataclass(frozen=True)
 class Ties:
-    """coarse: the field that cells are tied to. error [c]: its rms value at the points of each, over the cell's side."""
+    """coarse: the field that cells are tied to. error [c]: its rms value at the points of each, in sides of a cell."""
 
     coarse: Field
     error: Tensor

@@ -1,7 +1,7 @@
 """How deep space is divided, here and there: a cell or its parts, as they predict the points that they have not seen.
 
-One size of cells was chosen for all of a cloud. Where the error at points that were left out is far from the typical one,
-other sizes are tried: a cell for the cube that was divided last, and cells for the parts of one that was not.
+One size of cells was chosen for all of a cloud. Where the error at points that were left out is far from the typical
+one, other sizes are tried: a cell for the cube that was divided last, and cells for the parts of one that was not.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from ..cells.levels import Cubes, Levels
 from ..cells.weights import sum_by
 from . import score
 
-JUDGES, MOST_JUDGES = 16, 0.3  # points of a cell that are left out, and of all at most
-UNUSUAL = 1.5  # times the typical error, or by as much below it
+JUDGES, MOST_JUDGES = 10, 0.2  # points of a cell that are left out, and of all at most
+UNUSUAL = 2.0  # times the typical error, or by as much below it
 FEWEST = 64  # points of a cell whose parts may have cells of their own
-FEWEST_JUDGES = 12  # that decide
+FEWEST_JUDGES = 8  # that decide
 BETTER = 0.95  # of the error: more may be chance
 
 
@@ -139,11 +139,8 @@ def _better(tree: Levels, judged: _Judged, left: LeftOut, cubes: Cubes, which: T
         mine, theirs = mine[theirs >= 0], theirs[theirs >= 0]
         if len(mine) < FEWEST_JUDGES:
             continue
-        pair = [
-            score.Residuals(r.distance[i], r.angle[i]) for r, i in ((other.residuals, theirs), (judged.residuals, mine))
-        ]
         try:
-            new, old = score.errors(pair)
+            new, old = score.errors([other.residuals.of(theirs), judged.residuals.of(mine)])
         except score.UnjudgedError:
             continue
         found[k] = new < BETTER * old

@@ -30,6 +30,9 @@ class Residuals:
     distance: Tensor
     angle: Tensor
 
+    def of(self, rows: Tensor) -> Residuals:
+        return Residuals(self.distance[rows], self.angle[rows])
+
 
 def lines(points: Tensor, normals: Tensor, window: float) -> Tensor:
     """Points x + t n [h (2 STEPS + 1), 3], t from -window to window, one line after another."""

@@ -1,12 +1,14 @@
 """The blend of cells against a slow twin: every cell at every point, in loops."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from references import kernel_matrix
 from shapes import torus
 
-from neural_splines.cells.blending import BlendedField
+from neural_splines.cells.blending import BlendedField, Splines
 from neural_splines.cells.partition import REACH_WEIGHT, adaptive_cells, uniform_cells
 from neural_splines.kernels.kernels import make_kernel
 from neural_splines.kernels.products import resolve
@@ -25,7 +27,8 @@ def field_of(kind) -> BlendedField:
     centers = torch.rand(CENTERS * len(cells), 3, generator=generator, dtype=torch.float64) - 0.5
     coefficients = torch.randn(len(centers), generator=generator, dtype=torch.float64)
     offsets, kernel = CENTERS * torch.arange(len(cells) + 1), make_kernel("neural-spline", 1.0).covering(1.6, 1.6)
-    return BlendedField(cells, kernel, centers, coefficients, offsets, resolve("cpu"), CLOUD.box)
+    splines = Splines(cells.centers, cells.scales, centers, coefficients, offsets)
+    return BlendedField(cells, torch.arange(len(cells)), splines, kernel, resolve("cpu"), CLOUD.box)
 
 
 def bump(x, lower, upper, margin) -> float:
@@ -45,19 +48,21 @@ def blended(field: BlendedField, x: np.ndarray) -> float:
         weight = bump(x, lower, upper, float(c.ramp[cell])) + REACH_WEIGHT * bump(x, lower, upper, float(c.reach[cell]))
         if weight == 0.0:
             continue
-        own, scale = slice(CENTERS * cell, CENTERS * cell + CENTERS), float(c.scales[cell])
-        model = scale * (x - 0.5 * (lower + upper))
-        value = (
-            kernel_matrix("neural-spline", model[None], field.centers[own].numpy()) @ field.coefficients[own].numpy()
-        )
+        s, m = field.splines, int(field.model[cell])
+        own, scale = slice(CENTERS * m, CENTERS * m + CENTERS), float(s.scale[m])
+        model = scale * (x - s.origin[m].numpy())
+        value = kernel_matrix("neural-spline", model[None], s.centers[own].numpy()) @ s.coefficients[own].numpy()
         total, weights = total + weight * value[0] / scale, weights + weight
     return total / weights if weights else np.nan
 
 
 @pytest.mark.parametrize("kind", ["adaptive", "smooth", "hard"])
-def test_the_blend_is_the_weighted_mean_of_all_cells(kind):
-    """But for shares below 1e-4, which are left out."""
+@pytest.mark.parametrize("shared", [False, True])
+def test_the_blend_is_the_weighted_mean_of_all_cells(kind, shared):
+    """But for shares below 1e-4, which are left out. Two cells may have one spline."""
     field, generator = field_of(kind), torch.Generator().manual_seed(1)
+    if shared:
+        field = replace(field, model=field.model // 2 * 2)
     near = CLOUD.points[:60] + 0.1 * torch.randn(60, 3, generator=generator, dtype=torch.float64)
     points = torch.cat([near, torch.tensor([[9.0, 0.0, 0.0]], dtype=torch.float64)])
     expected = np.array([blended(field, x) for x in points.numpy()])

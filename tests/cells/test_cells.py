@@ -7,7 +7,7 @@ import torch
 from shapes import knot, sphere, torus
 
 from neural_splines.cells.batches import Smoothing
-from neural_splines.cells.blending import BlendedField
+from neural_splines.cells.blending import BlendedField, Splines
 from neural_splines.cells.members import Members
 from neural_splines.cells.models import fit_cells
 from neural_splines.cells.partition import adaptive_cells, uniform_cells
@@ -122,7 +122,8 @@ def models_of_a_plane(cells, offset=0.0):
         coefficients.append(torch.linalg.solve(K, (world @ plane + offset) * cells.scales[c]))
     offsets = torch.arange(len(cells) + 1) * 400
     box = Box(cells.lower.amin(0), cells.upper.amax(0))
-    return BlendedField(cells, KERNEL, torch.cat(all_centers), torch.cat(coefficients), offsets, CPU, box), plane
+    splines = Splines(cells.centers, cells.scales, torch.cat(all_centers), torch.cat(coefficients), offsets)
+    return BlendedField(cells, torch.arange(len(cells)), splines, KERNEL, CPU, box), plane
 
 
 @pytest.mark.parametrize("kind", ["adaptive", 3])
@@ -142,7 +143,7 @@ def fitted(cloud, cells, eps=0.02, centers=100):
     generator = torch.Generator().manual_seed(0)
     problem = FitProblem(cloud, cells, members, KERNEL, CPU, eps, Centers(centers, "blue-noise"), generator)
     models = fit_cells(problem, Smoothing(1e-7), Silent())
-    return BlendedField(cells, KERNEL, models.centers, models.coefficients, models.offsets, CPU, cloud.box), models
+    return BlendedField.of(problem, models), models
 
 
 @pytest.mark.parametrize("kind", ["adaptive", 3])
@@ -199,18 +200,11 @@ def test_the_field_is_undefined_away_from_cells():
 def test_hard_weights_take_the_own_cell_alone():
     cloud = sphere(2000)
     cells = uniform_cells(cloud.box.scaled(1.1), cloud.sampling, 3, 0.25, 0, blend=False)
-    hard, models = fitted(cloud, cells)
+    hard, _ = fitted(cloud, cells)
     c = 5
     inside = cloud.points[((cloud.points >= cells.lower[c]) & (cloud.points < cells.upper[c])).all(1)]
-    one = BlendedField(
-        cells.subset(torch.tensor([c])),
-        KERNEL,
-        models.centers[models.offsets[c] : models.offsets[c + 1]],
-        models.coefficients[models.offsets[c] : models.offsets[c + 1]],
-        torch.tensor([0, int(models.offsets[c + 1] - models.offsets[c])]),
-        CPU,
-        cloud.box,
-    )
+    only = torch.tensor([c])
+    one = replace(hard, cells=cells.subset(only), model=only)
     assert torch.allclose(hard.evaluate(inside), one.evaluate(inside), atol=1e-9)
 
 
@@ -222,7 +216,7 @@ def test_a_cell_fits_its_points(mode):
     problem = FitProblem(cloud, cells, members, KERNEL, CPU, 0.02, Centers(120, mode), torch.Generator().manual_seed(0))
     models = fit_cells(problem, Smoothing(1e-8), Silent())
     assert not models.failed
-    field = BlendedField(cells, KERNEL, models.centers, models.coefficients, models.offsets, CPU, cloud.box)
+    field = BlendedField.of(problem, models)
     # the spacing is 0.09 and eps 0.02: errors stay well below both
     assert field.evaluate(cloud.points).abs().max() < 4e-3
     assert field.evaluate(cloud.points).abs().mean() < 1e-3
