@@ -7,7 +7,7 @@ fields hold is what a run uses. Messages name settings as the command line does.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from .errors import SettingsError
@@ -19,6 +19,7 @@ DTYPES = ("float64", "float32")
 SOLVERS = ("builtin", "falkon")
 BACKENDS = ("auto", "torch", "numba", "triton", "keops")
 WEIGHT_TYPES = ("trilinear", "none")
+DEPTHS = (AUTO, "local", "even")
 MESH_FORMATS = (".ply", ".obj", ".stl", ".3mf", ".off", ".glb")  # that can be written
 SCALAR_FORMATS = (".ply", ".glb")  # of these, with further numbers of each vertex
 QUALITIES = ("distance", "density")
@@ -47,10 +48,12 @@ class CellSettings:
     cells_per_axis: so many along each axis of the scaled box, or auto: adaptive cells, leaves of an octree.
     overlap: of neighbouring cells, as a fraction of their side.
     weight_type: trilinear, a smooth partition of unity, or none: each place belongs to one cell.
-    min_pts_per_cell: cells with fewer points are left out.
+    min_pts_per_cell: cells with fewer points are left out; of adaptive ones a larger cell has their place.
     points_per_cell: adaptive cells hold at most so many; auto chooses it with the smoothing.
-    fill_holes: close the surface where there are no points, by a coarse spline of the whole cloud: true, everything;
-        a number, holes whose middle is at most so many local spacings from a point.
+    depth: of adaptive cells. local: smaller or larger cells where these predict points that were left out better; even:
+        all hold at most points_per_cell; auto: local where the regularization is chosen too.
+    fill_holes: close the surface where there are no points: true, everything; a number, holes whose middle is at most
+        so many local spacings from a point.
     """
 
     cells_per_axis: int | Auto = AUTO
@@ -58,6 +61,7 @@ class CellSettings:
     weight_type: str = "trilinear"
     min_pts_per_cell: int = 0
     points_per_cell: int | Auto = AUTO
+    depth: str = AUTO
     fill_holes: bool | float = False
 
     def __post_init__(self) -> None:
@@ -66,10 +70,13 @@ class CellSettings:
         _keep(self, "weight_type", check_choice, "--weight-type", WEIGHT_TYPES)
         _keep(self, "min_pts_per_cell", check_count, "--min-pts-per-cell", 0)
         _keep(self, "points_per_cell", check_count, "--points-per-cell", 8, auto=True)
+        _keep(self, "depth", check_choice, "--depth", DEPTHS)
         if not isinstance(self.fill_holes, bool):
             _keep(self, "fill_holes", check_number, "--fill-holes", 0.0, strict=True)
         if not self.adaptive and self.points_per_cell != AUTO:
             raise SettingsError("--points-per-cell is a size of adaptive cells; use CELLS_PER_AXIS auto, or drop it")
+        if not self.adaptive and self.depth == "local":
+            raise SettingsError("--depth local is for adaptive cells; use CELLS_PER_AXIS auto, or drop it")
         if self.single and self.fill_holes:
             raise SettingsError("--fill-holes is for many cells: one spline closes the surface by itself; drop it")
 
@@ -276,6 +283,9 @@ class Settings:
         adaptive = self.cells is not None and self.cells.adaptive
         filled = self.cells is not None and self.cells.fill_holes is True
         self._default("regularization", AUTO if adaptive else REGULARIZATION)
+        if self.cells is not None and self.cells.depth == AUTO:
+            depth = "local" if adaptive and self.regularization == AUTO else "even"
+            object.__setattr__(self, "cells", replace(self.cells, depth=depth))
         self._default("outer_layer_variance", ADAPTIVE_VARIANCE if adaptive else OUTER_LAYER_VARIANCE)
         self._default("trim", AUTO if adaptive and not filled else "none")
         self._default("min_component", AUTO if adaptive or filled else 0.0)

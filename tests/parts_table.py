@@ -20,7 +20,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "constraints off the surface": {
         "eps": "0.05", "num_nystrom_samples": "80", "grid_size": "24", "cells_per_axis": "auto",
         "overlap": "--overlap 0.3", "min_pts_per_cell": "--min-pts-per-cell 4",
-        "points_per_cell": "--points-per-cell 60", "regularization": "--regularization 1e-7",
+        "points_per_cell": "--points-per-cell 60", "depth": "--depth local", "regularization": "--regularization 1e-7",
         "offset_weight": "--offset-weight 0.5", "robust_passes": "--robust-passes 1", "normals": "--normals file",
         "up": "--up z", "classes": "--classes 1", "kernel": "--kernel spherical-laplace",
         "voxel_downsample_threshold": "--voxel-downsample-threshold 300", "remove_outliers": "--remove-outliers none",

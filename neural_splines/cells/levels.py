@@ -94,6 +94,7 @@ class Fitted:
     """Splines of cells [c], and the boxes [b] that share out space, with the cell that serves each.
 
     model [b]: a number of a cell, or the number of cells for the coarse field of the whole. level [c]: of the cells.
+    full [b]: which boxes hold points.
     """
 
     cells: Cells
@@ -101,13 +102,15 @@ class Fitted:
     level: Tensor
     boxes: Cells
     model: Tensor
+    full: Tensor
     z_max: float
 
     @classmethod
     def of_one_level(cls, cells: Cells, models: CellModels, z_max: float) -> Fitted:
         """Each box has its own cell; there is none where it could not be solved."""
         solved = models.solved.nonzero()[:, 0]
-        return cls(cells, models, torch.zeros_like(models.attempts), cells.subset(solved), solved, z_max)
+        full = torch.ones_like(solved, dtype=torch.bool)
+        return cls(cells, models, torch.zeros_like(models.attempts), cells.subset(solved), solved, full, z_max)
 
     def blend(self, kernel: Kernel, compute: Compute, box: Box, coarse: NeuralSpline | None) -> BlendedField:
         """The field of all boxes."""
@@ -151,7 +154,7 @@ def fit_levels(
         tree.divided = cubes.lower[divided], cubes.side, model[divided]
         finer = cubes.divided(points, divided)
         empty, parent = cubes.empty_eighths(finer, divided.nonzero()[:, 0])
-        tree.share_out(empty, finer.side, model[parent])
+        tree.share_out(empty, finer.side, model[parent], full=False)
         cubes, model = finer, model[finer.parent]
     return tree if tree.count else None
 
@@ -181,7 +184,7 @@ class Levels:
         self.points, self.count, self.z_max = 0, 0, 0.0  # points in cells of the last level; cells
         self.divided: tuple[Tensor, float, Tensor] | None = None
         self._fits: list[tuple[Cells, CellModels, int]] = []
-        self._boxes: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._boxes: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
 
     def without_small(self, cubes: Cubes, model: Tensor) -> tuple[Cubes, Tensor]:
         """The cubes [k] that hold enough points for a spline of their own; the others have that of their parent."""
@@ -191,10 +194,11 @@ class Levels:
         self.share_out(cubes.lower[small], cubes.side, model[small])
         return cubes.kept(~small), model[~small]
 
-    def share_out(self, lower: Tensor, side: float, model: Tensor) -> None:
-        """Boxes with lower corners [b, 3] that have these models [b], but for those that have none."""
+    def share_out(self, lower: Tensor, side: float, model: Tensor, full: bool = True) -> None:
+        """Boxes with lower corners [b, 3] that have these models [b], but for those that have none. full: with points."""
         lower, model = lower[model != NOBODY], model[model != NOBODY]
-        self._boxes.append((lower, torch.full((len(lower),), side, dtype=torch.float64, device=lower.device), model))
+        sides = torch.full((len(lower),), side, dtype=torch.float64, device=lower.device)
+        self._boxes.append((lower, sides, model, torch.full_like(model, full, dtype=torch.bool)))
 
     def fit(self, cubes: Cubes, divided: Tensor, above: Tensor, level: int) -> Tensor:
         """Fit the cubes of a level; their models [k], that of the level above where a cube could not be solved."""
@@ -231,13 +235,13 @@ class Levels:
         """Take away the boxes inside cubes of that side with lower corners [d, 3], which other boxes are to replace."""
         origin, kept = lower[0], []
         wanted = ((lower - origin) / side).round().long()
-        for low, sides, model in self._boxes:
+        for low, sides, model, full in self._boxes:
             place = ((low + 0.5 * sides[:, None] - origin) / side).floor().long()
             known, where = torch.cat([wanted, place]).unique(dim=0, return_inverse=True)
             gone = torch.zeros(len(known), dtype=torch.bool, device=low.device)
             gone[where[: len(wanted)]] = True
             stays = ~gone[where[len(wanted) :]] | (sides > 1.5 * side)
-            kept.append((low[stays], sides[stays], model[stays]))
+            kept.append((low[stays], sides[stays], model[stays], full[stays]))
         self._boxes = kept
 
     def _problem(self, cubes: Cubes, which: Tensor, inner: bool) -> FitProblem:
@@ -273,7 +277,7 @@ class Levels:
         cells = Cells(*(torch.cat([getattr(fit[0], f.name) for fit in self._fits]) for f in fields(Cells)))
         models = CellModels.joined([models for _, models, _ in self._fits], self.smoothing)
         level = torch.cat([torch.full_like(models.attempts, number) for _, models, number in self._fits])
-        lower, side, model = (torch.cat(parts) for parts in zip(*self._boxes, strict=True))
+        lower, side, model, full = (torch.cat(parts) for parts in zip(*self._boxes, strict=True))
         ramp = 0.5 * self.plan.options.overlap * side
         own = model.clamp_min(0)
         ramp = torch.where(model >= 0, ramp.minimum(cells.padding[own]), ramp)
@@ -281,4 +285,4 @@ class Levels:
         hard = self.plan.options.weight_type == "none"
         boxes = Cells(lower, lower + side[:, None], ramp, torch.zeros_like(ramp) if hard else ramp, ramp)
         z_max = max(self.z_max, self.coarse.kernel.z_max if self.coarse else 0.0)
-        return Fitted(cells, models, level, boxes, model, z_max)
+        return Fitted(cells, models, level, boxes, model, full, z_max)

@@ -17,6 +17,7 @@ from ..settings import (
     AUTO,
     BACKENDS,
     DEPENDS,
+    DEPTHS,
     DTYPES,
     KERNELS,
     NYSTROM_MODES,
@@ -251,7 +252,7 @@ def add_cell_options(p: argparse.ArgumentParser) -> None:
         type=int,
         default=d.min_pts_per_cell,
         metavar="POINTS",
-        help="leave out cells with fewer points" + shown,
+        help="cells with fewer points have no spline of their own; adaptive ones have that of a larger cell" + shown,
     )
     cells.add_argument(
         "--points-per-cell",
@@ -260,6 +261,13 @@ def add_cell_options(p: argparse.ArgumentParser) -> None:
         metavar="POINTS",
         help="adaptive cells are split until they hold at most so many points; auto: 100 to 3200, as "
         "held-out points choose; 200 with a --regularization of yours (default: auto)",
+    )
+    cells.add_argument(
+        "--depth",
+        choices=DEPTHS,
+        default=d.depth,
+        help="of adaptive cells; local: smaller or larger ones where held-out points ask for them; even: one size; "
+        "auto: local with a --regularization that is chosen (default: auto)",
     )
     cells.add_argument(
         "--fill-holes",

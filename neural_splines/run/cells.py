@@ -22,7 +22,6 @@ from ..kernels.products import Compute
 from ..runtime.devices import to_device
 from ..runtime.monitor import Monitor
 from ..selection.depth import choose_depths, judges_of
-from ..settings import AUTO
 from ..spline.contract import Field
 from ..spline.solvers.falkon import Falkon
 from ..spline.spline import NeuralSpline
@@ -59,9 +58,10 @@ def fit(plan: Plan, node: int, device: str | None = None) -> None:
     if found is None:
         plan.store.save(f"cells-{node}", count=0, **Tally().state())
         return
-    bounds = found.boxes if len(found.boxes) else found.cells
+    bounds = found.boxes.subset(found.full.nonzero()[:, 0]) if len(found.boxes) else found.cells
     plan.store.save(
-        f"cells-{node}", count=len(found.cells), z_max=found.z_max, level=found.level, model=found.model,
+        f"cells-{node}", count=len(found.cells), z_max=found.z_max,
+        level=found.level, model=found.model, full=found.full,
         lower_bound=bounds.outer_lower.amin(0), upper_bound=bounds.outer_upper.amax(0),
         **{name: getattr(found.models, name) for name in MODELS},
         **{name: getattr(found.cells, name) for name in MARGINS},
@@ -80,7 +80,7 @@ def _fitted(plan: Plan, node: int, own: OrientedCloud, compute: Compute) -> Fitt
     if blend.options.adaptive:
         coarse, most = background_of(plan, compute), plan.points_per_cell
         judges = None
-        if plan.settings.regularization == AUTO:
+        if blend.options.depth == "local":
             judges = judges_of(len(blend.cloud), most, plan.settings.seed, blend.cloud.points.device)
         levels = fit_levels(blend, most, plan.smoothing, plan.monitor, coarse, share, judges)
         if levels is not None and judges is not None:
@@ -108,21 +108,22 @@ def _margin(plan: Plan, node: int, own: OrientedCloud) -> float:
 
 
 def boxes_of(plan: Plan, node: int) -> Cells | None:
-    """The boxes that share out the space of a node; None where it has no cells."""
-    found = plan.store.load(f"cells-{node}", "count", *(f"box_{name}" for name in MARGINS))
-    return Cells(*(found[f"box_{name}"] for name in MARGINS)) if int(found["count"]) else None
+    """The boxes of a node that hold points; None where it has no cells."""
+    found = cells_of(plan, node)
+    return None if found is None else found.boxes.subset(found.full.nonzero()[:, 0])
 
 
 def cells_of(plan: Plan, node: int) -> Fitted | None:
     """The cells of a node; None where it has none."""
-    boxes = boxes_of(plan, node)
-    if boxes is None:
+    if not int(plan.store.load(f"cells-{node}", "count")["count"]):
         return None
     assert plan.smoothing
-    found = plan.store.load(f"cells-{node}", "z_max", "level", "model", *MODELS, *MARGINS)
+    of_boxes = [f"box_{name}" for name in MARGINS]
+    found = plan.store.load(f"cells-{node}", "z_max", "level", "model", "full", *MODELS, *MARGINS, *of_boxes)
+    boxes = Cells(*(found[name] for name in of_boxes))
     models = CellModels.of(**{name: found[name] for name in MODELS}, smoothing=plan.smoothing)
     cells = Cells(*(found[name] for name in MARGINS))
-    return Fitted(cells, models, found["level"], boxes, found["model"], float(found["z_max"]))
+    return Fitted(cells, models, found["level"], boxes, found["model"], found["full"], float(found["z_max"]))
 
 
 def fit_background(plan: Plan, monitor: Monitor) -> None:

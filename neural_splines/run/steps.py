@@ -178,7 +178,7 @@ def blocks_of(plan: Plan) -> list[int]:
     shape, found = torch.tensor(plan.blocks), [torch.empty(0, dtype=torch.int64)]
     for node in range(len(plan.nodes)):
         boxes = cells.boxes_of(plan, node)
-        if boxes is None:
+        if boxes is None or not len(boxes):
             continue
         first, last = (
             (plan.lattice.coordinates(corner) / plan.block).floor().long().clamp_min(0).minimum(shape - 1)

@@ -123,7 +123,7 @@ def _divide(tree: Levels, judged: _Judged, number: int) -> int:
     empty, parent = level.cubes.empty_eighths(parts, better)
     tree.forget(level.cubes.lower[better], level.cubes.side)
     tree.share_out(parts.lower[mine], parts.side, model[mine])
-    tree.share_out(empty, parts.side, level.model[parent])
+    tree.share_out(empty, parts.side, level.model[parent], full=False)
     return len(better)
 
 

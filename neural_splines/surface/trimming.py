@@ -20,7 +20,7 @@ GAP_SPACINGS = 1.5  # a gap whose middle is at most so many spacings from a poin
 # none was deeper than 1.9 and larger than 7; the holes of the bunny's base are 2.0 to 4.9 deep, 50 to 125 in area.
 # The gaps of an object that is sampled completely, in stripes or with a density that falls 30-fold, are up to 4.1 deep
 # and 35 in area: where none of a cloud is larger, and no surface ends, all are by chance.
-SMALL_GAP_SPACINGS, SMALL_GAP_AREA, COMPLETE_GAP_AREA = 5.0, 12.0, 40.0
+SMALL_GAP_SPACINGS, SMALL_GAP_AREA, COMPLETE_GAP_AREA = 4.5, 12.0, 36.0
 NO_SUPPORT = (
     2.0  # times such a depth nothing is kept: a region's mean spacing is hardly more than twice that at its end
 )

@@ -73,14 +73,14 @@ def test_one_line_counts_the_cells_that_failed():
 @pytest.mark.parametrize("regularization", [0.0, 1e-300, 1e-7])
 def test_a_cell_is_tried_again_with_regularization_that_counts(regularization, monkeypatch):
     """A multiple of none is some."""
-    tried, solve = [], Batch.solve
+    tried, solved = [], Batch.solved
 
     def failing(batch, smoothing, grams=None):
         tried.append(smoothing.regularization)
-        solution, jitter = solve(batch, smoothing, grams)
-        return solution, torch.full_like(jitter, torch.nan)
+        found = solved(batch, smoothing, grams)
+        return replace(found, jitter=torch.full_like(found.jitter, torch.nan))
 
-    monkeypatch.setattr(Batch, "solve", failing)
+    monkeypatch.setattr(Batch, "solved", failing)
     cloud = sphere(200)
     cells = uniform_cells(cloud.box.scaled(1.1), cloud.sampling, 1, 0.25, 0)
     _, models = fitted(cloud, cells, Smoothing(regularization))

@@ -17,7 +17,6 @@ SPECKS = [sphere(60, 0.2, (1.6, 0.7 * k - 1.0, 0.0)) for k in range(4)]
 CASES = {
     "parts that are dropped": (joined(sphere(900), *SPECKS), ["--min-component", 0.9]),
     "something thin": (joined(sphere(900, 4.0, (-6.0, 0.0, 0.0)), tube(600, 20.0, 0.3)), []),
-    "points without cells": (joined(sphere(900), sphere(40, 0.3, (2.5, 0.0, 0.0))), ["--min-pts-per-cell", 60]),
     "faces without points": (joined(hemisphere(500), sphere(700, 0.1, (0.0, 0.0, 2.0))), ["--trim", "none"]),
     "nothing": (sphere(900), []),
 }

@@ -54,7 +54,7 @@ def test_stores_give_back_what_they_were_given(tmp_path):
         assert store.held("thing") is (given if isinstance(store, MemoryStore) else None)
 
 
-def test_blocks_that_no_cell_reaches_close_the_surface(monkeypatch, tmp_path):
+def test_blocks_without_points_close_the_surface(monkeypatch, tmp_path):
     """A hemisphere whose open side is closed far outside of its points, as a whole run closes it."""
     monkeypatch.setattr(in_parts, "sizes", lambda asked, kind: (300, 7))
     shape = hemisphere(600)
@@ -62,8 +62,8 @@ def test_blocks_that_no_cell_reaches_close_the_surface(monkeypatch, tmp_path):
         SETTINGS, cells=ns.CellSettings(fill_holes=True, points_per_cell=30), trim="none", scale=3.0, grid_size=36
     )
     result = done(write_cloud(tmp_path / "cloud.ply", shape), tmp_path, settings)
-    reach = [len(result.around.meeting(*ends)) for ends in boxes_of(result)]
-    assert 0 in reach
+    held = [bool(((shape.points >= low) & (shape.points <= high)).all(1).any()) for low, high in boxes_of(result)]
+    assert not all(held)
     vertices, faces = load_mesh(tmp_path / "mesh.ply")
     assert is_watertight(faces)
     assert euler_number(faces) == 2
@@ -95,7 +95,8 @@ def test_cells_of_any_kind_are_those_of_the_whole(kind, small, tmp_path):
     result = done(write_cloud(tmp_path / "cloud.ply", shape), tmp_path, settings)
     whole = mesh_cloud(shape, settings)
     assert result.nodes > 5
-    assert result.totals.cells.cells == len(whole.fit.cells)
+    above = len(whole.fit.cells) - result.totals.cells.cells  # cells of cubes that hold several nodes
+    assert above == 0 if kind == "uniform" else 0 <= above < result.nodes
     vertices, faces = load_mesh(tmp_path / "mesh.ply")
     assert is_watertight(faces)
     assert float(Neighbours(whole.mesh.vertices).query(vertices)[0].mean()) < 0.1 * whole.lattice.voxel_size

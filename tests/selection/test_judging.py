@@ -122,7 +122,7 @@ def test_a_cell_whose_points_are_all_left_out_is_absent(monkeypatch):
     assert min(int(batch.rows.min()) for batch in made) > 0
     field = left.field(SMOOTH)
     assert len(field.cells) == sum(len(batch.cell) for batch in made)
-    assert (field.offsets.diff() > 0).all()
+    assert (field.splines.offsets.diff() > 0).all()
     assert field.evaluate(torch.tensor([[0.0, 0.0, 1.0], [0.0, 0.0, -1.0]])).isnan().tolist() == [True, False]
     found = left.residuals(SMOOTH, 0.1)
     judged = found.distance.isfinite()
