@@ -284,7 +284,8 @@ class Settings:
         filled = self.cells is not None and self.cells.fill_holes is True
         self._default("regularization", AUTO if adaptive else REGULARIZATION)
         if self.cells is not None and self.cells.depth == AUTO:
-            depth = "local" if adaptive and self.regularization == AUTO else "even"
+            chosen = isinstance(self.regularization, str) and self.regularization == AUTO
+            depth = "local" if adaptive and chosen else "even"
             object.__setattr__(self, "cells", replace(self.cells, depth=depth))
         self._default("outer_layer_variance", ADAPTIVE_VARIANCE if adaptive else OUTER_LAYER_VARIANCE)
         self._default("trim", AUTO if adaptive and not filled else "none")

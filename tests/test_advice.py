@@ -53,17 +53,17 @@ def test_sheets_far_from_the_points_are_a_warning_until_they_are_trimmed(warned)
 
 @pytest.mark.parametrize(("relative", "warns"), [(1e-12, False), (1e-9, True)])
 def test_jitter_beyond_rounding_is_a_warning(relative, warns, warned, monkeypatch):
-    solve, solve_cells = falkon.Falkon.solve, batches.Batch.solve
+    solve, solve_cells = falkon.Falkon.solve, batches.Batch.solved
 
     def jittered(*args):
         return replace(solve(*args), relative_jitter=relative)
 
     def jittered_cells(*args):
-        solution, jitter = solve_cells(*args)
-        return solution, jitter + relative
+        found = solve_cells(*args)
+        return replace(found, jitter=found.jitter + relative)
 
     monkeypatch.setattr(falkon.Falkon, "solve", jittered)
-    monkeypatch.setattr(batches.Batch, "solve", jittered_cells)
+    monkeypatch.setattr(batches.Batch, "solved", jittered_cells)
     for script, cells, what in (("fit.py", [], "matrix of the 100 centres"), ("fit-grid.py", [2], "system of a cell")):
         said = warned(sphere(300), script, "auto", 100, 12, *cells)
         assert bool(re.search(f"{what} is so close to singular that 1e-09 of its.*--dtype float64", said)) == warns

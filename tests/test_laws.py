@@ -60,11 +60,15 @@ def test_repeated_points_change_nothing(kind, seed, copies):
 @FEW
 @given(eps=st.floats(0.02, 0.1))
 def test_flipped_normals_flip_the_mesh(kind, eps):
-    """The same vertices, inside out; only ambiguous cubes are triangulated otherwise."""
+    """The same vertices, inside out; only ambiguous cubes are triangulated otherwise.
+
+    What is outside comes before what is inside: coarse cells, which have few of them, take other centres.
+    """
     one, other = mesh(TORUS.points, TORUS.normals, kind, eps), mesh(TORUS.points, -TORUS.normals, kind, eps)
     assert volume(one.vertices, one.faces) == pytest.approx(-volume(other.vertices, other.faces), rel=1e-2)
-    assert torch.cdist(one.vertices, other.vertices).amin(1).max() < 1e-5
-    assert (one.normals.mean(0) + other.normals.mean(0)).abs().max() < 1e-4
+    near = 1e-3 if kind == "adaptive cells" else 1e-5
+    assert torch.cdist(one.vertices, other.vertices).amin(1).max() < near
+    assert (one.normals.mean(0) + other.normals.mean(0)).abs().max() < 10 * near
 
 
 @FEW

@@ -195,7 +195,7 @@ class Levels:
         return cubes.kept(~small), model[~small]
 
     def share_out(self, lower: Tensor, side: float, model: Tensor, full: bool = True) -> None:
-        """Boxes with lower corners [b, 3] that have these models [b], but for those that have none. full: with points."""
+        """Boxes with lower corners [b, 3] and models [b], but for those that have none. full: they hold points."""
         lower, model = lower[model != NOBODY], model[model != NOBODY]
         sides = torch.full((len(lower),), side, dtype=torch.float64, device=lower.device)
         self._boxes.append((lower, sides, model, torch.full_like(model, full, dtype=torch.bool)))

@@ -12,7 +12,7 @@ from ..runtime.devices import slices
 from ..settings import AUTO, Settings
 from .clipping import clip
 from .components import components
-from .mesh import Mesh, keep_faces
+from .mesh import Mesh, border_edges, keep_faces
 
 OPEN_SPACINGS = 0.75  # the mesh of an open surface ends about so many spacings beyond the last points
 GAP_SPACINGS = 1.5  # a gap whose middle is at most so many spacings from a point is carried across
@@ -95,8 +95,10 @@ def trim_unsupported(mesh: Mesh, metric: Metric, gap: float = GAP_SPACINGS, cut_
     ends, attached = torch.zeros(2, len(size), dtype=torch.bool, device=far.device)
     ends[label[border[far]]] = True
     attached[label[touching[far]]] = True
-    closed = cut_off is None and not bool((attached & (ends | (area > COMPLETE_GAP_AREA))).any())
-    small = area <= (COMPLETE_GAP_AREA if closed else SMALL_GAP_AREA)
+    small = area <= SMALL_GAP_AREA
+    complete = cut_off is None and not bool((attached & (ends | (area > COMPLETE_GAP_AREA))).any())
+    if complete and not bool(small.all()) and not len(border_edges(mesh)):
+        small = area <= COMPLETE_GAP_AREA
     deep = (torch.where(small, most, gap) * mean_spacing)[label]
     lost = ends
     lost[label[distance[far] > deep]] = True

@@ -59,14 +59,14 @@ def test_strict_turns_warnings_into_exit_code_3_after_writing(script, tmp_path):
 def test_a_cell_without_a_model_is_a_warning(tmp_path, monkeypatch):
     from neural_splines.cells import batches
 
-    solve = batches.Batch.solve
+    solved = batches.Batch.solved
 
     def failing(self, *args):
-        solution, jitter = solve(self, *args)
-        jitter[self.cell == 0] = float("nan")
-        return solution, jitter
+        found = solved(self, *args)
+        found.jitter[self.cell == 0] = float("nan")
+        return found
 
-    monkeypatch.setattr(batches.Batch, "solve", failing)
+    monkeypatch.setattr(batches.Batch, "solved", failing)
     cloud = write_cloud(tmp_path / "cloud.ply", torus(800))
     args = ["auto", 100, 16, 2, "--seed", 0, "--strict", "--out", tmp_path / "mesh.ply"]
     outcome = run("fit-grid.py", cloud, *args)
