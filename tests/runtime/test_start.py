@@ -14,14 +14,16 @@ ROOT = Path(__file__).resolve().parents[2]
 # pairs of points and boxes, a loop of the package in float64 and then in float32, which is another signature
 LOOKUP = """
 import sys, torch
-from neural_splines.cells.lookup_numba import _weight_slopes
+from neural_splines.cells.lookup_numba import _weigh
 import numpy as np
 
 def called(dtype):
     rng = np.random.default_rng(0)
     points, lower = rng.random((50, 3)).astype(dtype), rng.random((4, 3)).astype(dtype) - 0.5
     which, margin = np.arange(50) % 4, np.full(4, 0.3, dtype)
-    return _weight_slopes(points, np.arange(50), which, lower, lower + 1, margin, margin, 0.25).tobytes().hex()
+    weight = np.empty(50)
+    _weigh(points, np.arange(50), which, lower, lower + 1, margin, margin, 0.25, 1e-4, weight)
+    return weight.tobytes().hex()
 
 one = called(np.float64)
 print("numba.np.linalg" in sys.modules, one)
