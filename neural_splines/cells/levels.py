@@ -30,6 +30,7 @@ from .problem import FitProblem
 from .ties import Ties
 
 COARSE_POINTS, COARSE_CENTERS = 200, 100  # of a cell that is divided, at most: finer ones tell the details
+FILLING_POINTS, FILLING_CENTERS = 1200, 300  # the same where holes are filled: there they are the surface
 COARSE, NOBODY = -1, -2  # in the place of a cell's number: the field of the whole cloud, and none
 MOST_LEVELS = 40  # a cube of the last has 1e-12 of the side of the first: float64 tells its points apart
 OCTANTS = torch.cartesian_prod(*3 * (torch.arange(2),))[:, [2, 1, 0]]  # in the order of the Morton curve
@@ -218,7 +219,7 @@ class Levels:
         """
         problem = self._problem(cubes, which, inner)
         if field is not None:
-            problem = replace(problem, ties=Ties.to(field, problem))
+            problem = replace(problem, ties=Ties.to(field, problem, sure=self.coarse is not None))
         models, left = fit_and_judge(problem, self.smoothing, Silent())
         solved = models.solved
         self._fits.append((problem.cells, models, level))
@@ -253,8 +254,9 @@ class Levels:
             cells = padded(lower, side, cloud.points, max(self.most, int(cubes.counts[which].max())), overlap)
             problem = self.plan.problem_of(cells, self.most, gradients=self.smoothing.gradients)
             return replace(problem, judges=self.judges)
-        few = capped(Members.of(cells, cloud.points), COARSE_POINTS)
-        return self.plan.problem_of(cells, self.most, few, COARSE_CENTERS, self.smoothing.gradients)
+        most, centers = (COARSE_POINTS, COARSE_CENTERS) if self.coarse is None else (FILLING_POINTS, FILLING_CENTERS)
+        few = capped(Members.of(cells, cloud.points), most)
+        return self.plan.problem_of(cells, self.most, few, centers, self.smoothing.gradients)
 
     def _field(self) -> Field | None:
         """The field of the levels before the one at hand."""

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 PLACES = 4  # along each axis of a padded cell
 APART = 0.15  # of its side: so far from its points they are
 BAND = 0.125  # of its side: so near the coarser surface
-WEIGHT = 3e-4  # against 1 for the value at a point
-TRUSTED = 0.005  # of its side: where the coarser field errs by more at the points, the weight falls with the square
+WEIGHT, SURE_WEIGHT = 3e-4, 1e-3  # against 1 for the value at a point
+TRUSTED = 0.005  # of its side: where the coarser field errs by more at the points, WEIGHT falls with the square
 ASKED = 16  # points of a cell where that is looked at
 
 
@@ -38,22 +38,25 @@ class TieRows:
 
 @dataclass(frozen=True)
 class Ties:
-    """coarse: the field that cells are tied to. error [c]: its rms value at the points of each, in sides of a cell."""
+    """coarse: the field that cells are tied to. weight [c]: of each place, against 1 for a point."""
 
     coarse: Field
-    error: Tensor
+    weight: Tensor
 
     @classmethod
-    def to(cls, coarse: Field, problem: FitProblem) -> Ties:
-        """Ties of the cells of a problem."""
+    def to(cls, coarse: Field, problem: FitProblem, sure: bool) -> Ties:
+        """Those of a problem. sure: what the coarser field is in holes counts, however it errs at points."""
+        if sure:
+            return cls(coarse, torch.full_like(problem.cells.scales, SURE_WEIGHT))
         few = members.capped(problem.members, ASKED)
         value = coarse.evaluate(problem.cloud.points[few.point]).square()
         cell = torch.repeat_interleave(few.counts)
         mean = sum_by(cell, value, len(few.counts)) / few.counts.clamp_min(1)
-        return cls(coarse, mean.sqrt() * problem.cells.scales)
+        error = (mean.sqrt() * problem.cells.scales).clamp_min(1e-300)
+        return cls(coarse, WEIGHT * (TRUSTED / error).clamp_max(1.0).square())
 
     def on(self, device: torch.device) -> Ties:
-        return Ties(self.coarse.on(device), self.error.to(device))
+        return Ties(self.coarse.on(device), self.weight.to(device))
 
     def rows(self, problem: FitProblem, cell: Tensor, x: Tensor, count: Tensor, centers: Tensor) -> TieRows | None:
         """Of the cells [b], whose points are the first `count` [b] of x [b, n, 3] and whose centres [b, m, 3] those
@@ -75,7 +78,6 @@ class Ties:
         kept = wanted.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :most]
         wanted, value = wanted.gather(1, kept), value.gather(1, kept)
         place = place.gather(1, kept[:, :, None].expand(-1, -1, 3))
-        trust = (TRUSTED / self.error[cell].clamp_min(1e-300)).clamp_max(1.0).square()
-        weights = WEIGHT * trust[:, None] / count.clamp_min(1)[:, None] * wanted
+        weights = self.weight[cell, None] / count.clamp_min(1)[:, None] * wanted
         K = problem.compute.products.dense(problem.kernel, problem.compute.place(place).contiguous(), centers)
         return TieRows(K, problem.compute.place(value.where(wanted, 0.0)), weights.to(K))
