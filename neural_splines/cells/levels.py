@@ -113,6 +113,19 @@ class Fitted:
         full = torch.ones_like(solved, dtype=torch.bool)
         return cls(cells, models, torch.zeros_like(models.attempts), cells.subset(solved), solved, full, z_max)
 
+    def used(self, smoothing: Smoothing) -> Fitted:
+        """Without cells that serve no box: those that were tried, and those of cubes whose parts all have their own.
+
+        What could not be solved stays, to be told.
+        """
+        n, keep = len(self.cells), ~self.models.solved
+        keep[self.model[self.model < n]] = True
+        number = keep.cumsum(0) - 1
+        model = torch.where(self.model < n, number[self.model.clamp_max(n - 1)], int(keep.sum()))
+        models = self.models.subset(keep, smoothing)
+        cells = self.cells.subset(keep.nonzero()[:, 0])
+        return replace(self, cells=cells, models=models, level=self.level[keep], model=model)
+
     def blend(self, kernel: Kernel, compute: Compute, box: Box, coarse: NeuralSpline | None) -> BlendedField:
         """The field of all boxes."""
         splines = Splines.of(self.cells, self.models)

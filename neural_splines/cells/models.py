@@ -61,6 +61,15 @@ class CellModels:
         )
         return cls.of(centers, coefficients, offsets, jitters, attempts, smoothing)
 
+    def subset(self, keep: Tensor, smoothing: Smoothing) -> CellModels:
+        """Those under a mask [c]."""
+        count = self.offsets.diff()
+        rows, ends = torch.repeat_interleave(keep, count), count[keep].cumsum(0)
+        offsets, here = torch.cat([ends.new_zeros(1), ends]), keep.to(self.jitters.device)
+        return CellModels.of(
+            self.centers[rows], self.coefficients[rows], offsets, self.jitters[here], self.attempts[keep], smoothing
+        )
+
     @property
     def solved(self) -> Tensor:
         """Which cells [c] have a model."""

@@ -85,7 +85,7 @@ def _fitted(plan: Plan, node: int, own: OrientedCloud, compute: Compute) -> Fitt
         levels = fit_levels(blend, most, plan.smoothing, plan.monitor, coarse, share, judges)
         if levels is not None and judges is not None:
             choose_depths(levels)
-        return None if levels is None else levels.fitted()
+        return None if levels is None else levels.fitted().used(plan.smoothing)
     cells = blend.cells(plan.points_per_cell, share)
     if not len(cells):
         return None

@@ -146,6 +146,17 @@ def test_a_cell_that_cannot_be_solved_has_the_spline_of_the_level_above(monkeypa
     assert float(volume) == pytest.approx(float((upper - lower).prod()), rel=1e-6)
 
 
+def test_cells_that_serve_no_box_are_left_out_and_the_field_is_the_same():
+    levels = levels_of(torus(3000))
+    every, used = levels.fitted(), levels.fitted().used(SLOPES)
+    assert len(used.cells) < len(every.cells)
+    assert used.model.unique().tolist() == list(range(len(used.cells)))
+    x = levels.plan.cloud.points[:200] * 1.02
+    kernel, box = levels.field().kernel, levels.plan.box
+    before, after = (one.blend(kernel, CPU, box, None).gradient(x) for one in (every, used))
+    assert all(map(torch.equal, before, after))
+
+
 def test_capped_members_are_spread_over_all():
     point, cell = torch.arange(100), torch.repeat_interleave(torch.tensor([0, 1]), torch.tensor([10, 90]))
     members = capped(Members.grouped(point, cell, 2), 30)
