@@ -82,7 +82,8 @@ def blended(left: LeftOut, cells: Cells, points: Tensor) -> tuple[Tensor, Tensor
     """The points [j] that some cells predict, in order, and the blend's value [j] and slope [j, 3] at each: no cell has
     seen that one point.
     """
-    order = left.point.argsort(stable=True)
+    order = left.cell.argsort(stable=True)  # threads finish in any order, and sums depend on theirs
+    order = order[left.point[order].argsort(stable=True)]
     cell, point = left.cell[order], left.point[order]
     weight = cells.weights(points[point], cell)
     which, group = point.unique_consecutive(return_inverse=True)

@@ -68,3 +68,16 @@ def test_the_blend_of_predictions_has_the_weights_of_the_cells():
         w = cells.weights(cloud.points[point[mine]], cell[mine])
         assert float(mean[i]) == pytest.approx(float((w * value[mine]).sum() / w.sum()), rel=1e-12)
     assert torch.allclose(tilt, torch.stack([mean, 2 * mean, -mean], 1))
+
+
+def test_the_order_of_the_pairs_does_not_matter():
+    """To the bit: threads hand them over as they finish."""
+    cloud = torus(700)
+    cells, generator = cells_of(cloud, "adaptive", 1.0), torch.Generator().manual_seed(0)
+    point, cell = cells.members(cloud.points)
+    value = torch.randn(len(point), generator=generator, dtype=torch.float64)
+    slope = torch.randn(len(point), 3, generator=generator, dtype=torch.float64)
+    mixed = torch.randperm(len(point), generator=generator)
+    one = blended(LeftOut(cell, point, value, slope), cells, cloud.points)
+    other = blended(LeftOut(cell[mixed], point[mixed], value[mixed], slope[mixed]), cells, cloud.points)
+    assert all(map(torch.equal, one, other))
