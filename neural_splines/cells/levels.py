@@ -287,9 +287,14 @@ class Levels:
         kernel = replace(self.plan.kernel, z_max=fitted.z_max)
         return fitted.blend(kernel, self.plan.compute, self.plan.box, self.coarse)
 
+    @property
+    def cells(self) -> Cells:
+        """All that were fitted."""
+        return Cells(*(torch.cat([getattr(fit[0], f.name) for fit in self._fits]) for f in fields(Cells)))
+
     def fitted(self) -> Fitted:
         """All that is there by now; there is a fit."""
-        cells = Cells(*(torch.cat([getattr(fit[0], f.name) for fit in self._fits]) for f in fields(Cells)))
+        cells = self.cells
         models = CellModels.joined([models for _, models, _ in self._fits], self.smoothing)
         level = torch.cat([torch.full_like(models.attempts, number) for _, models, number in self._fits])
         lower, side, model, full = (torch.cat(parts) for parts in zip(*self._boxes, strict=True))

@@ -49,7 +49,7 @@ class _Judged:
     @classmethod
     def of(cls, tree: Levels, left: list[LeftOut]) -> _Judged:
         cloud = tree.plan.cloud
-        points, value, slope = blended(LeftOut.joined(left), tree.fitted().cells, cloud.points)
+        points, value, slope = blended(LeftOut.joined(left), tree.cells, cloud.points)
         residuals = score.Residuals(*score.newton(value, slope, cloud.normals[points]))
         return cls(points, residuals, len(cloud))
 
