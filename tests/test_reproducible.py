@@ -78,7 +78,7 @@ IN_NO_ORDER = {
     "run/stitch.py": "whole numbers",
     "surface/checks.py": "NumPy, one after another",
     "surface/clustering.py": "NumPy, one after another",
-    "surface/components.py": "the least of whole numbers",
+    "components.py": "the least of whole numbers",
     "surface/marching_cubes.py": "one number for each place",
     "surface/printing.py": "NumPy, one after another",
     "surface/trimming.py": "ones with signs, exact in any order",

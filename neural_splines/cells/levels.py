@@ -232,7 +232,7 @@ class Levels:
         """
         problem = self._problem(cubes, which, inner)
         if field is not None:
-            problem = replace(problem, ties=Ties.to(field, problem, sure=self.coarse is not None))
+            problem = replace(problem, ties=Ties(field, fill=self.coarse is not None))
         models, left = fit_and_judge(problem, self.smoothing, Silent())
         solved = models.solved
         self._fits.append((problem.cells, models, level))

@@ -1,7 +1,8 @@
 """What holds a cell to a coarser field where it has no points: f(t) = F(t) at places t far from them, weakly.
 
 A spline says nothing of where it has no data, and goes on somehow: across a hole, or beyond a border, into sheets. The
-places are those of a small lattice in the padded cell, where the coarser surface passes; without a hole there are none.
+places are those of a small lattice in the padded cell. Where holes are filled, the coarser field has the say in those
+that its surface crosses; else what the points say alone comes first.
 """
 
 from __future__ import annotations
@@ -13,8 +14,6 @@ import torch
 from torch import Tensor
 
 from ..spline.contract import Field
-from . import members
-from .weights import sum_by
 
 if TYPE_CHECKING:
     from .problem import FitProblem
@@ -22,9 +21,8 @@ if TYPE_CHECKING:
 PLACES = 4  # along each axis of a padded cell
 APART = 0.15  # of its side: so far from its points they are
 BAND = 0.125  # of its side: so near the coarser surface
-WEIGHT, SURE_WEIGHT = 3e-4, 1e-3  # against 1 for the value at a point
-TRUSTED = 0.005  # of its side: where the coarser field errs by more at the points, WEIGHT falls with the square
-ASKED = 16  # points of a cell where that is looked at
+WEIGHT, FILLING_WEIGHT = 3e-6, 1e-2  # against 1 for the value at a point; the second in holes that are filled
+STEEP = 0.5  # of |grad F|: halfway between two sheets the coarser field is flat, and near 0 without a surface
 
 
 @dataclass(frozen=True)
@@ -38,25 +36,13 @@ class TieRows:
 
 @dataclass(frozen=True)
 class Ties:
-    """coarse: the field that cells are tied to. weight [c]: of each place, against 1 for a point."""
+    """coarse: the field that cells are tied to. fill: whether its surface is to close holes."""
 
     coarse: Field
-    weight: Tensor
-
-    @classmethod
-    def to(cls, coarse: Field, problem: FitProblem, sure: bool) -> Ties:
-        """Those of a problem. sure: what the coarser field is in holes counts, however it errs at points."""
-        if sure:
-            return cls(coarse, torch.full_like(problem.cells.scales, SURE_WEIGHT))
-        few = members.capped(problem.members, ASKED)
-        value = coarse.evaluate(problem.cloud.points[few.point]).square()
-        cell = torch.repeat_interleave(few.counts)
-        mean = sum_by(cell, value, len(few.counts)) / few.counts.clamp_min(1)
-        error = (mean.sqrt() * problem.cells.scales).clamp_min(1e-300)
-        return cls(coarse, WEIGHT * (TRUSTED / error).clamp_max(1.0).square())
+    fill: bool
 
     def on(self, device: torch.device) -> Ties:
-        return Ties(self.coarse.on(device), self.weight.to(device))
+        return Ties(self.coarse.on(device), self.fill)
 
     def rows(self, problem: FitProblem, cell: Tensor, x: Tensor, count: Tensor, centers: Tensor) -> TieRows | None:
         """Of the cells [b], whose points are the first `count` [b] of x [b, n, 3] and whose centres [b, m, 3] those
@@ -68,16 +54,33 @@ class Ties:
         far = torch.cdist(place, x.double()).masked_fill_(unused[:, None], torch.inf).amin(2) > APART
         scale = problem.cells.scales[cell]
         world = place / scale[:, None, None] + problem.cells.centers[cell, None]
-        value = torch.full_like(far, torch.inf, dtype=torch.float64)
-        value[far] = self.coarse.evaluate(world[far])
-        value = (value * scale[:, None]).nan_to_num_(nan=torch.inf)
-        wanted = far & ((value.abs() < BAND).any(1))[:, None] & value.isfinite()
+        value, slope = torch.zeros_like(place[..., 0]), torch.zeros_like(place)
+        value[far], slope[far] = self.coarse.gradient(world[far])
+        value *= scale[:, None]
+        wanted = far & (slope.norm(dim=2) > STEEP) & value.isfinite()
         most = int(wanted.sum(1).max())
         if not most:
             return None
+        weight = torch.full_like(scale, WEIGHT)
+        if self.fill:
+            weight[_in_hole(x.double(), unused, place, value.where(wanted, torch.inf), slope)] = FILLING_WEIGHT
         kept = wanted.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :most]
         wanted, value = wanted.gather(1, kept), value.gather(1, kept)
         place = place.gather(1, kept[:, :, None].expand(-1, -1, 3))
-        weights = self.weight[cell, None] / count.clamp_min(1)[:, None] * wanted
+        weights = (weight / count.clamp_min(1))[:, None] * wanted
         K = problem.compute.products.dense(problem.kernel, problem.compute.place(place).contiguous(), centers)
         return TieRows(K, problem.compute.place(value.where(wanted, 0.0)), weights.to(K))
+
+
+def _in_hole(x: Tensor, unused: Tensor, place: Tensor, value: Tensor, slope: Tensor) -> Tensor:
+    """Which cells [b] have a place [b, t, 3] near the coarser surface whose foot there, p - F grad F / |grad F|^2, is
+    far from all points, too: that surface crosses a hole, and does not only pass by the points.
+    """
+    b, t = (value.abs() < BAND).nonzero().T
+    foot = place[b, t] - (value[b, t] / slope[b, t].square().sum(1))[:, None] * slope[b, t]
+    inside = (foot.abs() < 0.5).all(1)
+    b, foot = b[inside], foot[inside]
+    near = (x[b] - foot[:, None]).norm(dim=2).masked_fill_(unused[b], torch.inf).amin(1)
+    found = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+    found[b[near > APART]] = True
+    return found

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..components import components
+from ..geometry import median
 from ..runtime.devices import slices
 from .clouds import OrientedCloud
 
@@ -21,6 +23,9 @@ WITNESSES = 12  # nearest points that are asked
 STEEP = 0.5  # of |n.(p - q)| / |p - q|: the sine of 30 degrees, above which p does not lie on q's surface
 AGREEING = 0.3  # of n.m: normals that point the same way
 MOST = 0.2  # of a cloud that may be outliers; more are the cloud
+# Of 800 outliers in 20 clumps 694 to 718 are found so, and at most 3 of 20,000 points of a surface; so are 25 of 30,000
+# with noise of 1 % of the diagonal and normals that were estimated from it.
+ODD, CLUMP_POINTS = 0.3, 200  # times the typical support by neighbours; more points together are leaves or grass
 PASSES = 4  # a few outliers support each other until the others are gone
 
 
@@ -54,20 +59,54 @@ def outliers(
     return mask if float(mask.double().mean()) <= MOST else torch.zeros_like(mask)
 
 
+def clumps(cloud: OrientedCloud) -> Tensor:
+    """A mask [n] of points in small dense groups that contradict one another, as on no surface.
+
+    The support of a point is the share of its six neighbours that see it on their surface, averaged over these twice.
+    """
+    neighbours = cloud.sampling.neighbours
+    support = torch.empty(len(cloud), dtype=torch.float64, device=cloud.points.device)
+    for chunk in slices(len(cloud), support.device):
+        other = neighbours[chunk].long()
+        offset, normal = cloud.points[chunk, None] - cloud.points[other], cloud.normals[other]
+        support[chunk] = _agree(offset, cloud.normals[chunk, None], normal, STEEP).double().mean(1)
+    for _ in range(2):
+        before = support
+        support = torch.empty_like(before)
+        for chunk in slices(len(cloud), support.device):
+            around = before[neighbours[chunk].long()]
+            support[chunk] = (before[chunk] + around.sum(1)) / (1 + around.shape[1])
+    odd = support < ODD * median(support)
+    which = odd.nonzero()[:, 0]
+    if len(which):
+        other = neighbours[which].long()
+        place = odd.cumsum(0) - 1
+        row, column = odd[other].nonzero().T
+        edges = torch.stack([row, place[other[row, column]]], 1)
+        _, label, size = components(edges, len(which)).unique(return_inverse=True, return_counts=True)
+        odd[which[size[label] > CLUMP_POINTS]] = False
+    return odd
+
+
+def _agree(offset: Tensor, normal: Tensor, other: Tensor, steep: float) -> Tensor:
+    """Which points at an offset [..., 3] from others lie near the planes of these, with normals that point alike."""
+    height = (offset * other).sum(-1).abs()
+    return (height < steep * offset.norm(dim=-1)) & ((normal * other).sum(-1) > AGREEING)
+
+
 def _support(cloud: OrientedCloud, index: Tensor, steep: float = STEEP) -> Tensor:
     """The share of the witnesses of points [k] that support them; of a cloud with fewer, the missing ones do not."""
     votes = torch.zeros(len(index), dtype=torch.float64, device=index.device)
     x, n = cloud.points[index], cloud.normals[index]
-    witnesses = list(zip(*(found.T[1:] for found in cloud.sampling.near.nearest(x, WITNESSES + 1)), strict=True))
-    for distance, other in witnesses:
-        offset = ((x - cloud.points[other]) * cloud.normals[other]).sum(1).abs()
-        votes += (offset < steep * distance) & ((n * cloud.normals[other]).sum(1) > AGREEING)
+    for other in cloud.sampling.near.nearest(x, WITNESSES + 1)[1].T[1:]:
+        votes += _agree(x - cloud.points[other], n, cloud.normals[other], steep)
     return votes / WITNESSES
 
 
 def without_outliers(cloud: OrientedCloud, median_spacing: float | None = None) -> tuple[OrientedCloud, str | None]:
     """The cloud without its outliers, and one line where there were any; `median_spacing` as for `outliers`."""
-    kept = _without(cloud, SPARSE, SUPPORT, median_spacing)
+    odd = clumps(cloud)
+    kept = _without(_apart(cloud, odd) if bool(odd.any()) else cloud, SPARSE, SUPPORT, median_spacing)
     if len(cloud) - len(kept) > MANY * len(cloud):
         kept = _without(kept, SPARSE_NEAR, SUPPORT_NEAR, median_spacing)
     lines = outlier_lines(len(cloud) - len(kept), len(cloud))
@@ -89,6 +128,12 @@ def _without(cloud: OrientedCloud, sparse: float, support: float, median_spacing
         mask = outliers(cloud, sparse, support, median_spacing)
         if not bool(mask.any()):
             break
-        cloud, whole = cloud.part((~mask).nonzero()[:, 0]), cloud
-        whole.sampling.forget()
+        cloud = _apart(cloud, mask)
     return cloud
+
+
+def _apart(cloud: OrientedCloud, mask: Tensor) -> OrientedCloud:
+    """A cloud without the points under a mask [n]; it is not asked for its neighbours any more."""
+    part = cloud.part((~mask).nonzero()[:, 0])
+    cloud.sampling.forget()
+    return part

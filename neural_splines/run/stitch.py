@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..components import components
 from ..errors import EmptySurfaceError
 from ..runtime.monitor import Monitor
 from ..settings import AUTO
 from ..surface import trimming
-from ..surface.components import components
 from ..surface.levels import member
 from ..surface.mesh import Mesh, keep_faces
 from .blocks import Surroundings, support

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..components import components
 from ..geometry import Box
 from .band import sample_band
-from .components import components
 from .dense import Evaluate
 from .lattice import Lattice
 from .marching_cubes import marching_cubes

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from ..cloud.metric import Metric
+from ..components import components
 from ..errors import BackendError, EmptySurfaceError, PrintError, first_line
 from .checks import Checked, checked
 from .clipping import clip
-from .components import components
 from .expand import ON_WALL
 from .intersections import intersections
 from .lattice import Lattice

@@ -8,10 +8,10 @@ from torch import Tensor
 from ..cloud.clouds import OrientedCloud
 from ..cloud.metric import Metric
 from ..cloud.neighbours import Neighbours
+from ..components import components
 from ..runtime.devices import slices
 from ..settings import AUTO, Settings
 from .clipping import clip
-from .components import components
 from .mesh import Mesh, border_edges, keep_faces
 
 OPEN_SPACINGS = 0.75  # the mesh of an open surface ends about so many spacings beyond the last points

@@ -7,11 +7,11 @@ import torch
 from lattices import crossing_cubes
 from shapes import edges, euler_number, is_watertight, volume
 
+from neural_splines.components import _jump, components
 from neural_splines.geometry import Box
 from neural_splines.runtime.monitor import Silent
 from neural_splines.surface.band import sample_band
 from neural_splines.surface.case_table import case_table
-from neural_splines.surface.components import _jump, components
 from neural_splines.surface.dense import sample_dense
 from neural_splines.surface.lattice import Lattice
 from neural_splines.surface.marching_cubes import marching_cubes
