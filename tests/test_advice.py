@@ -48,7 +48,7 @@ def test_sheets_far_from_the_points_are_a_warning_until_they_are_trimmed(warned)
     assert warned(*args, "--trim", "auto") == ""
     assert "smaller --trim" in warned(*args, "--trim", 100)
     assert warned(hemisphere(2000), "fit-grid.py", "auto", "auto", 32, "auto") == ""
-    assert warned(hemisphere(2000), "fit-grid.py", "auto", "auto", 32, "auto", "--margin", 2.2, "--fill-holes") == ""
+    assert warned(hemisphere(2000), "fit-grid.py", "auto", "auto", 32, "auto", "--margin", 2.6, "--fill-holes") == ""
 
 
 @pytest.mark.parametrize(("relative", "warns"), [(1e-12, False), (1e-9, True)])

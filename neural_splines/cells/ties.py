@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PLACES = 4  # along each axis of a padded cell
 APART = 0.15  # of its side: so far from its points they are
 BAND = 0.125  # of its side: so near the coarser surface
-WEIGHT, FILLING_WEIGHT = 3e-6, 1e-2  # against 1 for the value at a point; the second in holes that are filled
+WEIGHT, FILLING_WEIGHT = 1e-5, 1e-2  # against 1 for the value at a point; the second in holes that are filled
 STEEP = 0.5  # of |grad F|: halfway between two sheets the coarser field is flat, and near 0 without a surface
 
 

@@ -56,7 +56,7 @@ def outliers(
         among = OrientedCloud(cloud.points[alike], cloud.normals[alike])
         mask[lone] = _support(among, torch.searchsorted(alike, lone), SMOOTH) < COHERENT
     mask[alone] = True
-    return mask if float(mask.double().mean()) <= MOST else torch.zeros_like(mask)
+    return _few(mask)
 
 
 def clumps(cloud: OrientedCloud) -> Tensor:
@@ -85,7 +85,12 @@ def clumps(cloud: OrientedCloud) -> Tensor:
         edges = torch.stack([row, place[other[row, column]]], 1)
         _, label, size = components(edges, len(which)).unique(return_inverse=True, return_counts=True)
         odd[which[size[label] > CLUMP_POINTS]] = False
-    return odd
+    return _few(odd)
+
+
+def _few(mask: Tensor) -> Tensor:
+    """A mask [n], or none where it is of too much of the cloud."""
+    return mask if float(mask.double().mean()) <= MOST else torch.zeros_like(mask)
 
 
 def _agree(offset: Tensor, normal: Tensor, other: Tensor, steep: float) -> Tensor:

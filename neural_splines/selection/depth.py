@@ -18,7 +18,7 @@ JUDGES, MOST_JUDGES = 10, 0.2  # points of a cell that are left out, and of all 
 UNUSUAL = 2.0  # times the typical error, or by as much below it
 FEWEST = 64  # points of a cell whose parts may have cells of their own
 FEWEST_JUDGES = 8  # that decide
-BETTER = 0.95  # of the error: more may be chance
+BETTER = 0.8  # of the error: more may be chance, of few judges
 
 
 def judges_of(count: int, most: int, seed: int, device: torch.device) -> Tensor:

@@ -104,7 +104,7 @@ class SmoothingSearch:
         shares = (share * PATCHES_SEE if dependent else share for share in (FEW / len(cloud), MANY / len(cloud)))
         few, many = ([regions[k] for k in order[: math.ceil(s * len(regions))].tolist()] for s in shares)
         self._descend(sizes[0], smoothings, few)
-        self._noisy = self._leader()[1].regularization >= NOISY
+        self._noisy = dependent or self._leader()[1].regularization >= NOISY
         for size in sizes[2 if self._noisy else 1 :]:
             self._descend(size, smoothings, few)
             if self._leader()[0] != size:

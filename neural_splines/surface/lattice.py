@@ -12,7 +12,6 @@ from torch import Tensor
 from ..geometry import Box
 
 MIN_VOXELS = 4  # a flat cloud still gets a lattice on both sides
-MARGIN = 3.0  # voxels around a cloud at least, where its longest side has as many: a thin plate is not cut off
 
 
 @dataclass(frozen=True)
@@ -57,12 +56,11 @@ class Lattice(Grid):
 
     @classmethod
     def around(cls, box: Box, scale: float, grid_size: int) -> Lattice:
-        """`grid_size` voxels along the longest side of the box of a cloud, scaled; short sides keep a margin."""
-        scaled = box.scaled(scale)
-        longest = float(scaled.sides.max())
-        margin = min(MARGIN * longest / grid_size, 0.5 * (longest - float(box.sides.max())))
-        half = (0.5 * scaled.sides).maximum(0.5 * box.sides + margin)
-        return cls.covering(Box(scaled.center - half, scaled.center + half), grid_size)
+        """`grid_size` voxels along the longest side of the box of a cloud, scaled; short sides have the same margin: a
+        surface ends up to a spacing beyond its points, along every axis alike.
+        """
+        half = 0.5 * box.sides + 0.5 * (scale - 1.0) * box.sides.max()
+        return cls.covering(Box(box.center - half, box.center + half), grid_size)
 
     def grown(self, before: Tensor, after: Tensor) -> Lattice:
         """With so many more voxels [3] before the first and after the last along each axis; its points stay."""

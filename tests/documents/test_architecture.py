@@ -13,7 +13,7 @@ PACKAGE = ROOT / "neural_splines"
 LAYERS = [
     {"errors"},
     {"ranges"},
-    {"runtime", "settings", "placement", "geometry"},
+    {"runtime", "settings", "placement", "geometry", "components"},
     {"cloud"},
     {"files", "pictures"},
     {"kernels"},

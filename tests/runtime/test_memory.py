@@ -47,7 +47,7 @@ def test_available_memory_is_what_the_system_says():
     [
         ("fit.py", ["auto", -1, 16], "use at most 6887 NUM_NYSTROM_SAMPLES or --dtype float32 or fit-grid.py"),
         ("fit.py", ["auto", -1, 16, "--dtype", "float32"], "use at most 10117 NUM_NYSTROM_SAMPLES or fit-grid.py"),
-        ("fit.py", ["auto", 100, 1024, "--dense"], "use a GRID_SIZE of at most 758, or drop --dense and --save-grid"),
+        ("fit.py", ["auto", 100, 1024, "--dense"], "use a GRID_SIZE of at most 708, or drop --dense and --save-grid"),
         ("fit.py", ["auto", 100, 8192], "use a GRID_SIZE of at most [1-7]\\d\\d\\d"),
         ("fit-grid.py", ["auto", 100, 8192, "auto"], "use a GRID_SIZE of at most [1-7]\\d\\d\\d"),
         ("fit-grid.py", ["auto", 100, 1024, 2, "--save-grid"], "drop --dense and --save-grid"),
