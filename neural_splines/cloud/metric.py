@@ -94,22 +94,24 @@ class Metric:
         """
         points, direction = self.cloud.points, self.direction
         distance, index = self.cloud.nearest(points[rows], LINE_NEIGHBOURS)
-        usable = torch.zeros_like(distance, dtype=torch.bool)
+        beyond, usable = torch.zeros(2, *distance.shape, dtype=torch.bool, device=points.device)
         for column, other in enumerate(index.T):
             beside = torch.linalg.cross(points[other] - points[rows], direction[rows]).norm(dim=1)
             least = (BESIDE * distance[:, column]).maximum(STRAIGHT * spacing[rows])
             parallel = (direction[rows] * direction[other]).sum(1).abs() > PARALLEL
-            usable[:, column] = (beside > least) & parallel & straight[other]
+            beyond[:, column] = beside > least
+            usable[:, column] = beyond[:, column] & parallel & straight[other]
         first, near = _first(usable, distance)
+        near = near.minimum(APART * _first(beyond, distance)[1])  # few points of the lines between may be known as such
         way = points[index.gather(1, first)[:, 0]] - points[rows]
         opposite = torch.stack([((points[other] - points[rows]) * way).sum(1) < 0.0 for other in index.T], 1)
-        far = _first(usable & opposite, distance)[1]
+        far = _first(usable & opposite, distance)[1].minimum(APART * _first(beyond & opposite, distance)[1])
         found = near.isfinite() & (near > APART * spacing[rows])
         far = torch.where(far.isfinite(), far.minimum(UNEVEN * near), near)
         self.across[rows[found]] = SQUARE * far[found]
 
     def _spread(self, index: Tensor) -> None:
-        """Points of which most neighbours [n, k] are on lines are too: as far across as the farthest of these.
+        """Points of which most neighbours [n, k] are on lines are too: as far across as in the median.
 
         And where few are a point is not: that a line lies beside it is by chance, and may be anywhere in the cloud.
         """
@@ -119,7 +121,8 @@ class Metric:
         lined &= lined[index].sum(1) >= SPACING_RANK // 2
         self.across = self.across.where(lined, self.along)
         rows = (lined[index].sum(1) > SPACING_RANK // 2).nonzero()[:, 0]
-        across, place = self.across.where(lined, 0.0)[index[rows]].max(1)
+        around = self.across.where(lined, torch.nan)[index[rows]]
+        across, place = around.nanmedian(1)
         self.across[rows], chosen = across.maximum(self.along[rows]), index[rows].gather(1, place[:, None])[:, 0]
         fresh = ~lined[rows]
         self.direction[rows[fresh]] = self.direction[chosen[fresh]]
