@@ -102,10 +102,10 @@ class Metric:
             beyond[:, column] = beside > least
             usable[:, column] = beyond[:, column] & parallel & straight[other]
         first, near = _first(usable, distance)
-        near = near.minimum(APART * _first(beyond, distance)[1])  # few points of the lines between may be known as such
+        near = _nearer(near, _first(beyond, distance)[1])
         way = points[index.gather(1, first)[:, 0]] - points[rows]
         opposite = torch.stack([((points[other] - points[rows]) * way).sum(1) < 0.0 for other in index.T], 1)
-        far = _first(usable & opposite, distance)[1].minimum(APART * _first(beyond & opposite, distance)[1])
+        far = _nearer(_first(usable & opposite, distance)[1], _first(beyond & opposite, distance)[1])
         found = near.isfinite() & (near > APART * spacing[rows])
         far = torch.where(far.isfinite(), far.minimum(UNEVEN * near), near)
         self.across[rows[found]] = SQUARE * far[found]
@@ -210,3 +210,8 @@ def _first(mask: Tensor, distance: Tensor) -> tuple[Tensor, Tensor]:
     """The column [q, 1] of the first that holds in rows of a mask [q, k], and the distance [q] there, or infinity."""
     first = mask.long().argmax(1, keepdim=True)
     return first, distance.gather(1, first)[:, 0].masked_fill(~mask.any(1), math.inf)
+
+
+def _nearer(line: Tensor, any_point: Tensor) -> Tensor:
+    """How far the next line [q] is, where there is one: of the points of lines between, few may be known as such."""
+    return torch.where(line.isfinite(), line.minimum(APART * any_point), line)
