@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -171,13 +170,6 @@ class Batch:
             ties.K.masked_fill_(dead[:, None, :], 0.0)
         return cls(cell, rows, columns, centers, K, gram, y, width, ties)
 
-    @cached_property
-    def tied(self) -> tuple[Tensor, Tensor]:
-        """What the ties add to the matrix [b, m, m] and to the right-hand side [b, m] of the system."""
-        assert self.ties
-        rhs = ((self.ties.weights * self.ties.y)[:, None, :] @ self.ties.K)[:, 0]
-        return direct.gram(self.ties.K, self.ties.weights), rhs
-
     def base_weights(self, normal_weight: float) -> Tensor:
         """Row weights [b, r] over the number of rows: 1 for f(x_i) = 0, `normal_weight` for the others of a point."""
         pattern = torch.full((self.width,), normal_weight, dtype=self.K.dtype, device=self.K.device)
@@ -201,13 +193,23 @@ class Batch:
             A = grams.weighted(smoothing.normal_weight) if weights is base else direct.gram(self.K, weights)
             A += smoothing.regularization * self.gram_centers
             rhs = ((weights * self.y)[:, None, :] @ self.K)[:, 0]
-            if self.ties is not None:
-                A += self.tied[0]
-                rhs += self.tied[1]
-            solution, jitter = direct.solve_spd(A, rhs)
+            A, solution, jitter = self._solved_with_ties(A, rhs)
             if remaining:
                 weights = base * self._robust(solution)
         return Solved(solution, jitter, A, weights)
+
+    def _solved_with_ties(self, A: Tensor, rhs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The matrix with ties, the solution and the relative jitter; ties that are broken are tightened once."""
+        ties = self.ties
+        if ties is None:
+            return A, *direct.solve_spd(A, rhs)
+        tied = A + ties.matrix
+        solution, jitter = direct.solve_spd(tied, rhs + ties.right_hand_side)
+        ties = ties.tightened(solution)
+        if ties is not None:
+            tied = A + ties.matrix
+            solution, jitter = direct.solve_spd(tied, rhs + ties.right_hand_side)
+        return tied, solution, jitter
 
     def _robust(self, solution: Tensor) -> Tensor:
         """min(1, cutoff sigma / |residual|) [b, r], sigma from the median residual of the surface rows.

@@ -7,13 +7,14 @@ that its surface crosses; else what the points say alone comes first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from ..spline.contract import Field
+from ..spline.solvers import direct
 
 if TYPE_CHECKING:
     from .problem import FitProblem
@@ -27,11 +28,35 @@ STEEP = 0.5  # of |grad F|: halfway between two sheets the coarser field is flat
 
 @dataclass(frozen=True)
 class TieRows:
-    """Values y [b, t] at t places of each of b cells, rows K [b, t, m] of the kernel there, and weights [b, t]."""
+    """Values y [b, t] at t places of each of b cells, rows K [b, t, m] of the kernel there, and weights [b, t]; tight
+    [b, t]: those of FILLING_WEIGHT.
+    """
 
     K: Tensor
     y: Tensor
     weights: Tensor
+    tight: Tensor
+
+    @property
+    def matrix(self) -> Tensor:
+        """What they add to the matrix [b, m, m] of the systems."""
+        return direct.gram(self.K, self.weights)
+
+    @property
+    def right_hand_side(self) -> Tensor:
+        """What they add to the right-hand sides [b, m]."""
+        return ((self.weights * self.y)[:, None, :] @ self.K)[:, 0]
+
+    def tightened(self, solution: Tensor) -> TieRows | None:
+        """With FILLING_WEIGHT in the cells whose solution [b, m] makes a sheet: it has the other sign where the coarser
+        surface is farther away than BAND. None where no solution does.
+        """
+        value = (self.K @ solution[:, :, None])[:, :, 0]
+        broken = (self.weights > 0.0) & (self.y.abs() > BAND) & (value * self.y < 0.0)
+        loose = broken.any(1)
+        if not bool(loose.any()):
+            return None
+        return replace(self, weights=torch.where(loose[:, None], self.tight, self.weights))
 
 
 @dataclass(frozen=True)
@@ -67,9 +92,10 @@ class Ties:
         kept = wanted.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :most]
         wanted, value = wanted.gather(1, kept), value.gather(1, kept)
         place = place.gather(1, kept[:, :, None].expand(-1, -1, 3))
-        weights = (weight / count.clamp_min(1))[:, None] * wanted
+        share = wanted / count.clamp_min(1)[:, None]
         K = problem.compute.products.dense(problem.kernel, problem.compute.place(place).contiguous(), centers)
-        return TieRows(K, problem.compute.place(value.where(wanted, 0.0)), weights.to(K))
+        y = problem.compute.place(value.where(wanted, 0.0))
+        return TieRows(K, y, (weight[:, None] * share).to(K), (FILLING_WEIGHT * share).to(K))
 
 
 def _in_hole(x: Tensor, unused: Tensor, place: Tensor, value: Tensor, slope: Tensor) -> Tensor:
