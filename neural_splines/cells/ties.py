@@ -48,11 +48,11 @@ class TieRows:
         return ((self.weights * self.y)[:, None, :] @ self.K)[:, 0]
 
     def tightened(self, solution: Tensor) -> TieRows | None:
-        """With FILLING_WEIGHT in the cells whose solution [b, m] makes a sheet: it has the other sign where the coarser
-        surface is farther away than BAND. None where no solution does.
+        """With FILLING_WEIGHT in the cells whose solution [b, m] makes a sheet: values of the other sign where both
+        surfaces are farther away than BAND. None where no solution does.
         """
         value = (self.K @ solution[:, :, None])[:, :, 0]
-        broken = (self.weights > 0.0) & (self.y.abs() > BAND) & (value * self.y < 0.0)
+        broken = (self.weights > 0.0) & (self.y.abs().minimum(value.abs()) > BAND) & (value * self.y < 0.0)
         loose = broken.any(1)
         if not bool(loose.any()):
             return None

@@ -114,14 +114,15 @@ class SmoothingSearch:
                 self._descend(size, smoothings, few)
         errors = self._errors()
         size, smoothing = self._leader()
-        rivals = [c for c in errors if c[0] == size and errors[c] <= SURVIVE * errors[size, smoothing]]
-        survivors = [s for _, s in sorted(rivals, key=errors.__getitem__)[:SURVIVORS]]
+        within = SURVIVE * errors[size, smoothing]
+        rivals = [c for c in errors if errors[c] <= within and (self._noisy or c[0] == size)]
+        survivors = sorted(rivals, key=errors.__getitem__)[:SURVIVORS]
         if smoothing.gradients and smoothing.regularization >= NOISY:
-            survivors.append(replace(smoothing, robust_passes=2))
+            survivors.append((size, replace(smoothing, robust_passes=2)))
         if len(many) > len(few) and len(survivors) > 1:
             self._found.clear()
-            self._judge(self._trial(size, smoothing, many), size, survivors)
-            errors = self._errors()
+            for size in sorted({at for at, _ in survivors}):
+                self._judge(self._trial(size, smoothing, many), size, [s for at, s in survivors if at == size])
         best = self._leader()
         made = "; the normals follow the noise of the points" if dependent else ""
         return Choice(*best, f"{best[1]} (held-out points at {score.percentile(self._found[best].distance):.3g}{made})")
