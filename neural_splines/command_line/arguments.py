@@ -163,8 +163,8 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
         dest="scale",
         type=float,
         default=d.scale,
-        help="diameter of the box in which the surface is looked for, over that of the cloud's box; --size scales "
-        "the mesh, this does not" + shown,
+        help="longest side of the box in which the surface is looked for, over that of the cloud's box, with the same "
+        "margin on all sides; --size scales the mesh, this does not" + shown,
     )
     surface.add_argument("--dense", action="store_true", help="evaluate the whole grid, not only near the surface")
     surface.add_argument(
