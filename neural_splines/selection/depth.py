@@ -14,7 +14,7 @@ from ..cells.levels import Cubes, Levels
 from ..cells.weights import sum_by
 from . import score
 
-JUDGES, MOST_JUDGES = 10, 0.2  # points of a cell that are left out, and of all at most
+JUDGES, MOST_JUDGES = 5, 0.2  # points of a cell that are left out, and of all at most
 UNUSUAL = 2.0  # times the typical error, or by as much below it
 FEWEST = 64  # points of a cell whose parts may have cells of their own
 FEWEST_JUDGES = 8  # that decide
