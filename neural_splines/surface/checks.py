@@ -9,6 +9,9 @@ import numpy as np
 from .intersections import intersections
 
 
+AT_ONCE = 1 << 18  # faces whose areas are computed together
+
+
 @dataclass(frozen=True)
 class Checked:
     """A triangle mesh, looked at. Lengths, areas and volumes are in the units of its vertices.
@@ -73,7 +76,8 @@ class Checked:
 
 def checked(vertices: np.ndarray, faces: np.ndarray, *, intersecting: bool = False) -> Checked:
     """Look at vertices [v, 3] and faces [f, 3]; `intersecting`: also at pairs of faces, which takes longer."""
-    v, f, count = np.asarray(vertices, np.float64), np.asarray(faces, np.int64), len(vertices)
+    v, count = np.asarray(vertices, np.float64), len(vertices)
+    f = np.asarray(faces, np.int32 if max(count, 3 * len(faces)) < 2**31 else np.int64)
     edges = _Edges.of(f, count)
     one, three = edges.uses == 1, edges.uses > 2
     turned = (edges.uses == 2) & (np.abs(edges.turns) == 2)
@@ -82,10 +86,7 @@ def checked(vertices: np.ndarray, faces: np.ndarray, *, intersecting: bool = Fal
     there[f.reshape(-1)] = True
     used = int(there.sum())
     loops, longest = _loops(edges.ends[one], v)
-    middle = v.mean(0) if count else np.zeros(3)
-    a, b, c = (v[f[:, k]] - middle for k in range(3))
-    cross = np.cross(b - a, c - a)
-    double = np.sqrt((cross * cross).sum(1))
+    area, volume, flat = _measures(v, f)
     oriented = not three.any() and not turned.any()
     genus = None
     if oriented and fans == used:
@@ -101,12 +102,26 @@ def checked(vertices: np.ndarray, faces: np.ndarray, *, intersecting: bool = Fal
         nonmanifold_edges=int(three.sum()),
         nonmanifold_vertices=fans - used,
         turned_edges=int(turned.sum()),
-        flat_faces=int((double == 0.0).sum()),
-        area=float(double.sum() / 2.0),
-        volume=float((a * np.cross(b, c)).sum() / 6.0) if oriented and not one.any() and len(f) else None,
+        flat_faces=flat,
+        area=area,
+        volume=volume if oriented and not one.any() and len(f) else None,
         genus=genus,
         intersecting=len(intersections(v, f)) if intersecting else None,
     )
+
+
+def _measures(vertices: np.ndarray, faces: np.ndarray) -> tuple[float, float, int]:
+    """The area of faces, the volume that they enclose, if they do, and how many have no area."""
+    middle = vertices.mean(0) if len(vertices) else np.zeros(3)
+    area, volume, flat = 0.0, 0.0, 0
+    for first in range(0, len(faces), AT_ONCE):
+        a, b, c = (vertices[corner] - middle for corner in faces[first : first + AT_ONCE].T)
+        cross = np.cross(b - a, c - a)
+        double = np.sqrt((cross * cross).sum(1))
+        area += float(double.sum()) / 2.0
+        volume += float((a * np.cross(b, c)).sum()) / 6.0
+        flat += int((double == 0.0).sum())
+    return area, volume, flat
 
 
 @dataclass(frozen=True)
@@ -124,13 +139,14 @@ class _Edges:
     def of(cls, faces: np.ndarray, count: int) -> _Edges:
         start, end = faces.reshape(-1), np.roll(faces, -1, axis=1).reshape(-1)
         key = np.minimum(start, end) * np.int64(max(count, 1)) + np.maximum(start, end)
-        sides = key.argsort(kind="stable")
+        sides = key.argsort(kind="stable").astype(faces.dtype)
         key = key[sides]
         first = np.flatnonzero(np.append(True, key[1:] != key[:-1])) if len(key) else np.empty(0, np.int64)
         uses = np.diff(np.append(first, len(key)))
-        forward = np.where(start < end, 1, -1)[sides]
-        turns = np.add.reduceat(forward, first) if len(first) else np.empty(0, np.int64)
-        ends = np.stack([key[first] // max(count, 1), key[first] % max(count, 1)], 1)
+        key = key[first]
+        forward = np.where(start < end, np.int8(1), np.int8(-1))[sides]
+        turns = np.add.reduceat(forward, first, dtype=np.int32) if len(first) else np.empty(0, np.int32)
+        ends = np.stack([key // max(count, 1), key % max(count, 1)], 1)
         return cls(ends, uses, turns, sides)
 
 
@@ -144,7 +160,7 @@ def _fans(faces: np.ndarray, edges: _Edges) -> tuple[int, int]:
 
     if not len(faces):
         return 0, 0
-    group = np.repeat(np.arange(len(edges.uses)), edges.uses)
+    group = np.repeat(np.arange(len(edges.uses), dtype=edges.sides.dtype), edges.uses)
     same = np.flatnonzero(group[1:] == group[:-1])
     one, other = edges.sides[same], edges.sides[same + 1]  # half edges of one edge
     starts, ends = _corners(faces, one), _corners(faces, other)
