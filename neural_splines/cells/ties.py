@@ -8,6 +8,7 @@ that its surface crosses; else what the points say alone comes first.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
@@ -37,12 +38,12 @@ class TieRows:
     weights: Tensor
     tight: Tensor
 
-    @property
+    @cached_property
     def matrix(self) -> Tensor:
         """What they add to the matrix [b, m, m] of the systems."""
         return direct.gram(self.K, self.weights)
 
-    @property
+    @cached_property
     def right_hand_side(self) -> Tensor:
         """What they add to the right-hand sides [b, m]."""
         return ((self.weights * self.y)[:, None, :] @ self.K)[:, 0]
