@@ -110,8 +110,11 @@ def _support(cloud: OrientedCloud, index: Tensor, steep: float = STEEP) -> Tenso
 
 def without_outliers(cloud: OrientedCloud, median_spacing: float | None = None) -> tuple[OrientedCloud, str | None]:
     """The cloud without its outliers, and one line where there were any; `median_spacing` as for `outliers`."""
-    odd = clumps(cloud)
-    kept = _without(_apart(cloud, odd) if bool(odd.any()) else cloud, SPARSE, SUPPORT, median_spacing)
+    kept = cloud
+    if not cloud.one_sided:  # what was seen from above has leaves and grass, which contradict one another too
+        odd = clumps(cloud)
+        kept = _apart(cloud, odd) if bool(odd.any()) else cloud
+    kept = _without(kept, SPARSE, SUPPORT, median_spacing)
     if len(cloud) - len(kept) > MANY * len(cloud):
         kept = _without(kept, SPARSE_NEAR, SUPPORT_NEAR, median_spacing)
     lines = outlier_lines(len(cloud) - len(kept), len(cloud))

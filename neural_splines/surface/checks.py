@@ -8,7 +8,6 @@ import numpy as np
 
 from .intersections import intersections
 
-
 AT_ONCE = 1 << 18  # faces whose areas are computed together
 
 

@@ -8,7 +8,7 @@ from test_choices import generator, noisy
 
 import neural_splines as ns
 from neural_splines.cloud.clouds import OrientedCloud
-from neural_splines.cloud.outliers import outliers, without_outliers
+from neural_splines.cloud.outliers import clumps, outliers, without_outliers
 from neural_splines.command_line import steps
 from neural_splines.run import whole
 from neural_splines.runtime.monitor import PhaseTimer
@@ -41,6 +41,38 @@ def test_scattered_points_are_outliers_and_those_of_surfaces_are_not():
 )
 def test_no_point_of_a_surface_is_an_outlier(cloud):
     assert without_outliers(cloud) == (cloud, None)
+
+
+def clumped(shape: OrientedCloud, count: int = 8, each: int = 40) -> tuple[OrientedCloud, torch.Tensor]:
+    """With dense clumps of points with random normals, away from the surface, and a mask of these."""
+    g = generator(3)
+    middles = 2.5 * torch.nn.functional.normalize(torch.randn(count, 3, generator=g, dtype=torch.float64))
+    points = middles.repeat_interleave(each, 0) + 0.03 * torch.randn(count * each, 3, generator=g, dtype=torch.float64)
+    normals = torch.nn.functional.normalize(torch.randn(len(points), 3, generator=g, dtype=torch.float64))
+    cloud = OrientedCloud(torch.cat([shape.points, points]), torch.cat([shape.normals, normals]))
+    return cloud, torch.arange(len(cloud)) >= len(shape)
+
+
+def test_dense_clumps_go_and_the_surface_stays():
+    """But for the outermost points of a clump, they are as dense as the surface: only their normals give them away."""
+    cloud, outside = clumped(torus(6000))
+    kept, _ = without_outliers(cloud)
+    mask = torch.isin(cloud.points[:, 0], kept.points[:, 0])
+    assert mask[~outside].all()
+    assert float(mask[outside].double().mean()) < 0.05
+
+
+def test_what_was_seen_from_above_keeps_its_leaves():
+    cloud, outside = clumped(torus(6000))
+    above = OrientedCloud(cloud.points, cloud.normals, one_sided=True)
+    assert int(clumps(cloud).sum()) > 200
+    mask = torch.isin(cloud.points[:, 0], without_outliers(above)[0].points[:, 0])
+    assert int(mask[outside].sum()) > 200
+
+
+def test_many_points_that_contradict_one_another_are_no_clump():
+    cloud, _ = clumped(torus(6000), count=1, each=600)
+    assert int(clumps(cloud).sum()) < 60
 
 
 def test_a_part_that_was_sampled_sparsely_is_no_outlier():
