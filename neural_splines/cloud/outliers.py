@@ -126,8 +126,8 @@ def outlier_lines(count: int, total: int) -> list[str]:
     if not count:
         return []
     return [
-        f"{count} of {total} points were left out as outliers: they are sparse, or clumps, and at odds with the points around them; "
-        "keep them with --remove-outliers none"
+        f"{count} of {total} points were left out as outliers: they are sparse, or clumps, and at odds with the points "
+        "around them; keep them with --remove-outliers none"
     ]
 
 
