@@ -48,7 +48,8 @@ def test_a_limit_on_the_address_space_is_one_line(extra, message, tmp_path):
     args = [ROOT / "fit.py", cloud, "auto", 3000, 16, "--seed", 0, "--out", out, "--device", "cpu"]
     result = subprocess.run(
         [sys.executable, "-c", LIMITED, *map(str, [extra, *args])],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "2"},  # it reserves memory for every thread
+        # OpenBLAS reserves memory for every thread, and malloc may reserve 64 MB for each
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "2", "MALLOC_ARENA_MAX": "1"},
         capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert "Traceback" not in result.stderr
