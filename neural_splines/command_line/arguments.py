@@ -141,8 +141,8 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
         "--remove-outliers",
         choices=OUTLIER_MODES,
         default=DEPENDS,
-        help="auto: leave out points that are sparse and at odds with those around them, and say how many (default: "
-        "none; with adaptive cells auto)",
+        help="auto: leave out points that are sparse, or in small clumps, and at odds with those around them, and say "
+        "how many (default: none; with adaptive cells auto)",
     )
     fit.add_argument(
         "--cg-max-iters", type=int, default=d.cg_max_iters, metavar="N", help="conjugate gradient iterations" + shown

@@ -17,9 +17,8 @@ from .mesh import Mesh, keep_faces
 OPEN_SPACINGS = 0.75  # the mesh of an open surface ends about so many spacings beyond the last points
 GAP_SPACINGS = 1.5  # a gap whose middle is at most so many spacings from a point is carried across
 # So is a small one, of at most so many squared spacings and so deep, as samples of a whole surface have them: random
-# ones, also with a density that falls 30-fold, none larger than 4, in stripes one of 16 and none deeper than 4.5; of
-# the four holes of the bunny's base, in clouds of 12,000 to 36,000 points, the smallest are 11 to 22 in area, the
-# others 19 to 80.
+# ones none larger than 4, with a density that falls 30-fold 6.4, in stripes one of 16; of the holes of the bunny's
+# base, in clouds of 12,000 to 36,000 points, the smallest is 8 to 24 in area, the largest 18 to 80.
 SMALL_GAP_SPACINGS, SMALL_GAP_AREA = 4.5, 12.0
 NO_SUPPORT = (
     2.0  # times such a depth nothing is kept: a region's mean spacing is hardly more than twice that at its end

@@ -170,3 +170,14 @@ def test_units_and_place_cancel():
     error = (far.field().evaluate(1000.0 * x + 5e5) / 1000.0 - expected).abs()
     assert float(error.quantile(0.5)) < 1e-5
     assert float(error.max()) < 1e-3
+
+
+def test_only_a_clear_sheet_tightens_the_ties_of_its_cell():
+    """Of three cells, one agrees with the coarser field, one has the other sign by little, one by much."""
+    K, y = torch.eye(2, dtype=torch.float64).expand(3, 2, 2), torch.full((3, 2), 0.5, dtype=torch.float64)
+    rows = ties.TieRows(K, y, torch.full_like(y, ties.WEIGHT), torch.full_like(y, ties.FILLING_WEIGHT))
+    solution = torch.tensor([[0.4, 0.5], [-0.05, 0.5], [-0.4, 0.5]], dtype=torch.float64)
+    tightened = rows.tightened(solution).weights
+    assert (tightened[:2] == ties.WEIGHT).all()
+    assert (tightened[2] == ties.FILLING_WEIGHT).all()
+    assert rows.tightened(solution[:1].expand(3, 2)) is None

@@ -170,3 +170,13 @@ def test_a_wire_before_a_wall_is_no_line_of_it():
     wire[:, 0], wire[:, 2] = torch.linspace(0.0, 1.0, 100), 0.1
     metric = Metric(torch.cat([wire, grid(0.02, 0.0, 1.0) + 0.003 * torch.rand(2601, 3, generator=generator(7))]))
     assert torch.equal(metric.along, metric.across)
+
+
+def test_between_lines_of_uneven_points_the_next_line_counts():
+    """Points anywhere on lines 0.02 apart: few lines are known as such, and the next one of these may be far."""
+    g = generator(5)
+    points = torch.rand(5000, 3, generator=g, dtype=torch.float64)
+    points[:, 1], points[:, 2] = 0.02 * torch.randint(0, 50, (5000,), generator=g), 0.0
+    metric = Metric(points)
+    assert float((metric.across > metric.along).double().mean()) > 0.1
+    assert float(metric.across.quantile(0.999)) < 0.1  # 2 ** 0.5 times the distance of the line after the next is 0.057
