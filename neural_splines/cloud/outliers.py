@@ -18,6 +18,9 @@ MANY, SPARSE_NEAR, SUPPORT_NEAR = 0.002, 1.25, 0.2
 # 60 points high above a terrain 18 agreed with half of their witnesses by chance, and none with nine of ten.
 LONE, COHERENT = 10.0, 0.9
 SMOOTH = 0.2  # as STEEP, of sparse points among themselves: a halo around a surface is thicker
+# At an edge fewer agree. Where density falls 20- or 30-fold, the mean support of a point and its witnesses is 0.29 or
+# more on surfaces with edges, of the 60 points above 0.27 at most, of random ones 0.12 in 98 of 100.
+EDGE = 0.28
 ALONE = 100.0  # times the spacing of most of its neighbours: so far away a point is on no surface that they know of
 WITNESSES = 12  # nearest points that are asked
 STEEP = 0.5  # of |n.(p - q)| / |p - q|: the sine of 30 degrees, above which p does not lie on q's surface
@@ -46,15 +49,20 @@ def outliers(
     nearest = cloud.sampling.neighbours[suspect].long()
     alone = suspect[spacing[suspect] > ALONE * spacing[nearest].median(1).values]
     mask = torch.zeros(len(cloud), dtype=torch.bool, device=cloud.points.device)
+    found = torch.ones(len(cloud), dtype=torch.float64, device=cloud.points.device)
     for chunk in slices(len(suspect), mask.device):
         index = suspect[chunk]
         needed = torch.where(spacing[index] > LONE * median_spacing, max(support, COHERENT), support)
-        mask[index] = _support(cloud, index) < needed
+        found[index] = _support(cloud, index)
+        mask[index] = found[index] < needed
     lone = (mask & (spacing > SPARSE * median_spacing)).nonzero()[:, 0]
     if len(lone):
         alike = (spacing > SPARSE * median_spacing).nonzero()[:, 0]
         among = OrientedCloud(cloud.points[alike], cloud.normals[alike])
-        mask[lone] = _support(among, torch.searchsorted(alike, lone), SMOOTH) < COHERENT
+        here = torch.searchsorted(alike, lone)
+        own = _support(among, torch.arange(len(among), device=lone.device), SMOOTH)
+        around = own[among.sampling.near.nearest(among.points[here], WITNESSES + 1)[1]].mean(1)
+        mask[lone] = (own[here] < COHERENT) & ((around < EDGE) | (found[lone] < SUPPORT_NEAR))
     mask[alone] = True
     return _few(mask)
 

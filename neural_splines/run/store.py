@@ -58,3 +58,10 @@ class MemoryStore:
 
     def held(self, name: str) -> Any:
         return self._objects.get(name)
+
+    def part(self, *names: str) -> MemoryStore:
+        """Those of the results and objects with these names."""
+        part = MemoryStore()
+        part._results = {name: self._results[name] for name in names if name in self._results}
+        part._objects = {name: self._objects[name] for name in names if name in self._objects}
+        return part

@@ -11,6 +11,7 @@ from ..cells.blending import BlendedField
 from ..cells.fitting import CellsFit
 from ..cloud.clouds import CleaningReport, OrientedCloud
 from ..cloud.metric import Lines
+from ..errors import EmptySurfaceError
 from ..geometry import offset_triples
 from ..kernels.products import Compute
 from ..runtime.budget import check_spline
@@ -31,6 +32,7 @@ from .nodes import Nodes
 from .plan import OneCloud, Parts, Plan, compute_of
 from .points import cleaned, fitted
 from .spline import choose_count
+from .steps import Meshed
 from .stitch import only
 from .store import MemoryStore
 from .totals import Totals, dropped_lines
@@ -95,7 +97,35 @@ def mesh_cloud(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None
 
 def _mesh_cloud(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None) -> Reconstruction:
     parts, timer, team = _begun(cloud, settings, monitor)
-    found = steps.meshed(parts, team, timer, _check)
+    unfilled = _unfilled(settings)
+    if unfilled is not None:
+        found = _closed(replace(parts, settings=unfilled), team, timer)
+        if found is not None:
+            return _told(found, unfilled, team, timer)
+        assert isinstance(parts.store, MemoryStore)
+        parts = replace(parts, store=parts.store.part("points-0", "fitted-0", "choice", "degeneracy"))
+    return _told(steps.meshed(parts, team, timer, _check), settings, team, timer)
+
+
+def _unfilled(settings: Settings) -> Settings | None:
+    """The same without filled holes, where all are to be filled that the usual trimming leaves."""
+    cells = settings.cell_settings
+    if not (cells and cells.adaptive and cells.fill_holes is True and settings.trim == "none"):
+        return None
+    return replace(settings, cells=replace(cells, fill_holes=False), trim=AUTO)
+
+
+def _closed(parts: Parts, team: Here, timer: PhaseTimer) -> Meshed | None:
+    """A run without filled holes, where its mesh is closed: then there is nothing to fill."""
+    try:
+        found = steps.meshed(parts, team, timer, _check)
+    except EmptySurfaceError:
+        return None
+    return None if len(border_edges(only(found.plan, found.kept))) else found
+
+
+def _told(found: Meshed, settings: Settings, team: Here, timer: PhaseTimer) -> Reconstruction:
+    """The result of a run that is meshed."""
     plan = found.plan
     store, kept, mesh = plan.store, cleaned(plan.store, 0), only(plan, found.kept)
     compared = comparison_lines(plan, found.around, found.kept, team, timer)

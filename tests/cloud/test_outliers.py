@@ -82,6 +82,20 @@ def test_a_part_that_was_sampled_sparsely_is_no_outlier():
     assert not outliers(OrientedCloud(cloud.points[keep], cloud.normals[keep])).any()
 
 
+def test_edges_that_were_sampled_sparsely_are_no_outliers():
+    """A cube whose density falls thirtyfold, with edges where at most half of the witnesses lie in the same face."""
+    g = generator(2)
+    points = torch.rand(20000, 3, generator=g, dtype=torch.float64)
+    axis, end = torch.randint(3, (20000,), generator=g), torch.randint(2, (20000,), generator=g).double()
+    rows = torch.arange(20000)
+    points[rows, axis] = end
+    normals = torch.zeros_like(points)
+    normals[rows, axis] = 2.0 * end - 1.0
+    keep = torch.rand(20000, generator=g, dtype=torch.float64) < 30.0 ** -points[:, 0]
+    cube = OrientedCloud(points[keep], normals[keep])
+    assert len(cube) - len(without_outliers(cube)[0]) < 0.001 * len(cube)
+
+
 def test_outliers_near_the_surface_go_where_there_are_many():
     """Of those within two to four spacings, nearly all; a look for sparse points alone leaves most."""
     shape = sphere(6000)
