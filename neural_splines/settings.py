@@ -51,7 +51,7 @@ class CellSettings:
     min_pts_per_cell: cells with fewer points are left out; of adaptive ones a larger cell has their place.
     points_per_cell: adaptive cells hold at most so many; auto chooses it with the smoothing.
     depth: of adaptive cells. local: smaller or larger cells where these predict points that were left out better; even:
-        all hold at most points_per_cell; auto: local where the regularization is chosen too.
+        all hold at most points_per_cell; auto: local where the regularization is chosen too, and is one for noise.
     fill_holes: close the surface where there are no points: true, everything; a number, holes whose middle is at most
         so many local spacings from a point.
     """
@@ -285,8 +285,8 @@ class Settings:
         self._default("regularization", AUTO if adaptive else REGULARIZATION)
         if self.cells is not None and self.cells.depth == AUTO:
             chosen = isinstance(self.regularization, str) and self.regularization == AUTO
-            depth = "local" if adaptive and chosen else "even"
-            object.__setattr__(self, "cells", replace(self.cells, depth=depth))
+            if not (adaptive and chosen):
+                object.__setattr__(self, "cells", replace(self.cells, depth="even"))
         self._default("outer_layer_variance", ADAPTIVE_VARIANCE if adaptive else OUTER_LAYER_VARIANCE)
         self._default("trim", AUTO if adaptive and not filled else "none")
         self._default("min_component", AUTO if adaptive or filled else 0.0)

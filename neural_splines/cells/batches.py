@@ -12,6 +12,7 @@ from ..spline.solvers import direct
 from .problem import LARGEST_EPS, FitProblem
 from .ties import TieRows
 
+NOISY = 1e-7  # the least ridge that suits noisy points
 ROBUST_CUTOFF = 1.5  # in standard deviations of the surface residuals
 
 
@@ -38,6 +39,10 @@ class Smoothing:
     def normal_weight(self) -> float:
         """Of the rows that know the normals, against 1 for f(x_i) = 0."""
         return self.gradient_length**2 if self.gradients else self.offset_weight
+
+    @property
+    def for_noise(self) -> bool:
+        return self.regularization >= NOISY
 
     def __str__(self) -> str:
         normals = (

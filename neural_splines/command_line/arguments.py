@@ -267,7 +267,7 @@ def add_cell_options(p: argparse.ArgumentParser) -> None:
         choices=DEPTHS,
         default=d.depth,
         help="of adaptive cells; local: smaller or larger ones where held-out points ask for them; even: one size; "
-        "auto: local with a --regularization that is chosen (default: auto)",
+        "auto: local with a --regularization that is chosen for noisy points (default: auto)",
     )
     cells.add_argument(
         "--fill-holes",

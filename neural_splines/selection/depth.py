@@ -14,16 +14,15 @@ from ..cells.levels import Cubes, Levels
 from ..cells.weights import sum_by
 from . import score
 
-JUDGES, MOST_JUDGES = 5, 0.2  # points of a cell that are left out, and of all at most
+JUDGES = 5  # points of a cell that are left out
 UNUSUAL = 2.0  # times the typical error, or by as much below it
-FEWEST = 64  # points of a cell whose parts may have cells of their own
 FEWEST_JUDGES = 8  # that decide
 BETTER = 0.8  # of the error: more may be chance, of few judges
 
 
 def judges_of(count: int, most: int, seed: int, device: torch.device) -> Tensor:
     """A mask [n] of the points that judge, of which cells of up to so many points hold about JUDGES."""
-    share = min(MOST_JUDGES, 2.0 * JUDGES / most)
+    share = 2.0 * JUDGES / most
     return (torch.rand(count, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) < share).to(device)
 
 
@@ -106,7 +105,7 @@ def _divide(tree: Levels, judged: _Judged, number: int) -> int:
     level = tree.levels[number]
     error = judged.errors(level.cubes)
     high, low = _unusual(error, error[~level.divided])
-    tried = ~level.divided & (level.cubes.counts >= FEWEST) & (level.cubes.counts <= tree.most) & (high | low)
+    tried = ~level.divided & (level.cubes.counts <= tree.most) & (high | low)
     if not bool(tried.any()):
         return 0
     parts = level.cubes.divided(tree.plan.cloud.points, tried)

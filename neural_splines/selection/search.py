@@ -42,8 +42,7 @@ OFFSETS = (  # for kernels with a kink at their centre
 SIZES = (100, 300, 800, 1600, 3200)  # points of a cell at most
 FIRST = (0, 3, 6, 9)  # smoothings that are tried at the first size; then the neighbours of the best
 CLOSER = 3  # steps of the ladder: larger cells follow their points as loosely at a closer smoothing
-SURVIVE, SURVIVORS = 1.15, 4
-NOISY = 1e-7  # the least ridge that suits noisy points; there the best is also tried with robust passes
+SURVIVORS = 4  # of few points, that many judge
 # Errors as good as the least. Without noise the errors are those of the fit, and small cells are fitted sooner; with it
 # they are mostly those of the points, the fit's own differ by more, and large cells have them more seldom.
 AS_GOOD, AS_GOOD_NOISY = 1.02, 1.005
@@ -104,7 +103,7 @@ class SmoothingSearch:
         shares = (share * PATCHES_SEE if dependent else share for share in (FEW / len(cloud), MANY / len(cloud)))
         few, many = ([regions[k] for k in order[: math.ceil(s * len(regions))].tolist()] for s in shares)
         self._descend(sizes[0], smoothings, few)
-        self._noisy = dependent or self._leader()[1].regularization >= NOISY
+        self._noisy = dependent or self._leader()[1].for_noise
         for size in sizes[2 if self._noisy else 1 :]:
             self._descend(size, smoothings, few)
             if self._leader()[0] != size:
@@ -112,20 +111,23 @@ class SmoothingSearch:
         if self._noisy and self._leader()[0] == sizes[0]:
             for size in sizes[1:2]:
                 self._descend(size, smoothings, few)
+        if self._noisy:
+            self._judge_by_many(few, many)
+        best = self._leader()
+        made = "; the normals follow the noise of the points" if dependent else ""
+        return Choice(*best, f"{best[1]} (held-out points at {score.percentile(self._found[best].distance):.3g}{made})")
+
+    def _judge_by_many(self, few: Sequence[Region], many: Sequence[Region]) -> None:
+        """The best of all sizes, whose errors differ by less than few points tell, and the best with robust passes."""
         errors = self._errors()
         size, smoothing = self._leader()
-        within = SURVIVE * errors[size, smoothing]
-        rivals = [c for c in errors if errors[c] <= within and (self._noisy or c[0] == size)]
-        survivors = sorted(rivals, key=errors.__getitem__)[:SURVIVORS]
-        if smoothing.gradients and smoothing.regularization >= NOISY:
+        survivors = sorted(errors, key=errors.__getitem__)[:SURVIVORS]
+        if smoothing.gradients and smoothing.for_noise:
             survivors.append((size, replace(smoothing, robust_passes=2)))
         if len(many) > len(few) and len(survivors) > 1:
             self._found.clear()
             for size in sorted({at for at, _ in survivors}):
                 self._judge(self._trial(size, smoothing, many), size, [s for at, s in survivors if at == size])
-        best = self._leader()
-        made = "; the normals follow the noise of the points" if dependent else ""
-        return Choice(*best, f"{best[1]} (held-out points at {score.percentile(self._found[best].distance):.3g}{made})")
 
     def _leader(self) -> tuple[int, Smoothing]:
         """The best at the smallest size that is about as good as any, or the largest, where there is noise."""
