@@ -233,7 +233,10 @@ class Levels:
         problem = self._problem(cubes, which, inner)
         if field is not None:
             problem = replace(problem, ties=Ties(field, fill=self.coarse is not None))
-        models, left = fit_and_judge(problem, self.smoothing, Silent())
+        smoothing = self.smoothing
+        if inner and self.coarse is None:  # no part of the surface
+            smoothing = replace(smoothing, robust_passes=0)
+        models, left = fit_and_judge(problem, smoothing, Silent())
         solved = models.solved
         self._fits.append((problem.cells, models, level))
         if left is not None:
