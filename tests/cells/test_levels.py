@@ -181,3 +181,13 @@ def test_only_a_clear_sheet_tightens_the_ties_of_its_cell():
     assert (tightened[:2] == ties.WEIGHT).all()
     assert (tightened[2] == ties.FILLING_WEIGHT).all()
     assert rows.tightened(solution[:1].expand(3, 2)) is None
+
+
+def test_a_surface_crosses_a_hole_where_its_foot_is_far_from_all_points():
+    """The coarser surface is the plane z = 0; points on all of it, but for a hole in the second cell."""
+    x = 0.9 * torch.rand(2, 400, 3, generator=torch.Generator().manual_seed(4), dtype=torch.float64) - 0.45
+    x[:, :, 2] = 0.0
+    unused = torch.stack([torch.zeros(400, dtype=torch.bool), x[1, :, :2].norm(dim=1) < 0.3])
+    place = torch.tensor([[[0.0, 0.0, 0.1], [0.3, 0.2, 0.4]]], dtype=torch.float64).expand(2, -1, -1)
+    slope = torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64).expand(2, 2, 3)
+    assert ties._in_hole(x, unused, place, place[:, :, 2], slope).tolist() == [False, True]

@@ -9,7 +9,7 @@ from shapes import is_watertight, sphere, torus
 from neural_splines.cells.batches import Smoothing
 from neural_splines.cloud.clouds import OrientedCloud
 from neural_splines.geometry import Box
-from neural_splines.run import whole
+from neural_splines.run import cells, whole
 from neural_splines.runtime.monitor import Silent
 from neural_splines.selection import score
 from neural_splines.selection.dependence import follows_noise
@@ -173,6 +173,53 @@ def test_holes_up_to_a_size_are_filled():
         )
         closed[size] = is_watertight(whole.mesh_cloud(cloud, settings).mesh.faces)
     assert closed == {False: False, 8.0: True}
+
+
+def test_a_mesh_that_is_closed_anyway_is_kept_where_holes_are_filled():
+    """The same bytes; a hole is filled."""
+    cloud = torus(2000)
+    settings = Settings(grid_size=32, device="cpu", regularization=1e-8, gradient_length=0.05)
+    runs = [
+        whole.mesh_cloud(cloud, replace(settings, cells=CellSettings(fill_holes=fill), trim=trim))
+        for fill, trim in ((False, "auto"), (True, "none"))
+    ]
+    assert torch.equal(runs[0].mesh.vertices, runs[1].mesh.vertices)
+    assert "background" not in runs[1].seconds
+    place = cloud.points[cloud.points[:, 0].argmax()]
+    away = (cloud.points - place).norm(dim=1) > 0.4
+    holed = OrientedCloud(cloud.points[away], cloud.normals[away])
+    opened = whole.mesh_cloud(holed, replace(settings, cells=CellSettings(fill_holes=True), trim="none"))
+    assert "background" in opened.seconds
+    assert is_watertight(opened.mesh.faces)
+
+
+@pytest.mark.parametrize(("sigma", "local"), [(0.0, 0), (0.05, 1)])
+def test_depths_are_looked_at_where_there_is_noise(sigma, local, monkeypatch):
+    calls = []
+    monkeypatch.setattr(cells, "choose_depths", lambda levels: calls.append(levels))
+    whole.fit_cloud(noisy(torus(1500), sigma), Settings(grid_size=32, device="cpu", cells=CellSettings()))
+    assert len(calls) == local
+
+
+def test_many_points_judge_the_best_of_few_at_all_sizes():
+    """Of two sizes few points prefer the smaller by chance; more of them tell."""
+    smoothing, angle = Smoothing(1e-8), torch.zeros(50, dtype=torch.float64)
+    search = SmoothingSearch(lambda size: None, generator(), Silent())
+    search._noisy = True
+    for size, error in ((100, 1.0), (800, 1.1), (1600, 3.0)):
+        search._found[size, smoothing] = score.Residuals(torch.full_like(angle, error), angle)
+    by_many = {100: 1.2, 800: 1.0, 1600: 3.0}
+
+    class Trial:
+        def __init__(self, size):
+            self.points, self.size = angle, size
+
+        def residuals(self, smoothing, window):
+            return score.Residuals(torch.full_like(angle, by_many[self.size]), angle)
+
+    search._trial = lambda size, like, regions: Trial(size)
+    search._judge_by_many([None], [None, None])
+    assert search._leader() == (800, smoothing)
 
 
 def test_a_smoothing_says_what_it_is():
