@@ -19,6 +19,7 @@ from ..kernels.kernels import Kernel, kernel_from, kernel_state
 from ..kernels.products import Compute, Segments
 from ..runtime.arrays import Array, as_rows
 from ..runtime.devices import map_in_halves, pieces, to_device
+from ..spline.calls import values_at
 from ..spline.contract import Field
 from ..spline.spline import NeuralSpline
 from .models import CellModels
@@ -139,6 +140,10 @@ class BlendedField:
         x, back = as_rows(points)
         values, slopes = zip(*map_in_halves(lambda chunk: self._blend(chunk, True), self._chunks(x)), strict=True)
         return back(torch.cat(values)), back(torch.cat(slopes))
+
+    def __call__(self, points: Array) -> Array:
+        """Values [n], as `evaluate`; of torch points that require a gradient they have one, the analytic one."""
+        return values_at(self, points)
 
     def world_centers(self) -> Tensor:
         """The Nyström centres [m, 3] of all cells in world units."""

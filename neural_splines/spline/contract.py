@@ -12,6 +12,7 @@ from torch import Tensor
 from ..geometry import Box
 from ..kernels.products import Compute
 from ..runtime.arrays import Array
+from .calls import values_at
 
 
 class Field(Protocol):
@@ -36,6 +37,10 @@ class Field(Protocol):
 
     def gradient(self, points: Array) -> tuple[Array, Array]:
         """Values [n] and gradients [n, 3], as `evaluate`."""
+        ...
+
+    def __call__(self, points: Array) -> Array:
+        """As `evaluate`; where autograd follows the points it has their gradient."""
         ...
 
     def world_centers(self) -> Tensor:
@@ -71,6 +76,9 @@ class Replicas:
 
     def gradient(self, points: Array) -> tuple[Array, Array]:
         return self._nearest(points).gradient(points)
+
+    def __call__(self, points: Array) -> Array:
+        return values_at(self, points)
 
     def _nearest(self, points: Array) -> Field:
         """The copy where the points lie; the original for numpy, and for a device without one."""

@@ -17,6 +17,7 @@ from ..kernels.kernels import Kernel, kernel_from, kernel_state
 from ..kernels.products import Compute
 from ..runtime.arrays import Array, as_rows
 from ..runtime.devices import map_in_halves, pieces, to_device
+from .calls import values_at
 
 TINY = 1e-300  # a scale that has an inverse
 
@@ -68,6 +69,10 @@ class NeuralSpline:
 
         values, slopes = zip(*map_in_halves(both, pieces(x.to(self.compute.device))), strict=True)
         return back(torch.cat(values)), back(torch.cat(slopes))
+
+    def __call__(self, points: Array) -> Array:
+        """Values [n], as `evaluate`; of torch points that require a gradient they have one, the analytic one."""
+        return values_at(self, points)
 
     def world_centers(self) -> Tensor:
         """The Nyström centres [m, 3] in world units."""
