@@ -16,14 +16,15 @@ import numpy as np
 import torch
 
 from .cells.blending import BlendedField
-from .cloud.clouds import OrientedCloud, clean, clean_points
+from .cloud.clouds import clean, clean_points
 from .errors import CloudError, NeuralSplinesError, SettingsError, first_line, warn
 from .files import meshes, point_clouds
 from .files.arrays import load_arrays
 from .files.atomic import PathLike, shown
 from .files.scans import ALL, ScannedCloud
 from .kernels.products import resolve
-from .normals.orient import device_of, estimated, orient
+from .normals.kept import kept_of
+from .normals.orient import Orientation, device_of, estimated, orient
 from .normals.repair import repaired
 from .placement import Placement
 from .ranges import UPS, check_choice, check_classes
@@ -71,7 +72,8 @@ def reconstruct(
     -------
     Reconstruction : `mesh`, arrays of the kind that `points` is: vertices [v, 3], unit normals [v, 3] pointing
         outwards, faces [f, 3]; `field`, the function that it is the zero set of; `grid`, its values [nx, ny, nz] where
-        `settings.dense`; `warnings`, which are also issued; `seconds` of each phase.
+        `settings.dense`; `warnings`, which are also issued; `seconds` of each phase; `estimated`, the normals where the
+        cloud had none, and how sure they are. `report()`, `show()`.
 
     Raises
     ------
@@ -84,13 +86,19 @@ def reconstruct(
     """
     chosen = _settings(settings, options)
     points, normals = (points, normals) if normals is not None else taken_apart(points)
-    cloud, notes = _cloud(points, normals, chosen.device)
-    result = mesh_cloud(cloud, chosen, monitor)
+    found = _cloud(points, normals, chosen.device)
+    result = mesh_cloud(found.cloud, chosen, monitor)
     _warn(result.warnings)
-    _, back = as_rows(points)
+    rows, back = as_rows(points)
     mesh = Mesh(*(back(part) for part in (result.mesh.vertices, result.mesh.normals, result.mesh.faces)))
     grid = None if result.grid is None else back(result.grid)
-    return replace(result, mesh=mesh, grid=grid, warnings=[*notes, *result.warnings])
+    estimated = kept_of(rows, found)
+    if estimated:
+        estimated = replace(estimated, normals=back(estimated.normals), doubted=back(estimated.doubted))
+    return replace(
+        result, mesh=mesh, grid=grid, warnings=[*found.notes, *result.warnings], settings=chosen,
+        cleaning=found.cleaning, estimated=estimated,
+    )  # fmt: skip
 
 
 def estimate_normals(
@@ -324,26 +332,24 @@ def _settings(given: Settings | None, options: Mapping[str, Any], **usual: Any) 
     return Settings(**usual | own) if given is None else replace(given, **own)
 
 
-def _cloud(points: Any, normals: Any, device: str) -> tuple[OrientedCloud, list[str]]:
-    """The cleaned cloud of two arrays, and what was said about it."""
+def _cloud(points: Any, normals: Any, device: str) -> Orientation:
+    """The cleaned cloud of two arrays, and what is known of its normals; what was said about it is issued."""
     x, _ = as_rows(points)
     if normals is None:
         found = orient(ScannedCloud(x.double().cpu().numpy(), None), NormalSettings(device=device), "the cloud")
-        _warn(found.notes)
-        return found.cloud, found.notes
-    n, _ = as_rows(normals, "normals")
-    if len(x) != len(n):
-        raise CloudError(f"{len(x)} points but {len(n)} normals; give one normal for each point")
-    cloud, cleaning = clean(x, n, "the cloud", device_of(device))
-    notes = cleaning.notes()
-    _warn(notes)
-    return cloud, notes
+    else:
+        n, _ = as_rows(normals, "normals")
+        if len(x) != len(n):
+            raise CloudError(f"{len(x)} points but {len(n)} normals; give one normal for each point")
+        cloud, cleaning = clean(x, n, "the cloud", device_of(device))
+        found = Orientation(cloud, cleaning, None, NormalSettings(device=device), cleaning.notes())
+    _warn(found.notes)
+    return found
 
 
 def _fit(points: Any, normals: Any, settings: Settings, monitor: Monitor | None) -> Any:
     points, normals = (points, normals) if normals is not None else taken_apart(points)
-    cloud, _ = _cloud(points, normals, settings.device)
-    fitted = fit_cloud(cloud, settings, monitor)
+    fitted = fit_cloud(_cloud(points, normals, settings.device).cloud, settings, monitor)
     _warn(fitted.warnings)
     return fitted.field
 

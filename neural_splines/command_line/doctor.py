@@ -22,27 +22,15 @@ import time
 import warnings
 from collections.abc import Callable
 from functools import partial
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from ..errors import first_line as reason
 from ..runtime import streams
+from ..runtime.versions import PACKAGES, processor, version
 
 if TYPE_CHECKING:
     import torch
 
-PACKAGES = {
-    "neural-splines": "neural_splines",
-    "torch": "torch",
-    "numpy": "numpy",
-    "scipy": "scipy",
-    "numba": "numba",
-    "scikit-image": "skimage",
-    "point-cloud-utils": "point_cloud_utils",
-    "triton": "triton",
-    "pykeops": "pykeops",
-    "falkon": "falkon",
-}
 TESTS = ("torch", "numba", "triton", "keops", "falkon")
 MODULES = {"keops": "pykeops"}  # where the name differs
 REMEDIES = {
@@ -104,21 +92,6 @@ def attempt(question: Callable[[], Any]) -> Any:
 
 
 # -- what is there -----------------------------------------------------------------------------------
-
-
-def version(name: str, module: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return "not installed" if attempt(lambda: importlib.util.find_spec(module)) is None else "run from its folder"
-
-
-def processor() -> str:
-    name = platform.processor()
-    if os.path.exists("/proc/cpuinfo"):
-        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
-            name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
-    return name or platform.machine()
 
 
 def threads() -> str:

@@ -3,40 +3,20 @@
 from __future__ import annotations
 
 import os
-import platform
 import shlex
 import sys
 from dataclasses import asdict
 from typing import Any
 
-import torch
-
-from .. import __version__
 from ..files.arrays import save_json
-from .doctor import PACKAGES, processor, version
+from ..run.report import chosen as told
+from ..run.report import phases, report, statistics
 from .finished import Normals, Outcome, Run
-
-SCHEMA = 1
-QUANTILES = (0.5, 0.95)
 
 
 def save(path: str, entries: list[dict[str, Any]]) -> None:
     """Write the report of a command with these runs."""
-    report = {
-        "schema": SCHEMA,
-        "version": __version__,
-        "packages": {name: version(name, module) for name, module in PACKAGES.items()},
-        "machine": {
-            "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-            "python": platform.python_version(),
-            "processor": processor(),
-            "cores": os.cpu_count(),
-            "threads": torch.get_num_threads(),
-        },
-        "command": shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]]),
-        "runs": entries,
-    }
-    save_json(path, report)
+    save_json(path, report(entries, shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]])))
 
 
 def of(run: Run) -> dict[str, Any]:
@@ -73,10 +53,7 @@ def of(run: Run) -> dict[str, Any]:
             "error": asdict(found.error) if found.error else None,
             "placed": asdict(found.placed),
         },
-        "phases": [
-            {"name": name, "seconds": seconds, "peak_bytes": timer.peaks.get(name)}
-            for name, seconds in timer.seconds.items()
-        ],
+        "phases": phases(timer.seconds, timer.peaks),
     }
 
 
@@ -92,27 +69,4 @@ def normals(found: Normals) -> dict[str, Any]:
 
 def chosen(found: Outcome) -> dict[str, Any]:
     """What was resolved from auto, and what the data chose, with the reason in words."""
-    return {
-        "eps": found.eps,
-        "grid": list(found.lattice.shape),
-        "voxel_size": found.lattice.voxel_size,
-        "evaluations": found.evaluations,
-        "devices": [str(device) for device in found.compute.devices],
-        "backend": found.compute.backend.name,
-        "smoothing": found.choice or None,
-        "why": found.why or None,
-    }
-
-
-def statistics(ordered: torch.Tensor) -> dict[str, float | int]:
-    """Of values in order."""
-    if not len(ordered):
-        return {"count": 0}
-    median, most = (float(ordered[int(q * (len(ordered) - 1))]) for q in QUANTILES)
-    return {
-        "count": len(ordered),
-        "mean": float(ordered.mean()),
-        "median": median,
-        "percentile_95": most,
-        "max": float(ordered[-1]),
-    }
+    return told(found.eps, found.lattice, found.evaluations, found.compute, found.choice, found.why)

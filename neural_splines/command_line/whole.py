@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from ..cells.fitting import CellsFit
-from ..cells.tally import solution_of_each
 from ..files.scans import ScannedCloud
 from ..normals.orient import Orientation
 from ..ranges import Axis
 from ..run.printing import printable
+from ..run.report import solution
 from ..run.upright import upright, upright_in_files
 from ..run.whole import Reconstruction, mesh_cloud
 from ..runtime.monitor import PhaseTimer
@@ -30,13 +29,18 @@ def mesh_whole(job: Job, settings: Settings, sides: NormalSettings, timer: Phase
     """Write the mesh of a job, and what else is asked for beside it."""
     args = job.args
     scanned, origin = steps.load(job.sources, sides, timer, job.attributes, args.columns, args.classes)
+    if args.texture is not None:
+        from . import texturing  # not before: Numba takes memory and a second
+
+        texturing.check_colours(scanned, job)
     result = mesh_cloud(origin.cloud, settings, timer)
     if job.printing.asked:
         timer.phase("print")
         result = printable(result, job.printing, job.placement, up_of(scanned, origin, result))
     carried = steps.carry(scanned, origin, result, job, timer)
     known = Known(scanned, origin, result, carried)
-    placed = steps.save(result, carried, up_of(scanned, origin, result), job, timer)
+    texture = None if args.texture is None else texturing.texture(scanned, origin, result, job, timer)
+    placed = steps.save(result, carried, up_of(scanned, origin, result), job, timer, texture and texture[0])
     fit = result.fit
     return Outcome(
         cleaning=origin.cleaning,
@@ -58,6 +62,7 @@ def mesh_whole(job: Job, settings: Settings, sides: NormalSettings, timer: Phase
         compute=result.compute,
         mesh=(len(result.mesh.vertices), len(result.mesh.faces)),
         error=result.error,
+        texture=texture and texture[1],
         placed=placed,
         shape=lambda: known.details.shape if "details" in vars(known) else known.shape,
         details=lambda: known.details,
@@ -122,21 +127,3 @@ class Known:
         scanned = self.scanned
         finite = np.isfinite(scanned.points).all(1)
         return None if scanned.colours is None else carry(scanned.points[finite], scanned.colours[finite], points)
-
-
-def solution(result: Reconstruction) -> dict[str, Any]:
-    """How the system of one spline was solved; or those of the cells, a value for each in every list."""
-    fit = result.fit
-    if isinstance(fit, CellsFit):
-        failed = dict(fit.models.failed)
-        error = [failed.get(cell) for cell in range(len(fit.cells))]
-        return {"centres": fit.tally.centers, "cells": solution_of_each(fit.models, fit.cells) | {"error": error}}
-    found = fit.solution
-    return {
-        "centres": len(fit.field.centers),
-        "iterations": found.cg.iterations,
-        "residual": found.cg.relative_residual,
-        "history": found.cg.history,
-        "stopped": found.cg.reason,
-        "jitter": found.relative_jitter,
-    }

@@ -47,6 +47,11 @@ def save_json(path: PathLike, data: Any) -> None:
         stream.write(_json(data))
 
 
+def as_json(data: Any) -> Any:
+    """What a file of `save_json` says: numbers, text, lists and dictionaries."""
+    return json.loads(_json(data))
+
+
 def as_array(values: Any) -> np.ndarray:
     array = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
     if array.dtype.hasobject:

@@ -8,7 +8,7 @@ again, on the side that won.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -37,7 +37,7 @@ STEEP = 0.4  # |cos| between a plane fit and the field below which the field is 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Unit normals [n, 3] in the order of the points, how sure their signs are, and the noise in spacings.
+    """Unit normals [n, 3] in the order of the points, how sure their signs are, also in it, and the noise in spacings.
 
     known: what was known of the side that they look to.
     """
@@ -125,6 +125,7 @@ def estimate(
         normals = np.where(turned_away(normals, known.votes)[:, None], -normals, normals)
     monitor.phase("")
     normals = signed.graph.in_input_order(normals)
+    confidence = replace(confidence, doubted=signed.graph.in_input_order(confidence.doubted))
     return Estimate(-normals if guidance.flip else normals, confidence, signed.noise, signed.graph.spacing, known)
 
 

@@ -24,10 +24,10 @@ RAMP_TOP = 0.99  # quantile of the distances where the ramp ends
 class Page:
     """What a page shows. Lengths are in the units of the cloud.
 
-    vertices [v, 3], faces [f, 3], points [n, 3]; distances [v] of the vertices from the nearest point; residuals [k]:
-    distances of points from the surface; history: relative residuals of conjugate gradients. colours [v, 3] and
-    point_colours [n, 3]: 0..255. facts: tables of names and values, by title. warnings: lines. up [3]: the direction
-    that is up, where it is known.
+    vertices [v, 3], faces [f, 3], points [n, 3]; distances [v] of the vertices from the nearest point, none where there
+    are no points; residuals [k]: distances of points from the surface; history: relative residuals of conjugate
+    gradients. colours [v, 3] and point_colours [n, 3]: 0..255. facts: tables of names and values, by title. warnings:
+    lines. up [3]: the direction that is up, where it is known.
     """
 
     title: str
@@ -58,8 +58,7 @@ class Page:
     def _data(self) -> dict[str, Any]:
         stride = max(1, -(-len(self.points) // MOST_POINTS))
         points = self.points[::stride]
-        frame = Frame.around(self.vertices, points)
-        top = self._top()
+        frame = Frame.around(*(part for part in (self.vertices, points) if len(part)))
         camera = good_views(self.vertices, 1, faces=self.faces, up=self.up)[0]
         data: dict[str, Any] = {
             "vertices": len(self.vertices),
@@ -71,9 +70,11 @@ class Page:
             "ramp": ANCHORS.tolist(),
             "position": frame.positions(self.vertices),
             "face": pack(self.faces.reshape(-1, 1), 4),
-            "distance": pack(np.round(255 * np.clip(self.distances / top, 0, 1))[:, None].astype(np.int64), 1),
             "point": frame.positions(points),
         }
+        if len(self.distances):
+            shares = np.round(255 * np.clip(self.distances / self._top(), 0, 1))
+            data["distance"] = pack(shares[:, None].astype(np.int64), 1)
         if self.colours is not None:
             data["colour"] = pack(self.colours.astype(np.int64), 1)
         if self.point_colours is not None:
@@ -85,10 +86,12 @@ class Page:
 
     def _panel(self) -> str:
         stops = ",".join(f"rgb({r},{g},{b})" for r, g, b in ANCHORS)
-        parts = [
-            f'<div id="legend"><div style="background:linear-gradient(90deg,{stops})"></div>'
-            f"<span>0</span><span>{self._top():.3g}</span></div>"
-        ]
+        parts = []
+        if len(self.distances):
+            parts.append(
+                f'<div id="legend"><div style="background:linear-gradient(90deg,{stops})"></div>'
+                f"<span>0</span><span>{self._top():.3g}</span></div>"
+            )
         if self.warnings:
             lines = "".join(f"<li>{html.escape(line)}</li>" for line in self.warnings)
             parts.append(f'<section class="warnings"><h2>Warnings</h2><ul>{lines}</ul></section>')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,18 +13,22 @@ from ..cells.fitting import CellsFit
 from ..cloud.clouds import CleaningReport, OrientedCloud
 from ..cloud.metric import Lines
 from ..errors import EmptySurfaceError
+from ..files.arrays import save_json
+from ..files.atomic import PathLike
 from ..geometry import offset_triples
 from ..kernels.products import Compute
+from ..normals.kept import Estimated
 from ..runtime.budget import check_spline
 from ..runtime.monitor import Monitor, PhaseTimer
 from ..settings import AUTO, Settings
 from ..spline.contract import Field
 from ..spline.fitting import SplineFit
+from ..surface import display
 from ..surface.expand import on_the_wall, open_lines
 from ..surface.lattice import Lattice
 from ..surface.mesh import Mesh, border_edges
 from ..surface.simplification import SurfaceError
-from . import cost, steps
+from . import cost, page, report, steps
 from .cells import blend_of, cells_of, field_of
 from .choices import Chosen
 from .compare import comparison_lines
@@ -49,6 +54,9 @@ class Reconstruction:
     where its faces were to be fewer. eps: the offset that was used, world units. grid: values [nx, ny, nz] where the
     dense grid was asked for. evaluations: of the field at lattice points. seconds: of each phase. warnings: lines that
     a user should read.
+
+    settings: those that were asked for. cleaning: what was dropped of the points. estimated: normals, where the cloud
+    had none. These three are known of what `neural_splines.reconstruct` made.
     """
 
     mesh: Mesh
@@ -65,6 +73,9 @@ class Reconstruction:
     kept: OrientedCloud
     lines: Lines | None
     error: SurfaceError | None
+    settings: Settings | None = None
+    cleaning: CleaningReport | None = None
+    estimated: Estimated | None = None
 
     @property
     def field(self) -> Field:
@@ -72,6 +83,29 @@ class Reconstruction:
 
     def __repr__(self) -> str:
         return f"Reconstruction({self.mesh!r}, {self.field!r}, {len(self.warnings)} warnings)"
+
+    def report(self, path: PathLike | None = None) -> dict[str, Any]:
+        """What was done, chosen and found: the report of --report (docs/report.md), and as JSON at a path.
+
+        input, output, command and repeat_command, of a command, are None.
+        """
+        found = report.of(self)
+        if path is not None:
+            save_json(path, found)
+        return found
+
+    def show(self, path: PathLike | None = None) -> str | None:
+        """Open the page of --html in the browser, written to this path or to a temporary file: its path.
+
+        It has the mesh and the points to turn, distances, settings, warnings and times. Without a path in a notebook,
+        show it there: None.
+        """
+        return display.show(page.page_of(self), path, self._repr_html_)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the page, of a large mesh a picture."""
+        mesh = self.mesh.numpy()
+        return display.in_html(mesh.vertices, mesh.faces, lambda: page.page_of(self), page.title_of(self))
 
 
 def mesh_cloud(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None = None) -> Reconstruction:

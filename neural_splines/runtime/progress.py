@@ -47,7 +47,7 @@ class Progress:
 
     def __init__(self, stream: TextIO | None = None, prefix: str = ""):
         self.stream, self.prefix, self.runs = stream or sys.stderr, prefix, 1
-        self._drawn = _notebook() or (hasattr(self.stream, "isatty") and self.stream.isatty())
+        self._drawn = in_notebook() or (hasattr(self.stream, "isatty") and self.stream.isatty())
         self._begun = self._spoken = time.perf_counter()
         self._run, self._column, self._name, self._done = 0, 0, "", 0.0
         self._bar: Any = None
@@ -126,7 +126,7 @@ class Progress:
         streams.write(self.stream, f"{self.prefix}{which}{self._name}: {done:.0%} after {elapsed:.0f} s{left}")
 
 
-def _notebook() -> bool:
+def in_notebook() -> bool:
     """Whether this process serves a notebook."""
     try:
         shell = sys.modules["IPython"].get_ipython()

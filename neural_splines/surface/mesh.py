@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..files.atomic import PathLike
 from ..runtime import interchange
 from ..runtime.arrays import Array
 from ..runtime.devices import pieces
@@ -52,6 +53,23 @@ class Mesh(Generic[Array]):
         """A pyvista.PolyData with the array `Normals`. BackendError where PyVista is not installed."""
         mesh = self.numpy()
         return interchange.to_pyvista(mesh.vertices, mesh.normals, mesh.faces)
+
+    def show(self, path: PathLike | None = None) -> str | None:
+        """Open a page to turn the mesh in, written to this path or to a temporary file, in the browser: its path.
+
+        Without a path in a notebook, show it there: None.
+        """
+        from .display import mesh_page, show
+
+        mesh = self.numpy()
+        return show(mesh_page(mesh.vertices, mesh.faces), path, self._repr_html_)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the mesh to turn, a picture of a large one."""
+        from .display import in_html, mesh_page
+
+        mesh = self.numpy()
+        return in_html(mesh.vertices, mesh.faces, lambda: mesh_page(mesh.vertices, mesh.faces))
 
 
 def face_average_normals(mesh: Mesh) -> Tensor:

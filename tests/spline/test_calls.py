@@ -74,5 +74,5 @@ def test_points_walk_onto_the_surface(fields):
 def test_a_second_derivative_is_refused(fields):
     points = PLACES.clone().requires_grad_()
     (slopes,) = torch.autograd.grad(fields["spline"](points).sum(), points, create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable|does not require grad"):
+    with pytest.raises(RuntimeError, match=r"once_differentiable|does not require grad"):
         slopes.sum().backward()
