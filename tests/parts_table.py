@@ -70,6 +70,7 @@ REFUSED = {
     "flat_bottom": "--flat-bottom",
     "cut_plane": "--cut-plane 0 0 1 0",
     "max_error": "--max-error 0.1",
+    "texture": "--texture 64",
 }
 
 COLOURS = np.tile(np.array([[9, 99, 199]]), (len(P), 1))

@@ -109,7 +109,7 @@ class Outcome:
     outliers were left out and, where `averaged`, voxels averaged; box: of these. fit: in words. choice: the options
     that ask for what the data chose, or nothing; why, in words. mesh: its vertices and faces; error: of fewer faces,
     where they were asked for; placed: in its file; shape: what it is, None where it is too large to look at. parts: of
-    a run in parts; part_options make parts of the same size.
+    a run in parts; part_options make parts of the same size. texture: in words, where there is one.
     """
 
     cleaning: CleaningReport
@@ -137,6 +137,7 @@ class Outcome:
     drawing: Callable[[], Drawing]
     parts: Parts | None = None
     part_options: tuple[str, ...] = ()
+    texture: str | None = None
 
 
 def sources(classes: Mapping[int, int], merged: tuple[tuple[str, int], ...]) -> list[str]:
@@ -164,9 +165,9 @@ class Run:
         words = command(args.prog, self.job.sources, self.settings, found.compute, found.grid_size, found.choice)
         carried = [
             word
-            for name in ("attributes", "quality")
+            for name in ("attributes", "texture", "quality")
             if (value := getattr(args, name))
-            for word in (f"--{name}", value)
+            for word in (f"--{name}", str(value))
         ]
         written = ["--out", self.job.out]
         written += ["--format", args.format] if args.format and self.job.out == STANDARD else []
@@ -200,6 +201,7 @@ class Run:
             f"mesh:     {found.mesh[0]} vertices, {found.mesh[1]} faces -> {shown(self.job.out)}",
             *([f"error:    {found.error.summary()}"] if found.error else []),
             f"shape:    {shape.summary() if shape else 'too large to look at within the memory'}",
+            *([f"texture:  {found.texture}"] if found.texture else []),
             *([f"size:     {_size(found.placed)}"] if self.job.placement.asked else []),
             f"seconds:  {self.timer.summary()}",
             *([f"repeat:   {self.command}"] if args.verbose else []),

@@ -13,8 +13,10 @@ from ..files.atomic import STANDARD, shown, standard
 from ..files.merging import together
 from ..files.point_clouds import clouds_in
 from ..files.targets import Target, check
+from ..files.textured_obj import beside
 from ..placement import Placement, Printing
 from ..settings import MESH_FORMATS, SCALAR_FORMATS
+from ..surface.charts import check_charts
 from .outputs import DEFAULT_OUT, placement_from, printing_from
 
 
@@ -63,6 +65,8 @@ class Job:
         yield Target(self.out, f"--out-dir{source}" if args.out_dir else "--out")
         if args.save_grid:
             yield from (Target(f"{self.out}.grid{end}", f"--save-grid{source}") for end in (".npy", ".json"))
+        if args.texture is not None and self.suffix == ".obj":
+            yield from (Target(path, f"--texture{source}") for path in beside(self.out))
         if args.save_points:
             yield Target(f"{self.out}.pts.npz", f"--save-points{source}")
         for path, option in ((self.preview, "--preview"), (self.page, "--html")):
@@ -115,6 +119,9 @@ def jobs_of(args: Namespace) -> list[Job]:
                     f"--{option}: {job.suffix} files have no numbers of vertices; use {' or '.join(SCALAR_FORMATS)}"
                 )
         meshes.check_format(job.out)
+        if args.texture is not None:
+            meshes.check_texture(job.out, job.suffix)
+            check_charts(args.texture)
         _ = job.placement  # refused before any work
     check([*sources], [target for job in jobs for target in job.targets()] + [*_of_all(args)])
     return jobs

@@ -86,6 +86,14 @@ def add_output_options(p: argparse.ArgumentParser) -> None:
         help="carry these numbers of the points to the mesh, as a,b or all; colours are always carried",
     )
     output.add_argument(
+        "--texture",
+        type=int,
+        default=None,
+        metavar="SIZE",
+        help="the colours of all points as a picture of SIZE x SIZE on the mesh, e.g. 4096, in the place of colours of "
+        "vertices; GLB, or OBJ with MTL and PNG; needs xatlas",
+    )
+    output.add_argument(
         "--quality",
         choices=QUALITIES,
         default=None,

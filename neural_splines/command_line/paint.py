@@ -19,17 +19,22 @@ def paint(
 
     Points of the cloud that were not kept, as outliers, give nothing.
     """
-    vertices = mesh.numpy().vertices
-    rows = np.isfinite(scanned.points).all(1)
-    left = kept.points.cpu().numpy()
-    if len(kept) < len(cloud):
-        all_points = cloud.points.cpu().numpy()
-        out = all_points[distances(left, all_points) > 0.0]
-        rows[rows] = distances(out, scanned.points[rows]) > 0.0
+    vertices, rows = mesh.numpy().vertices, counted(scanned, cloud, kept)
     found = Attributes()
     if scanned.colours is not None or scanned.scalars:
         attributes = Attributes(scanned.colours, scanned.scalars).of_rows(rows)
         found, _ = interpolated(scanned.points[rows], attributes, vertices)
     if quality:
-        found = replace(found, scalars={**found.scalars, QUALITY: quality_of(left, vertices, quality)[0]})
+        values, _ = quality_of(kept.points.cpu().numpy(), vertices, quality)
+        found = replace(found, scalars={**found.scalars, QUALITY: values})
     return found
+
+
+def counted(scanned: ScannedCloud, cloud: OrientedCloud, kept: OrientedCloud) -> np.ndarray:
+    """Which of the scanned points [n] give something: those that are finite, and no outliers of the cloud."""
+    rows = np.isfinite(scanned.points).all(1)
+    if len(kept) < len(cloud):
+        all_points, left = cloud.points.cpu().numpy(), kept.points.cpu().numpy()
+        out = all_points[distances(left, all_points) > 0.0]
+        rows[rows] = distances(out, scanned.points[rows]) > 0.0
+    return np.asarray(rows)

@@ -38,6 +38,7 @@ REFUSED = (
     Refusal(
         "--cut-plane", lambda a: a.cut_plane is not None, "works on the whole mesh; drop it, or work without parts"
     ),
+    Refusal("--texture", lambda a: a.texture is not None, WHOLE_MESH),
     Refusal("CELLS_PER_AXIS", lambda a: a.cells_per_axis == 1, "1 is one spline of all points; use auto, or more"),
 )
 

@@ -15,6 +15,7 @@ from ..files import meshes
 from ..files.arrays import save_arrays, save_grid
 from ..files.atomic import shown
 from ..files.merging import joined
+from ..files.mesh_content import TextureMap
 from ..files.point_clouds import load_scanned_cloud, step_lines
 from ..files.scans import ScannedCloud
 from ..geometry import Box
@@ -83,7 +84,10 @@ def carry(
     return paint(scanned, origin.cloud, result.kept, result.mesh, job.args.quality)
 
 
-def save(result: Reconstruction, carried: Attributes, up: Axis, job: Job, monitor: PhaseTimer) -> Placed:
+def save(
+    result: Reconstruction, carried: Attributes, up: Axis, job: Job, monitor: PhaseTimer,
+    texture: TextureMap | None = None,
+) -> Placed:  # fmt: skip
     """Write the mesh to `out`; the dense grid to {out}.grid.npy and .json; the constraints to {out}.pts.npz.
 
     The grid's value (i, j, k) lies at origin + (index + 0.5) * voxel_size, in world units as its values.
@@ -105,7 +109,7 @@ def save(result: Reconstruction, carried: Attributes, up: Axis, job: Job, monito
     mesh, scalars = result.mesh, carried.scalars
     placed = meshes.save_mesh(
         out, mesh.vertices, mesh.normals, mesh.faces, colours=carried.colours, scalars=scalars,
-        voxel_size=lattice.voxel_size, suffix=job.suffix, up=up, placement=job.placement,
+        voxel_size=lattice.voxel_size, suffix=job.suffix, up=up, placement=job.placement, texture=texture,
     )  # fmt: skip
     monitor.phase("")
     for line in result.warnings:

@@ -20,7 +20,8 @@ from .mesh_content import Column, Content, Part, array, chunks, refuse_size, tab
 TYPES = {"<f4": 5126, "<u2": 5123, "<u4": 5125}  # its numbers of types
 VERTICES, INDICES = 34962, 34963  # and of what a buffer is for
 POINTS, TRIANGLES = 0, 4
-KINDS = {1: "SCALAR", 3: "VEC3", 4: "VEC4"}
+KINDS = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4"}
+LINEAR, MIPMAP, CLAMP = 9729, 9987, 33071  # how a picture is read between texels, from afar and across its border
 OPAQUE = 65535
 Y, X, Z = (0.0, 1.0, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
 
@@ -36,8 +37,10 @@ def write_glb(content: Content, name: str) -> Iterator[Part]:
     """Binary glTF: float32, around the centre of the mesh where they need it, in a node with a matrix in double that
     puts them at their place, and turns them where `content.up` is not y.
 
-    Scalars are the attributes `_NAME`. Faces without a back, of an open mesh, are shown from both sides.
+    Scalars are the attributes `_NAME`. Faces without a back, of an open mesh, are shown from both sides. A texture
+    takes the place of colours, by which readers would multiply it; it is sRGB, as they take it.
     """
+    content = content.by_corners()
     vertices, count, origin = content.vertices, len(content.vertices), np.zeros(3)
     if not content.single and count:
         parts = [vertices[rows] for rows in chunks(0, count)]
@@ -51,7 +54,9 @@ def write_glb(content: Content, name: str) -> Iterator[Part]:
         mode, primitive = TRIANGLES, {"indices": buffers.add(*flat, INDICES)}
     position: Column = ("<f4", lambda first, last: vertices[first:last] - origin, 3)
     attributes = {"POSITION": buffers.add(count, position, VERTICES, bounds=True)}
-    if content.colours is not None:
+    if content.texture is not None:
+        attributes["TEXCOORD_0"] = buffers.add(count, array("<f4", content.texture.uv), VERTICES)
+    elif content.colours is not None:
         colours, light = content.colours, _linear()
         tinted: Column = ("<u2", lambda first, last: np.insert(light[colours[first:last]], 3, OPAQUE, axis=1), 4)
         attributes["COLOR_0"] = buffers.add(count, tinted, VERTICES, normalized=True)
@@ -60,14 +65,19 @@ def write_glb(content: Content, name: str) -> Iterator[Part]:
     for key, values in content.scalars.items():
         attributes[f"_{key.upper()}"] = buffers.add(count, array("<f4", values[:, None]), VERTICES)
     primitive |= {"attributes": attributes, "mode": mode, "material": 0}
-    surface: dict[str, Any] = {"pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 1.0}}
+    reflecting: dict[str, Any] = {"metallicFactor": 0.0, "roughnessFactor": 1.0}
+    pictures: dict[str, Any] = {}
+    if content.texture is not None:
+        reflecting["baseColorTexture"] = {"index": 0}
+        pictures = _pictures(buffers.add_bytes(content.texture.png))
+    surface: dict[str, Any] = {"pbrMetallicRoughness": reflecting}
     described = {
         "asset": {"version": "2.0", "generator": "neural-splines"},
         "scene": 0, "scenes": [{"nodes": [0]}], "nodes": [{"name": "mesh", "mesh": 0} | _placed(content.up, origin)],
         "meshes": [{"name": "mesh", "primitives": [primitive]}],
         "materials": [{"name": "surface"} | surface | ({} if content.closed else {"doubleSided": True})],
         "accessors": buffers.accessors, "bufferViews": buffers.views, "buffers": [{"byteLength": buffers.size}],
-    }  # fmt: skip
+    } | pictures  # fmt: skip
     text = json.dumps(described).encode()
     text += b" " * (-len(text) % 4)
     total = 12 + 8 + len(text) + 8 + buffers.size
@@ -77,6 +87,15 @@ def write_glb(content: Content, name: str) -> Iterator[Part]:
     yield struct.pack("<I4s", buffers.size, b"BIN\0")
     for rows, column in buffers.columns:
         yield from table(rows, [column])
+
+
+def _pictures(view: int) -> dict[str, Any]:
+    """One texture, of the PNG of a buffer view."""
+    return {
+        "textures": [{"source": 0, "sampler": 0}],
+        "images": [{"name": "colours", "bufferView": view, "mimeType": "image/png"}],
+        "samplers": [{"magFilter": LINEAR, "minFilter": MIPMAP, "wrapS": CLAMP, "wrapT": CLAMP}],
+    }
 
 
 def _placed(up: tuple[float, float, float], origin: np.ndarray) -> dict[str, list[float]]:
@@ -116,3 +135,11 @@ class _Buffers:
         self.columns.append((rows, column))
         self.size += length
         return len(self.accessors) - 1
+
+    def add_bytes(self, data: bytes) -> int:
+        """The number of the view of bytes that are no numbers, such as a file."""
+        self.views.append({"buffer": 0, "byteOffset": self.size, "byteLength": len(data)})
+        padded = np.frombuffer(data + bytes(-len(data) % 4), np.uint8)[:, None]
+        self.columns.append((len(padded), array("u1", padded)))
+        self.size += len(padded)
+        return len(self.views) - 1

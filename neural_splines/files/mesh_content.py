@@ -6,7 +6,7 @@ Arrays may be larger than the memory, as those of `np.memmap` are: nothing here 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NoReturn
 
@@ -41,12 +41,26 @@ def _passed(a: np.ndarray, b: np.ndarray) -> np.uint64:
 
 
 @dataclass(frozen=True)
+class TextureMap:
+    """A picture on a mesh. parents [w]: the vertex that a corner is of, of which one on a seam has several; corners
+    [f, 3]: the faces, in their order, by corners; uv [w, 2]: where corners lie in the picture, in 0..1 from its upper
+    left. png: the picture, sRGB. material: the file that an OBJ file names for it.
+    """
+
+    parents: np.ndarray
+    corners: np.ndarray
+    uv: np.ndarray
+    png: bytes
+    material: str = ""
+
+
+@dataclass(frozen=True)
 class Content:
     """What is to be written: vertices [v, 3] float64, and per vertex what there is; faces [f, 3], None for a cloud.
 
     normals [v, 3]; colours [v, 3] uint8; scalars [v] by name. voxel_size: a vertex may move by 0.01 of it. fits_single:
     whether float32 is good enough for its vertices, where that is known. up: the axis, or the one against it, that is
-    up in the world, and unit: of lengths, for formats that say so.
+    up in the world, and unit: of lengths, for formats that say so. texture: in the place of colours.
     """
 
     vertices: np.ndarray
@@ -58,6 +72,23 @@ class Content:
     fits_single: bool | None = None
     up: Axis = UPS["y"]
     unit: str = CLOUD_UNITS
+    texture: TextureMap | None = None
+
+    def by_corners(self) -> Content:
+        """The same with a vertex for each corner of the texture, for formats whose vertices have one place in it."""
+        if self.texture is None:
+            return self
+        rows = self.texture.parents
+        found = replace(
+            self,
+            vertices=self.vertices[rows],
+            normals=None if self.normals is None else self.normals[rows],
+            faces=self.texture.corners,
+            scalars={name: values[rows] for name, values in self.scalars.items()},
+            fits_single=self.single,
+        )
+        vars(found)["closed"] = self.closed  # seams are no borders
+        return found
 
     def loss(self, origin: np.ndarray | float = 0.0) -> float:
         """How far rounding to float32 moves a vertex at most, with coordinates from an origin."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,15 @@ from ..settings import MESH_FORMATS
 from . import obj_off, ply, records, stl
 from .arrays import as_array
 from .atomic import STANDARD, PathLike, atomic, shown
-from .mesh_content import Content
+from .mesh_content import Content, TextureMap
 from .placing import placed
 from .polygons import triangles
 from .reading import COORDINATES, errors_name, read_bytes, require
+from .textured_obj import beside, check_beside, material
 from .threemf_reader import read_3mf
 from .writers import WRITERS
+
+TEXTURE_FORMATS = (".glb", ".obj")
 
 
 def load_mesh(path: PathLike) -> tuple[Tensor, Tensor]:
@@ -66,6 +70,14 @@ def check_format(path: PathLike, formats: Sequence[str] = MESH_FORMATS) -> None:
         raise OutputError(f"{shown(path)}: cannot write {what}; use {', '.join(formats)}")
 
 
+def check_texture(path: PathLike, suffix: str) -> None:
+    """Raise OutputError where a file of that format cannot have a texture."""
+    if suffix not in TEXTURE_FORMATS:
+        raise OutputError(f"{shown(path)}: {suffix} has no texture; use {' or '.join(TEXTURE_FORMATS)}")
+    if suffix == ".obj":
+        check_beside(path)
+
+
 def save_mesh(
     path: PathLike,
     vertices: Any,
@@ -78,14 +90,24 @@ def save_mesh(
     suffix: str | None = None,
     up: Axis = UPS["y"],
     placement: Placement = AS_IT_IS,
+    texture: TextureMap | None = None,
 ) -> Placed:
     """A mesh as `suffix` says, else the extension (PLY where there is none): vertices [v, 3], triangles [f, 3].
 
     Per vertex where given and where the format has it: unit normals [v, 3], colours [v, 3] in 0..255, scalars [v] by
     name. Vertices are float, but double (in GLB an offset) where rounding to float would move one by more than 0.01
     voxels, or at all if `voxel_size` is not given. GLB turns the axis `up` to y. Returns how `placement`
-    brought them to the file. Tensors, arrays or lists.
+    brought them to the file. Tensors, arrays or lists. texture: in the place of colours, in TEXTURE_FORMATS; in OBJ
+    the material and the picture are two more files, and all three appear or none.
     """
+    suffix = suffix or suffix_of(path)
+    more: dict[str, bytes] = {}
+    if texture is not None:
+        check_texture(path, suffix)
+        if suffix == ".obj":
+            names = beside(path)
+            texture = replace(texture, material=os.path.basename(names[0]))
+            more = dict(zip(names, (material(path), texture.png), strict=True))
     content = Content(
         as_array(vertices).astype(np.float64, copy=False),
         None if normals is None else as_array(normals),
@@ -94,10 +116,12 @@ def save_mesh(
         {name: as_array(values) for name, values in (scalars or {}).items()},
         voxel_size,
         up=up,
+        texture=texture,
     )
-    suffix = suffix or suffix_of(path)
     content, found = placed(content, placement.of_format(suffix))
-    with atomic(path) as (stream,):
+    with atomic(*more, path) as (*others, stream):
+        for other, data in zip(others, more.values(), strict=True):
+            other.write(data)
         for part in WRITERS.get(suffix, WRITERS[".ply"])(content, shown(path)):
             stream.write(part)
     return found

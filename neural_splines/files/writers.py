@@ -16,6 +16,7 @@ from .gltf import write_glb
 from .mesh_content import Content, Part, array, lines, positions, refuse_size, table
 from .reading import COORDINATES
 from .stl import write_stl
+from .textured_obj import mapped
 from .threemf import write_3mf
 
 NORMALS, COLOURS = ("nx", "ny", "nz"), ("red", "green", "blue")
@@ -80,18 +81,22 @@ def triangles(faces: np.ndarray, corner: str) -> Iterator[memoryview]:
 
 
 def write_obj(content: Content, name: str) -> Iterator[Part]:
-    """Text: `v x y z`, followed by `r g b` in [0, 1] where there are colours; `vn`; `f a//a b//b c//c`."""
+    """Text: `v x y z`, followed by `r g b` in [0, 1] where there are colours; `vn`; `f a//a b//b c//c`; with a texture
+    as in textured_obj.py.
+    """
     vertices, normals, colours, faces = content.vertices, content.normals, content.colours, content.faces
     count, position = len(vertices), positions(content)
     yield b"# made by neural-splines\n"
-    if colours is None:
+    if colours is None or content.texture is not None:
         yield from lines(f"v {position}\n", count, lambda rows: vertices[rows])
     else:
         tinted = f"v {position} %.4g %.4g %.4g\n"
         yield from lines(tinted, count, lambda rows: np.hstack([vertices[rows], colours[rows] / 255.0]))
     if normals is not None:
         yield from lines("vn %.7g %.7g %.7g\n", count, lambda rows: normals[rows])
-    if faces is not None and normals is None:
+    if content.texture is not None:
+        yield from mapped(content, content.texture)
+    elif faces is not None and normals is None:
         yield from lines("f %d %d %d\n", len(faces), lambda rows: faces[rows] + 1)
     elif faces is not None:
         corners = "f %d//%d %d//%d %d//%d\n"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,7 +42,7 @@ def interpolated(points: np.ndarray, attributes: Attributes, places: np.ndarray)
     columns += [] if attributes.colours is None else [attributes.colours.astype(np.float64)]
     values = np.hstack([np.empty((len(points), 0)), *columns])
     found, first, far = np.empty((len(places), values.shape[1])), np.empty(len(places), np.int64), np.empty(len(places))
-    for rows, distance, index in _nearest(points, places):
+    for rows, distance, index in _nearest(_tree(points), places):
         found[rows] = _means(distance, values[index])
         first[rows] = np.where(distance == distance[:, :1], index, len(points)).min(1)
         far[rows] = distance[:, -1] if len(points) >= NEAREST else np.inf
@@ -61,17 +62,31 @@ def carry(points: np.ndarray, values: np.ndarray, places: np.ndarray) -> np.ndar
     begins with the weight 0, so that the result is continuous; it stays within the range of the values. Those that are
     not finite do not count; where there are no others, the result is NaN.
     """
-    result = np.empty((len(places), values.shape[1]))
-    for rows, distance, index in _nearest(points, places):
-        result[rows] = _means(distance, values[index])
-    return result
+    return carrier(points, values)(places)
 
 
-def _nearest(points: np.ndarray, places: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """Places [q, 3] by and by, with the distances and the indices [m, k] of the NEAREST points [n, 3], or of all."""
+def carrier(points: np.ndarray, values: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """`carry` from the same points to any places, again and again."""
+    tree = _tree(points)
+
+    def carried(places: np.ndarray) -> np.ndarray:
+        result = np.empty((len(places), values.shape[1]))
+        for rows, distance, index in _nearest(tree, places):
+            result[rows] = _means(distance, values[index])
+        return result
+
+    return carried
+
+
+def _tree(points: np.ndarray) -> Any:
     from scipy.spatial import cKDTree
 
-    tree, count = cKDTree(points), min(NEAREST, len(points))
+    return cKDTree(points)
+
+
+def _nearest(tree: Any, places: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """Places [q, 3] by and by, with the distances and the indices [m, k] of the NEAREST points of a tree, or of all."""
+    count = min(NEAREST, tree.n)
     for start in range(0, len(places), AT_ONCE):
         rows = slice(start, start + AT_ONCE)
         yield rows, *tree.query(places[rows], k=list(range(1, count + 1)), workers=limit())

@@ -1,0 +1,100 @@
+"""A mesh cut into charts that lie flat in a texture, by xatlas, an extra."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import BackendError, first_line
+from ..ranges import check_count
+
+NEEDED = "--texture needs the package xatlas; install neural-splines[texture]"
+SMALLEST, LARGEST = 64, 8192  # texels along a side; what shows meshes takes 8192 nearly everywhere, and 16384 not
+SIDE = 1000.0  # of the mesh as xatlas has it, in float32; it leaves out faces of an area below 1e-7
+PADDING = 6  # texels between charts as xatlas packs them, before the atlas is scaled to its size
+BORDER = 2.0  # texels around all charts, so that what lies across the border of the texture is never mixed in
+
+
+@dataclass(frozen=True)
+class Charts:
+    """Where a mesh lies in a texture of size x size texels, whose first row is the top one.
+
+    parents [w]: the vertex of the mesh that a corner is of; a vertex on a seam has several. corners [f, 3]: the faces
+    of the mesh, in their order, by corners. places [w, 2]: columns and rows of corners in texels; the texel (i, j)
+    covers [i, i + 1) x [j, j + 1). gap: texels between charts.
+    """
+
+    parents: np.ndarray
+    corners: np.ndarray
+    places: np.ndarray
+    size: int
+    count: int
+    gap: float
+
+    @property
+    def uv(self) -> np.ndarray:
+        """Places [w, 2] in 0..1, from the upper left."""
+        return self.places / self.size
+
+
+def check_charts(size: int) -> None:
+    """Refuse a texture of a size that cannot be, or that needs xatlas where it is not installed."""
+    check_count("--texture", size, SMALLEST, LARGEST)
+    try:
+        there = importlib.util.find_spec("xatlas") is not None
+    except ValueError:
+        there = False
+    if not there:
+        raise BackendError(NEEDED)
+
+
+def charted(vertices: np.ndarray, faces: np.ndarray, size: int) -> Charts:
+    """Charts of a mesh, vertices [v, 3] and faces [f, 3]. BackendError where xatlas is not installed."""
+    xatlas = _xatlas()
+    middle, longest = vertices.mean(0), float(np.ptp(vertices, axis=0).max()) or 1.0
+    local = np.ascontiguousarray(SIDE * (vertices - middle) / longest, np.float32)
+    atlas, packing = xatlas.Atlas(), xatlas.PackOptions()
+    packing.resolution, packing.padding, packing.bilinear = size, PADDING, True
+    atlas.add_mesh(local, np.ascontiguousarray(faces, np.uint32))
+    atlas.generate(xatlas.ChartOptions(), packing)
+    parents, corners, uv = (np.asarray(part) for part in atlas.get_mesh(0))
+    scale = (size - 2.0 * BORDER) / max(atlas.width, atlas.height, 1)
+    places = BORDER + scale * uv.astype(np.float64) * (atlas.width, atlas.height)
+    parents, corners, places = _placed(vertices, parents.astype(np.int64), corners.astype(np.int64), places)
+    return Charts(parents, corners, places, size, int(atlas.chart_count), scale * PADDING)
+
+
+def _placed(
+    vertices: np.ndarray, parents: np.ndarray, corners: np.ndarray, places: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Parents, corners and places where faces that xatlas left out, as too small, lie at the place of a corner near
+    them.
+    """
+    a, b, c = places[corners].transpose(1, 0, 2)
+    left_out = (b - a)[:, 0] * (c - a)[:, 1] == (b - a)[:, 1] * (c - a)[:, 0]
+    good = np.unique(corners[~left_out])
+    if not left_out.any() or not len(good):
+        return parents, corners, places
+    from scipy.spatial import cKDTree
+
+    lost = parents[corners[left_out]]
+    _, near = cKDTree(vertices[parents[good]]).query(vertices[lost[:, 0]])
+    place = np.cumsum(np.isin(np.arange(len(parents)), good)) - 1
+    corners = place[corners]
+    corners[left_out] = len(good) + np.arange(lost.size).reshape(-1, 3)
+    return (
+        np.concatenate([parents[good], lost.reshape(-1)]),
+        corners,
+        np.concatenate([places[good], places[good[near]].repeat(3, axis=0)]),
+    )
+
+
+def _xatlas() -> Any:
+    try:
+        import xatlas
+    except ImportError as error:
+        raise BackendError(f"{NEEDED} ({first_line(error)})") from None
+    return xatlas

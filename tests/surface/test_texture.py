@@ -1,0 +1,325 @@
+"""A texture: charts apart, texels on the surface, both sides of a seam alike, files that readers understand."""
+
+import io
+import json
+import shlex
+import sys
+
+import numpy as np
+import pytest
+import trimesh
+from glb import parsed, placed, values
+from scripts import run
+from shapes import sphere, torus
+from skimage.io import imread
+
+from neural_splines.command_line import texturing
+from neural_splines.files import meshes
+from neural_splines.files.mesh_content import TextureMap
+from neural_splines.pictures import png
+from neural_splines.surface.charts import charted
+from neural_splines.surface.mesh import Mesh
+from neural_splines.surface.texture import _fill, textured
+
+pytest.importorskip("xatlas")
+
+SIZE = 256
+ASKED = ("auto", "auto", 24, "auto", "--seed", 0)
+
+
+def tint(x):
+    """A smooth function of place, 0..255, whose slope is at most 60 in each channel."""
+    return 127.5 + 60.0 * np.stack([np.sin(x[:, 0]), np.cos(x[:, 1] + 1.0), np.sin(x[:, 2] - x[:, 0] / 2.0)], 1)
+
+
+def ball(x):
+    """The distance from the unit ball, and its gradient."""
+    length = np.linalg.norm(x, axis=1)
+    return length - 1.0, x / length[:, None]
+
+
+@pytest.fixture(scope="module")
+def icosphere():
+    found = trimesh.creation.icosphere(subdivisions=2)
+    return Mesh(np.array(found.vertices), np.array(found.vertices), np.array(found.faces))
+
+
+@pytest.fixture(scope="module")
+def texture(icosphere):
+    return textured(icosphere, ball, tint, SIZE, 0.01)
+
+
+def looked_up(image, uv):
+    """Colours [n, 3] as renderers read them: a mean of four texels, weighted by how near their centres are."""
+    at = uv * (image.shape[1], image.shape[0]) - 0.5
+    low = np.floor(at).astype(int)
+    total = np.zeros((len(uv), 3))
+    for dx in (0, 1):
+        for dy in (0, 1):
+            column, row = low[:, 0] + dx, low[:, 1] + dy
+            weight = (1 - abs(at[:, 0] - column)) * (1 - abs(at[:, 1] - row))
+            total += weight[:, None] * image[row.clip(0, len(image) - 1), column.clip(0, image.shape[1] - 1)]
+    return total
+
+
+def seam_places(faces, corners):
+    """Pairs of (face, corner, next corner) of edges whose two faces have other corners there."""
+    sides = {}
+    for vertices, own in zip(faces, corners, strict=True):
+        for k in range(3):
+            sides.setdefault(tuple(sorted((vertices[k], vertices[k - 1]))), []).append(
+                dict(zip((vertices[k], vertices[k - 1]), (own[k], own[k - 1]), strict=True))
+            )
+    pairs = [(key, *both) for key, both in sides.items() if len(both) == 2 and both[0] != both[1]]
+    return [np.array([[side[key[0]], side[key[1]]] for key, *both in pairs for side in [both[k]]]) for k in (0, 1)]
+
+
+def test_every_face_has_a_place_of_its_own(icosphere, texture):
+    """Within 0..1, with an area, turned the same way, and where no other face is."""
+    charts = texture.charts
+    assert charts.uv.min() >= 0.0
+    assert charts.uv.max() <= 1.0
+    assert np.array_equal(charts.parents[charts.corners], icosphere.faces)
+    a, b, c = charts.places[charts.corners].transpose(1, 0, 2)
+    area = np.cross(np.insert(b - a, 2, 0, axis=1), np.insert(c - a, 2, 0, axis=1))[:, 2] / 2
+    assert np.abs(area).min() > 0.1
+    hits = np.zeros((SIZE, SIZE), int)
+    rows, columns = np.mgrid[:SIZE, :SIZE] + 0.5
+    for p, q, r in zip(a, b, c, strict=True):
+        sides = [(u[0] - s[0]) * (rows - s[1]) - (u[1] - s[1]) * (columns - s[0]) for s, u in ((p, q), (q, r), (r, p))]
+        hits += np.all([side > 1e-9 for side in sides], 0) | np.all([side < -1e-9 for side in sides], 0)
+    assert hits.max() == 1
+    assert hits.sum() == pytest.approx(np.abs(area).sum(), rel=0.02)
+    assert charts.gap > 3.0  # two texels of either side
+
+
+def test_a_texel_has_the_colour_of_its_place_of_the_surface(icosphere, texture):
+    """Not of its triangle: these cut up to 0.02 off the ball. 1: half a value of rounding, and what lies between."""
+    weights = np.random.default_rng(0).dirichlet([1.0, 1.0, 1.0], (40, len(icosphere.faces)))
+    x = np.einsum("mfk,fkd->mfd", weights, icosphere.vertices[icosphere.faces]).reshape(-1, 3)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    uv = np.einsum("mfk,fkd->mfd", weights, texture.charts.uv[texture.charts.corners]).reshape(-1, 2)
+    assert np.abs(looked_up(texture.image, uv) - tint(x)).max() < 1.0
+
+
+def test_both_sides_of_a_seam_have_the_same_colour(icosphere, texture):
+    charts = texture.charts
+    one, other = seam_places(icosphere.faces, charts.corners)
+    assert len(one) > 20
+    assert np.array_equal(charts.parents[one], charts.parents[other])
+    for t in np.linspace(0.0, 1.0, 21):
+        left, right = ((1 - t) * charts.uv[side[:, 0]] + t * charts.uv[side[:, 1]] for side in (one, other))
+        assert np.abs(looked_up(texture.image, left) - looked_up(texture.image, right)).max() <= 2.0
+
+
+def test_faces_without_area_have_the_place_of_a_corner(icosphere):
+    """xatlas leaves them out; their corners would lie at 0, 0. Of a mesh of nothing else nothing is left."""
+    faces = np.vstack([[[0, 0, 1]], icosphere.faces, [[7, 9, 7], [5, 5, 5]]])
+    charts = charted(icosphere.vertices, faces, SIZE)
+    assert np.array_equal(charts.parents[charts.corners], faces)
+    assert len(np.unique(charts.corners)) == len(charts.parents)
+    for face in (0, -2, -1):
+        (place,) = np.unique(charts.places[charts.corners[face]], axis=0)
+        others = charts.places[charts.corners[1:-2]].reshape(-1, 2)
+        (found,) = np.unique(charts.parents[charts.corners[1:-2]].reshape(-1)[(others == place).all(1)])
+        assert found in faces[face]
+
+
+def test_texels_lie_on_the_surface_or_where_it_is_far_on_the_triangle(icosphere):
+    """A step that leads far, or to the other side of a wall, or nowhere, is not taken."""
+    seen = []
+
+    def noted(x):
+        seen.append(x.copy())
+        return tint(x)
+
+    found = textured(icosphere, ball, noted, 64, 0.01)
+    assert np.abs(np.linalg.norm(np.concatenate(seen), axis=1) - 1.0).max() < 1e-9
+    assert 0.005 < found.moved < 0.2
+    for field in (
+        lambda x: (ball(x)[0] + 0.5, ball(x)[1]),
+        lambda x: (ball(x)[0], -ball(x)[1]),
+        lambda x: (np.full(len(x), np.nan), np.full(x.shape, np.nan)),
+        lambda x: (np.ones(len(x)), np.zeros(x.shape)),
+    ):
+        seen.clear()
+        assert textured(icosphere, field, noted, 64, 0.01).moved == 0.0
+        assert np.linalg.norm(np.concatenate(seen), axis=1).min() < 0.99
+
+
+def test_texels_of_no_chart_have_the_colours_around():
+    """Known ones stay; the others lie between them, as near ones say first; one colour everywhere stays one."""
+    random = np.random.default_rng(0)
+    known = random.random((37, 50)) < 0.05
+    image = random.integers(40, 200, (37, 50, 3)).astype(np.uint8) * known[..., None].astype(np.uint8)
+    before = image.copy()
+    _fill(image, known)
+    assert np.array_equal(image[known], before[known])
+    assert image.min() >= before[known].min()
+    assert image.max() <= before[known].max()
+    one = np.full((37, 50, 3), 77, np.uint8) * known[..., None].astype(np.uint8)
+    _fill(one, known)
+    assert (one == 77).all()
+
+
+def save(path, mesh, texture, **more):
+    charts = texture.charts
+    picture = TextureMap(charts.parents, charts.corners, charts.uv, png.encode(texture.image))
+    meshes.save_mesh(path, mesh.vertices, mesh.normals, mesh.faces, texture=picture, **more)
+
+
+@pytest.mark.parametrize("suffix", [".glb", ".obj"])
+def test_other_readers_find_the_colours(tmp_path, icosphere, texture, suffix):
+    """trimesh, which knows our words of neither format, on a mesh far from the origin."""
+    path, place = tmp_path / f"a mesh{suffix}", np.array([5.1e5, 4.5e6, 800.0])
+    moved = Mesh(icosphere.vertices + place, icosphere.normals, icosphere.faces)
+    save(path, moved, texture, voxel_size=0.01, colours=np.zeros((len(moved.vertices), 3)))
+    found = trimesh.load(path, process=False, force="mesh")
+    material = found.visual.material
+    image = np.asarray(material.baseColorTexture if suffix == ".glb" else material.image)
+    assert np.array_equal(image, texture.image)
+    uv = np.stack([found.visual.uv[:, 0], 1.0 - found.visual.uv[:, 1]], 1)
+    assert np.abs(looked_up(image, uv) - tint(found.vertices - place)).max() < 1.0
+    assert len(found.faces) == len(icosphere.faces)
+    names = {".glb": ["a mesh.glb"], ".obj": ["a mesh.mtl", "a mesh.obj", "a mesh_texture.png"]}
+    assert sorted(p.name for p in tmp_path.iterdir()) == names[suffix]
+
+
+def test_a_glb_says_what_the_specification_wants(tmp_path, icosphere, texture):
+    """A closed mesh has no second side, seams or not; colours of vertices, which would be multiplied, are gone."""
+    path = tmp_path / "a.glb"
+    scalars = {"height": icosphere.vertices[:, 2]}
+    save(path, icosphere, texture, colours=np.zeros((len(icosphere.vertices), 3)), scalars=scalars)
+    said, data = parsed(path)
+    (primitive,), (material,) = said["meshes"][0]["primitives"], said["materials"]
+    assert set(primitive["attributes"]) == {"POSITION", "NORMAL", "TEXCOORD_0", "_HEIGHT"}
+    assert "doubleSided" not in material
+    assert material["pbrMetallicRoughness"]["baseColorTexture"] == {"index": 0}
+    assert said["textures"] == [{"source": 0, "sampler": 0}]
+    assert said["samplers"][0] == {"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}
+    image = said["images"][0]
+    view = said["bufferViews"][image["bufferView"]]
+    assert set(view) == {"buffer", "byteOffset", "byteLength"}
+    assert view["byteOffset"] % 4 == 0
+    assert image["mimeType"] == "image/png"
+    file = data[view["byteOffset"] : view["byteOffset"] + view["byteLength"]]
+    assert np.array_equal(imread(io.BytesIO(file)), texture.image)
+    accessor = said["accessors"][primitive["attributes"]["TEXCOORD_0"]]
+    assert (accessor["type"], accessor["componentType"]) == ("VEC2", 5126)
+    assert len({a["count"] for a in said["accessors"][1:]}) == 1
+    assert np.abs(values(path, "_HEIGHT")[:, 0] - values(path, "POSITION")[:, 2]).max() < 1e-6
+
+
+def coloured(path, cloud):
+    x = cloud.points.numpy()
+    meshes.save_mesh(path, x, cloud.normals, None, colours=np.round(tint(x)))
+    return path
+
+
+@pytest.mark.parametrize("script", ["fit.py", "fit-grid.py"])
+def test_a_run_has_the_colours_of_all_points(tmp_path, monkeypatch, script):
+    """Of 3000, of which 900 or fewer are fitted; the same bytes again by the line that repeats it."""
+    monkeypatch.chdir(tmp_path)
+    coloured("cloud.ply", torus(3000))
+    asked = ASKED if script == "fit-grid.py" else (*ASKED[:1], 300, 20, *ASKED[4:])
+    words = ["cloud.ply", *asked, "--voxel-downsample-threshold", 900, "--texture", 128, "--verbose"]
+    done = run(script, *words, "--out", "a.glb", "--preview", "{}.png")
+    assert done.code == 0, done.err
+    assert "texture:  128 x 128 texels, " in done.out
+    found = trimesh.load("a.glb", process=False, force="mesh")
+    image = np.asarray(found.visual.material.baseColorTexture)
+    uv = np.stack([found.visual.uv[:, 0], 1.0 - found.visual.uv[:, 1]], 1)
+    x = values(tmp_path / "a.glb", "POSITION")
+    assert len(x) == len(placed(tmp_path / "a.glb")) == len(uv)
+    off = np.abs(looked_up(image, uv) - tint(x))
+    assert off.mean() < 1.0
+    assert off.max() < 8.0
+    before = (tmp_path / "a.glb").read_bytes()
+    again = next(line for line in done.out.splitlines() if line.startswith("repeat:"))
+    assert "--texture 128" in again
+    (tmp_path / "a.glb").unlink()
+    assert run(*shlex.split(again)[1:]).code == 0
+    assert (tmp_path / "a.glb").read_bytes() == before
+
+
+def test_an_obj_and_its_two_files_are_there_together_or_not_at_all(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    coloured("cloud.ply", sphere(400))
+    words = ["fit-grid.py", "cloud.ply", *ASKED, "--texture", 64]
+    assert run(*words, "--out", "a.obj", "--report", "a.json", "--preview", "{}.png", "--html", "{}.html").code == 0
+    assert {"a.obj", "a.mtl", "a_texture.png"} <= {path.name for path in tmp_path.iterdir()}
+    assert "--texture 64" in json.loads((tmp_path / "a.json").read_text())["runs"][0]["repeat_command"]
+    assert (tmp_path / "a.obj").read_text().count("mtllib a.mtl\n") == 1
+    assert meshes.load_mesh("a.obj")[1].shape[1] == 3  # our own reader
+    old = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def broken(*_):
+        yield b"begun"
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setitem(meshes.WRITERS, ".obj", broken)
+    failed = run(*words, "--out", "a.obj")
+    assert (failed.code, failed.err.count("\n")) == (2, 1)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == old
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (["--texture", 64, "--out", "a.ply"], "a.ply: .ply has no texture; use .glb or .obj"),
+        (["--texture", 64, "--out", "a.3mf"], "a.3mf: .3mf has no texture; use .glb or .obj"),
+        (["--texture", 64], "recon.ply: .ply has no texture; use .glb or .obj"),
+        (["--texture", 63, "--out", "a.glb"], "--texture must be a whole number of at least 64, at most 8192, got 63"),
+        (["--texture", 9000, "--out", "a.glb"], "--texture must be a whole number of at least 64, at most 8192"),
+        (["--texture", 64, "--out", "-", "--format", "obj"], "a textured OBJ is three files; give the name of a file"),
+        (["--texture", 64, "--out", "a.obj", "--preview", "a_texture.png"], "would be written by --"),
+        (["--texture", 64, "--out", "a.glb", "--max-memory", "4GB"], "--texture works on the whole mesh; drop it"),
+        (["--texture", 64, "--out", "a\n.obj"], "an OBJ file cannot name its texture so; choose another name"),
+    ],
+)
+def test_what_cannot_be_is_one_line_before_any_work(tmp_path, monkeypatch, asked, message):
+    monkeypatch.chdir(tmp_path)
+    coloured("cloud.ply", sphere(100))
+    done = run("fit-grid.py", "cloud.ply", *ASKED, *asked)
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert message in done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["cloud.ply"]
+
+
+def test_a_cloud_without_colours_is_refused_before_it_is_fitted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    meshes.save_mesh("cloud.ply", sphere(100).points, sphere(100).normals, None)
+    monkeypatch.setattr("neural_splines.command_line.whole.mesh_cloud", None)
+    done = run("fit-grid.py", "cloud.ply", *ASKED, "--texture", 64, "--out", "a.glb")
+    assert (done.code, done.out) == (2, "")
+    assert "cloud.ply: no point has a colour, and --texture is a picture of them; drop it" in done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["cloud.ply"]
+
+
+def test_without_the_extra_one_line_says_what_to_install(tmp_path, monkeypatch):
+    """Before any work; and whatever else is asked for needs it not."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "xatlas", None)
+    coloured("cloud.ply", sphere(100))
+    done = run("fit-grid.py", "cloud.ply", *ASKED, "--texture", 64, "--out", "a.glb")
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert "--texture needs the package xatlas; install neural-splines[texture]" in done.err
+    assert run("fit-grid.py", "cloud.ply", *ASKED, "--out", "a.glb").code == 0
+
+
+def test_outliers_give_no_colour(tmp_path, monkeypatch):
+    """What is not fitted since it floats, with the green that it has."""
+    monkeypatch.chdir(tmp_path)
+    cloud, random = sphere(2000), np.random.default_rng(0)
+    x, n = cloud.points.numpy(), cloud.normals.numpy()
+    away = random.uniform(1.1, 2.0, (40, 1)) * x[random.integers(0, len(x), 40)]
+    tints = np.vstack([np.tile([200, 100, 50], (len(x), 1)), np.tile([0, 255, 0], (40, 1))])
+    normals = np.vstack([n, random.normal(size=(40, 3))])
+    meshes.save_mesh("cloud.ply", np.vstack([x, away]), normals, None, colours=tints)
+    seen = []
+    monkeypatch.setattr(
+        texturing, "carrier", lambda points, values: seen.append(values) or (lambda places: np.zeros(places.shape))
+    )
+    assert run("fit-grid.py", "cloud.ply", *ASKED, "--texture", 64, "--out", "a.glb").code == 0
+    assert len(seen[0]) >= len(x)
+    assert (seen[0][:, 1] == 255).sum() < 10
