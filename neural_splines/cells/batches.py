@@ -192,11 +192,13 @@ class Batch:
 
     def solved(self, smoothing: Smoothing, grams: Grams | None = None) -> Solved:
         """As `solve`, with what it was solved by."""
-        grams = grams or Grams.of(self)
         base = weights = self.base_weights(smoothing.normal_weight)
         for remaining in range(smoothing.robust_passes, -1, -1):
-            A = grams.weighted(smoothing.normal_weight) if weights is base else direct.gram(self.K, weights)
-            A += smoothing.regularization * self.gram_centers
+            if grams and weights is base:
+                A = grams.weighted(smoothing.normal_weight)
+            else:
+                A = direct.gram(self.K, weights)
+            A.add_(self.gram_centers, alpha=smoothing.regularization)
             rhs = ((weights * self.y)[:, None, :] @ self.K)[:, 0]
             A, solution, jitter = self._solved_with_ties(A, rhs)
             if remaining:

@@ -19,6 +19,7 @@ from ..files.arrays import as_array
 from ..geometry import Box
 from ..kernels.kernels import make_kernel
 from ..kernels.products import Compute
+from ..runtime.blas import one_thread_each
 from ..runtime.devices import to_device
 from ..runtime.monitor import Monitor
 from ..selection.depth import choose_depths, judges_of
@@ -55,7 +56,8 @@ def fit(plan: Plan, node: int, device: str | None = None) -> None:
     if not plan.settings.cell_settings:
         plan.store.hold("fit", fit_one(own, plan.eps, plan.settings, compute, plan.monitor))
         return
-    found = _fitted(plan, node, own, compute) if len(own) else None
+    with one_thread_each():
+        found = _fitted(plan, node, own, compute) if len(own) else None
     if found is None:
         plan.store.save(f"cells-{node}", count=0, **Tally().state())
         return

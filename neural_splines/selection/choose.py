@@ -10,6 +10,7 @@ import torch
 from ..cells.batches import Smoothing
 from ..cells.fitting import BlendPlan
 from ..cloud.clouds import OrientedCloud
+from ..runtime.blas import one_thread_each
 from ..runtime.monitor import Monitor
 from ..settings import AUTO, Settings
 from .regions import regions_of
@@ -44,7 +45,8 @@ def choose(plan: BlendPlan, monitor: Monitor) -> Choice:
     private = replace(plan, generator=generator, cloud=representative(plan.cloud, generator))
     try:
         regions = regions_of(private.cloud.points, REGION_POINTS)
-        return SmoothingSearch(lru_cache(private.problem), generator, monitor).run(sizes, regions)
+        with one_thread_each():
+            return SmoothingSearch(lru_cache(private.problem), generator, monitor).run(sizes, regions)
     except UnjudgedError:
         return unjudged(given, plan.kernel)
 
