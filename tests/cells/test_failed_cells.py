@@ -35,14 +35,14 @@ def fitted(cloud, cells: Cells, smoothing: Smoothing = SMOOTHING) -> tuple[Blend
 def test_a_cell_that_cannot_be_solved_is_absent_and_the_others_live(monkeypatch):
     """Where another cell overlaps it there is a surface; only where it was alone there is none."""
     cloud = sphere(1500)
-    cells, honest = cells_of(cloud, "adaptive"), direct.gram_of_rows
+    cells, honest = cells_of(cloud, "adaptive"), direct.gram
 
-    def sabotage(parts):
-        A = honest(parts)
+    def sabotage(K, weights):
+        A = honest(K, weights)
         A[0].fill_(float("nan"))
         return A
 
-    monkeypatch.setattr(direct, "gram_of_rows", sabotage)
+    monkeypatch.setattr(direct, "gram", sabotage)
     field, models = fitted(cloud, cells)
     assert 0 < len(models.failed) < len(cells)
     assert "not positive definite" in models.failed[0][1]

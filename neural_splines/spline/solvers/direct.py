@@ -22,7 +22,7 @@ def gram(K: Tensor, weights: Tensor) -> Tensor:
 def gram_of_rows(parts: Sequence[Tensor]) -> Tensor:
     """sum K' K over K [b, n, m] in `parts`, which may be views of every so many rows of one matrix."""
     if parts[0].device.type == "cpu":
-        return _squared(torch.cat(list(parts), 1))
+        return _squared(parts[0] if len(parts) == 1 else torch.cat(list(parts), 1))
     return _blockwise([(K, K) for K in parts])
 
 
