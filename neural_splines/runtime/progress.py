@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from typing import Any, TextIO
@@ -35,6 +36,7 @@ SHARES = {
 # The phases that tell which column it is.
 TELLING = {"regularization": 1, "nystrom": 1, "preconditioner": 1, "partition": 2}
 LINE_SECONDS = 15.0  # between plain lines
+EVERY = "NEURAL_SPLINES_PROGRESS"  # of the environment: other seconds between them, for a program that reads them
 TELLS = 0.2  # of a run: before that its first phases, which small and large clouds share, say little about the rest
 FORMAT = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 
@@ -80,7 +82,7 @@ class Progress:
         try:
             if self._drawn:
                 self._draw(note)
-            elif time.perf_counter() - self._spoken >= LINE_SECONDS:
+            elif time.perf_counter() - self._spoken >= _pause():
                 self._speak()
         except OSError:  # a full device, a pipe or a terminal that is gone: no reason to end a run
             self._lost = True
@@ -124,6 +126,13 @@ class Progress:
         left = f", about {elapsed * (1.0 - done) / done:.0f} s left" if done >= TELLS else ""
         which = f"{self._run + 1} of {self.runs}, " if self.runs > 1 else ""
         streams.write(self.stream, f"{self.prefix}{which}{self._name}: {done:.0%} after {elapsed:.0f} s{left}")
+
+
+def _pause() -> float:
+    """Seconds between plain lines."""
+    with contextlib.suppress(KeyError, ValueError):
+        return float(os.environ[EVERY])
+    return LINE_SECONDS
 
 
 def in_notebook() -> bool:

@@ -119,10 +119,10 @@ def test_a_short_run_into_a_pipe_is_silent():
 
 
 def test_notebooks_are_recognized(monkeypatch):
-    assert not progress._notebook()
+    assert not progress.in_notebook()
     shell = types.SimpleNamespace(config={"IPKernelApp": {}})
     monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
-    assert progress._notebook()
+    assert progress.in_notebook()
 
 
 @pytest.mark.parametrize("kind", [io.StringIO, Terminal])

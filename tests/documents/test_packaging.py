@@ -199,7 +199,10 @@ def test_imports_of_scripts_and_tests_are_installed_by_their_command():
     declared = names(here(closure(ROOT / "requirements" / "requirements-dev.txt"))) | {
         "packaging",
         "tomli",
-    }  # by pytest
+        "bpy",
+        "bpy-extras",
+        "addon-utils",
+    }  # the first two by pytest; the others come with Blender
     falkon = names(parse(ROOT / "requirements" / "requirements-falkon.txt")[0])
     bench = names(parse(ROOT / "requirements" / "requirements-bench.txt")[0])
     for folder in (ROOT, ROOT / "tests", ROOT / "examples", ROOT / "benchmarks"):

@@ -122,7 +122,8 @@ def test_a_mesh_without_faces_is_told(results):
     assert mesh._repr_html_() == "<p>Mesh of 0 vertices and 0 faces</p>"
 
 
-def test_show_opens_its_page(results, opened, tmp_path):
+def test_show_opens_its_page(results, opened, tmp_path, monkeypatch):
+    monkeypatch.setattr(display.tempfile, "tempdir", str(tmp_path))
     assert results["spline"].show(tmp_path / "page.html") == str(tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text()
     for word in ("conjugate gradients", "neural-spline", "600 points read, all kept"):
