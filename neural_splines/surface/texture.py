@@ -9,6 +9,7 @@ import numpy as np
 
 from .charts import Charts, charted
 from .mesh import Mesh
+from .seams import levelled
 from .texels import owners
 
 Gradient = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -44,8 +45,8 @@ def textured(
     surface; colours: of places, [n, 3] in 0..255.
 
     Texels beside a chart, which are mixed in at its border, continue its triangles and go to the surface as well: they
-    have the colours across the seam, so that both sides of it agree. All others have the colours around, in the coarse
-    levels of a reader's mipmap too.
+    have the colours across the seam, so that both sides of it nearly agree, and are then levelled. All others have the
+    colours around, in the coarse levels of a reader's mipmap too.
     """
     mesh = mesh.numpy()
     charts = charted(mesh.vertices, mesh.faces, size)
@@ -58,6 +59,7 @@ def textured(
         chunk = rows[start : start + AT_ONCE]
         places, off = plane.on_surface(chunk, owner[chunk], gradient)
         texels[chunk], moved = np.round(colours(places)), max(moved, off)
+    levelled(image, charts)
     _fill(image, (owner >= 0).reshape(size, size))
     return Texture(charts, image, len(rows) / size**2, moved)
 
