@@ -34,7 +34,8 @@ FEW_CENTERS, FEW_POINTS = 150, 100  # cells of so few points are as accurate wit
 class CellsFit:
     """A blended field, its constraints (positions [3n, 3], values [3n], world units), and how its cells were solved.
 
-    chosen: what was chosen by the data and why, in words, or nothing. points_per_cell: of adaptive cells.
+    chosen: what was chosen by the data and why, in words, or nothing. points_per_cell: of adaptive cells; local: some
+    may be larger or smaller, where these predict better.
     """
 
     field: BlendedField
@@ -45,6 +46,7 @@ class CellsFit:
     tally: Tally
     smoothing: Smoothing
     points_per_cell: int | None
+    local: bool
     chosen: str
     warnings: list[str]
 
@@ -60,7 +62,7 @@ class CellsFit:
 
     def options(self) -> str:
         """The options of the command line that ask for what was chosen."""
-        return choice_options(self.smoothing, self.points_per_cell)
+        return choice_options(self.smoothing, self.points_per_cell, self.local)
 
 
 @dataclass(frozen=True)
@@ -132,9 +134,12 @@ class BlendPlan:
         return constraints if asked < 0 else min(constraints, asked)
 
 
-def choice_options(smoothing: Smoothing, points_per_cell: int | None) -> str:
-    """The options of the command line that ask for this smoothing, and for adaptive cells of so many points."""
+def choice_options(smoothing: Smoothing, points_per_cell: int | None, local: bool) -> str:
+    """The options of the command line that ask for this smoothing, and for adaptive cells of so many points; local: or
+    for others where these predict better.
+    """
     s = smoothing
     cells = f"--points-per-cell {points_per_cell} " if points_per_cell else ""
     normals = f"--gradient-length {s.gradient_length}" if s.gradients else f"--offset-weight {s.offset_weight}"
+    cells += "--depth local " if local else ""
     return f"{cells}--regularization {s.regularization!r} {normals} --robust-passes {s.robust_passes}"

@@ -185,7 +185,9 @@ class Run:
         found, args = self.outcome, self.job.args
         nx, ny, nz = found.lattice.shape
         fitted = f", {found.fitted} after downsampling" if found.averaged else ""
+        self.timer.phase("shape")
         shape = found.shape()
+        self.timer.phase("")
         share, parts, chosen = found.evaluations / found.lattice.size, found.parts, found.choice
         return [
             *([f"seed:     {args.chosen_seed}"] if args.seed is None else []),

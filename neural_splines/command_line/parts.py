@@ -104,7 +104,7 @@ def outcome_of(
         lines=totals.lines,
         normals=Normals.of(run.normals.estimated, sides),
         fit=totals.cells.summary(run.words or plan.smoothing),
-        choice=choice_options(plan.smoothing, plan.points_per_cell) if run.words else "",
+        choice=choice_options(plan.smoothing, plan.points_per_cell, plan.local_depth) if run.words else "",
         why=run.words,
         lattice=plan.lattice,
         grid_size=plan.grid_size,

@@ -28,7 +28,7 @@ def command(
     if cells:
         of_cells = {f.name: getattr(cells, f.name) for f in fields(CellSettings) if f.name != "cells_per_axis"}
         if choice:
-            del of_cells["points_per_cell"]
+            del of_cells["points_per_cell"], of_cells["depth"]
         found = of_cells | found
     options = [word for name, value in found.items() for word in _option(name, value)]
     return [*map(_word, words), *options, *choice.split()]

@@ -23,7 +23,6 @@ from ..runtime.blas import one_thread_each
 from ..runtime.devices import to_device
 from ..runtime.monitor import Monitor
 from ..selection.depth import choose_depths, judges_of
-from ..settings import AUTO
 from ..spline.contract import Field
 from ..spline.solvers.falkon import Falkon
 from ..spline.spline import NeuralSpline
@@ -83,7 +82,7 @@ def _fitted(plan: Plan, node: int, own: OrientedCloud, compute: Compute) -> Fitt
     if blend.options.adaptive:
         coarse, most = background_of(plan, compute), plan.points_per_cell
         judges = None
-        if blend.options.depth == "local" or (blend.options.depth == AUTO and plan.smoothing.for_noise):
+        if plan.local_depth:
             judges = judges_of(len(blend.cloud), most, plan.settings.seed, blend.cloud.points.device)
         levels = fit_levels(blend, most, plan.smoothing, plan.monitor, coarse, share, judges)
         if levels is not None and judges is not None:

@@ -14,7 +14,7 @@ from ..cloud.clouds import CleaningReport, OrientedCloud
 from ..geometry import Box
 from ..kernels.products import Compute, resolve
 from ..runtime.monitor import Monitor, Silent
-from ..settings import Settings
+from ..settings import AUTO, Settings
 from ..surface.lattice import Lattice
 from .nodes import Nodes
 from .store import Store
@@ -116,6 +116,14 @@ class Plan:
     def filled(self) -> bool:
         """Whether holes are closed by a coarse spline of the whole."""
         return self.settings.cell_settings is not None and self.settings.cell_settings.fill_holes is not False
+
+    @property
+    def local_depth(self) -> bool:
+        """Whether cells are larger or smaller where these predict better: as asked for, or where there is noise."""
+        s = self.settings.cell_settings
+        return s is not None and (
+            s.depth == "local" or (s.depth == AUTO and bool(self.smoothing and self.smoothing.for_noise))
+        )
 
     @property
     def block(self) -> int:

@@ -222,5 +222,14 @@ def _fit(plan: Plan, chosen: Chosen, totals: Totals) -> SplineFit | CellsFit:
     warnings = steps.fit_lines(plan, chosen, totals)
     size = plan.points_per_cell if s.cell_settings.adaptive else None
     return CellsFit(
-        replace(field, box=plan.box), *constraints, cells, models, totals.cells, smoothing, size, chosen.words, warnings
+        replace(field, box=plan.box),
+        *constraints,
+        cells,
+        models,
+        totals.cells,
+        smoothing,
+        size,
+        plan.local_depth,
+        chosen.words,
+        warnings,
     )

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..runtime.threads import parallel
 from .intersections import intersections
-
-AT_ONCE = 1 << 18  # faces whose areas are computed together
 
 
 @dataclass(frozen=True)
@@ -75,114 +74,77 @@ class Checked:
 
 def checked(vertices: np.ndarray, faces: np.ndarray, *, intersecting: bool = False) -> Checked:
     """Look at vertices [v, 3] and faces [f, 3]; `intersecting`: also at pairs of faces, which takes longer."""
-    v, count = np.asarray(vertices, np.float64), len(vertices)
-    f = np.asarray(faces, np.int32 if max(count, 3 * len(faces)) < 2**31 else np.int64)
-    edges = _Edges.of(f, count)
-    one, three = edges.uses == 1, edges.uses > 2
-    turned = (edges.uses == 2) & (np.abs(edges.turns) == 2)
-    fans, parts = _fans(f, edges)
-    there = np.zeros(count, bool)
-    there[f.reshape(-1)] = True
-    used = int(there.sum())
-    loops, longest = _loops(edges.ends[one], v)
+    v, count = np.ascontiguousarray(vertices, np.float64), len(vertices)
+    f = np.ascontiguousarray(faces, np.int32 if max(count, 3 * len(faces)) < 2**31 else np.int64)
+    around = _Around.of(f, count)
+    loops, longest = _loops(around.border, v)
     area, volume, flat = _measures(v, f)
-    oriented = not three.any() and not turned.any()
+    oriented = not around.three and not around.turned
     genus = None
-    if oriented and fans == used:
-        characteristic = used - len(edges.uses) + len(f)
-        genus = (2 * parts - loops - characteristic) // 2
+    if oriented and around.fans == around.used:
+        characteristic = around.used - around.edges + len(f)
+        genus = (2 * around.components - loops - characteristic) // 2
     return Checked(
         vertices=count,
         faces=len(f),
-        components=parts,
-        border_edges=int(one.sum()),
+        components=around.components,
+        border_edges=len(around.border),
         border_loops=loops,
         longest_border=longest,
-        nonmanifold_edges=int(three.sum()),
-        nonmanifold_vertices=fans - used,
-        turned_edges=int(turned.sum()),
+        nonmanifold_edges=around.three,
+        nonmanifold_vertices=around.fans - around.used,
+        turned_edges=around.turned,
         flat_faces=flat,
         area=area,
-        volume=volume if oriented and not one.any() and len(f) else None,
+        volume=volume if oriented and not len(around.border) and len(f) else None,
         genus=genus,
         intersecting=len(intersections(v, f)) if intersecting else None,
     )
 
 
-def _measures(vertices: np.ndarray, faces: np.ndarray) -> tuple[float, float, int]:
-    """The area of faces, the volume that they enclose, if they do, and how many have no area."""
-    middle = vertices.mean(0) if len(vertices) else np.zeros(3)
-    area, volume, flat = 0.0, 0.0, 0
-    for first in range(0, len(faces), AT_ONCE):
-        a, b, c = (vertices[corner] - middle for corner in faces[first : first + AT_ONCE].T)
-        cross = np.cross(b - a, c - a)
-        double = np.sqrt((cross * cross).sum(1))
-        area += float(double.sum()) / 2.0
-        volume += float((a * np.cross(b, c)).sum()) / 6.0
-        flat += int((double == 0.0).sum())
-    return area, volume, flat
-
-
 @dataclass(frozen=True)
-class _Edges:
-    """The different edges [e, 2] of faces; how many of these use each, and by how many more from its lower vertex to
-    its higher one than back [e]; sides [3 f]: the half edges, as 3 face + corner, sorted by their edge.
+class _Around:
+    """What is around the vertices of faces: how many of these are used and how many fans of faces they have; how many
+    edges there are, with three faces or more, and passed the same way by two; those [e, 2] with one; how many
+    components of faces joined by edges.
     """
 
-    ends: np.ndarray
-    uses: np.ndarray
-    turns: np.ndarray
-    sides: np.ndarray
+    used: int
+    fans: int
+    edges: int
+    three: int
+    turned: int
+    border: np.ndarray
+    components: int
 
     @classmethod
-    def of(cls, faces: np.ndarray, count: int) -> _Edges:
-        start, end = faces.reshape(-1), np.roll(faces, -1, axis=1).reshape(-1)
-        key = np.minimum(start, end) * np.int64(max(count, 1)) + np.maximum(start, end)
-        sides = key.argsort(kind="stable").astype(faces.dtype)
-        key = key[sides]
-        first = np.flatnonzero(np.append(True, key[1:] != key[:-1])) if len(key) else np.empty(0, np.int64)
-        uses = np.diff(np.append(first, len(key)))
-        key = key[first]
-        forward = np.where(start < end, np.int8(1), np.int8(-1))[sides]
-        turns = np.add.reduceat(forward, first, dtype=np.int32) if len(first) else np.empty(0, np.int32)
-        ends = np.stack([key // max(count, 1), key % max(count, 1)], 1)
-        return cls(ends, uses, turns, sides)
+    def of(cls, faces: np.ndarray, count: int) -> _Around:
+        from . import checks_numba  # not before: a mesh that is not looked at needs no Numba
+
+        starts, corners = checks_numba.corners_of(faces, count)
+        fan, fans, found = np.empty(faces.size, np.int32), np.zeros(count, faces.dtype), {}
+
+        def look(first: int, last: int) -> None:
+            found[first] = checks_numba.look(first, last, faces, starts, corners, fan, fans)
+
+        parallel(look, count)
+        border = [np.empty((0, 2), np.int64), *(found[first][0] for first in sorted(found))]
+        edges, three, turned = (sum(int(part[k]) for part in found.values()) for k in (1, 2, 3))
+        first_fan = np.append(faces.dtype.type(0), fans.cumsum(dtype=faces.dtype))
+        components = int(checks_numba.pieces(faces, fan, first_fan))
+        used = int(np.count_nonzero(fans))
+        return cls(used, int(first_fan[-1]), edges, three, turned, np.concatenate(border), components)
 
 
-def _fans(faces: np.ndarray, edges: _Edges) -> tuple[int, int]:
-    """How many fans of faces there are about vertices, and how many components of faces joined by edges.
+def _measures(vertices: np.ndarray, faces: np.ndarray) -> tuple[float, float, int]:
+    """The area of faces, the volume that they enclose, if they do, and how many have no area."""
+    from . import checks_numba
 
-    Two faces at an edge belong together at both of its ends: corners 3 face + k of a vertex are joined so.
-    """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    if not len(faces):
-        return 0, 0
-    group = np.repeat(np.arange(len(edges.uses), dtype=edges.sides.dtype), edges.uses)
-    same = np.flatnonzero(group[1:] == group[:-1])
-    one, other = edges.sides[same], edges.sides[same + 1]  # half edges of one edge
-    starts, ends = _corners(faces, one), _corners(faces, other)
-    crossed = (starts[0] != ends[0])[:, None]  # the vertex where one begins, the other ends
-    left = np.stack([one, _next(one)], 1)
-    right = np.where(crossed, np.stack([_next(other), other], 1), np.stack([other, _next(other)], 1))
-    pairs = np.stack([left.reshape(-1), right.reshape(-1)])
-
-    def pieces(links: np.ndarray, nodes: int) -> int:
-        ones = np.ones(links.shape[1], np.int8)
-        return int(connected_components(coo_array((ones, tuple(links)), shape=(nodes, nodes)), directed=False)[0])
-
-    return pieces(pairs, faces.size), pieces(np.stack([one // 3, other // 3]), len(faces))
-
-
-def _next(sides: np.ndarray) -> np.ndarray:
-    """The half edges, or corners, that follow in their faces."""
-    return sides - sides % 3 + (sides + 1) % 3
-
-
-def _corners(faces: np.ndarray, sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    flat = faces.reshape(-1)
-    return flat[sides], flat[_next(sides)]
+    middle = vertices.mean(0) if len(vertices) else np.zeros(3)
+    found = np.empty((-(-len(faces) >> 16), 3))
+    parallel(checks_numba.measure, len(found), vertices, faces, middle, found)
+    area, volume, flat = found.sum(0)
+    return float(area), float(volume), int(flat)
 
 
 def _loops(ends: np.ndarray, vertices: np.ndarray) -> tuple[int, float]:
