@@ -96,11 +96,13 @@ def _alone() -> None:
 
 
 def _forked() -> None:
-    """Threads do not follow into a child: not the pool's, and not OpenMP's, for which the child would wait for ever."""
+    """Threads do not follow into a child: not the pool's, and not OpenMP's, for which the child would wait for ever.
+
+    Whether the parent has such cannot be asked, since other code may have used PyTorch; so a child always has one.
+    """
     _setting.release()
-    if _pool.cache_info().currsize:
-        _pool.cache_clear()
-        torch.set_num_threads(1)
+    _pool.cache_clear()
+    torch.set_num_threads(1)
 
 
 if hasattr(os, "register_at_fork"):
