@@ -17,7 +17,7 @@ from .members import Members
 from .partition import Cells
 from .ties import Ties
 
-CPU_BATCH_BYTES = 6 << 20  # of K_nm: so that a batch's matrices stay near the caches, and their memory is used again
+CPU_BATCH_BYTES = 12 << 20  # of K_nm: so that a batch's matrices stay near the caches, and their memory is used again
 GPU_BATCH_BYTES = 4 << 30
 GPU_SHARE = 12  # of the GPU's memory: a batch takes several times the bytes of its K_nm
 LARGEST_EPS = 0.25  # of a padded cell's side: farther off, the constraints would say nothing about the surface

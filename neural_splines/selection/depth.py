@@ -130,17 +130,13 @@ def _better(tree: Levels, judged: _Judged, left: LeftOut, cubes: Cubes, which: T
     """Where, in cubes [w] of a level, other cells predict the judges better."""
     other = _Judged.of(tree, [left])
     row, count = judged.of_cubes(cubes)
-    ends = count.cumsum(0)
-    found = torch.zeros(len(which), dtype=torch.bool, device=which.device)
-    for k, cube in enumerate(which.tolist()):
-        mine = row[int(ends[cube] - count[cube]) : int(ends[cube])]
-        theirs = other.row[judged.points[mine]]
-        mine, theirs = mine[theirs >= 0], theirs[theirs >= 0]
-        if len(mine) < FEWEST_JUDGES:
-            continue
-        try:
-            new, old = score.errors([other.residuals.of(theirs), judged.residuals.of(mine)])
-        except score.UnjudgedError:
-            continue
-        found[k] = new < BETTER * old
-    return found
+    place = torch.full_like(count, -1)
+    place[which] = torch.arange(len(which), device=which.device)
+    group = torch.repeat_interleave(place, count)
+    theirs = other.row[judged.points[row]]
+    both = (group >= 0) & (theirs >= 0)
+    mine, theirs, group = row[both], theirs[both], group[both]
+    candidates = [other.residuals.of(theirs), judged.residuals.of(mine)]
+    new, old = score.errors_of_groups(candidates, group, len(which))
+    enough = torch.bincount(group, minlength=len(which)) >= FEWEST_JUDGES
+    return enough & (new < BETTER * old)

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..cells.weights import sum_by
+
 STEPS = 6  # on either side of a point, along its normal
 WINDOW = 5.0  # times the distance of the points from a first surface: so long are the lines
+PERCENTILE = 0.68  # of normally distributed errors: their standard deviation
 CLIP = 4.0  # times the least 68th percentile: farther counts as so far
 # The root mean square tells heights apart; angles tell wild surfaces, and say little else: normals that were estimated
 # from noisy points err together, so that a field may follow their errors even at points that it has not seen.
@@ -86,11 +89,11 @@ def heights(f: Tensor, step: float) -> tuple[Tensor, Tensor]:
 
 
 def percentile(distance: Tensor) -> float:
-    """The 68th of those that are finite: of normally distributed errors, their standard deviation."""
+    """The 68th of those that are finite."""
     known = distance[distance.isfinite()].sort().values
     if not len(known):
         raise UnjudgedError
-    return float(known[int(0.68 * len(known))])
+    return float(known[int(PERCENTILE * len(known))])
 
 
 def errors(candidates: Sequence[Residuals]) -> list[float]:
@@ -99,14 +102,35 @@ def errors(candidates: Sequence[Residuals]) -> list[float]:
 
     The mean square of independent heights is the noise's plus the fit's error squared: its least is the best fit's.
     """
+    found = errors_of_groups(candidates, torch.zeros_like(candidates[0].distance, dtype=torch.int64), 1)
+    if bool(found.isnan().any()):
+        raise UnjudgedError
+    return [float(error) for error in found[:, 0]]
+
+
+def errors_of_groups(candidates: Sequence[Residuals], group: Tensor, count: int) -> Tensor:
+    """The same for each of several groups [h] of points: errors [c, g], NaN where no point judges all candidates."""
     judged = torch.stack([c.distance for c in candidates]).isfinite().all(0)
+    group = group[judged]
+    size = torch.bincount(group, minlength=count)
+    last = size.cumsum(0) - 1
+    place = (last - size + 1 + (PERCENTILE * size).long()).minimum(last).clamp_min(0)
     common = [Residuals(c.distance[judged], c.angle[judged]) for c in candidates]
-    clip = CLIP * min(percentile(c.distance) for c in common)
+    if not len(group):
+        return torch.full((len(candidates), count), torch.nan, dtype=torch.float64, device=group.device)
+
+    def typical(distance: Tensor) -> Tensor:
+        order = distance.argsort()
+        order = order[group[order].argsort(stable=True)]
+        return distance[order][place]
+
+    clip = CLIP * torch.stack([typical(c.distance) for c in common]).amin(0)
     found = []
     for c in common:
-        rms = float(c.distance.clamp_max(clip).square().mean().sqrt())
-        found.append(rms * (float(c.angle.mean()) + ANGLE_OFFSET) ** ANGLE_POWER)
-    return found
+        square = sum_by(group, c.distance.minimum(clip[group]).square(), count) / size
+        angle = sum_by(group, c.angle, count) / size
+        found.append(square.sqrt() * (angle + ANGLE_OFFSET) ** ANGLE_POWER)
+    return torch.stack(found)
 
 
 def least(levels: int, first: Sequence[int], errors: Callable[[Sequence[int]], dict[int, float]]) -> int:
