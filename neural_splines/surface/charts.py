@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,9 @@ from ..ranges import check_count
 NEEDED = "--texture needs the package xatlas; install neural-splines[texture]"
 SMALLEST, LARGEST = 64, 8192  # texels along a side; what shows meshes takes 8192 nearly everywhere, and 16384 not
 SIDE = 1000.0  # of the mesh as xatlas has it, in float32; it leaves out faces of an area below 1e-7
-PADDING = 6  # texels between charts as xatlas packs them, before the atlas is scaled to its size
+CHART = 0.01  # of the area, at most: 40,000 faces take 2.7 s, and without a bound 27
+PACKED = 1024  # texels that charts are packed in at most, then scaled: finer ones take longer, no less room
+PADDING = 6  # texels of the texture between charts, before they are scaled to its size
 BORDER = 2.0  # texels around all charts, so that what lies across the border of the texture is never mixed in
 
 
@@ -55,16 +58,23 @@ def charted(vertices: np.ndarray, faces: np.ndarray, size: int) -> Charts:
     """Charts of a mesh, vertices [v, 3] and faces [f, 3]. BackendError where xatlas is not installed."""
     xatlas = _xatlas()
     middle, longest = vertices.mean(0), float(np.ptp(vertices, axis=0).max()) or 1.0
-    local = np.ascontiguousarray(SIDE * (vertices - middle) / longest, np.float32)
-    atlas, packing = xatlas.Atlas(), xatlas.PackOptions()
-    packing.resolution, packing.padding, packing.bilinear = size, PADDING, True
-    atlas.add_mesh(local, np.ascontiguousarray(faces, np.uint32))
-    atlas.generate(xatlas.ChartOptions(), packing)
+    local = SIDE * (vertices - middle) / longest
+    atlas, cutting, packing = xatlas.Atlas(), xatlas.ChartOptions(), xatlas.PackOptions()
+    cutting.max_chart_area = CHART * _area(local, faces)
+    packing.resolution, packing.bilinear = min(size, PACKED), True
+    packing.padding = math.ceil(PADDING * packing.resolution / size)
+    atlas.add_mesh(np.ascontiguousarray(local, np.float32), np.ascontiguousarray(faces, np.uint32))
+    atlas.generate(cutting, packing)
     parents, corners, uv = (np.asarray(part) for part in atlas.get_mesh(0))
     scale = (size - 2.0 * BORDER) / max(atlas.width, atlas.height, 1)
     places = BORDER + scale * uv.astype(np.float64) * (atlas.width, atlas.height)
     parents, corners, places = _placed(vertices, parents.astype(np.int64), corners.astype(np.int64), places)
-    return Charts(parents, corners, places, size, int(atlas.chart_count), scale * PADDING)
+    return Charts(parents, corners, places, size, int(atlas.chart_count), scale * packing.padding)
+
+
+def _area(vertices: np.ndarray, faces: np.ndarray) -> float:
+    a, b, c = (vertices[faces[:, k]] for k in range(3))
+    return 0.5 * float(np.linalg.norm(np.cross(b - a, c - a), axis=1).sum())
 
 
 def _placed(

@@ -15,7 +15,7 @@ from .charts import Charts
 
 STEPS = 4.0  # places for each texel along a seam: with 2 others are twice as far off as these
 WEIGHT = 0.003  # of staying as they were, against 1 for each difference
-RESIDUAL, ITERATIONS = 1e-3, 200  # of conjugate gradients
+RESIDUAL, ABSOLUTE, ITERATIONS = 1e-3, 0.02, 200  # of conjugate gradients; ABSOLUTE: of each texel, in the mean
 
 
 def seams(charts: Charts) -> tuple[np.ndarray, np.ndarray]:
@@ -57,9 +57,9 @@ def levelled(image: np.ndarray, charts: Charts) -> None:
     shape = len(edge), len(texels)
     a = csr_matrix((weights.reshape(-1), column.reshape(-1), np.arange(0, weights.size + 1, 8)), shape)
     normal, flat = (a.T @ a + WEIGHT * identity(len(texels), format="csr")).tocsr(), image.reshape(-1, 3)
-    before = flat[texels].astype(np.float64)
+    before, least = flat[texels].astype(np.float64), ABSOLUTE * len(texels) ** 0.5
     for k in range(3):
-        change, _ = cg(normal, -(a.T @ (a @ before[:, k])), rtol=RESIDUAL, maxiter=ITERATIONS)
+        change, _ = cg(normal, -(a.T @ (a @ before[:, k])), rtol=RESIDUAL, atol=least, maxiter=ITERATIONS)
         flat[texels, k] = np.clip(np.round(before[:, k] + change), 0, 255)
 
 

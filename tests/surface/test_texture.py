@@ -103,25 +103,26 @@ def test_a_texel_has_the_colour_of_its_place_of_the_surface(icosphere, texture):
 
 
 def rough(x):
-    """A function of place that has fifteen texels for a wave."""
+    """A function of place that has thirty texels of 512 for a wave."""
     return 127.5 + 100.0 * np.sin(20.0 * x)
 
 
-@pytest.mark.parametrize(("of", "least"), [(tint, 0.0), (rough, 2.3)])
-def test_both_sides_of_a_seam_have_the_same_colour(icosphere, of, least, monkeypatch):
-    """Of what bends within a few texels as well, and no other texel changes for it by more than it is off."""
-    texture = textured(icosphere, ball, of, SIZE, 0.01)
-    assert across_seams(icosphere, texture) <= 2.0
+@pytest.mark.parametrize(("of", "size"), [(tint, SIZE), (rough, 512)])
+def test_both_sides_of_a_seam_have_the_same_colour(icosphere, of, size, monkeypatch):
+    """Of what bends within a few texels as well; few texels change for it, and it does not get worse in the mean."""
+    texture = textured(icosphere, ball, of, size, 0.01)
     monkeypatch.setattr("neural_splines.surface.texture.levelled", lambda *_: None)
-    plain = textured(icosphere, ball, of, SIZE, 0.01)
-    assert across_seams(icosphere, plain) > least
+    plain = textured(icosphere, ball, of, size, 0.01)
+    off, before = across_seams(icosphere, texture), across_seams(icosphere, plain)
+    assert off.max() <= 2.0
+    assert np.square(off).mean() < np.square(before).mean() * (1.0 if of is tint else 0.9)
     moved = np.abs(texture.image.astype(float) - plain.image).max(2)
-    assert (moved > 1.0).mean() < 0.15
-    assert moved.max() < 40.0
+    assert (moved > 1.0).mean() < 0.1
+    assert moved.max() < 20.0
 
 
 def across_seams(icosphere, texture):
-    """The largest difference of both sides at places of all seams."""
+    """The differences of both sides at places of all seams."""
     charts = texture.charts
     one, other = seam_places(icosphere.faces, charts.corners)
     assert len(one) > 20
@@ -129,8 +130,8 @@ def across_seams(icosphere, texture):
     off = []
     for t in np.linspace(0.0, 1.0, 21):
         left, right = ((1 - t) * charts.uv[side[:, 0]] + t * charts.uv[side[:, 1]] for side in (one, other))
-        off.append(np.abs(looked_up(texture.image, left) - looked_up(texture.image, right)).max())
-    return max(off)
+        off.append(np.abs(looked_up(texture.image, left) - looked_up(texture.image, right)))
+    return np.stack(off)
 
 
 def test_faces_without_area_have_the_place_of_a_corner(icosphere):
