@@ -40,6 +40,7 @@ from .spline.spline import NeuralSpline
 from .surface import attributes
 from .surface.lattice import Lattice
 from .surface.mesh import Mesh
+from .words import in_python
 
 NEAR = 0.7  # of names that may be meant, by difflib
 FIELDS = {cls.kind: cls for cls in (NeuralSpline, BlendedField)}
@@ -95,10 +96,10 @@ def reconstruct(
     estimated = kept_of(rows, found)
     if estimated:
         estimated = replace(estimated, normals=back(estimated.normals), doubted=back(estimated.doubted))
+    warnings = [in_python(line) for line in (*found.notes, *result.warnings)]
     return replace(
-        result, mesh=mesh, grid=grid, warnings=[*found.notes, *result.warnings], settings=chosen,
-        cleaning=found.cleaning, estimated=estimated,
-    )  # fmt: skip
+        result, mesh=mesh, grid=grid, warnings=warnings, settings=chosen, cleaning=found.cleaning, estimated=estimated
+    )
 
 
 def estimate_normals(

@@ -3,9 +3,17 @@
 import sys
 import warnings
 
+from .words import in_python
+
 
 class NeuralSplinesError(Exception):
-    """Base of every error that this package raises on purpose; its message is one line with a remedy."""
+    """Base of every error that this package raises on purpose; its message is one line with a remedy.
+
+    It is written in the words of the command line, which `said` gives; str() gives those of Python.
+    """
+
+    def __str__(self) -> str:
+        return in_python(super().__str__())
 
 
 class CloudError(NeuralSplinesError):
@@ -43,6 +51,16 @@ class OutOfMemoryBudgetError(NeuralSplinesError):
 class ReconstructionWarning(UserWarning):
     """A result that is usable but not what was asked for; the message has the number and the remedy."""
 
+    def __str__(self) -> str:
+        return in_python(super().__str__())
+
+
+def said(message: BaseException | str) -> str:
+    """The message of an error or a warning as it was written: in the words of the command line."""
+    if isinstance(message, (NeuralSplinesError, ReconstructionWarning)) and message.args:
+        return str(message.args[0])
+    return str(message)
+
 
 def warn(message: str) -> None:
     """Issue a ReconstructionWarning that points at the line outside this package that asked for the result."""
@@ -54,5 +72,5 @@ def warn(message: str) -> None:
 
 def first_line(error: BaseException) -> str:
     """Its message for use inside another one."""
-    lines = str(error).strip().splitlines()
+    lines = said(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

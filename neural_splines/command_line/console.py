@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ..errors import NeuralSplinesError, ReconstructionWarning, warn
+from ..errors import NeuralSplinesError, ReconstructionWarning, said, warn
 from ..files.atomic import STANDARD
 from ..runtime import limits, streams
 from ..runtime.interrupts import interruptible
@@ -53,7 +53,7 @@ def exit_policy(
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
         nonlocal shown
         shown += 1
-        say(prog, f"warning: {message}")
+        say(prog, f"warning: {said(message)}")
 
     try:
         with interruptible(prog), warnings.catch_warnings():
@@ -98,7 +98,7 @@ def tell(lines: Iterable[str], out: str = "") -> None:
 def explained(error: Exception) -> str | None:
     """The line that says what went wrong and what to do; None for a bug."""
     if isinstance(error, NeuralSplinesError):
-        return str(error)
+        return said(error)
     if isinstance(
         error, (ImportError, OSError)
     ):  # a library that is missing or cannot be loaded, a system at its limits

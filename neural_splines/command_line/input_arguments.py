@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..errors import SettingsError
+from ..errors import SettingsError, said
 from ..ranges import check_classes
 
 
@@ -41,7 +41,7 @@ def classes(text: str) -> tuple[int, ...]:
     try:
         return check_classes("--classes", map(int, words))
     except SettingsError as error:
-        raise argparse.ArgumentTypeError(str(error).removeprefix("--classes ")) from None
+        raise argparse.ArgumentTypeError(said(error).removeprefix("--classes ")) from None
 
 
 def read_options(args: argparse.Namespace) -> list[str]:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+from ..errors import said
 from ..runtime.monitor import PhaseTimer
 from ..runtime.progress import Progress
 from ..settings import NormalSettings, SceneSettings, Settings
@@ -121,8 +122,9 @@ def noted(prefix: str) -> Iterator[list[str]]:
     show = warnings.showwarning
 
     def note(message: Warning | str, *rest: Any, **others: Any) -> None:
-        notes.append(str(message))
-        show(str(message) if str(message).startswith(prefix) else f"{prefix}{message}", *rest, **others)
+        line = said(message)
+        notes.append(line)
+        show(line if line.startswith(prefix) else f"{prefix}{line}", *rest, **others)
 
     warnings.showwarning = note
     try:

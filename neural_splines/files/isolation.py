@@ -22,7 +22,7 @@ from typing import IO
 
 import numpy as np
 
-from ..errors import CloudError
+from ..errors import CloudError, said
 from .atomic import PathLike
 from .column_statistics import Columns
 from .reading import unread
@@ -97,7 +97,7 @@ def serve(kind: str, decoder: Decoder) -> None:
                 _send(pipe, columns)
             _say(pipe, [])
         except CloudError as error:
-            _say(pipe, str(error))
+            _say(pipe, said(error))
         except MemoryError:
             _say(pipe, f"is not read as {kind}: takes more memory than any whole file of its size; export it again")
         except BaseException as error:  # decompressors that are not Python have errors of their own

@@ -17,7 +17,7 @@ from typing import TextIO
 
 import numpy as np
 
-from ..errors import CloudError
+from ..errors import CloudError, said
 from .atomic import PathLike
 from .column_statistics import Columns, Known
 from .ply import TRUNCATED, quoted
@@ -126,4 +126,4 @@ def _numbers(lines: Sequence[str], before: int) -> np.ndarray:
     try:
         return np.loadtxt(lines, ndmin=2, comments=None)
     except ValueError as error:
-        raise CloudError(f"below line {before}: {error}; {TRUNCATED}") from None
+        raise CloudError(f"below line {before}: {said(error)}; {TRUNCATED}") from None

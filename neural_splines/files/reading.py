@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 from typing import TypeVar
 
-from ..errors import CloudError, NeuralSplinesError, ReconstructionWarning, first_line
+from ..errors import CloudError, NeuralSplinesError, ReconstructionWarning, first_line, said
 from . import ply
 from .atomic import STANDARD, PathLike, shown
 
@@ -31,7 +31,7 @@ def errors_name(path: PathLike) -> Iterator[None]:
             raise OSError("a NUL character in its name")
         yield
     except CloudError as error:
-        raise CloudError(f"{shown(path)}: {printable(str(error))}") from None
+        raise CloudError(f"{shown(path)}: {printable(said(error))}") from None
     except (NeuralSplinesError, ReconstructionWarning):
         raise
     except MemoryError:

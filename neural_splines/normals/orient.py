@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ..cloud.clouds import NO_NORMALS, CleaningReport, OrientedCloud, clean, clean_points
-from ..errors import BackendError, CloudError, SettingsError
+from ..errors import BackendError, CloudError, SettingsError, said
 from ..files.scans import ScannedCloud, rows_of
 from ..ranges import UP, UPS
 from ..runtime.monitor import Monitor
@@ -164,7 +164,7 @@ def _estimate(
     try:
         found = estimate(kept.points, guidance, device_of(settings.device), monitor)
     except CloudError as error:
-        raise CloudError(f"{name}: {error}") from None
+        raise CloudError(f"{name}: {said(error)}") from None
     return found, [*found.known.doubts, *sign_warnings(found.confidence, guidance)]
 
 

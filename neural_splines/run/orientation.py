@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ..cloud.clouds import OrientedCloud, usable
-from ..errors import CloudError
+from ..errors import CloudError, said
 from ..normals.advice import sign_warnings
 from ..normals.checks import contradictions
 from ..normals.confidence import Confidence, Witnesses
@@ -130,7 +130,7 @@ def orient_nodes(
     try:
         return _estimated(spaced(tasks), found.source, lines, team, monitor)
     except CloudError as error:
-        raise CloudError(f"{name}: {error}") from None
+        raise CloudError(f"{name}: {said(error)}") from None
 
 
 def _given(tasks: NormalTasks, found: Partition, lines: list[str], team: Workers, monitor: Monitor) -> OrientedNodes:

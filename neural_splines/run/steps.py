@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..cells.advice import REMEDY, cell_lines
 from ..cells.fitting import NO_CELL
-from ..errors import CloudError, EmptySurfaceError, NotPositiveDefiniteError
+from ..errors import CloudError, EmptySurfaceError, NotPositiveDefiniteError, said
 from ..runtime.monitor import Monitor
 from ..settings import AUTO, QUALITIES
 from ..surface.expand import expanded_lattice
@@ -67,7 +67,7 @@ def meshed(parts: Parts, team: Workers, monitor: Monitor, check: Callable[[Plan]
     try:
         kept = keep(plan, around, blocks, team, monitor)
     except EmptySurfaceError as error:
-        raise EmptySurfaceError(f"no surface is left: {degeneracy[0]}" if degeneracy else str(error)) from None
+        raise EmptySurfaceError(f"no surface is left: {degeneracy[0]}" if degeneracy else said(error)) from None
     return Meshed(plan, lattice, chosen, counted, around, blocks, kept, degeneracy)
 
 

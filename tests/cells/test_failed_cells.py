@@ -94,7 +94,7 @@ def test_where_no_cell_can_be_solved_the_reason_is_told(monkeypatch):
     """And not that no surface crosses the lattice."""
     solve = direct.solve_spd
     monkeypatch.setattr(direct, "solve_spd", lambda A, rhs: tuple(x * torch.nan for x in solve(A, rhs)))
-    with pytest.raises(NotPositiveDefiniteError, match=r"no cell could be solved.*raise --regularization"):
+    with pytest.raises(NotPositiveDefiniteError, match=r"no cell could be solved.*raise regularization"):
         whole.fit_cloud(sphere(300), Settings(grid_size=32, device="cpu", regularization=1e-7))
 
 

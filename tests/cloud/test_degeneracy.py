@@ -59,7 +59,7 @@ def test_clusters_that_have_voxels_enough_are_let_be():
 
 def test_an_offset_is_shorter_than_the_box_and_long_enough_to_count():
     for eps in (1e308, 4.0, 1e-12, 1e-320):
-        with pytest.raises(SettingsError, match="use EPS auto"):
+        with pytest.raises(SettingsError, match='use eps="auto"'):
             degeneracy.check_eps(eps, 3.9)
     degeneracy.check_eps(1.0, 3.9)
     assert degeneracy.eps_line(1e-4, 0.05, GOOD["sphere"])

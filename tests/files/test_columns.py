@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from shapes import sphere
 
-from neural_splines.errors import CloudError
+from neural_splines.errors import CloudError, said
 from neural_splines.files.point_clouds import load_scanned_cloud
 
 COUNT = 60
@@ -192,5 +192,5 @@ def test_what_is_not_understood_is_one_line(tmp_path, name):
     (tmp_path / name).write_bytes(contents)
     with pytest.raises(CloudError) as caught:
         load_scanned_cloud(tmp_path / name, (), words)
-    assert message in str(caught.value)
+    assert message in said(caught.value)
     assert "\n" not in str(caught.value)

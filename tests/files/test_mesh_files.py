@@ -218,7 +218,7 @@ def test_the_integers_of_a_ply_count_its_vertices(monkeypatch, tmp_path):
 def test_a_mesh_in_parts_that_ply_cannot_count_is_one_line(tmp_path):
     with contextlib.closing(PartWriter(str(tmp_path), "mesh.ply")) as writer:
         writer.vertices = 2**32 - 4
-        with pytest.raises(OutputError, match="use a smaller GRID_SIZE, or cut the cloud into tiles"):
+        with pytest.raises(OutputError, match="use a smaller grid_size, or cut the cloud into tiles"):
             writer.add(V, V, F)
     assert not list(tmp_path.iterdir())
 

@@ -146,7 +146,7 @@ def test_sensors_viewpoints_and_rooms_decide_on_the_side():
 
 def test_an_open_sheet_is_doubted_in_words():
     points = np.roll(wave()[0], 1, 1)
-    with pytest.warns(ns.ReconstructionWarning, match=r"signs of \d+% .* uncertain .* between .* --sensor-position"):
+    with pytest.warns(ns.ReconstructionWarning, match=r"signs of \d+% .* uncertain .* between .* sensor_positions"):
         ns.estimate_normals(points)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

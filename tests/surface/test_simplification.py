@@ -82,7 +82,7 @@ def test_an_error_that_is_asked_for_is_kept_with_few_faces():
     assert error == measured(found, ring, 0)
     assert len(found.faces) < 0.3 * len(mesh.faces)
     assert measured(simplified(mesh, ring, len(found.faces) // 4, 0.02), ring, 0).largest > 0.005
-    with pytest.raises(ns.SettingsError, match=r"--max-error 1e-09: the mesh without fewer faces is 0\.00\d+ off"):
+    with pytest.raises(ns.SettingsError, match=r"max_error 1e-09: the mesh without fewer faces is 0\.00\d+ off"):
         within(mesh, ring, 1e-9, 0.02, 0)
 
 
