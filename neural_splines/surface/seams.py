@@ -15,7 +15,7 @@ from .charts import Charts
 
 STEPS = 4.0  # places for each texel along a seam: with 2 others are twice as far off as these
 WEIGHT = 0.003  # of staying as they were, against 1 for each difference
-RESIDUAL, ABSOLUTE, ITERATIONS = 1e-3, 0.02, 200  # of conjugate gradients; ABSOLUTE: of each texel, in the mean
+RESIDUAL, ABSOLUTE, ITERATIONS = 1e-3, 0.01, 200  # of conjugate gradients; ABSOLUTE: of each texel, in the mean
 
 
 def seams(charts: Charts) -> tuple[np.ndarray, np.ndarray]:
