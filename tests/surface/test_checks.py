@@ -1,6 +1,7 @@
 """What a mesh is as a shape, against trimesh, formulas and small meshes with one fault each."""
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -149,3 +150,43 @@ def test_what_is_left_open_after_filling_is_always_said(tmp_path, asked):
         vertices, faces = load_mesh(tmp_path / "a.ply")
         border = checked(vertices.numpy(), faces.numpy()).border_edges
         assert (f"{border} edges have one face" in found.err) == (border > 0)
+
+
+def groups(links, nodes) -> int:
+    """How many components: each node is merged with what it is linked to, one link at a time."""
+    of = {node: {node} for node in nodes}
+    for one, other in links:
+        if of[one] is not of[other]:
+            of[one] |= of[other]
+            for node in of[other]:
+                of[node] = of[one]
+    return len({id(group) for group in of.values()})
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_any_faces_are_counted_as_by_hand(seed):
+    """Random ones, which meet in all ways, and many about one vertex, in any order."""
+    random = np.random.default_rng(seed)
+    count = (5, 8, 20, 200)[seed % 4]
+    faces = np.stack([random.permutation(count)[:3] for _ in range(3 * count)])
+    if seed % 3 == 0:
+        ring = 5 + np.arange(150)
+        faces = np.concatenate([faces, np.stack([0 * ring, ring, np.roll(ring, -1)], 1)])
+        count = max(count, 155)
+    faces = random.permutation(faces)
+    sides = {}
+    for f, face in enumerate(faces.tolist()):
+        for k in range(3):
+            a, b = face[k], face[(k + 1) % 3]
+            sides.setdefault((min(a, b), max(a, b)), []).append((f, a < b))
+    two = [use for use in sides.values() if len(use) == 2]
+    corners = [(f, v) for f, face in enumerate(faces.tolist()) for v in face]
+    linked = [((one[0], v), (other[0], v)) for edge, use in sides.items() for one, other in pairwise(use) for v in edge]
+    fans, used = groups(linked, corners), len(np.unique(faces))
+    said = checked(random.random((count, 3)), faces)
+    assert said.border_edges == sum(len(use) == 1 for use in sides.values())
+    assert said.nonmanifold_edges == sum(len(use) > 2 for use in sides.values())
+    assert said.turned_edges == sum(one[1] == other[1] for one, other in two)
+    assert said.nonmanifold_vertices == fans - used
+    joined = [(one[0], other[0]) for use in sides.values() for one, other in pairwise(use)]
+    assert said.components == groups(joined, range(len(faces)))
