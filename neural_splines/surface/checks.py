@@ -121,19 +121,22 @@ class _Around:
     def of(cls, faces: np.ndarray, count: int) -> _Around:
         from . import checks_numba  # not before: a mesh that is not looked at needs no Numba
 
-        starts, corners = checks_numba.corners_of(faces, count)
-        fan, fans, found = np.empty(faces.size, np.int32), np.zeros(count, faces.dtype), {}
+        flat = faces.reshape(-1)
+        starts, corners = checks_numba.corners_of(flat, count)
+        fan, fans, found = np.empty(len(flat), np.int32), np.zeros(count, flat.dtype), []
+        single = np.zeros(len(flat), np.int8)
 
         def look(first: int, last: int) -> None:
-            found[first] = checks_numba.look(first, last, faces, starts, corners, fan, fans)
+            found.append(checks_numba.look(first, last, flat, starts, corners, fan, fans, single))
 
         parallel(look, count)
-        border = [np.empty((0, 2), np.int64), *(found[first][0] for first in sorted(found))]
-        edges, three, turned = (sum(int(part[k]) for part in found.values()) for k in (1, 2, 3))
-        first_fan = np.append(faces.dtype.type(0), fans.cumsum(dtype=faces.dtype))
-        components = int(checks_numba.pieces(faces, fan, first_fan))
+        edges, three, turned = (sum(int(part[k]) for part in found) for k in range(3))
+        side = np.flatnonzero(single)
+        border = np.stack([flat[side], flat[side - side % 3 + (side + 1) % 3]], 1)
+        first_fan = np.append(flat.dtype.type(0), fans.cumsum(dtype=flat.dtype))
+        components = int(checks_numba.pieces(flat, fan, first_fan))
         used = int(np.count_nonzero(fans))
-        return cls(used, int(first_fan[-1]), edges, three, turned, np.concatenate(border), components)
+        return cls(used, int(first_fan[-1]), edges, three, turned, border, components)
 
 
 def _measures(vertices: np.ndarray, faces: np.ndarray) -> tuple[float, float, int]:

@@ -7,13 +7,11 @@ import numpy as np
 from ..runtime.compiled import compiled
 
 _jit = compiled(nogil=True, error_model="numpy")
-FEW = 48  # neighbours that are sorted by insertion
 
 
 @_jit
-def corners_of(faces, count):
-    """The corners 3 face + k of faces [f, 3] by their vertex: starts [v + 1], corners [3 f]."""
-    flat = faces.reshape(-1)
+def corners_of(flat, count):
+    """The corners 3 face + k of faces, whose vertices are flat [3 f], by vertex: starts [v + 1], corners [3 f]."""
     starts = np.zeros(count + 1, flat.dtype)
     for c in range(len(flat)):
         starts[flat[c] + 1] += 1
@@ -28,25 +26,23 @@ def corners_of(faces, count):
 
 
 @_jit
-def look(first, last, faces, starts, corners, fan, fans):
-    """Look at the vertices of a range: write the fan of each of their corners, fan [3 f], and how many fans each
-    vertex has, fans [v]; return the edges [e, 2] with one face, and how many edges there are to higher vertices, with
-    three faces or more, passed twice the same way.
+def look(first, last, flat, starts, corners, fan, fans, single):
+    """Look at the vertices of a range: write the fan of each of their corners, fan [3 f], how many fans each vertex
+    has, fans [v], and the half edges, as the corner they begin at, that no other face has, single [3 f]; return how
+    many edges there are to higher vertices, with three faces or more, passed twice the same way.
 
     Two faces at an edge belong to one fan at both of its ends.
     """
-    flat = faces.reshape(-1)
-    border, found = np.empty((64, 2), np.int64), 0
     edges = three = turned = 0
     room = 64
     other, corner = np.empty(room, flat.dtype), np.empty(room, np.int64)
-    way, root = np.empty(room, np.int8), np.empty(room, np.int64)
+    way, root = np.empty(room, np.int64), np.empty(room, np.int64)
     for v in range(first, last):
         begin, here = starts[v], starts[v + 1] - starts[v]
         if 2 * here > room:
             room = 4 * here
             other, corner = np.empty(room, flat.dtype), np.empty(room, np.int64)
-            way, root = np.empty(room, np.int8), np.empty(room, np.int64)
+            way, root = np.empty(room, np.int64), np.empty(room, np.int64)
         n = 0
         for k in range(here):
             c = corners[begin + k]
@@ -58,16 +54,17 @@ def look(first, last, faces, starts, corners, fan, fans):
             if before != v:  # an edge from a vertex to itself is there once
                 other[n], corner[n], way[n] = before, k, -1 if before > v else 1
                 n += 1
-        if n <= FEW:
-            for i in range(1, n):
+        gap = 1  # Shell's sort: insertion for the few neighbours that most vertices have
+        while gap < n // 9:
+            gap = 3 * gap + 1
+        while gap > 0:
+            for i in range(gap, n):
                 x, y, z, j = other[i], corner[i], way[i], i
-                while j > 0 and other[j - 1] > x:
-                    other[j], corner[j], way[j] = other[j - 1], corner[j - 1], way[j - 1]
-                    j -= 1
+                while j >= gap and other[j - gap] > x:
+                    other[j], corner[j], way[j] = other[j - gap], corner[j - gap], way[j - gap]
+                    j -= gap
                 other[j], corner[j], way[j] = x, y, z
-        else:
-            order = np.argsort(other[:n])
-            other[:n], corner[:n], way[:n] = other[:n][order], corner[:n][order], way[:n][order]
+            gap //= 3
         i = 0
         while i < n:
             j, turns = i, 0
@@ -86,10 +83,8 @@ def look(first, last, faces, starts, corners, fan, fans):
                 three += uses > 2
                 turned += uses == 2 and abs(turns) == 2
                 if uses == 1:
-                    if found == len(border):
-                        border = np.concatenate((border, np.empty_like(border)))
-                    border[found, 0], border[found, 1] = v, other[i]
-                    found += 1
+                    c = corners[begin + corner[i]]
+                    single[c if way[i] == 1 or other[i] == v else c - c % 3 + (c + 2) % 3] = 1
             i = j
         count = 0
         for k in range(here):  # a root comes before all that it is the root of
@@ -99,18 +94,17 @@ def look(first, last, faces, starts, corners, fan, fans):
             else:
                 fan[corners[begin + k]] = fan[corners[begin + root[k]]]
         fans[v] = count
-    return border[:found].copy(), edges, three, turned
+    return edges, three, turned
 
 
 @_jit
-def pieces(faces, fan, first_fan):
-    """How many components faces [f, 3] joined by edges have, by the fans of their corners, of which first_fan [v] is a
-    vertex' first: union-find with halved paths.
+def pieces(flat, fan, first_fan):
+    """How many components faces joined by edges have, by the fans of their corners, of which first_fan [v] is a vertex'
+    first: union-find with halved paths.
     """
-    flat = faces.reshape(-1)
     count = first_fan[-1]
     root = np.arange(count, dtype=flat.dtype)
-    for f in range(len(faces)):
+    for f in range(len(flat) // 3):
         low = -1
         for k in range(3):
             c = 3 * f + k
