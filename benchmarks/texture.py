@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import point_cloud_utils as pcu
 import trimesh
+from scipy.ndimage import map_coordinates
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -90,15 +91,10 @@ def colours_of(path: Path) -> np.ndarray:
 
 def looked_up(image: np.ndarray, uv: np.ndarray) -> np.ndarray:
     """Colours [n, 3] by the means of four texels."""
-    at = uv * (image.shape[1], image.shape[0]) - 0.5
-    low = np.floor(at).astype(int)
-    total = np.zeros((len(uv), 3))
-    for dx in (0, 1):
-        for dy in (0, 1):
-            column, row = low[:, 0] + dx, low[:, 1] + dy
-            weight = (1 - abs(at[:, 0] - column)) * (1 - abs(at[:, 1] - row))
-            total += weight[:, None] * image[row.clip(0, len(image) - 1), column.clip(0, image.shape[1] - 1)]
-    return total
+    at = (uv * (image.shape[1], image.shape[0]) - 0.5)[:, ::-1].T
+    return np.stack(
+        [map_coordinates(layer, at, float, order=1, mode="nearest") for layer in np.moveaxis(image, 2, 0)], 1
+    )
 
 
 def peak_ratio(found: np.ndarray, true: np.ndarray) -> float:

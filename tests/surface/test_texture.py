@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import trimesh
 from glb import parsed, placed, values
+from scipy.ndimage import map_coordinates
 from scripts import run
 from shapes import sphere, torus
 from skimage.io import imread
@@ -44,22 +45,17 @@ def icosphere():
     return Mesh(np.array(found.vertices), np.array(found.vertices), np.array(found.faces))
 
 
+def looked_up(image, uv):
+    """Colours [n, 3] as renderers read them: a mean of four texels, weighted by how near their centres are."""
+    at = (uv * (image.shape[1], image.shape[0]) - 0.5)[:, ::-1].T
+    return np.stack(
+        [map_coordinates(layer, at, float, order=1, mode="nearest") for layer in np.moveaxis(image, 2, 0)], 1
+    )
+
+
 @pytest.fixture(scope="module")
 def texture(icosphere):
     return textured(icosphere, ball, tint, SIZE, 0.01)
-
-
-def looked_up(image, uv):
-    """Colours [n, 3] as renderers read them: a mean of four texels, weighted by how near their centres are."""
-    at = uv * (image.shape[1], image.shape[0]) - 0.5
-    low = np.floor(at).astype(int)
-    total = np.zeros((len(uv), 3))
-    for dx in (0, 1):
-        for dy in (0, 1):
-            column, row = low[:, 0] + dx, low[:, 1] + dy
-            weight = (1 - abs(at[:, 0] - column)) * (1 - abs(at[:, 1] - row))
-            total += weight[:, None] * image[row.clip(0, len(image) - 1), column.clip(0, image.shape[1] - 1)]
-    return total
 
 
 def seam_places(faces, corners):
