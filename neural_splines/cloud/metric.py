@@ -189,6 +189,23 @@ class Metric:
             distance[asked], spacing[asked], sparser[asked] = other[nearer], there[nearer], True
         return distance, spacing, sparser
 
+    def reached(self, x: Tensor, radius: float, spacings: float) -> Tensor:
+        """Which places [q, 3] have a point within radius + `spacings` times that point's spacing.
+
+        Any point: the nearest may be dense and out of reach where a sparse one behind it is within its own.
+        """
+        most = float(self.across.max())
+        distance, index = self.cloud.query(x, within=radius + spacings * most)
+        found = distance <= radius + spacings * self.towards(index, x)
+        for level in self._octaves.unique().tolist():
+            asked = (~found).nonzero()[:, 0]
+            if not len(asked):
+                break
+            members, alike = self._alike(level)
+            other, which = alike.query(x[asked], within=radius + spacings * self._least * 2.0 ** (level + 1))
+            found[asked] = other <= radius + spacings * self.towards(members[which], x[asked])
+        return found
+
     @cached_property
     def _least(self) -> float:
         return float(self.across.min())

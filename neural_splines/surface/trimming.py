@@ -105,9 +105,7 @@ def trim_unsupported(mesh: Mesh, metric: Metric, gap: float = GAP_SPACINGS, cut_
 
 def may_support(metric: Metric, gap: float, x: Tensor, radius: float) -> Tensor:
     """Which of places [q, 3] have a place within a radius around them where `trim_unsupported` may leave a surface."""
-    most = NO_SUPPORT * max(gap, SMALL_GAP_SPACINGS)
-    distance, spacing, _ = metric.nearest(x, 0.0, most + radius / float(metric.across.max()))
-    return distance <= radius + most * spacing
+    return metric.reached(x, radius, NO_SUPPORT * max(gap, SMALL_GAP_SPACINGS))
 
 
 def drop_turned(mesh: Mesh, cloud: OrientedCloud) -> Mesh:

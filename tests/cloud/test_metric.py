@@ -141,6 +141,22 @@ def test_no_surface_is_looked_for_where_none_is_kept(points):
     assert torch.equal(one.vertices[one.faces], other.vertices[other.faces])
 
 
+@pytest.mark.parametrize("points", [uneven(1), dense_beside_sparse(8), lines(8)], ids=["uneven", "sides", "lines"])
+@pytest.mark.parametrize("radius", [0.01, 0.3])
+def test_places_are_reached_by_any_point(points, radius):
+    """Not by the nearest alone: against all pairs, of which spacings within an octave may be taken for each other."""
+    metric = Metric(points)
+    x = points[torch.randint(len(points), (500,), generator=generator())]
+    x = x + radius * torch.randn(len(x), 3, generator=generator(1), dtype=torch.float64)
+    index = torch.arange(len(points))
+    spacing = torch.stack([metric.towards(index, place.expand_as(points)) for place in x])
+    distance = (x[:, None] - points).norm(dim=2)
+    found = metric.reached(x, radius, 8.0)
+    assert bool(found[(distance <= radius + 4.0 * spacing).any(1)].all())
+    assert not bool(found[(distance > radius + 8.0 * spacing).all(1)].any())
+    assert bool(found.any())
+
+
 def test_points_that_are_in_no_lines_have_one_spacing():
     """Nor have those of which one lies in line with some by chance: it would support a sheet across the whole cloud."""
     for points in (knot(3000).points, sphere(2000).points, grid(0.05, 0.0, 1.0), *map(uneven, (1, 4, 6, 8))):
