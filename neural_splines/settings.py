@@ -198,7 +198,7 @@ class Settings:
         none: keep all. Default none, with adaptive cells auto, unless holes are filled.
     min_component: drop components smaller than this fraction of the largest; auto: those that float, and below 1 % of
         it those that few points support. Default auto with adaptive cells or fill_holes, else 0.
-    faces: edges are collapsed until there are about so many faces; or max_error: as few as keep the surface within so
+    faces: edges are collapsed until there are so many faces at most; or max_error: as few as keep the surface within so
         much of the zero set, world units.
     """
 

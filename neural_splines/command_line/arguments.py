@@ -195,8 +195,7 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
         type=int,
         default=None,
         metavar="N",
-        help="about so many faces: edges are collapsed, vertices put back onto the surface, and the error is measured; "
-        "needs fast-simplification",
+        help="at most so many faces: edges are collapsed, borders and handles stay, and the error is measured",
     )
     surface.add_argument(
         "--max-error",

@@ -8,11 +8,9 @@ from ..spline.contract import Field
 from ..surface.mesh import Mesh
 from ..surface.simplification import SurfaceError, measured, simplified, within
 
-NEARLY = 1.1  # times as many faces as were asked for, beyond which a line says so
-
 
 def with_fewer_faces(
-    mesh: Mesh, field: Field, settings: Settings, voxel_size: float, monitor: Monitor
+    mesh: Mesh, field: Field, settings: Settings, monitor: Monitor
 ) -> tuple[Mesh, SurfaceError | None, list[str]]:
     """The mesh of a field as `settings.faces` or `settings.max_error` ask, how far it is off, and what a user should
     read of it; as it is, and not measured, where neither does.
@@ -21,11 +19,13 @@ def with_fewer_faces(
         return mesh, None, []
     monitor.phase("simplify")
     if settings.max_error is not None:
-        return *within(mesh, field.gradient, settings.max_error, voxel_size, settings.seed), []
+        return *within(mesh, field.gradient, settings.max_error, settings.seed), []
     asked = settings.faces
     assert asked is not None
-    mesh = simplified(mesh, field.gradient, asked, voxel_size)
+    mesh = simplified(mesh, field.gradient, asked)
     lines = []
-    if len(mesh.faces) > NEARLY * asked:
-        lines = [f"--faces {asked}: {len(mesh.faces)} are left, with fewer the mesh would tear, or lose its borders"]
+    if len(mesh.faces) > asked:
+        lines = [
+            f"--faces {asked}: {len(mesh.faces)} are left, with fewer the mesh would tear, or its faces would meet"
+        ]
     return mesh, measured(mesh, field.gradient, settings.seed), lines

@@ -168,7 +168,7 @@ def _told(found: Meshed, settings: Settings, team: Here, timer: PhaseTimer) -> R
         compared += open_lines(len(border_edges(mesh)), on_wall, settings.cell_settings.fill_holes)
     fit = _fit(replace(plan, lattice=found.lattice), found.chosen, found.totals)
     lines = kept.sampling.metric.lines()
-    mesh, error, left = with_fewer_faces(mesh, fit.field, settings, plan.lattice.voxel_size, timer)
+    mesh, error, left = with_fewer_faces(mesh, fit.field, settings, timer)
     timer.phase("")
     return Reconstruction(
         mesh, fit, plan.lattice, plan.grid_size, fitted(plan, 0), plan.eps, plan.compute(), store.held("grid"),
