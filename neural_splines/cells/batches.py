@@ -155,6 +155,11 @@ class Batch:
         """The systems of some cells [b]; `draws` [cells, centres] of all."""
         constraints = Constraints.of(problem, cell)
         centers, columns = constraints.choose_centers(problem, draws[cell.cpu()].to(cell.device))
+        return cls.of(problem, cell, constraints, centers, columns)
+
+    @classmethod
+    def of(cls, problem: FitProblem, cell: Tensor, constraints: Constraints, centers: Tensor, columns: Tensor) -> Batch:
+        """The systems of cells [b] with these centres [b, m, 3], of which so many [b] are true."""
         K, y = constraints.system(problem, centers)
         gram = problem.compute.products.dense(problem.kernel, centers, centers)
         width = 4 if problem.gradients else 3

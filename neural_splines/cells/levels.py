@@ -31,6 +31,7 @@ from .ties import Ties
 
 COARSE_POINTS, COARSE_CENTERS = 200, 100  # of a cell that is divided, at most: finer ones tell the details
 FILLING_POINTS, FILLING_CENTERS = 1200, 300  # the same where holes are filled: there they are the surface
+EVERY = 2**62  # points: no cell has as many
 COARSE, NOBODY = -1, -2  # in the place of a cell's number: the field of the whole cloud, and none
 MOST_LEVELS = 40  # a cube of the last has 1e-12 of the side of the first: float64 tells its points apart
 OCTANTS = torch.cartesian_prod(*3 * (torch.arange(2),))[:, [2, 1, 0]]  # in the order of the Morton curve
@@ -94,13 +95,14 @@ class Cubes:
 class Fitted:
     """Splines of cells [c], and the boxes [b] that share out space, with the cell that serves each.
 
-    model [b]: a number of a cell, or the number of cells for the coarse field of the whole. level [c]: of the cells.
-    full [b]: which boxes hold points.
+    model [b]: a number of a cell, or the number of cells for the coarse field of the whole. level [c]: of the cells;
+    most [c]: of its points that each was fitted to, at most. full [b]: which boxes hold points.
     """
 
     cells: Cells
     models: CellModels
     level: Tensor
+    most: Tensor
     boxes: Cells
     model: Tensor
     full: Tensor
@@ -111,7 +113,8 @@ class Fitted:
         """Each box has its own cell; there is none where it could not be solved."""
         solved = models.solved.nonzero()[:, 0]
         full = torch.ones_like(solved, dtype=torch.bool)
-        return cls(cells, models, torch.zeros_like(models.attempts), cells.subset(solved), solved, full, z_max)
+        zero = torch.zeros_like(models.attempts)
+        return cls(cells, models, zero, zero + EVERY, cells.subset(solved), solved, full, z_max)
 
     def used(self, smoothing: Smoothing) -> Fitted:
         """Without cells that serve no box: those that were tried, and those of cubes whose parts all have their own.
@@ -124,7 +127,7 @@ class Fitted:
         model = torch.where(self.model < n, number[self.model.clamp_max(n - 1)], int(keep.sum()))
         models = self.models.subset(keep, smoothing)
         cells = self.cells.subset(keep.nonzero()[:, 0])
-        return replace(self, cells=cells, models=models, level=self.level[keep], model=model)
+        return replace(self, cells=cells, models=models, level=self.level[keep], most=self.most[keep], model=model)
 
     def blend(self, kernel: Kernel, compute: Compute, box: Box, coarse: NeuralSpline | None) -> BlendedField:
         """The field of all boxes."""
@@ -197,7 +200,7 @@ class Levels:
         self.left_out: list[LeftOut] = []
         self.points, self.count, self.z_max = 0, 0, 0.0  # points in cells of the last level; cells
         self.divided: tuple[Tensor, float, Tensor] | None = None
-        self._fits: list[tuple[Cells, CellModels, int]] = []
+        self._fits: list[tuple[Cells, CellModels, int, int]] = []
         self._boxes: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
 
     def without_small(self, cubes: Cubes, model: Tensor) -> tuple[Cubes, Tensor]:
@@ -238,7 +241,7 @@ class Levels:
             smoothing = replace(smoothing, robust_passes=0)
         models, left = fit_and_judge(problem, smoothing, Silent())
         solved = models.solved
-        self._fits.append((problem.cells, models, level))
+        self._fits.append((problem.cells, models, level, self._few[0] if inner else EVERY))
         if left is not None:
             left = replace(left, cell=left.cell + self.count)
             self.left_out.append(left)
@@ -270,9 +273,14 @@ class Levels:
             cells = padded(lower, side, cloud.points, max(self.most, int(cubes.counts[which].max())), overlap)
             problem = self.plan.problem_of(cells, self.most, gradients=self.smoothing.gradients)
             return replace(problem, judges=self.judges)
-        most, centers = (COARSE_POINTS, COARSE_CENTERS) if self.coarse is None else (FILLING_POINTS, FILLING_CENTERS)
+        most, centers = self._few
         few = capped(Members.of(cells, cloud.points), most)
         return self.plan.problem_of(cells, self.most, few, centers, self.smoothing.gradients)
+
+    @property
+    def _few(self) -> tuple[int, int]:
+        """Points and centres of a cell that is divided, at most."""
+        return (COARSE_POINTS, COARSE_CENTERS) if self.coarse is None else (FILLING_POINTS, FILLING_CENTERS)
 
     def _field(self) -> Field | None:
         """The field of the levels before the one at hand."""
@@ -298,8 +306,8 @@ class Levels:
     def fitted(self) -> Fitted:
         """All that is there by now; there is a fit."""
         cells = self.cells
-        models = CellModels.joined([models for _, models, _ in self._fits], self.smoothing)
-        level = torch.cat([torch.full_like(models.attempts, number) for _, models, number in self._fits])
+        models = CellModels.joined([fit[1] for fit in self._fits], self.smoothing)
+        level, most = (torch.cat([torch.full_like(fit[1].attempts, fit[k]) for fit in self._fits]) for k in (2, 3))
         lower, side, model, full = (torch.cat(parts) for parts in zip(*self._boxes, strict=True))
         ramp = 0.5 * self.plan.options.overlap * side
         own = model.clamp_min(0)
@@ -308,4 +316,4 @@ class Levels:
         hard = self.plan.options.weight_type == "none"
         boxes = Cells(lower, lower + side[:, None], ramp, torch.zeros_like(ramp) if hard else ramp, ramp)
         z_max = max(self.z_max, self.coarse.kernel.z_max if self.coarse else 0.0)
-        return Fitted(cells, models, level, boxes, model, full, z_max)
+        return Fitted(cells, models, level, most, boxes, model, full, z_max)

@@ -63,7 +63,7 @@ def fit(plan: Plan, node: int, device: str | None = None) -> None:
     bounds = found.boxes.subset(found.full.nonzero()[:, 0]) if len(found.boxes) else found.cells
     plan.store.save(
         f"cells-{node}", count=len(found.cells), z_max=found.z_max,
-        level=found.level, model=found.model, full=found.full,
+        level=found.level, most=found.most, model=found.model, full=found.full,
         lower_bound=bounds.outer_lower.amin(0), upper_bound=bounds.outer_upper.amax(0),
         **{name: getattr(found.models, name) for name in MODELS},
         **{name: getattr(found.cells, name) for name in MARGINS},
@@ -121,11 +121,12 @@ def cells_of(plan: Plan, node: int) -> Fitted | None:
         return None
     assert plan.smoothing
     of_boxes = [f"box_{name}" for name in MARGINS]
-    found = plan.store.load(f"cells-{node}", "z_max", "level", "model", "full", *MODELS, *MARGINS, *of_boxes)
+    found = plan.store.load(f"cells-{node}", "z_max", "level", "most", "model", "full", *MODELS, *MARGINS, *of_boxes)
     boxes = Cells(*(found[name] for name in of_boxes))
     models = CellModels.of(**{name: found[name] for name in MODELS}, smoothing=plan.smoothing)
     cells = Cells(*(found[name] for name in MARGINS))
-    return Fitted(cells, models, found["level"], boxes, found["model"], found["full"], float(found["z_max"]))
+    of_cells = (found[name] for name in ("level", "most"))
+    return Fitted(cells, models, *of_cells, boxes, found["model"], found["full"], float(found["z_max"]))
 
 
 def fit_background(plan: Plan, monitor: Monitor) -> None:
