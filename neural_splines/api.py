@@ -7,7 +7,7 @@ is a ReconstructionWarning.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from difflib import get_close_matches
 from typing import Any
@@ -17,7 +17,7 @@ import torch
 
 from .cells.blending import BlendedField
 from .cloud.clouds import clean, clean_points
-from .errors import CloudError, NeuralSplinesError, SettingsError, first_line, warn
+from .errors import CloudError, NeuralSplinesError, PrintError, SettingsError, first_line, said, warn
 from .files import meshes, point_clouds
 from .files.arrays import load_arrays
 from .files.atomic import PathLike, shown
@@ -26,9 +26,10 @@ from .kernels.products import resolve
 from .normals.kept import kept_of
 from .normals.orient import Orientation, device_of, estimated, orient
 from .normals.repair import repaired
-from .placement import Placement
+from .placement import Placement, Printing
 from .ranges import UPS, check_choice, check_classes
 from .run.extract import mesh_of
+from .run.printing import printable as made_printable
 from .run.upright import looks_upright
 from .run.whole import Reconstruction, fit_cloud, mesh_cloud
 from .runtime.arrays import as_rows
@@ -287,6 +288,9 @@ def save_mesh(
     cloud_units: str | None = None,
     size: float | None = None,
     to_origin: bool = False,
+    printable: bool = False,
+    flat_bottom: bool = False,
+    cut_plane: Sequence[float] | None = None,
 ) -> None:
     """Write a mesh, of numpy or torch, as PLY, OBJ, STL, 3MF, OFF or GLB by its extension: all of the file or nothing.
 
@@ -297,10 +301,23 @@ def save_mesh(
 
     units : mm, cm, m or in, of the file, to which the numbers are converted from cloud_units, metres if not given.
     size : instead, the longest side of the mesh in the file. to_origin : the lower corner of its box moves to 0.
+    printable : of a Reconstruction with `fill_holes=True`, what a printer takes: closed, oriented, manifold, no faces
+        that meet, in float32 at the origin; flat rims of what was scanned are closed by their planes. Colours and
+        scalars, which are those of `mesh`, are carried to its vertices. flat_bottom : and cut across `up` at the lowest
+        point. cut_plane : a, b, c, d, and cut so that what has a x + b y + c z >= d is kept.
 
-    Raises OutputError for another extension and for what cannot be written.
+    Raises OutputError for another extension and for what cannot be written, PrintError for what cannot be printed.
     """
     check_choice("up", up, (AUTO, *UPS))
+    printing = Printing(
+        printable=printable, flat_bottom=flat_bottom, cut_plane=None if cut_plane is None else tuple(cut_plane)
+    )
+    placement = Placement(
+        units=units, cloud_units=cloud_units, size=size, to_origin=to_origin or printing.asked, single=printing.asked
+    )
+    if printing.asked:
+        meshes.check_format(path)
+        mesh, colours, scalars = _printed(path, mesh, printing, placement, up, colours, scalars)
     if isinstance(mesh, Reconstruction):
         voxel_size = voxel_size or mesh.lattice.voxel_size
         shape, mesh = mesh.kept.points, mesh.mesh
@@ -310,8 +327,28 @@ def save_mesh(
     meshes.save_mesh(
         path, mesh.vertices, mesh.normals, mesh.faces, colours=colours, scalars=scalars, voxel_size=voxel_size,
         up=UPS[up] if up in UPS else looks_upright(torch.as_tensor(shape)),
-        placement=Placement(units=units, cloud_units=cloud_units, size=size, to_origin=to_origin),
+        placement=placement,
     )  # fmt: skip
+
+
+def _printed(
+    path: PathLike, given: Any, printing: Printing, placement: Placement, up: str, colours: Any, scalars: Any
+) -> tuple[Reconstruction, Any, Any]:
+    """What a printer takes of a result, with what its vertices have."""
+    if not isinstance(given, Reconstruction):
+        raise SettingsError("printable needs what reconstruct returned, which knows the points, and not a mesh alone")
+    axis = UPS[up] if up in UPS else looks_upright(given.kept.points)
+    try:
+        result = made_printable(given, printing, placement.of_format(meshes.suffix_of(path) or ""), axis)
+    except PrintError as error:
+        cells = given.settings and given.settings.cell_settings
+        if cells and not cells.fill_holes:
+            raise PrintError(f"{said(error).split(';')[0]}; reconstruct it with --fill-holes") from None
+        raise
+    _warn([line for line in result.warnings if line not in given.warnings])
+    old, new = given.mesh.numpy().vertices, result.mesh.numpy().vertices
+    found = {name: carry(old, values, new) for name, values in (scalars or {}).items()}
+    return result, None if colours is None else carry(old, colours, new), found if scalars else scalars
 
 
 def _settings(given: Settings | None, options: Mapping[str, Any], **usual: Any) -> Settings:

@@ -24,7 +24,7 @@ from neural_splines.words import ARGUMENTS, FLAGS, PARAMETERS, in_python
         ("fewer NUM_NYSTROM_SAMPLES or --dtype float32.", 'fewer num_nystrom_samples or dtype="float32".'),
         ("use EPS auto; GRID_SIZE 0", 'use eps="auto"; grid_size 0'),
         ("--no-refine-vertices, --sensor-position", "refine_vertices=False, sensor_positions"),
-        ("of --max-memory and --printable", "of --max-memory and --printable"),  # Python has none
+        ("of --max-memory and --printable", "of --max-memory and printable=True"),  # Python has no parts
         ("use --normals estimate", "leave the normals out, so that they are estimated"),
         ("a--b DEEPS --", "a--b DEEPS --"),
     ],

@@ -11,6 +11,7 @@ from glb import values
 from scripts import run, write_cloud
 from shapes import sphere, torus
 
+import neural_splines as ns
 from neural_splines.cloud.clouds import OrientedCloud
 from neural_splines.surface.checks import checked
 
@@ -160,3 +161,34 @@ def test_without_the_extra_one_line_says_what_to_install(tmp_path, monkeypatch):
     found = run("fit.py", cloud, "auto", 100, 12, "--seed", 0, "--printable", "--out", tmp_path / "a.ply")
     assert found.code == 2
     assert "--printable needs the package manifold3d; install neural-splines[print]" in found.err
+
+
+def test_python_prints_what_the_command_prints(tmp_path):
+    """The same bytes, with colours that are carried; what cannot be is one line in Python's words."""
+    cloud, out, other = write_cloud(tmp_path / "cloud.ply", STANDING), tmp_path / "a.ply", tmp_path / "b.ply"
+    assert run("fit-grid.py", cloud, *WORDS, "--printable", "--size", 60, "--out", out).code == 0
+    options = {"grid_size": 32, "points_per_cell": 100, "regularization": 1e-7, "seed": 0}
+    result = ns.reconstruct(*ns.load_point_cloud(cloud), fill_holes=True, **options)
+    ns.save_mesh(other, result, printable=True, size=60)
+    assert other.read_bytes() == out.read_bytes()
+    colours = 100.0 + 50.0 * result.mesh.vertices
+    ns.save_mesh(other, result, printable=True, size=60, colours=colours)
+    vertices, said = assert_printable(other)
+    assert said.faces == checked(*trimesh_of(out), intersecting=False).faces
+    tints = trimesh.load(other, process=False).visual.vertex_colors[:, :3]
+    world = trimesh.load(other, process=False).vertices / 30.0  # a ball of radius 1 is 60 long
+    above = world[:, 2] > 0.3
+    assert np.abs(np.ptp(tints[above], axis=0) - 50.0 * np.ptp(world[above], axis=0)).max() < 12.0
+    ns.save_mesh(other, result, cut_plane=[0, 0, 1, 0.1])
+    assert np.ptp(read(other)[0][:, 2]) == pytest.approx(0.9, abs=0.02)
+    with pytest.raises(ns.SettingsError, match="printable needs what reconstruct returned"):
+        ns.save_mesh(other, result.mesh, printable=True)
+    scrap = part_of(BALL, lambda x: x[:, 2] > 0.4 * x[:, 0])
+    open_one = ns.reconstruct(scrap.points, scrap.normals, trim=1.0, min_component=0.0, **options)
+    with pytest.raises(ns.PrintError, match=r"edges have one face; reconstruct it with fill_holes=True"):
+        ns.save_mesh(other, open_one, printable=True)
+
+
+def trimesh_of(path):
+    found = trimesh.load(path, process=False)
+    return np.asarray(found.vertices), np.asarray(found.faces)
