@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,7 +12,8 @@ from torch import Tensor
 
 from ..runtime.devices import to_device
 from ..runtime.monitor import Monitor
-from .batches import Batch, Smoothing, Solved
+from .batches import Batch, Smoothing
+from .fused import Systems, applies
 from .left_out import LeftOut
 from .problem import FitProblem
 
@@ -91,12 +92,24 @@ def fit_and_judge(problem: FitProblem, smoothing: Smoothing, monitor: Monitor) -
 
     def fit(part: FitProblem, cell: Tensor, draws: Tensor) -> None:
         batch = Batch.make(part, cell, draws)
-        solved, attempts = _solve(batch, smoothing)
+        solved = batch.solved(smoothing)
+        attempts = _retried(
+            lambda bad, more: [x[bad] for x in batch.solve(more)], smoothing, solved.solution, solved.jitter
+        )
         store.put(batch, solved.solution, solved.jitter, attempts)
         if part.judges is not None:
             found.append(LeftOut.of(part, batch, solved))
 
-    problem.map_batches(fit)
+    def fit_fused(part: FitProblem, cell: Tensor, draws: Tensor) -> None:
+        systems = Systems.of(part, cell, draws)
+        solved = systems.solve(part, smoothing)
+        attempts = _retried(lambda bad, more: systems.subset(bad).solve(part, more), smoothing, *solved)
+        store.put(systems, *solved, attempts)
+
+    if problem.judges is None and applies(problem):
+        problem.map_batches(fit_fused, stored=False)
+    else:
+        problem.map_batches(fit)
     home = problem.cloud.points.device
     left = LeftOut.joined([to_device(part, home) for part in found]) if found else None
     return store.models(smoothing), left
@@ -107,18 +120,21 @@ def raised(smoothing: Smoothing, factor: float) -> Smoothing:
     return replace(smoothing, regularization=factor * max(smoothing.regularization, LEAST))
 
 
-def _solve(batch: Batch, smoothing: Smoothing) -> tuple[Solved, Tensor]:
-    """The solution, and how often [b] the regularization had to be raised."""
-    solved = batch.solved(smoothing)
-    solution, jitter = solved.solution, solved.jitter
+def _retried(
+    again: Callable[[Tensor, Smoothing], Sequence[Tensor]], smoothing: Smoothing, solution: Tensor, jitter: Tensor
+) -> Tensor:
+    """How often [b] the regularization was raised for cells without a solution, whose rows are replaced.
+
+    again(cells [k], smoothing): their solutions and jitter with another.
+    """
     attempts = torch.zeros_like(jitter, dtype=torch.int64)
     for attempt, factor in enumerate(BACK_OFF, 1):
-        bad = jitter.isnan()
-        if not bool(bad.any()):
+        bad = jitter.isnan().nonzero()[:, 0]
+        if not len(bad):
             break
-        again, again_jitter = batch.solve(raised(smoothing, factor))
-        solution[bad], jitter[bad], attempts[bad] = again[bad], again_jitter[bad], attempt
-    return solved, attempts
+        solution[bad], jitter[bad] = again(bad, raised(smoothing, factor))
+        attempts[bad] = attempt
+    return attempts
 
 
 class ModelStore:
@@ -136,7 +152,7 @@ class ModelStore:
         self.attempts = torch.zeros(self.total, dtype=torch.int64, device=device)
         self.done, self.lock = 0, threading.Lock()
 
-    def put(self, batch: Batch, solution: Tensor, jitter: Tensor, attempts: Tensor) -> None:
+    def put(self, batch: Batch | Systems, solution: Tensor, jitter: Tensor, attempts: Tensor) -> None:
         """Take in the models of a batch, which own places that no other batch writes to."""
         device = self.offsets.device
         slot = torch.arange(batch.centers.shape[1], device=device)
@@ -149,8 +165,8 @@ class ModelStore:
             self.done += len(cell)
             self.monitor.progress(self.done, self.total)
         logger.debug(
-            "cells %d of %d: batch of %d with up to %d constraints and %d centres",
-            self.done, self.total, len(cell), batch.K.shape[1], batch.K.shape[2],
+            "cells %d of %d: batch of %d with up to %d centres",
+            self.done, self.total, len(cell), batch.centers.shape[1],
         )  # fmt: skip
 
     def models(self, smoothing: Smoothing) -> CellModels:

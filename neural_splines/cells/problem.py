@@ -18,6 +18,7 @@ from .partition import Cells
 from .ties import Ties
 
 CPU_BATCH_BYTES = 12 << 20  # of K_nm: so that a batch's matrices stay near the caches, and their memory is used again
+FUSED = 32  # cells a batch of the compiled loop: threads meet at Python's lock once a cell's fit
 GPU_BATCH_BYTES = 4 << 30
 GPU_SHARE = 12  # of the GPU's memory: a batch takes several times the bytes of its K_nm
 LARGEST_EPS = 0.25  # of a padded cell's side: farther off, the constraints would say nothing about the surface
@@ -64,16 +65,17 @@ class FitProblem:
             return self
         return replace(self, cells=self.cells.subset(kept), members=self.members.subset(kept))
 
-    def map_batches(self, work: Callable[[FitProblem, Tensor, Tensor], None]) -> None:
+    def map_batches(self, work: Callable[[FitProblem, Tensor, Tensor], None], stored: bool = True) -> None:
         """work(problem, cells [b], draws [cells, centres]) for batches of cells of similar size.
 
         The largest system of a batch sets its padding. Several devices take the batches in turn, each with the
         problem on it. A batch that does not fit into a GPU's memory is worked on in halves. draws: numbers in [0, 1)
-        for the choice of each cell's centres, the same however the cells are dealt out.
+        for the choice of each cell's centres, the same however the cells are dealt out. stored: whether the matrices
+        of a whole batch are in memory at once; else FUSED cells at a time share the operations before.
         """
         draws = torch.rand(len(self.cells), self.centers.count, generator=self.generator, dtype=torch.float64)
         if self.centers.mode != "blue-noise":  # every batch draws random numbers, and must do so in order
-            for part in self._parts():
+            for part in self._parts(stored):
                 map_in_halves(lambda half: work(self, half, draws), [part])
             return
         devices = self.compute.devices
@@ -82,12 +84,15 @@ class FitProblem:
         def work_on(device: torch.device, cell: Tensor) -> None:
             map_in_halves(lambda half: work(problems[device], half, draws), [cell.to(device)])
 
-        map_on_devices(devices, work_on, self._parts())
+        map_on_devices(devices, work_on, self._parts(stored))
 
-    def _parts(self) -> Iterator[Tensor]:
+    def _parts(self, stored: bool) -> Iterator[Tensor]:
         """The cells [b] of every batch, by their counts of points."""
         counts = self.members.counts
         order = counts.argsort(stable=True)
+        if not stored:
+            yield from order.split(FUSED)
+            return
         sizes = counts[order].tolist()
         budget = CPU_BATCH_BYTES
         if self.compute.device.type == "cuda":

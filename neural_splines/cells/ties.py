@@ -28,6 +28,18 @@ STEEP = 0.5  # of |grad F|: halfway between two sheets the coarser field is flat
 
 
 @dataclass(frozen=True)
+class TiePlaces:
+    """Places [b, t, 3] of each of b cells, the values y [b, t] there, and weights [b, t]; tight [b, t]: those of
+    FILLING_WEIGHT.
+    """
+
+    x: Tensor
+    y: Tensor
+    weights: Tensor
+    tight: Tensor
+
+
+@dataclass(frozen=True)
 class TieRows:
     """Values y [b, t] at t places of each of b cells, rows K [b, t, m] of the kernel there, and weights [b, t]; tight
     [b, t]: those of FILLING_WEIGHT.
@@ -71,8 +83,16 @@ class Ties:
         return Ties(self.coarse.on(device), self.fill)
 
     def rows(self, problem: FitProblem, cell: Tensor, x: Tensor, count: Tensor, centers: Tensor) -> TieRows | None:
-        """Of the cells [b], whose points are the first `count` [b] of x [b, n, 3] and whose centres [b, m, 3] those
-        (model space); None where none of them has a place.
+        """As `places`, with the rows of the kernel for the centres [b, m, 3] of the cells (model space)."""
+        found = self.places(problem, cell, x, count)
+        if found is None:
+            return None
+        K = problem.compute.products.dense(problem.kernel, found.x, centers)
+        return TieRows(K, found.y, found.weights, found.tight)
+
+    def places(self, problem: FitProblem, cell: Tensor, x: Tensor, count: Tensor) -> TiePlaces | None:
+        """Of the cells [b], whose points are the first `count` [b] of x [b, n, 3] (model space); None where none of
+        them has a place.
         """
         step = (torch.arange(PLACES, dtype=torch.float64, device=x.device) + 0.5) / PLACES - 0.5
         place = torch.cartesian_prod(step, step, step).expand(len(cell), -1, -1)
@@ -94,9 +114,9 @@ class Ties:
         wanted, value = wanted.gather(1, kept), value.gather(1, kept)
         place = place.gather(1, kept[:, :, None].expand(-1, -1, 3))
         share = wanted / count.clamp_min(1)[:, None]
-        K = problem.compute.products.dense(problem.kernel, problem.compute.place(place).contiguous(), centers)
-        y = problem.compute.place(value.where(wanted, 0.0))
-        return TieRows(K, y, (weight[:, None] * share).to(K), (FILLING_WEIGHT * share).to(K))
+        put = problem.compute.place
+        found = (place, value.where(wanted, 0.0), weight[:, None] * share, FILLING_WEIGHT * share)
+        return TiePlaces(*(put(part).contiguous() for part in found))
 
 
 def _in_hole(x: Tensor, unused: Tensor, place: Tensor, value: Tensor, slope: Tensor) -> Tensor:

@@ -112,7 +112,7 @@ def test_ties_move_no_surface_where_there_is_no_hole(fill, monkeypatch):
     cloud = OrientedCloud(torch.cat([outer.points, inner.points]), torch.cat([outer.normals, inner.normals]))
     monkeypatch.setattr(levels, "Ties", lambda coarse, **_: ties.Ties(coarse, fill))
     tied = levels_of(cloud).field()
-    monkeypatch.setattr(ties.Ties, "rows", lambda *_: None)
+    monkeypatch.setattr(ties.Ties, "places", lambda *_: None)
     free = levels_of(cloud).field()
     for x in (sphere(777).points, sphere(777, radius=0.8).points):
         moved = tied.evaluate(x) - free.evaluate(x)
@@ -122,16 +122,15 @@ def test_ties_move_no_surface_where_there_is_no_hole(fill, monkeypatch):
 def test_a_cell_that_cannot_be_solved_has_the_spline_of_the_level_above(monkeypatch):
     from neural_splines.cells import models as module
 
-    real, calls = module._solve, []
+    real, calls = module.ModelStore.put, []
 
-    def failing(batch, smoothing):
-        solved, attempts = real(batch, smoothing)
+    def failing(store, made, solution, jitter, attempts):
         calls.append(len(attempts))
         if len(calls) > 2:
-            solved.jitter[0] = torch.nan
-        return solved, attempts
+            jitter[0] = torch.nan
+        real(store, made, solution, jitter, attempts)
 
-    monkeypatch.setattr(module, "_solve", failing)
+    monkeypatch.setattr(module.ModelStore, "put", failing)
     fitted = levels_of(torus(3000)).fitted()
     bad = fitted.models.jitters.isnan().nonzero()[:, 0]
     assert len(bad)

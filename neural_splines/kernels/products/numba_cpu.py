@@ -17,7 +17,18 @@ from torch import Tensor
 from ...runtime.compiled import compiled
 from ..kernels import Kernel
 from .contract import Products, Segments
-from .numba_rows import Polynomials, columns, horner, lifted, options, row_gradient, row_value, run
+from .numba_rows import (
+    Polynomials,
+    columns,
+    horner,
+    lifted,
+    options,
+    row_gradient,
+    row_value,
+    run,
+    slope_rows,
+    value_row,
+)  # fmt: skip
 
 ROWS = 64  # rows a task: enough to amortise scheduling, few enough to balance
 CHUNKS = 64  # partial sums of `normal`, added in order
@@ -104,17 +115,12 @@ def _dense(first_row, last_row, x, v, q, a, b, shift, homogeneity, out):
         )
         scale = q[first : first + m]
         u0, u1, u2, u3, _, r = lifted(x, i, homogeneity)
-        row = out[i // n, i % n]
-        for j in range(m):
-            d0, d1, d2, d3 = u0 - v0[j], u1 - v1[j], u2 - v2[j], u3 - v3[j]
-            z = d0 * d0 + d1 * d1 + d2 * d2 + d3 * d3
-            row[j] = (horner(a, z - shift) + math.sqrt(z) * horner(b, z - shift)) * (r * scale[j])
+        value_row(u0, u1, u2, u3, r, v0, v1, v2, v3, scale, a, b, shift, out[i // n, i % n])
 
 
 @_jit
 def _dense_gradient(first_row, last_row, x, v, q, a, b, da, db, shift, homogeneity, out):
     # As `_gradient`, a row at a time: values, then slopes.
-    half, two, tiny = q.dtype.type(0.5), q.dtype.type(2), q.dtype.type(1e-30)
     n, m = out.shape[1], out.shape[3]
     for i in range(first_row, last_row):
         first = (i // n) * m
@@ -126,20 +132,11 @@ def _dense_gradient(first_row, last_row, x, v, q, a, b, da, db, shift, homogenei
             q[first : first + m],
         )
         u0, u1, u2, u3, norm, r = lifted(x, i, homogeneity)
-        value, slope0, slope1, slope2 = out[i // n, i % n]
-        steep = half * r / norm
-        for j in range(m):
-            d0, d1, d2, d3 = u0 - v0[j], u1 - v1[j], u2 - v2[j], u3 - v3[j]
-            z = d0 * d0 + d1 * d1 + d2 * d2 + d3 * d3
-            s = math.sqrt(z)
-            odd = horner(b, z - shift)
-            phi = horner(a, z - shift) + s * odd
-            g = two * (horner(da, z - shift) + s * horner(db, z - shift)) + odd / (s + tiny)
-            radial = two * two * (g * (d0 * u0 + d1 * u1 + d2 * u2 + d3 * u3) - homogeneity * phi)
-            value[j] = phi * (r * scale[j])
-            slope0[j] = (g * d0 - radial * u0) * (steep * scale[j])
-            slope1[j] = (g * d1 - radial * u1) * (steep * scale[j])
-            slope2[j] = (g * d2 - radial * u2) * (steep * scale[j])
+        rows = out[i // n, i % n]
+        slope_rows(
+            u0, u1, u2, u3, norm, r, v0, v1, v2, v3, scale, a, b, da, db, shift, homogeneity,
+            rows[0], rows[1], rows[2], rows[3],
+        )  # fmt: skip
 
 
 @_jit

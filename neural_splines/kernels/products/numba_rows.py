@@ -111,6 +111,36 @@ def lifted(x, i, homogeneity):
 
 
 @inlined
+def value_row(u0, u1, u2, u3, r, v0, v1, v2, v3, scale, a, b, shift, row):
+    """Fill a row of K: phi r scale at every column."""
+    for j in range(row.shape[0]):
+        d0, d1, d2, d3 = u0 - v0[j], u1 - v1[j], u2 - v2[j], u3 - v3[j]
+        z = d0 * d0 + d1 * d1 + d2 * d2 + d3 * d3
+        row[j] = (horner(a, z - shift) + math.sqrt(z) * horner(b, z - shift)) * (r * scale[j])
+
+
+@inlined
+def slope_rows(
+    u0, u1, u2, u3, norm, r, v0, v1, v2, v3, scale, a, b, da, db, shift, homogeneity, value, slope0, slope1, slope2
+):
+    """As `value_row`, and the three of the gradient in the row's point; see `row_gradient`."""
+    half, two, tiny = scale.dtype.type(0.5), scale.dtype.type(2), scale.dtype.type(1e-30)
+    steep = half * r / norm
+    for j in range(value.shape[0]):
+        d0, d1, d2, d3 = u0 - v0[j], u1 - v1[j], u2 - v2[j], u3 - v3[j]
+        z = d0 * d0 + d1 * d1 + d2 * d2 + d3 * d3
+        s = math.sqrt(z)
+        odd = horner(b, z - shift)
+        phi = horner(a, z - shift) + s * odd
+        g = two * (horner(da, z - shift) + s * horner(db, z - shift)) + odd / (s + tiny)
+        radial = two * two * (g * (d0 * u0 + d1 * u1 + d2 * u2 + d3 * u3) - homogeneity * phi)
+        value[j] = phi * (r * scale[j])
+        slope0[j] = (g * d0 - radial * u0) * (steep * scale[j])
+        slope1[j] = (g * d1 - radial * u1) * (steep * scale[j])
+        slope2[j] = (g * d2 - radial * u2) * (steep * scale[j])
+
+
+@inlined
 def row_value(u0, u1, u2, u3, v, w, first, last, a, b, shift):
     """The sum over the columns from first to last of phi times w, for the half unit vector u of a row."""
     v0, v1, v2, v3, wt = v[0, first:last], v[1, first:last], v[2, first:last], v[3, first:last], w[first:last]

@@ -1,0 +1,221 @@
+"""The systems of cells, made and solved by one compiled loop: the matrices of a cell never leave the caches.
+
+As `batches`, for values and slopes on a CPU in float64. A batch's operations one after another go through memory with
+every matrix, and threads that take turns at Python's lock between them: 16 of them fitted no faster than 8.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..kernels.products.numba_rows import lifted, options, slope_rows, value_row
+from ..runtime.compiled import compiled
+from ..spline.solvers.lapack_numba import add_squares, factored, solve_by
+
+ROWS = 32  # points whose rows are added to the matrix at once: 128 rows of 300 columns stay in a core's own cache
+
+_jit = compiled(**options)
+
+
+@_jit
+def fit_cells(
+    first, last, x, normals, counts, centers, columns, places, targets, weights, tight, ridge, normal_weight, passes,
+    cutoff, band, jitters, a, b, da, db, shift, homogeneity, syrk, potrf, potrs, solution, jitter,
+):  # fmt: skip
+    """Solutions [b, m] and relative jitter [b], NaN where there is none, of cells from first to last.
+
+    x, normals [b, n, 3]: of which the first `counts` [b] are true; centers [b, m, 3], of which `columns` [b] are.
+    places [b, t, 3], targets, weights, tight [b, t]: of ties, as `TieRows`.
+    """
+    most, n, t = centers.shape[1], x.shape[1], places.shape[1]
+    matrix, factor = np.empty(most * most), np.empty(most * most)
+    block, tied = np.empty(4 * ROWS * most), np.empty(t * most)
+    v, scale = np.empty((4, most)), np.empty(most)
+    value_weight, slope_weight = np.empty(n), np.empty(n)
+    values, slopes = np.empty(n), np.empty(n)
+    right, found = np.empty(most), np.empty(most)
+    for c in range(first, last):
+        m, points = columns[c], counts[c]
+        solution[c, :] = 0.0
+        jitter[c] = 0.0
+        if m == 0:
+            continue
+        A, L, T = matrix[: m * m].reshape(m, m), factor[: m * m].reshape(m, m), tied[: t * m].reshape(t, m)
+        rhs, coefficients = right[:m], found[:m]
+        _lift(centers[c], m, homogeneity, v, scale)
+        base = 1.0 / (4.0 * points)
+        value_weight[:points], slope_weight[:points] = base, base * normal_weight
+        for remaining in range(passes, -1, -1):
+            _ridge(centers[c], v, scale, ridge, a, b, shift, homogeneity, A)
+            rhs[:] = 0.0
+            for start in range(0, points, ROWS):
+                stop = min(points, start + ROWS)
+                B = block[: 4 * (stop - start) * m].reshape(4 * (stop - start), m)
+                _rows(x[c], start, stop, v, scale, a, b, da, db, shift, homogeneity, B)
+                _weigh(normals[c], start, stop, value_weight, slope_weight, B, rhs)
+                add_squares(syrk, B, A)
+            _tie_rows(places[c], weights[c], v, scale, a, b, shift, homogeneity, T)
+            jitter[c] = _with_ties(
+                A, rhs, T, targets[c], weights[c], tight[c], band, jitters, syrk, potrf, potrs, L, coefficients
+            )
+            if remaining and not math.isnan(jitter[c]):
+                for start in range(0, points, ROWS):
+                    stop = min(points, start + ROWS)
+                    B = block[: 4 * (stop - start) * m].reshape(4 * (stop - start), m)
+                    _rows(x[c], start, stop, v, scale, a, b, da, db, shift, homogeneity, B)
+                    _residuals(normals[c], start, stop, B, coefficients, values, slopes)
+                _reweigh(values[:points], base, cutoff, value_weight)
+                _reweigh(slopes[:points], base * normal_weight, cutoff, slope_weight)
+        solution[c, :m] = coefficients
+
+
+@_jit
+def _lift(centers, m, homogeneity, v, scale):
+    """Half unit vectors and powers of the norms of the centres."""
+    for j in range(m):
+        v[0, j], v[1, j], v[2, j], v[3, j], _, scale[j] = lifted(centers, j, homogeneity)
+
+
+@_jit
+def _ridge(centers, v, scale, ridge, a, b, shift, homogeneity, A):
+    """The lower triangle of A becomes ridge times the kernel at the centres."""
+    for i in range(A.shape[0]):
+        u0, u1, u2, u3, _, r = lifted(centers, i, homogeneity)
+        k = i + 1
+        value_row(u0, u1, u2, u3, r * ridge, v[0, :k], v[1, :k], v[2, :k], v[3, :k], scale[:k], a, b, shift, A[i, :k])
+
+
+@_jit
+def _rows(x, start, stop, v, scale, a, b, da, db, shift, homogeneity, B):
+    """Rows of values and slopes of points from start to stop."""
+    m = B.shape[1]
+    for i in range(start, stop):
+        u0, u1, u2, u3, norm, r = lifted(x, i, homogeneity)
+        k = 4 * (i - start)
+        slope_rows(
+            u0, u1, u2, u3, norm, r, v[0, :m], v[1, :m], v[2, :m], v[3, :m], scale[:m],
+            a, b, da, db, shift, homogeneity, B[k], B[k + 1], B[k + 2], B[k + 3],
+        )  # fmt: skip
+
+
+@_jit
+def _tie_rows(places, weights, v, scale, a, b, shift, homogeneity, T):
+    """Rows of values at places, times the roots of their weights."""
+    m = T.shape[1]
+    for i in range(T.shape[0]):
+        u0, u1, u2, u3, _, r = lifted(places, i, homogeneity)
+        r *= math.sqrt(weights[i])
+        value_row(u0, u1, u2, u3, r, v[0, :m], v[1, :m], v[2, :m], v[3, :m], scale[:m], a, b, shift, T[i])
+
+
+@_jit
+def _weigh(normals, start, stop, value_weight, slope_weight, B, rhs):
+    """Rows times the roots of their weights; rhs += slopes times normals times weights."""
+    for i in range(start, stop):
+        k = 4 * (i - start)
+        value, slope0, slope1, slope2 = B[k], B[k + 1], B[k + 2], B[k + 3]
+        n0, n1, n2 = normals[i, 0], normals[i, 1], normals[i, 2]
+        w, s = math.sqrt(value_weight[i]), math.sqrt(slope_weight[i])
+        for j in range(B.shape[1]):
+            rhs[j] += (n0 * slope0[j] + n1 * slope1[j] + n2 * slope2[j]) * (s * s)
+            value[j] *= w
+            slope0[j] *= s
+            slope1[j] *= s
+            slope2[j] *= s
+
+
+@_jit
+def _with_ties(A, rhs, T, targets, weights, tight, band, jitters, syrk, potrf, potrs, L, solution):
+    """Solve with ties; where the solution makes a sheet, once more with tight ones. The relative jitter, or NaN."""
+    t, m = T.shape
+    if t:
+        add_squares(syrk, T, A)
+        for i in range(t):
+            for j in range(m):
+                rhs[j] += math.sqrt(weights[i]) * targets[i] * T[i, j]
+    jitter = _solve(A, rhs, jitters, potrf, potrs, L, solution)
+    broken = False
+    for i in range(t):
+        if weights[i] > 0.0:
+            value = 0.0
+            for j in range(m):
+                value += T[i, j] * solution[j]
+            value /= math.sqrt(weights[i])
+            broken |= min(abs(targets[i]), abs(value)) > band and value * targets[i] < 0.0
+    if broken:
+        for i in range(t):
+            more = math.sqrt(tight[i] / weights[i] - 1.0) if weights[i] > 0.0 else 0.0
+            for j in range(m):
+                T[i, j] *= more
+                rhs[j] += more * math.sqrt(weights[i]) * targets[i] * T[i, j]
+        add_squares(syrk, T, A)
+        jitter = _solve(A, rhs, jitters, potrf, potrs, L, solution)
+    return jitter
+
+
+@_jit
+def _solve(A, rhs, jitters, potrf, potrs, L, solution):
+    """The least of some relative jitters with which A, of which there is the lower triangle, has a factor; or NaN."""
+    m, mean = A.shape[0], 0.0
+    for j in range(m):
+        mean += A[j, j] / m
+    for jitter in jitters:
+        for i in range(m):
+            L[i, : i + 1] = A[i, : i + 1]
+            L[i, i] += jitter * mean
+        if factored(potrf, L):
+            solution[:] = rhs
+            solve_by(potrs, L, solution)
+            finite = True
+            for j in range(m):
+                finite &= math.isfinite(solution[j])
+            if finite:
+                return jitter
+    return math.nan
+
+
+@_jit
+def _residuals(normals, start, stop, B, solution, values, slopes):
+    """|f| and |grad f - n| of points from start to stop, by their rows."""
+    for i in range(start, stop):
+        k = 4 * (i - start)
+        r0, r1, r2, r3 = 0.0, -normals[i, 0], -normals[i, 1], -normals[i, 2]
+        for j in range(B.shape[1]):
+            r0 += B[k, j] * solution[j]
+            r1 += B[k + 1, j] * solution[j]
+            r2 += B[k + 2, j] * solution[j]
+            r3 += B[k + 3, j] * solution[j]
+        values[i], slopes[i] = abs(r0), math.sqrt(r1 * r1 + r2 * r2 + r3 * r3)
+
+
+@_jit
+def _reweigh(residuals, base, cutoff, weights):
+    """base min(1, cutoff sigma / residual), sigma from the median."""
+    sigma = _lower_median(residuals.copy()) / 0.6745
+    for i in range(len(residuals)):
+        weights[i] = base * min(1.0, cutoff * sigma / max(residuals[i], 1e-300))
+
+
+@_jit
+def _lower_median(values):
+    """By Hoare's selection; the values change places."""
+    wanted, low, high = (len(values) - 1) // 2, 0, len(values) - 1
+    while low < high:
+        pivot, i, j = values[(low + high) // 2], low, high
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while values[j] > pivot:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i, j = i + 1, j - 1
+        if wanted <= j:
+            high = j
+        elif wanted >= i:
+            low = i
+        else:
+            break
+    return values[wanted]
