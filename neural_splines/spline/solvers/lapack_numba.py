@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.linalg.cython_blas  # noqa: F401 (its routines are looked up by name)
-import scipy.linalg.cython_lapack  # noqa: F401 (likewise)
+import scipy.linalg.cython_blas  # its routines are looked up by name
+import scipy.linalg.cython_lapack
 from llvmlite import ir
 from numba import types
 from numba.extending import get_cython_function_address, intrinsic
