@@ -9,8 +9,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.linalg.cython_blas  # its routines are looked up by name
-import scipy.linalg.cython_lapack
 from llvmlite import ir
 from numba import types
 from numba.extending import get_cython_function_address, intrinsic
@@ -29,17 +27,16 @@ class Routines(NamedTuple):
 
     @classmethod
     def found(cls) -> Routines:
-        blas, lapack = "scipy.linalg.cython_blas", "scipy.linalg.cython_lapack"
+        blas, lapack = "scipy.linalg.cython_blas", "scipy.linalg.cython_lapack"  # imported by these names
         return cls(
             *(get_cython_function_address(*name) for name in ((blas, "dsyrk"), (lapack, "dpotrf"), (lapack, "dpotrs")))
         )
 
 
-@intrinsic
-def _call(typing_context: Any, routine: Any, arguments: Any) -> Any:
+def _calling(typing_context, routine, arguments):
     """Call the routine at an address with pointers, given as a tuple of addresses."""
 
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+    def generate(context, builder, signature, values):
         pointer = ir.IntType(8).as_pointer()
         kind = ir.FunctionType(ir.VoidType(), [pointer] * len(arguments))
         function = builder.inttoptr(values[0], kind.as_pointer())
@@ -48,6 +45,9 @@ def _call(typing_context: Any, routine: Any, arguments: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(routine, arguments), generate
+
+
+_call: Any = intrinsic(_calling)
 
 
 @_jit
