@@ -339,7 +339,8 @@ def _printed(
         raise SettingsError("printable needs what reconstruct returned, which knows the points, and not a mesh alone")
     axis = UPS[up] if up in UPS else looks_upright(given.kept.points)
     try:
-        result = made_printable(given, printing, placement.of_format(meshes.suffix_of(path) or ""), axis)
+        sure = given.estimated.confidence if given.estimated else 1.0
+        result = made_printable(given, printing, placement.of_format(meshes.suffix_of(path) or ""), axis, sure)
     except PrintError as error:
         cells = given.settings and given.settings.cell_settings
         if cells and not cells.fill_holes:

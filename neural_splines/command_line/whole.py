@@ -36,7 +36,8 @@ def mesh_whole(job: Job, settings: Settings, sides: NormalSettings, timer: Phase
     result = mesh_cloud(origin.cloud, settings, timer)
     if job.printing.asked:
         timer.phase("print")
-        result = printable(result, job.printing, job.placement, up_of(scanned, origin, result))
+        confidence = origin.estimated.confidence.value if origin.estimated else 1.0
+        result = printable(result, job.printing, job.placement, up_of(scanned, origin, result), confidence)
     carried = steps.carry(scanned, origin, result, job, timer)
     known = Known(scanned, origin, result, carried)
     texture = None if args.texture is None else texturing.texture(scanned, origin, result, job, timer)

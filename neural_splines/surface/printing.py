@@ -22,28 +22,32 @@ from .clipping import clip
 from .expand import ON_WALL
 from .intersections import intersections
 from .lattice import Lattice
-from .mesh import Mesh, border_edges, face_average_normals
+from .mesh import Mesh, border_edges, face_average_normals, keep_faces
 from .trimming import OPEN_SPACINGS, labels, trim_unsupported
 
 NEEDED = "--printable needs the package manifold3d; install neural-splines[print]"
 KEPT_OFF = 0.1  # voxels between a vertex and a plane that cuts: nearer ones make slivers
-SHORT = 0.05  # voxels: edges of faces that a printer cannot show
+SHORT = (0.05, 0.01, 0.0)  # voxels: edges of faces that a printer cannot show; shorter ones are kept if need be
 RIM = 0.2  # of the mesh's diagonal: a border as long is a rim that something stood on
 PLANAR = 0.03  # of the length of a rim, or
 PLANAR_SPACINGS = 1.5  # of the points: as far from its plane it may be
+BELOW, ABOVE = 0.05, 0.02  # of the surface: at most so much is clearly below such a plane, at least so much above
 UPRIGHT = 0.999  # cosine between a plane's normal and the axis that it is taken for: 2.6 degrees
 ON_PLANE = 1e-9
-ROUNDS = 30  # in which what meets is smoothed
+ROUNDS, PATIENCE = 30, 5  # in which what meets is smoothed; in which there must be less of it
 CLOSE_IT = "give the surface that closes it room with a larger --margin, or cut it with --flat-bottom or --cut-plane"
 ToFile = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Plane:
-    """What is kept of a body: places x with normal . x >= offset; the normal [3] has length 1."""
+    """What is kept of a body: places x with normal . x >= offset; the normal [3] has length 1. Components that are no
+    higher than `crumbs` above it go, too.
+    """
 
     normal: Tensor
     offset: float
+    crumbs: float = 0.0
 
     def height(self, x: Tensor) -> Tensor:
         return x @ self.normal.to(x) - self.offset
@@ -52,7 +56,8 @@ class Plane:
 def rims(mesh: Mesh, metric: Metric) -> list[Plane]:
     """The planes of the large flat borders that a closed surface would have without what was made up behind them.
 
-    A border counts where all of the surface that points support lies on one side of its plane.
+    A border counts where the surface that points support lies on one side of its plane, or in it, as a table does, and
+    something beyond it: of a flat scan, or one of both sides of a sheet, none does.
     """
     supported = trim_unsupported(mesh, metric)
     edges = border_edges(supported)
@@ -75,7 +80,11 @@ def rims(mesh: Mesh, metric: Metric) -> list[Plane]:
             normal = -normal
         heights, room = (places - middle) @ normal, max(PLANAR * size, PLANAR_SPACINGS * spacing)
         if float(heights.abs().max()) <= room and float(((x - middle) @ normal).min()) >= -room:
-            found.append(_plane(normal, places))
+            clear = PLANAR_SPACINGS * spacing
+            plane = _plane(normal, places, clear)
+            heights = plane.height(x)
+            if _share(heights < -clear) <= BELOW and _share(heights > clear) >= ABOVE:
+                found.append(plane)
     return found
 
 
@@ -99,12 +108,16 @@ def closed_at_walls(mesh: Mesh, lattice: Lattice) -> tuple[Mesh, bool]:
     return mesh, len(mesh.faces) > before
 
 
-def _plane(normal: Tensor, places: Tensor) -> Plane:
+def _plane(normal: Tensor, places: Tensor, crumbs: float) -> Plane:
     """The plane across a normal that has all places [n, 3] of a rim below it; of what stands upright, along an axis."""
     axis = int(normal.abs().argmax())
     if float(normal[axis].abs()) > UPRIGHT:
         normal = torch.eye(3).to(normal)[axis] * normal[axis].sign()
-    return Plane(normal, float((places @ normal).max()))
+    return Plane(normal, float((places @ normal).max()), crumbs)
+
+
+def _share(mask: Tensor) -> float:
+    return float(mask.double().mean())
 
 
 def cut(mesh: Mesh, plane: Plane, voxel_size: float) -> Mesh:
@@ -116,14 +129,17 @@ def cut(mesh: Mesh, plane: Plane, voxel_size: float) -> Mesh:
     height = torch.where(near, KEPT_OFF * voxel_size, height)
     kept = clip(Mesh(vertices, mesh.normals, mesh.faces), height < 0.0, -height)
     if not len(kept.faces):
-        raise EmptySurfaceError("nothing of the surface is left above the plane; choose another --cut-plane")
+        raise EmptySurfaceError("nothing of the surface is left above the plane; choose another with --cut-plane")
     level = plane.height(kept.vertices)
     on = level.abs() < 0.5 * KEPT_OFF * voxel_size
     flat = kept.vertices - (on * level)[:, None] * normal
     if float(normal.abs().max()) == 1.0:  # without rounding
         axis = int(normal.abs().argmax())
         flat[on, axis] = plane.offset * float(normal[axis])
-    return _capped(Mesh(flat, kept.normals, kept.faces), on, normal)
+    found = _capped(Mesh(flat, kept.normals, kept.faces), on, normal)
+    label, height = labels(found), plane.height(found.vertices)
+    top = torch.full_like(height, -torch.inf).index_reduce_(0, label, height, "amax")
+    return keep_faces(found, (top > plane.crumbs)[label[found.faces[:, 0]]])
 
 
 def _capped(mesh: Mesh, on: Tensor, normal: Tensor) -> Mesh:
@@ -165,13 +181,30 @@ def _loops(faces: np.ndarray) -> list[np.ndarray]:
 def made_printable(mesh: Mesh, planes: Sequence[Plane], voxel_size: float, to_file: ToFile) -> Mesh:
     """The mesh without faces that a printer drops or that meet, in the numbers that its file will have.
 
-    to_file: what becomes of vertices [v, 3] there. Faces that meet are smoothed away, on their planes. PrintError where
+    to_file: what becomes of vertices [v, 3] there. Faces that meet are smoothed away, on their planes; where that does
+    not help, shorter edges are kept, since it may be those that are collapsed which make faces meet. PrintError where
     something is left.
     """
-    vertices, faces = _without_short_edges(mesh.vertices.cpu().numpy(), mesh.faces.cpu().numpy(), SHORT * voxel_size)
-    found = checked(to_file(vertices), faces, intersecting=True)
-    for _ in range(ROUNDS):
-        if not _wrong(found):
+    lines: list[str] = []
+    for short in SHORT:
+        vertices, faces = mesh.vertices.cpu().numpy(), mesh.faces.cpu().numpy()
+        vertices, faces = _without_short_edges(vertices, faces, short * voxel_size)
+        vertices, found = _untangled(vertices, faces, planes, to_file)
+        lines = lines or found.lines()
+        if not found.lines():
+            points = torch.from_numpy(vertices).to(mesh.vertices)
+            result = Mesh(points, points, torch.from_numpy(faces).to(mesh.faces))
+            return Mesh(points, face_average_normals(result), result.faces)
+    raise PrintError(f"the mesh cannot be made printable: {'; '.join(lines)}; use another GRID_SIZE")
+
+
+def _untangled(
+    vertices: np.ndarray, faces: np.ndarray, planes: Sequence[Plane], to_file: ToFile
+) -> tuple[np.ndarray, Checked]:
+    """The vertices, smoothed where faces meet or have no area in the file, and what the mesh then is."""
+    found = first = checked(to_file(vertices), faces, intersecting=True)
+    for k in range(ROUNDS):
+        if not found.lines() or (k == PATIENCE and _tangles(found) >= _tangles(first)):
             break
         written = to_file(vertices)
         bad = np.zeros(len(vertices), bool)
@@ -180,16 +213,11 @@ def made_printable(mesh: Mesh, planes: Sequence[Plane], voxel_size: float, to_fi
         bad[faces[(np.cross(b - a, c - a) == 0.0).all(1)].reshape(-1)] = True
         vertices = _smoothed(vertices, faces, bad, planes)
         found = checked(to_file(vertices), faces, intersecting=True)
-    if lines := _wrong(found):
-        raise PrintError(f"the mesh cannot be made printable: {'; '.join(lines)}; use another GRID_SIZE")
-    points = torch.from_numpy(vertices).to(mesh.vertices)
-    result = Mesh(points, points, torch.from_numpy(faces).to(mesh.faces))
-    return Mesh(points, face_average_normals(result), result.faces)
+    return vertices, found
 
 
-def _wrong(found: Checked) -> list[str]:
-    """What a body does not have."""
-    return found.lines()
+def _tangles(found: Checked) -> int:
+    return found.flat_faces + (found.intersecting or 0)
 
 
 def _without_short_edges(vertices: np.ndarray, faces: np.ndarray, length: float) -> tuple[np.ndarray, np.ndarray]:

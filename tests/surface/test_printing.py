@@ -101,6 +101,33 @@ def test_shapes_without_and_with_flat_rims(tmp_path, cloud, genus):
     assert np.abs(np.ptp(vertices, axis=0) - sides).max() < 0.03 * sides.max()
 
 
+def test_a_table_that_was_scanned_too_is_left_out(tmp_path):
+    """A ball on a rough table: one body with a flat bottom, no crumbs of the table."""
+    rng = np.random.default_rng(0)
+    flat = np.c_[3.0 * rng.random((1500, 2)) - 1.5, 0.004 * rng.standard_normal(1500) - 0.7]
+    flat = torch.from_numpy(flat[np.hypot(flat[:, 0], flat[:, 1]) > 0.75])
+    up = torch.tensor([0.0, 0.0, 1.0]).double().expand(len(flat), 3)
+    cloud = OrientedCloud(torch.cat([STANDING.points, flat]), torch.cat([STANDING.normals, up]))
+    out = tmp_path / "a.stl"
+    found = run("fit-grid.py", write_cloud(tmp_path / "cloud.ply", cloud), *WORDS, "--printable", "--out", out)
+    assert (found.code, found.err) == (0, "")
+    vertices, said = assert_printable(out)
+    assert (said.components, said.genus) == (1, 0)
+    assert np.ptp(vertices[:, 2]) == pytest.approx(1.7, abs=0.06)
+    assert (vertices[:, 2] == 0.0).sum() > 20
+
+
+def test_the_side_of_a_flat_scan_is_no_bottom(tmp_path):
+    """Of a cap no wider than the way it bends: the plane of its rim leaves what it was made of."""
+    cloud = part_of(sphere(6000), lambda x: x[:, 2] > 0.85)
+    out = tmp_path / "a.stl"
+    found = run("fit-grid.py", write_cloud(tmp_path / "cloud.ply", cloud), *WORDS, "--printable", "--out", out)
+    assert found.code == 0, found.err
+    vertices, said = assert_printable(out)
+    assert said.components == 1
+    assert np.ptp(vertices[:, 0]) > 0.95 * np.ptp(cloud.points[:, 0].numpy())
+
+
 def test_planes_that_are_asked_for_cut(tmp_path):
     """A ball at a tilted plane, at its bottom, and with fit.py; the repeat command writes the same bytes."""
     cloud, out = write_cloud(tmp_path / "cloud.ply", BALL), tmp_path / "a.ply"
@@ -140,7 +167,7 @@ def test_an_independent_program_finds_no_fault(tmp_path):
     [
         (["--cut-plane", 0, 0, 0, 1], "--cut-plane needs four numbers a b c d, of which the first three are not all 0"),
         (["--cut-plane", "nan", 0, 1, 1], "--cut-plane must be at least -inf, got nan"),
-        (["--cut-plane", 0, 0, 1, 5], "nothing of the surface is left above the plane; choose another --cut-plane"),
+        (["--cut-plane", 0, 0, 1, 5], "nothing of the surface is left above the plane; choose another with --cut-plane"),
         (["--printable", "--trim", "1"], "the mesh cannot be made printable: "),
         (["--printable", "--max-memory", "4GB"], "--printable works on the whole mesh; drop it, or work without parts"),
     ],
