@@ -207,7 +207,7 @@ class Batch:
             rhs = ((weights * self.y)[:, None, :] @ self.K)[:, 0]
             A, solution, jitter = self._solved_with_ties(A, rhs)
             if remaining:
-                weights = base * self._robust(solution)
+                weights = base * self.robust(solution)
         return Solved(solution, jitter, A, weights)
 
     def _solved_with_ties(self, A: Tensor, rhs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -223,7 +223,7 @@ class Batch:
             solution, jitter = direct.solve_spd(tied, rhs + ties.right_hand_side)
         return tied, solution, jitter
 
-    def _robust(self, solution: Tensor) -> Tensor:
+    def robust(self, solution: Tensor) -> Tensor:
         """min(1, cutoff sigma / |residual|) [b, r], sigma from the median residual of the surface rows.
 
         Slopes have a sigma of their own, and one weight for the three of a point.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from os import PathLike
 from typing import Any
@@ -11,12 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..errors import SettingsError
 from ..files import stored
 from ..files.arrays import save_arrays
 from ..files.stored import State
 from ..geometry import Box
 from ..kernels.kernels import Kernel, kernel_from, kernel_state
 from ..kernels.products import Compute, Segments
+from ..kernels.second import hessian
 from ..runtime.arrays import Array, as_rows
 from ..runtime.devices import map_in_halves, pieces, to_device
 from ..spline.calls import values_at
@@ -24,9 +26,14 @@ from ..spline.contract import Field
 from ..spline.spline import NeuralSpline
 from .models import CellModels
 from .partition import Cells
+from .posterior import Posterior
 from .problem import FitProblem
 from .weights import CellWeights, sum_by
 
+NO_POINTS = (
+    "uncertainty asks the points that a field was fitted to, which are not in its file; ask the field of fit_cells or "
+    "reconstruct"
+)
 ROUNDED = 1.0 + 1e-6  # of boxes that together are one, at most
 
 
@@ -94,7 +101,7 @@ class BlendedField:
     """F(x) = sum_c w_c(x) f_m(c)(x) / sum_c w_c(x) over the cells c within whose reach x lies; m(c): their splines.
 
     model [c]: the number of that spline; cells without points share that of a larger one. Where there is no cell: the
-    background, or NaN.
+    background, or NaN. posterior: what the cells were fitted to, of a field that was fitted here.
     """
 
     cells: Cells
@@ -104,6 +111,7 @@ class BlendedField:
     compute: Compute
     box: Box
     background: Field | None = None
+    posterior: Posterior | None = field(default=None, repr=False, compare=False)
 
     kind = "blend"
 
@@ -141,9 +149,50 @@ class BlendedField:
         values, slopes = zip(*map_in_halves(lambda chunk: self._blend(chunk, True), self._chunks(x)), strict=True)
         return back(torch.cat(values)), back(torch.cat(slopes))
 
+    def hessian(self, points: Array) -> Array:
+        """Second derivatives [n, 3, 3], float64, at points [n, 3], with those of the weights; they jump where a weight
+        ends, by as little as cells that overlap differ there. SettingsError where the kernel has none.
+        """
+        x, back = as_rows(points)
+        return back(torch.cat(map_in_halves(self._bend, self._chunks(x))))
+
+    def _bend(self, points: Tensor) -> Tensor:
+        """F'' of N / S, N = sum w f and S = sum w: (N'' - F S'' - F' S'^T - S' F'^T) / S."""
+        places = CellWeights.of(self.cells, points)
+        n, point, cell, weight = places.count, places.point, places.cell, places.weight[:, None, None]
+        value, slope = self.models(places, True)
+        at = points[point]
+        tilt, curve = self.cells.weight_slopes(at, cell), self.cells.weight_curves(at, cell)
+        mixed = tilt[:, :, None] * slope[:, None]
+        bent = weight * self._bends(places) + mixed + mixed.mT + value[:, None, None] * curve
+        total, lean = sum_by(point, places.weight, n), sum_by(point, tilt, n)
+        field = sum_by(point, places.weight * value, n) / total
+        rise = sum_by(point, places.weight[:, None] * slope + value[:, None] * tilt, n)
+        rise = (rise - field[:, None] * lean) / total[:, None]
+        mixed = rise[:, :, None] * lean[:, None]
+        bent = sum_by(point, bent, n) - field[:, None, None] * sum_by(point, curve, n) - mixed - mixed.mT
+        bent = bent / total[:, None, None]
+        none = (total == 0.0).nonzero()[:, 0]
+        if self.background is not None and len(none):
+            bent[none] = torch.as_tensor(self.background.hessian(points[none]))
+        return bent
+
     def __call__(self, points: Array) -> Array:
         """Values [n], as `evaluate`; of torch points that require a gradient they have one, the analytic one."""
         return values_at(self, points)
+
+    def uncertainty(self, points: Array) -> Array:
+        """The standard deviation [n] of the surface along its normal at points [n, 3], world units: sqrt E / |grad F|,
+        with E as `cells/posterior.py` has it; NaN where the field is not defined.
+
+        Raises SettingsError of a field that was read from a file, where the points are not known.
+        """
+        if self.posterior is None:
+            raise SettingsError(NO_POINTS)
+        x, back = as_rows(points)
+        slope = torch.as_tensor(self.gradient(x.double())[1]).norm(dim=1)
+        variance = self.posterior.variance(x.double())
+        return back(variance.sqrt().to(slope) / slope)
 
     def world_centers(self) -> Tensor:
         """The Nyström centres [m, 3] of all cells in world units."""
@@ -235,15 +284,26 @@ class BlendedField:
 
     def models(self, places: CellWeights, with_gradient: bool) -> tuple[Tensor, Any]:
         """World values [k] and slopes [k, 3] of the cells' splines at k pairs of a point and a cell."""
+        splines, order, m, segments, x = self._by_model(places)
+        product = self.compute.products.gradient if with_gradient else self.compute.products.apply
+        found: Any = product(self.kernel, x.to(self.compute.dtype), splines.centers, splines.coefficients, segments)
+        value, slope = found if with_gradient else (found, found)
+        return _put(order, value.double() / splines.scale[m]), _put(order, slope.double()) if with_gradient else None
+
+    def _by_model(self, places: CellWeights) -> tuple[Splines, Tensor, Tensor, Segments, Tensor]:
+        """The splines; an order of the k pairs by spline, the spline of each and its segment; the points there."""
         splines, model = self.splines, self.model[places.cell]
         order = model.argsort(stable=True)
         m = model[order]
         rows = torch.searchsorted(m, torch.arange(len(splines) + 1, device=m.device))
-        x = ((places.points[places.point[order]] - splines.origin[m]) * splines.scale[m, None]).to(self.compute.dtype)
-        product = self.compute.products.gradient if with_gradient else self.compute.products.apply
-        found: Any = product(self.kernel, x, splines.centers, splines.coefficients, Segments(rows, splines.offsets))
-        value, slope = found if with_gradient else (found, found)
-        return _put(order, value.double() / splines.scale[m]), _put(order, slope.double()) if with_gradient else None
+        x = (places.points[places.point[order]] - splines.origin[m]) * splines.scale[m, None]
+        return splines, order, m, Segments(rows, splines.offsets), x
+
+    def _bends(self, places: CellWeights) -> Tensor:
+        """World second derivatives [k, 3, 3] of the cells' splines at k pairs of a point and a cell."""
+        splines, order, m, segments, x = self._by_model(places)
+        found = hessian(self.kernel, x, splines.centers, splines.coefficients, segments)
+        return _put(order, found * splines.scale[m, None, None])
 
     def at(self, places: CellWeights) -> Tensor:
         """Values at points whose places are known, without a background."""

@@ -278,6 +278,11 @@ class Levels:
         return self.plan.problem_of(cells, self.most, few, centers, self.smoothing.gradients)
 
     @property
+    def _kinds(self) -> tuple[list[int], list[int]]:
+        """Of every fit the level and the most points of a cell."""
+        return [fit[2] for fit in self._fits], [fit[3] for fit in self._fits]
+
+    @property
     def _few(self) -> tuple[int, int]:
         """Points and centres of a cell that is divided, at most."""
         return (COARSE_POINTS, COARSE_CENTERS) if self.coarse is None else (FILLING_POINTS, FILLING_CENTERS)
@@ -307,7 +312,8 @@ class Levels:
         """All that is there by now; there is a fit."""
         cells = self.cells
         models = CellModels.joined([fit[1] for fit in self._fits], self.smoothing)
-        level, most = (torch.cat([torch.full_like(fit[1].attempts, fit[k]) for fit in self._fits]) for k in (2, 3))
+        count = torch.tensor([len(fit[0]) for fit in self._fits], device=cells.lower.device)
+        level, most = (torch.tensor(of, device=count.device).repeat_interleave(count) for of in self._kinds)
         lower, side, model, full = (torch.cat(parts) for parts in zip(*self._boxes, strict=True))
         ramp = 0.5 * self.plan.options.overlap * side
         own = model.clamp_min(0)

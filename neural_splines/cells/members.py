@@ -34,11 +34,12 @@ class Members:
         return cls(point[order], counts.cumsum(0) - counts, counts)
 
 
-def capped(members: Members, most: int) -> Members:
-    """The same with at most so many points of each cell, at even steps of their list."""
+def capped(members: Members, most: int | Tensor) -> Members:
+    """The same with at most so many points of each cell, or of cells [c], at even steps of their list."""
     count, cell = members.counts, torch.repeat_interleave(members.counts)
     row = torch.arange(len(cell), device=cell.device) - (count.cumsum(0) - count)[cell]
-    step = torch.div(torch.stack([row, row + 1]) * most, count[cell], rounding_mode="floor")
-    keep = (count[cell] <= most) | (step[0] != step[1])
+    kept = count.minimum(torch.as_tensor(most, device=cell.device))
+    step = torch.div(torch.stack([row, row + 1]) * kept[cell], count[cell], rounding_mode="floor")
+    keep = step[0] != step[1]
     point = members.point[members.starts[cell] + row]
     return Members.grouped(point[keep], cell[keep], len(count))

@@ -155,6 +155,26 @@ class Cells:
         near, far = (self._bump(points, cell, margin, slopes=True)[1] for margin in (self.ramp, self.reach))
         return near + REACH_WEIGHT * far
 
+    def weight_curves(self, points: Tensor, cell: Tensor) -> Tensor:
+        """Second derivatives [k, 3, 3] of the weights of the cells [k] at points [k, 3], which jump at the ends of the
+        ramps, where a weight becomes 0 or 1.
+        """
+        total = points.new_zeros(len(points), 3, 3)
+        for share, margin in ((1.0, self.ramp), (REACH_WEIGHT, self.reach)):
+            depth, direction = self._depth(points, cell, margin)
+            width = 2.0 * margin[cell, None].clamp_min(1e-300)
+            t = (depth / width).clamp_(0.0, 1.0)
+            step, slope = t * t * (3.0 - 2.0 * t), 6.0 * t * (1.0 - t) / width * direction
+            bend = torch.where((t > 0.0) & (t < 1.0), (6.0 - 12.0 * t) / width.square(), 0.0)
+            for i in range(3):
+                for j in range(i, 3):
+                    parts = [bend if i == j == a else slope if a in (i, j) else step for a in range(3)]
+                    value = share * parts[0][:, 0] * parts[1][:, 1] * parts[2][:, 2]
+                    total[:, i, j] += value
+                    if i != j:
+                        total[:, j, i] += value
+        return total
+
     def _depth(self, points: Tensor, cell: Tensor, margin: Tensor) -> tuple[Tensor, Tensor]:
         """Per axis [k, 3]: how deep inside the box with this margin, and the direction in which that grows."""
         below = points - (self.lower - margin[:, None])[cell]

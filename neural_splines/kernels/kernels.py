@@ -62,6 +62,11 @@ class Kernel:
         s = z.clamp_min(torch.finfo(z.dtype).tiny).sqrt()  # a derivative of 0, not NaN, where x = y
         return (r[..., :, None] * q[..., None, :]) ** self.homogeneity * self.phi(s)
 
+    def at_one_place(self, x: Tensor) -> Tensor:
+        """k(x, x) [...] at points x [..., 3]."""
+        most = self.phi(torch.zeros((), dtype=x.dtype, device=x.device))
+        return most * (x.square().sum(-1) + 1.0) ** self.homogeneity
+
     def covering(self, x_radius: float, y_radius: float) -> Kernel:
         """This kernel with polynomials valid for all |x| <= x_radius, |y| <= y_radius.
 

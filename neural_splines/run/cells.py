@@ -7,21 +7,24 @@ from dataclasses import fields, replace
 import torch
 
 from ..cells import background
+from ..cells.batches import Smoothing
 from ..cells.blending import BlendedField, Splines
 from ..cells.fitting import BlendPlan
-from ..cells.levels import Fitted, fit_levels
+from ..cells.levels import FILLING_CENTERS, FILLING_POINTS, Fitted, fit_levels
+from ..cells.members import Members, capped
 from ..cells.models import CellModels, fit_cells
-from ..cells.partition import Cells, Share
+from ..cells.partition import Cells, Share, cells_with
+from ..cells.posterior import CellPosterior, Posterior
 from ..cells.tally import Tally
 from ..cloud.clouds import OrientedCloud
-from ..cloud.octree import leaves
+from ..cloud.octree import bounding_cube, leaves
 from ..files.arrays import as_array
 from ..geometry import Box
 from ..kernels.kernels import make_kernel
 from ..kernels.products import Compute
 from ..runtime.blas import one_thread_each
 from ..runtime.devices import to_device
-from ..runtime.monitor import Monitor
+from ..runtime.monitor import Monitor, Silent
 from ..selection.depth import choose_depths, judges_of
 from ..spline.contract import Field
 from ..spline.solvers.falkon import Falkon
@@ -74,8 +77,7 @@ def fit(plan: Plan, node: int, device: str | None = None) -> None:
 
 def _fitted(plan: Plan, node: int, own: OrientedCloud, compute: Compute) -> Fitted | None:
     """The cells of a node; None where no cell holds enough points."""
-    around = near(plan.nodes, node, _margin(plan, node, own), lambda k: fitted(plan, k), own)
-    blend, share = blend_of(plan, joined([own, around]), compute, node), None
+    blend, share = _blend(plan, node, own, compute), None
     if len(plan.nodes) > 1:
         share = Share(plan.nodes.of_points(blend.cloud.points), node, int(plan.nodes.level[node]))
     assert plan.smoothing
@@ -93,6 +95,43 @@ def _fitted(plan: Plan, node: int, own: OrientedCloud, compute: Compute) -> Fitt
         return None
     problem = blend.problem_of(cells, plan.points_per_cell, gradients=plan.smoothing.gradients)
     return Fitted.of_one_level(cells, fit_cells(problem, plan.smoothing, plan.monitor), problem.kernel.z_max)
+
+
+def _blend(plan: Plan, node: int, own: OrientedCloud, compute: Compute) -> BlendPlan:
+    """How the cells of a node are made of its own points and those around."""
+    around = near(plan.nodes, node, _margin(plan, node, own), lambda k: fitted(plan, k), own)
+    return blend_of(plan, joined([own, around]), compute, node)
+
+
+def posterior_of(plan: Plan, node: int, compute: Compute) -> Posterior | None:
+    """How far the splines of a node's cells may be off; None where it has no cells."""
+    found = cells_of(plan, node)
+    if found is None:
+        return None
+    assert plan.smoothing
+    kernel = replace(make_kernel(plan.settings.kernel, plan.settings.outer_layer_variance), z_max=found.z_max)
+    cloud = _blend(plan, node, fitted(plan, node), compute).cloud
+    device = compute.device
+    cells, boxes = to_device(found.cells, device), to_device(found.boxes, device)
+    own = CellPosterior(
+        cloud, cells, to_device(found.models, device), found.most.to(device), plan.smoothing, plan.eps, kernel, compute
+    )
+    coarse = _coarse_posterior(plan, cloud, compute, node) if plan.filled else None
+    return Posterior(boxes, found.model.to(device), own, coarse)
+
+
+def _coarse_posterior(plan: Plan, cloud: OrientedCloud, compute: Compute, node: int) -> CellPosterior:
+    """Of a cell around all points, in the place of the background, whose system is too large to factor again."""
+    blend = blend_of(plan, cloud, compute, node)
+    lower, side = bounding_cube(blend.box)
+    length = torch.full((1,), side, dtype=torch.float64, device=compute.device)
+    cells = cells_with(lower.to(compute.device)[None], length, 0.5 * length)
+    few = capped(Members.of(cells, blend.cloud.points), FILLING_POINTS)
+    smoothing = Smoothing(background.REGULARIZATION)
+    problem = blend.problem_of(cells, FILLING_POINTS, few, FILLING_CENTERS)
+    models = fit_cells(problem, smoothing, Silent())
+    most = torch.full((1,), FILLING_POINTS, device=compute.device)
+    return CellPosterior(blend.cloud, cells, models, most, smoothing, plan.eps, problem.kernel, compute)
 
 
 def _margin(plan: Plan, node: int, own: OrientedCloud) -> float:
@@ -125,8 +164,8 @@ def cells_of(plan: Plan, node: int) -> Fitted | None:
     boxes = Cells(*(found[name] for name in of_boxes))
     models = CellModels.of(**{name: found[name] for name in MODELS}, smoothing=plan.smoothing)
     cells = Cells(*(found[name] for name in MARGINS))
-    of_cells = (found[name] for name in ("level", "most"))
-    return Fitted(cells, models, *of_cells, boxes, found["model"], found["full"], float(found["z_max"]))
+    level, most, model, full = (found[name] for name in ("level", "most", "model", "full"))
+    return Fitted(cells, models, level, most, boxes, model, full, float(found["z_max"]))
 
 
 def fit_background(plan: Plan, monitor: Monitor) -> None:

@@ -29,7 +29,7 @@ from ..surface.lattice import Lattice
 from ..surface.mesh import Mesh, border_edges
 from ..surface.simplification import SurfaceError
 from . import cost, page, report, steps
-from .cells import blend_of, cells_of, field_of
+from .cells import blend_of, cells_of, field_of, posterior_of
 from .choices import Chosen
 from .compare import comparison_lines
 from .fewer import with_fewer_faces
@@ -222,7 +222,7 @@ def _fit(plan: Plan, chosen: Chosen, totals: Totals) -> SplineFit | CellsFit:
     warnings = steps.fit_lines(plan, chosen, totals)
     size = plan.points_per_cell if s.cell_settings.adaptive else None
     return CellsFit(
-        replace(field, box=plan.box),
+        replace(field, box=plan.box, posterior=posterior_of(plan, 0, compute)),
         *constraints,
         cells,
         models,

@@ -39,6 +39,10 @@ class Field(Protocol):
         """Values [n] and gradients [n, 3], as `evaluate`."""
         ...
 
+    def hessian(self, points: Array) -> Array:
+        """Second derivatives [n, 3, 3], as `evaluate`. SettingsError where the kernel has none."""
+        ...
+
     def __call__(self, points: Array) -> Array:
         """As `evaluate`; where autograd follows the points it has their gradient."""
         ...
@@ -76,6 +80,9 @@ class Replicas:
 
     def gradient(self, points: Array) -> tuple[Array, Array]:
         return self._nearest(points).gradient(points)
+
+    def hessian(self, points: Array) -> Array:
+        return self._nearest(points).hessian(points)
 
     def __call__(self, points: Array) -> Array:
         return values_at(self, points)

@@ -15,6 +15,7 @@ from ..files.stored import State
 from ..geometry import Box, Similarity
 from ..kernels.kernels import Kernel, kernel_from, kernel_state
 from ..kernels.products import Compute
+from ..kernels.second import hessian
 from ..runtime.arrays import Array, as_rows
 from ..runtime.devices import map_in_halves, pieces, to_device
 from .calls import values_at
@@ -69,6 +70,11 @@ class NeuralSpline:
 
         values, slopes = zip(*map_in_halves(both, pieces(x.to(self.compute.device))), strict=True)
         return back(torch.cat(values)), back(torch.cat(slopes))
+
+    def hessian(self, points: Array) -> Array:
+        """Second derivatives [n, 3, 3], float64, at points [n, 3]. SettingsError where the kernel has none."""
+        x, back = as_rows(points)
+        return back(self.similarity.scale * hessian(self.kernel, self._model(x), self.centers, self.coefficients))
 
     def __call__(self, points: Array) -> Array:
         """Values [n], as `evaluate`; of torch points that require a gradient they have one, the analytic one."""

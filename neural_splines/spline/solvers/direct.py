@@ -10,6 +10,7 @@ from torch import Tensor
 
 GRAM_BLOCKS = 2  # column blocks: 3 of 4 block products suffice for a symmetric result; measured against 1 to 4
 JITTER = {torch.float64: (0.0, 1e-14, 1e-12, 1e-10), torch.float32: (0.0, 1e-6, 1e-5, 1e-4)}
+FACTOR_JITTER = (1e-15, 1e-14, 1e-13, 1e-12, 1e-11, 1e-10)  # relative, of matrices in double precision
 
 
 def gram(K: Tensor, weights: Tensor) -> Tensor:
@@ -65,3 +66,21 @@ def solve_spd(A: Tensor, rhs: Tensor) -> tuple[Tensor, Tensor]:
         if not len(todo):
             break
     return solution, jitter
+
+
+def factor_spd(A: Tensor) -> Tensor:
+    """Lower factors L [b, m, m], L L' = A, of A [b, m, m], or of A with the least jitter that leaves it positive: NaN
+    where none does.
+    """
+    factor, info = torch.linalg.cholesky_ex(A)
+    todo = (info != 0).nonzero()[:, 0]
+    scale = A.diagonal(dim1=-2, dim2=-1).mean(-1)
+    for step in FACTOR_JITTER:
+        if not len(todo):
+            return factor
+        more = A[todo]
+        more.diagonal(dim1=-2, dim2=-1).add_((step * scale[todo])[:, None])
+        factor[todo], info = torch.linalg.cholesky_ex(more)
+        todo = todo[info != 0]
+    factor[todo] = torch.nan
+    return factor
