@@ -1,7 +1,7 @@
 """Is the uncertainty right? Of vertices of known surfaces, how many lie within two standard deviations of the truth.
 
-    python benchmarks/uncertainty.py --data FOLDER [--split tune|held|all] [--cases WORDS] [--grid 128] [--out FILE.json]
-    python benchmarks/uncertainty.py --table [--out FILE.json]
+    python benchmarks/uncertainty.py --data FOLDER [--split tune|held|all] [--cases WORDS] [--grid 128] [--out FILE]
+    python benchmarks/uncertainty.py --table [--out FILE]
 
 The cases are those of benchmarks/cases.py with noise, and all scans, real and simulated. The error of a vertex is its
 distance from the true surface. coverage: the share of vertices whose error is below two standard deviations, .954 of
