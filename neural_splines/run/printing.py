@@ -15,10 +15,11 @@ from ..normals.confidence import SURE_ENOUGH
 from ..placement import Placement, Printing
 from ..ranges import Axis
 from ..surface.attributes import Attributes, carry
-from ..surface.expand import is_about_borders
+from ..surface.expand import is_about_borders, on_the_wall
 from ..surface.lattice import Lattice
 from ..surface.mesh import Mesh
-from ..surface.printing import Plane, bottom, closed_at_walls, cut, made_printable, rims
+from ..surface.printing import Plane, bottom, cut, made_printable, rims, triangulated
+from ..surface.walls import closed_at_walls
 from .whole import Reconstruction
 
 AT_WALLS = (
@@ -57,9 +58,11 @@ def printed(
 
     planes = _planes(mesh, metric, asked, up)
     try:
+        closed = closed_at_walls(mesh, lattice, triangulated)
+        open_before, mesh = len(closed.faces) > len(mesh.faces), closed
         for plane in planes:
             mesh = cut(mesh, plane, lattice.voxel_size)
-        mesh, at_walls = closed_at_walls(mesh, lattice)
+        at_walls = open_before and bool(on_the_wall(mesh.vertices, lattice).any())
         return made_printable(mesh, planes, lattice.voxel_size, to_file), [AT_WALLS] * at_walls
     except (EmptySurfaceError, PrintError) as error:
         if confidence >= SURE_ENOUGH:

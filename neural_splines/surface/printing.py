@@ -19,11 +19,10 @@ from ..components import components
 from ..errors import BackendError, EmptySurfaceError, PrintError, first_line
 from .checks import Checked, checked
 from .clipping import clip
-from .expand import ON_WALL
 from .intersections import intersections
-from .lattice import Lattice
 from .mesh import Mesh, border_edges, face_average_normals, keep_faces
 from .trimming import OPEN_SPACINGS, labels, trim_unsupported
+from .walls import border_steps, walked
 
 NEEDED = "--printable needs the package manifold3d; install neural-splines[print]"
 KEPT_OFF = 0.1  # voxels between a vertex and a plane that cuts: nearer ones make slivers
@@ -97,17 +96,6 @@ def bottom(mesh: Mesh, metric: Metric, up: Tensor) -> Plane:
     return Plane(up, float((supported @ up.to(supported)).min()) + spare)
 
 
-def closed_at_walls(mesh: Mesh, lattice: Lattice) -> tuple[Mesh, bool]:
-    """The mesh with what a wall of the lattice cut off closed by that wall, and whether there was any."""
-    before = len(mesh.faces)
-    for axis in range(3):
-        at = lattice.coordinates(mesh.vertices)[:, axis]
-        for on, sign in ((at < ON_WALL, 1.0), (at > lattice.shape[axis] - 1 - ON_WALL, -1.0)):
-            if bool(on.any()):
-                mesh = _capped(mesh, on, sign * torch.eye(3).to(mesh.vertices)[axis])
-    return mesh, len(mesh.faces) > before
-
-
 def _plane(normal: Tensor, places: Tensor, crumbs: float) -> Plane:
     """The plane across a normal that has all places [n, 3] of a rim below it; of what stands upright, along an axis."""
     axis = int(normal.abs().argmax())
@@ -137,9 +125,9 @@ def cut(mesh: Mesh, plane: Plane, voxel_size: float) -> Mesh:
         axis = int(normal.abs().argmax())
         flat[on, axis] = plane.offset * float(normal[axis])
     found = _capped(Mesh(flat, kept.normals, kept.faces), on, normal)
-    label, height = labels(found), plane.height(found.vertices)
-    top = torch.full_like(height, -torch.inf).index_reduce_(0, label, height, "amax")
-    return keep_faces(found, (top > plane.crumbs)[label[found.faces[:, 0]]])
+    label = labels(found)
+    high = torch.bincount(label[plane.height(found.vertices) > plane.crumbs], minlength=len(label)) > 0
+    return keep_faces(found, high[label[found.faces[:, 0]]])
 
 
 def _capped(mesh: Mesh, on: Tensor, normal: Tensor) -> Mesh:
@@ -155,27 +143,23 @@ def _capped(mesh: Mesh, on: Tensor, normal: Tensor) -> Mesh:
     flat = torch.stack([mesh.vertices @ across, mesh.vertices @ right], 1).cpu().numpy()
     order = np.concatenate(loops)
     polygons = [np.ascontiguousarray(flat[loop]) for loop in loops]  # outer ones anticlockwise, seen against `normal`
-    corners = order[np.asarray(_library().triangulate(polygons), np.int64).reshape(-1, 3)]
+    corners = order[triangulated(polygons)]
     cap = torch.from_numpy(corners).to(mesh.faces)
     return Mesh(mesh.vertices, mesh.normals, torch.cat([mesh.faces, cap]))
 
 
 def _loops(faces: np.ndarray) -> list[np.ndarray]:
     """The borders of faces as loops of vertices, in the direction against that of the faces."""
-    start, end = faces.reshape(-1), np.roll(faces, -1, axis=1).reshape(-1)
-    count = int(faces.max()) + 1
-    there, back = start * count + end, end * count + start
-    single = ~np.isin(there, back)
-    follow = dict(zip(end[single].tolist(), start[single].tolist(), strict=True))
-    loops = []
+    follow, loops = border_steps(faces), []
     while follow:
-        first, second = follow.popitem()
-        loop = [first]
-        while second != first and second in follow:
-            loop.append(second)
-            second = follow.pop(second)
-        loops.append(np.array(loop, np.int64))
+        loop = walked(next(iter(follow)), follow)
+        loops.append(np.array(loop[:-1] if loop[0] == loop[-1] else loop, np.int64))
     return loops
+
+
+def triangulated(polygons: list[np.ndarray]) -> np.ndarray:
+    """Corners [t, 3] of triangles of polygons [n, 2], of all their corners: outer ones run anticlockwise."""
+    return np.asarray(_library().triangulate(polygons), np.int64).reshape(-1, 3)
 
 
 def made_printable(mesh: Mesh, planes: Sequence[Plane], voxel_size: float, to_file: ToFile) -> Mesh:
