@@ -158,11 +158,12 @@ class BlendedField:
 
     def _bend(self, points: Tensor) -> Tensor:
         """F'' of N / S, N = sum w f and S = sum w: (N'' - F S'' - F' S'^T - S' F'^T) / S."""
-        places = CellWeights.of(self.cells, points)
-        n, point, cell, weight = places.count, places.point, places.cell, places.weight[:, None, None]
+        places = CellWeights.by_tensors(self.cells, points, derivatives=2)
+        n, point, weight = places.count, places.point, places.weight[:, None, None]
         value, slope = self.models(places, True)
-        at = points[point]
-        tilt, curve = self.cells.weight_slopes(at, cell), self.cells.weight_curves(at, cell)
+        tilt, curve = places.slope, places.curve
+        assert tilt is not None
+        assert curve is not None
         mixed = tilt[:, :, None] * slope[:, None]
         bent = weight * self._bends(places) + mixed + mixed.mT + value[:, None, None] * curve
         total, lean = sum_by(point, places.weight, n), sum_by(point, tilt, n)
@@ -271,14 +272,17 @@ class BlendedField:
 
     def by_tensors(self, points: Tensor, with_gradient: bool) -> tuple[Tensor, Any]:
         """The blend, without the background, where no loop is compiled."""
-        places = CellWeights.of(self.cells, points)
+        if with_gradient:
+            places = CellWeights.by_tensors(self.cells, points, derivatives=1)
+        else:
+            places = CellWeights.of(self.cells, points)
         value, slope = self.models(places, with_gradient)
-        n, point, cell, weight = places.count, places.point, places.cell, places.weight
+        n, point, weight = places.count, places.point, places.weight
         total, blended = sum_by(point, weight, n), sum_by(point, weight * value, n)
         field = blended / total  # 0 / 0 = NaN where no cell is
-        if not with_gradient:
+        weight_slope = places.slope
+        if weight_slope is None:
             return field, None
-        weight_slope = self.cells.weight_slopes(points[point], cell)
         blended_slope = sum_by(point, weight[:, None] * slope + value[:, None] * weight_slope, n)
         return field, (blended_slope - field[:, None] * sum_by(point, weight_slope, n)) / total[:, None]
 
@@ -319,7 +323,7 @@ def cells_from(state: State) -> Cells:
     """
     lower = stored.array(state, "cells.lower", -1, 3)
     upper = stored.array(state, "cells.upper", len(lower), 3)
-    margins = [stored.array(state, f"cells.{name}", len(lower)) for name in ("padding", "ramp", "reach")]
+    padding, ramp, reach = (stored.array(state, f"cells.{name}", len(lower)) for name in ("padding", "ramp", "reach"))
     if not len(lower):
         raise ValueError("it has no cells")
     sides, span = upper - lower, upper.amax(0) - lower.amin(0)
@@ -327,9 +331,9 @@ def cells_from(state: State) -> Cells:
     share = torch.where(flat, 1.0, sides / span)
     most = ROUNDED * sides.amax(1)
     apart = bool(((share > 0.0).all(1) & span.isfinite().all()).all()) and float(share.prod(1).sum()) <= ROUNDED
-    if not apart or flat.all() or not all(bool(((m >= 0.0) & (m <= most)).all()) for m in margins):
+    if not apart or flat.all() or not all(bool(((m >= 0.0) & (m <= most)).all()) for m in (padding, ramp, reach)):
         raise ValueError("its cells overlap, or reach too far")
-    return Cells(lower, upper, *margins)
+    return Cells(lower, upper, padding, ramp, reach, stored.array(state, "cells.yields", len(lower), types=("bool",)))
 
 
 def _put(order: Tensor, values: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from ..kernels.kernels import Kernel
 from ..kernels.products.numba_rows import Polynomials, columns, inlined, lifted, options, row_gradient, row_value, run
 from ..runtime.compiled import compiled
 from .lookup_numba import bucket_of
-from .partition import REACH_WEIGHT, Cells
+from .partition import ENOUGH, REACH_WEIGHT, Cells
 from .weights import NEGLIGIBLE
 
 _jit = compiled(**options)
@@ -27,7 +27,8 @@ class Boxes(NamedTuple):
     """The cells as arrays: the grid of buckets, the lists of boxes there, and of each box its walls and margins.
 
     origin [3], side, shape [3], starts and members: as `Cells.buckets`. reach, ramp [c, 8]: the lower and the upper
-    corner of a box with that margin around it, half the inverse of the margin, and nothing: a line of the cache.
+    corner of a box with that margin around it, half the inverse of the margin, and whether it yields: a line of the
+    cache.
     """
 
     origin: Any
@@ -63,8 +64,8 @@ def boxes_of(cells: Cells) -> Boxes:
 
 def _around(cells: Cells, margin: Tensor) -> Any:
     margin = margin[:, None]
-    half = 0.5 / margin.clamp_min(1e-300)
-    return torch.cat([cells.lower - margin, cells.upper + margin, half, torch.zeros_like(half)], 1).numpy()
+    half, yields = 0.5 / margin.clamp_min(1e-300), cells.yields[:, None].to(margin)
+    return torch.cat([cells.lower - margin, cells.upper + margin, half, yields], 1).numpy()
 
 
 def splines_of(kernel: Kernel, splines: Any, model: Tensor) -> Splines:
@@ -76,7 +77,7 @@ def splines_of(kernel: Kernel, splines: Any, model: Tensor) -> Splines:
 def blend(points: Tensor, boxes: Boxes, splines: Splines, kernel: Kernel, with_gradient: bool) -> tuple[Tensor, Any]:
     """Values [n] and slopes [n, 3], None without, at points [n, 3]; NaN where no box is."""
     polynomials, x = Polynomials.of(kernel, torch.from_numpy(splines.w).dtype), _array(points)
-    field, limits, p = (x, boxes, splines), (REACH_WEIGHT, NEGLIGIBLE), kernel.homogeneity
+    field, limits, p = (x, boxes, splines), (REACH_WEIGHT, NEGLIGIBLE, ENOUGH), kernel.homogeneity
     values = torch.empty(len(x), dtype=torch.float64)
     if not with_gradient:
         run(_values, len(x), *field, *polynomials.values, p, *limits, values.numpy())
@@ -122,14 +123,20 @@ def _bump(x, i, box):
 
 
 @inlined
-def _weigh(x, i, boxes, reach_weight, cell, weight):
-    """The boxes that point i is within reach of and their weights; how many there are, and the sum of the weights."""
-    count, total = _within(x, i, boxes, cell), 0.0
+def _weigh(x, i, boxes, reach_weight, enough, cell, weight):
+    """The boxes that point i is within reach of and their weights; how many there are, the sum of the weights, and
+    how much of theirs is left to boxes that yield, as a root: 1 where there are no others.
+    """
+    count, firm, total = _within(x, i, boxes, cell), 0.0, 0.0
     for k in range(count):
         c = cell[k]
         weight[k] = _bump(x, i, boxes.ramp[c])[0] + reach_weight * _bump(x, i, boxes.reach[c])[0]
+        firm += (1.0 - boxes.ramp[c, 7]) * weight[k]
+    left = max(1.0 - firm / enough, 0.0)
+    for k in range(count):
+        weight[k] *= left * left if boxes.ramp[cell[k], 7] > 0.0 else 1.0
         total += weight[k]
-    return count, total
+    return count, total, left
 
 
 @inlined
@@ -141,6 +148,17 @@ def _weigh_slope(x, i, box, boxes, reach_weight, slope):
 
 
 @inlined
+def _lean(x, i, boxes, count, reach_weight, cell, tilt, lean):
+    """The gradient of the weights at point i of the boxes that do not yield, together."""
+    lean[:] = 0.0
+    for k in range(count):
+        if boxes.ramp[cell[k], 7] == 0.0:
+            _weigh_slope(x, i, cell[k], boxes, reach_weight, tilt)
+            for axis in range(3):
+                lean[axis] += tilt[axis]
+
+
+@inlined
 def _into_model(x, i, m, splines, place):
     """Point i in the model space of a spline."""
     for axis in range(3):
@@ -148,11 +166,11 @@ def _into_model(x, i, m, splines, place):
 
 
 @_jit
-def _values(first, last, x, boxes, splines, a, b, shift, homogeneity, reach_weight, negligible, out):
+def _values(first, last, x, boxes, splines, a, b, shift, homogeneity, reach_weight, negligible, enough, out):
     most = (boxes.starts[1:] - boxes.starts[:-1]).max() + 1
     cell, weight, place = np.empty(most, np.int64), np.empty(most), np.empty((1, 3), splines.w.dtype)
     for i in range(first, last):
-        count, near = _weigh(x, i, boxes, reach_weight, cell, weight)
+        count, near, _ = _weigh(x, i, boxes, reach_weight, enough, cell, weight)
         total, blended = 0.0, 0.0
         for k in range(count):
             if weight[k] > negligible * near:
@@ -168,16 +186,19 @@ def _values(first, last, x, boxes, splines, a, b, shift, homogeneity, reach_weig
 
 @_jit
 def _gradients(
-    first, last, x, boxes, splines, a, b, da, db, shift, homogeneity, reach_weight, negligible,
+    first, last, x, boxes, splines, a, b, da, db, shift, homogeneity, reach_weight, negligible, enough,
     values, slopes,
 ):  # fmt: skip
     most = (boxes.starts[1:] - boxes.starts[:-1]).max() + 1
     cell, weight, place = np.empty(most, np.int64), np.empty(most), np.empty((1, 3), splines.w.dtype)
     scratch = np.empty((3, (splines.offsets[1:] - splines.offsets[:-1]).max()), splines.w.dtype)
     tilt, lean, slope = np.empty(3), np.empty(3), np.empty(3)  # of a weight, of their sum, of the blend
+    firm = np.empty(3)  # of the sum of the weights of boxes that do not yield
     for i in range(first, last):
-        count, near = _weigh(x, i, boxes, reach_weight, cell, weight)
+        count, near, left = _weigh(x, i, boxes, reach_weight, enough, cell, weight)
         total, blended = 0.0, 0.0
+        if 0.0 < left < 1.0:
+            _lean(x, i, boxes, count, reach_weight, cell, tilt, firm)
         lean[:] = 0.0
         slope[:] = 0.0
         for k in range(count):
@@ -192,6 +213,11 @@ def _gradients(
                 )  # fmt: skip
                 world = np.float64(value) / splines.scale[m]
                 _weigh_slope(x, i, cell[k], boxes, reach_weight, tilt)
+                if boxes.ramp[cell[k], 7] > 0.0:  # its weight is w left^2
+                    for axis in range(3):
+                        tilt[axis] *= left * left
+                        if left < 1.0:
+                            tilt[axis] -= 2.0 * weight[k] / (left * enough) * firm[axis]
                 total += weight[k]
                 blended += weight[k] * world
                 slope[0] += weight[k] * s0 + world * tilt[0]

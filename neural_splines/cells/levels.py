@@ -320,6 +320,7 @@ class Levels:
         ramp = torch.where(model >= 0, ramp.minimum(cells.padding[own]), ramp)
         model = torch.where(model == COARSE, len(cells), model)
         hard = self.plan.options.weight_type == "none"
-        boxes = Cells(lower, lower + side[:, None], ramp, torch.zeros_like(ramp) if hard else ramp, ramp)
+        coarser = torch.cat([most, most.new_zeros(1)])[torch.where(model >= 0, own, len(cells))] != EVERY
+        boxes = Cells(lower, lower + side[:, None], ramp, torch.zeros_like(ramp) if hard else ramp, ramp, coarser)
         z_max = max(self.z_max, self.coarse.kernel.z_max if self.coarse else 0.0)
         return Fitted(cells, models, level, most, boxes, model, full, z_max)

@@ -28,11 +28,16 @@ def pairs(points: Tensor, lower: Tensor, upper: Tensor, buckets: tuple[Tensor, .
 
 
 def weigh(
-    points: Tensor, pairs: tuple[Tensor, Tensor], margins: tuple[Tensor, ...], reach_weight: float, negligible: float
+    points: Tensor,
+    pairs: tuple[Tensor, Tensor],
+    margins: tuple[Tensor, ...],
+    reach_weight: float,
+    negligible: float,
+    enough: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The pairs whose share of a point's weights is not negligible, and their weights. margins: of weights."""
     arrays, weight = _arrays(points, *pairs, *margins), np.empty(len(pairs[0]))
-    _weigh(*arrays, reach_weight, negligible, weight)
+    _weigh(*arrays, reach_weight, negligible, enough, weight)
     kept = torch.from_numpy(weight > 0.0)
     return pairs[0][kept], pairs[1][kept], torch.from_numpy(weight)[kept]
 
@@ -95,16 +100,22 @@ def _bump(points, i, c, lower, upper, margin):
 
 
 @_jit
-def _weigh(points, point, cell, lower, upper, ramp, reach, reach_weight, negligible, weight):
+def _weigh(points, point, cell, lower, upper, ramp, reach, yields, reach_weight, negligible, enough, weight):
     """Weights of the pairs, 0 where they do not count."""
     first, pairs = 0, point.shape[0]
     while first < pairs:  # the pairs of a point follow each other
-        last, total = first, 0.0
+        last, firm = first, 0.0
         while last < pairs and point[last] == point[first]:
             near = _bump(points, point[last], cell[last], lower, upper, ramp)
             weight[last] = near + reach_weight * _bump(points, point[last], cell[last], lower, upper, reach)
-            total += weight[last]
+            if not yields[cell[last]]:
+                firm += weight[last]
             last += 1
+        left, total = max(1.0 - firm / enough, 0.0), 0.0
+        for k in range(first, last):
+            if yields[cell[k]]:
+                weight[k] *= left * left
+            total += weight[k]
         for k in range(first, last):
             if not weight[k] > negligible * total:
                 weight[k] = 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +17,7 @@ from ..geometry import Box, linear_ids, ranks
 MAX_BUCKETS_PER_SIDE = 128
 PADDING_HALVINGS = 3
 REACH_WEIGHT = 1e-6
+ENOUGH = 0.125  # of weight: a box has as much in all of its corners, by itself
 # Of the distance to the 6th neighbour: so far the surface is carried where no sample lies. Adaptive cells go farther,
 # because what ends in the air is trimmed there.
 REACH_SPACINGS, ADAPTIVE_REACH_SPACINGS = 1.5, 3.0
@@ -31,7 +32,8 @@ class Cells:
     padding: points so far outside take part in the cell's fit. ramp: the cell's weight rises from 0 to 1
     between so far outside and so far inside its walls, smoothly. reach: so far outside the cell's spline
     still takes part, with a tiny weight, where no other does: it carries the surface across a cell that it
-    only clips, where no sample happens to lie.
+    only clips, where no sample happens to lie. yields: boxes whose spline is a coarser one's; they have no weight
+    where the others have together ENOUGH.
     """
 
     lower: Tensor
@@ -39,12 +41,13 @@ class Cells:
     padding: Tensor
     ramp: Tensor
     reach: Tensor
+    yields: Tensor
 
     def __len__(self) -> int:
         return len(self.lower)
 
     def subset(self, index: Tensor) -> Cells:
-        return Cells(*(t[index] for t in (self.lower, self.upper, self.padding, self.ramp, self.reach)))
+        return Cells(*(getattr(self, f.name)[index] for f in fields(self)))
 
     @property
     def outer_lower(self) -> Tensor:
@@ -142,13 +145,13 @@ class Cells:
         return touch.nonzero()[:, 0]
 
     def weights(self, points: Tensor, cell: Tensor) -> Tensor:
-        """Unnormalised weights [k] of the cells [k] at points [k, 3] within their reach."""
+        """Unnormalised weights [k] of the cells [k] at points [k, 3] within their reach, as if none yielded."""
         return self._bump(points, cell, self.ramp)[0] + REACH_WEIGHT * self._bump(points, cell, self.reach)[0]
 
     @property
-    def margins(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def margins(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """What weights are made of."""
-        return self.lower, self.upper, self.ramp, self.reach
+        return self.lower, self.upper, self.ramp, self.reach, self.yields
 
     def weight_slopes(self, points: Tensor, cell: Tensor) -> Tensor:
         """Gradients [k, 3] of the weights of the cells [k] at points [k, 3]."""
@@ -265,16 +268,16 @@ def padded(lower: Tensor, side: Tensor, points: Tensor, max_points: int, overlap
 
 def cells_with(lower: Tensor, side: Tensor, margin: Tensor) -> Cells:
     """Cubes with lower corners [c, 3] and sides [c] whose margins [c] are all alike."""
-    return Cells(lower, lower + side[:, None], margin, margin, margin)
+    return Cells(lower, lower + side[:, None], margin, margin, margin, torch.zeros_like(margin, dtype=torch.bool))
 
 
 def _with_margins(
     lower: Tensor, upper: Tensor, padding: Tensor, sampling: Sampling, blend: bool, spacings: float
 ) -> Cells:
     if not len(lower):
-        return Cells(lower, upper, padding, padding, padding)
+        return Cells(lower, upper, padding, padding, padding, torch.zeros_like(padding, dtype=torch.bool))
     ramp = padding if blend else torch.zeros_like(padding)
     middle = sampling.near.query(0.5 * (lower + upper))[1]  # the point closest to the middle of each cell
     reach = (spacings * sampling.spacing[middle]).minimum(MAX_REACH * (upper - lower).amax(1))
     reach = reach.maximum(padding)
-    return Cells(lower, upper, padding, ramp, reach)
+    return Cells(lower, upper, padding, ramp, reach, torch.zeros_like(ramp, dtype=torch.bool))

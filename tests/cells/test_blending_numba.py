@@ -7,17 +7,20 @@ import torch
 from test_blending import CLOUD, field_of
 
 from neural_splines.cells.blending import BlendedField
+from neural_splines.cells.weights import CellWeights
 from neural_splines.geometry import Similarity
 from neural_splines.kernels.kernels import KERNELS, make_kernel
 from neural_splines.kernels.products import resolve
 from neural_splines.spline.spline import NeuralSpline
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-4}
-EVERY_KIND = pytest.mark.parametrize("kind", ["adaptive", "smooth", "hard"])
+EVERY_KIND = pytest.mark.parametrize("kind", ["adaptive", "smooth", "hard", "yielding"])
 
 
 def field(kind, kernel="neural-spline", dtype=torch.float64) -> BlendedField:
-    made, compute = field_of(kind), resolve("cpu", dtype=dtype)
+    made, compute = field_of("adaptive" if kind == "yielding" else kind), resolve("cpu", dtype=dtype)
+    if kind == "yielding":
+        made = replace(made, cells=replace(made.cells, yields=torch.arange(len(made.cells)) % 3 == 0))
     kernel, splines = make_kernel(kernel, 1.0).covering(1.6, 1.6), made.splines
     centers, coefficients = compute.place(splines.centers), compute.place(splines.coefficients)
     splines = replace(splines, centers=centers, coefficients=coefficients)
@@ -50,6 +53,21 @@ def test_the_loop_and_the_tensors_agree(kind, kernel, dtype):
     assert close(found[0], expected[0], TOLERANCE[dtype])
     assert close(f.evaluate(points), expected[0], TOLERANCE[dtype])
     assert close(found[1], expected[1], 100 * TOLERANCE[dtype])
+
+
+def test_the_slope_where_boxes_yield_is_that_of_the_values():
+    """By differences, at places where a box gives way in part."""
+    f, step = field("yielding"), 1e-6
+    x = places(f)[:-3]
+    weights = CellWeights.by_tensors(f.cells, x)
+    raw = f.cells.weights(x[weights.point], weights.cell)
+    share = weights.weight / raw
+    x = x[weights.point[(share > 0.01) & (share < 0.9)]]
+    assert len(x) > 10
+    ends = [x + sign * step * axis for axis in torch.eye(3, dtype=torch.float64) for sign in (1.0, -1.0)]
+    above, below = torch.stack([f.evaluate(end) for end in ends], 1).unflatten(1, (3, 2)).unbind(2)
+    error = ((above - below) / (2.0 * step) - f.gradient(x)[1]).abs()
+    assert float(error.quantile(0.9)) < 1e-5  # a difference may cross a place where a share becomes negligible
 
 
 def test_the_loop_is_what_evaluates(monkeypatch):

@@ -93,6 +93,22 @@ def test_cells_of_the_last_levels_hold_the_points_and_fit_them():
     assert int(fitted.level.max()) >= 3
 
 
+def test_a_coarser_spline_moves_no_surface_where_there_are_points():
+    """Not even where eight large cubes meet, seven of them empty: the blend in a box that holds points is that of such
+    boxes alone.
+    """
+    cloud = sphere(3000)
+    plan = plan_of(cloud)
+    lower, side = bounding_cube(plan.box)
+    corner = lower + 0.25 * side * torch.tensor([1.0, 1.0, 1.0], dtype=torch.float64)
+    moved = OrientedCloud(cloud.points + corner + torch.full((3,), 1 / 3**0.5, dtype=torch.float64), cloud.normals)
+    field = fit_levels(replace(plan, cloud=moved), 100, SLOPES, Silent()).field()
+    firm = ~field.cells.yields
+    assert 0 < int(firm.sum()) < len(firm)
+    alone = replace(field, cells=field.cells.subset(firm.nonzero()[:, 0]), model=field.model[firm])
+    assert torch.allclose(field.evaluate(moved.points), alone.evaluate(moved.points), rtol=0.0, atol=1e-12)
+
+
 def test_a_hole_is_spanned_where_one_level_alone_goes_astray():
     """A cap of a sphere without points: the field of levels has its surface there about where the sphere is."""
     cloud = sphere(6000)

@@ -65,7 +65,7 @@ def test_a_far_cell_does_not_make_one_bucket_of_the_others(stray):
     points = torus(1500).points + torch.tensor([4e5, 5e6, 100.0], dtype=torch.float64)
     cells = adaptive_cells(Box.around(points), Sampling(points), 30, 0.2, 0)
     corner, one = torch.tensor([stray], dtype=torch.float64), torch.ones(1, dtype=torch.float64)
-    far = Cells(corner - 1.0, corner + 1.0, 0.1 * one, 0.1 * one, 0.2 * one)
+    far = Cells(corner - 1.0, corner + 1.0, 0.1 * one, 0.1 * one, 0.2 * one, torch.zeros(1, dtype=torch.bool))
     more = Cells(*(torch.cat([getattr(part, f.name) for part in (cells, far)]) for f in fields(Cells)))
     listed = []
     for found in (cells, more):
