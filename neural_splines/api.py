@@ -309,9 +309,7 @@ def save_mesh(
     Raises OutputError for another extension and for what cannot be written, PrintError for what cannot be printed.
     """
     check_choice("up", up, (AUTO, *UPS))
-    printing = Printing(
-        printable=printable, flat_bottom=flat_bottom, cut_plane=None if cut_plane is None else tuple(cut_plane)
-    )
+    printing = Printing(printable=printable, flat_bottom=flat_bottom, cut_plane=cut_plane)
     placement = Placement(
         units=units, cloud_units=cloud_units, size=size, to_origin=to_origin or printing.asked, single=printing.asked
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -81,7 +82,7 @@ class Printing:
 
     printable: bool = False
     flat_bottom: bool = False
-    cut_plane: tuple[float, float, float, float] | None = None
+    cut_plane: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
         for name, option in (("printable", "--printable"), ("flat_bottom", "--flat-bottom")):

@@ -52,6 +52,10 @@ GROUPS: dict[str, dict[str, str]] = {
     "seen from a place": PLAIN | {
         "normals": "--normals estimate", "sensor_position": "--sensor-position 9 0 0", "out": "--out {}/mesh.ply",
     },
+    "for a printer": PLAIN | {
+        "printable": "--printable", "flat_bottom": "--flat-bottom", "cut_plane": "--cut-plane 0 0 1 0",
+        "out": "--out {}/mesh.stl",
+    },
     "seen from within": PLAIN | {"normals": "--normals estimate", "inside": "--inside", "out": "--out {}/mesh.ply"},
 }  # fmt: skip
 ALONE = {"help": "--help"}  # does nothing else
@@ -66,9 +70,6 @@ REFUSED = {
     "dense": "--dense",
     "save_grid": "--save-grid",
     "faces": "--faces 500",
-    "printable": "--printable",
-    "flat_bottom": "--flat-bottom",
-    "cut_plane": "--cut-plane 0 0 1 0",
     "max_error": "--max-error 0.1",
     "texture": "--texture 64",
 }

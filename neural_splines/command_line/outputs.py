@@ -142,10 +142,7 @@ def add_verbosity(p: argparse._ActionsContainer) -> None:
 
 
 def printing_from(args: argparse.Namespace) -> Printing:
-    plane = args.cut_plane
-    return Printing(
-        printable=args.printable, flat_bottom=args.flat_bottom, cut_plane=None if plane is None else tuple(plane)
-    )
+    return Printing(printable=args.printable, flat_bottom=args.flat_bottom, cut_plane=args.cut_plane)
 
 
 def placement_from(args: argparse.Namespace) -> Placement:

@@ -17,10 +17,11 @@ from ..files.point_clouds import step_lines
 from ..files.streams import ReadOptions
 from ..run.constraints import save_constraints
 from ..run.drawing import distances_to_points, drawn_mesh, drawn_points
-from ..run.in_parts import Output, ReconstructionInParts, drawing_memory, memory_of, mesh_files, processes
+from ..run.in_parts import ReconstructionInParts, drawing_memory, memory_of, mesh_files, processes
 from ..run.painting import colours_at
 from ..run.totals import solution_of_all
 from ..run.upright import upright
+from ..run.writing import Output
 from ..runtime.monitor import PhaseTimer
 from ..settings import NormalSettings, SceneSettings, Settings
 from .finished import Details, Drawing, Normals, Outcome, Parts
@@ -57,7 +58,8 @@ def options_of(job: Job) -> ReadOptions:
 
 def output_of(job: Job) -> Output:
     """What is written."""
-    return Output(job.out, job.suffix, job.args.quality, job.placement, bool(job.args.report or job.page))
+    looked_at = bool(job.args.report or job.page)
+    return Output(job.out, job.suffix, job.args.quality, job.placement, looked_at, job.printing)
 
 
 def check(*sources: str) -> None:

@@ -33,11 +33,6 @@ REFUSED = (
     Refusal(
         "--max-error", lambda a: a.max_error is not None, "works on the whole mesh; drop it, or work without parts"
     ),
-    Refusal("--printable", lambda a: a.printable, "works on the whole mesh; drop it, or work without parts"),
-    Refusal("--flat-bottom", lambda a: a.flat_bottom, "works on the whole mesh; drop it, or work without parts"),
-    Refusal(
-        "--cut-plane", lambda a: a.cut_plane is not None, "works on the whole mesh; drop it, or work without parts"
-    ),
     Refusal("--texture", lambda a: a.texture is not None, WHOLE_MESH),
     Refusal("CELLS_PER_AXIS", lambda a: a.cells_per_axis == 1, "1 is one spline of all points; use auto, or more"),
 )

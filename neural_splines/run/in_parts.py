@@ -16,55 +16,35 @@ from torch import Tensor
 
 from .. import __version__
 from ..cloud.clouds import NO_NORMALS
-from ..errors import CloudError, EmptySurfaceError, OutOfMemoryBudgetError
+from ..errors import CloudError, OutOfMemoryBudgetError
 from ..files.atomic import shown
-from ..files.large_meshes import written_in_parts
 from ..files.merging import together
-from ..files.mesh_content import MAX_LOSS
 from ..files.scans import ScannedCloud
 from ..files.streams import EVERYTHING, CloudStream, ReadOptions, merged, open_stream
 from ..files.work_directory import WorkDirectory
 from ..kernels.products import Compute, resolve
-from ..placement import AS_IT_IS, Placed, Placement
-from ..ranges import Axis
 from ..runtime import memory
 from ..runtime.budget import BLOCK_SQUARE_BYTES, NODE_POINT_BYTES, PROCESS_BYTES
 from ..runtime.monitor import PhaseTimer
 from ..settings import AUTO, NormalSettings, SceneSettings, Settings
-from ..surface.checks import Checked, checked
-from ..surface.expand import on_the_wall, open_lines
+from ..surface.expand import open_lines
 from . import steps
 from .blocks import Surroundings
 from .choices import with_spacing
 from .compare import comparison_lines
 from .orientation import OrientedNodes, orient_nodes
-from .painting import painted
 from .partition import partition
 from .plan import Parts, Plan, compute_of
 from .residuals import residuals_in_parts
-from .stitch import NOTHING_LEFT, Kept, Unpaired, stitched
+from .stitch import Kept
 from .totals import Totals
 from .upright import upright_in_files
 from .workers import Workers, workers
+from .writing import Output, WrittenMesh, written
 
 NODE_POINTS = {"cpu": (20_000, 200_000), "cuda": (20_000, 1_000_000)}
 AS_GIVEN = NormalSettings()
-FACE_BYTES = 600  # that looking at a mesh takes, measured
 BLOCK_CUBES = {"cpu": (64, 384), "cuda": (64, 768)}
-
-
-@dataclass(frozen=True)
-class Output:
-    """The file of the mesh. suffix: its format, where the path does not say it. quality: of the vertices, one of
-    `settings.QUALITIES`, that is written as a number of each. placement: where the mesh lies in it.
-    intersections: whether pairs of faces that intersect are to be counted.
-    """
-
-    path: str
-    suffix: str | None = None
-    quality: str | None = None
-    placement: Placement = AS_IT_IS
-    intersections: bool = False
 
 
 @dataclass(frozen=True)
@@ -160,9 +140,10 @@ def _made(
     monitor.phase("write")
     known = normals.estimated.known if normals.estimated else None
     axis = upright_in_files(up, form.upright, known, plan.box)
-    mesh = written(plan, blocks, found.kept, out, axis, room, monitor)
+    confidence = normals.estimated.confidence.value if normals.estimated else 1.0
+    mesh = written(plan, blocks, found.kept, found.totals.cleaning.kept, out, axis, room, confidence, monitor)
     monitor.phase("")
-    warnings = [*found.totals.cleaning.notes(), *found.lines, *compared]
+    warnings = [*found.totals.cleaning.notes(), *found.lines, *compared, *mesh.lines]
     filled = plan.settings.cell_settings and plan.settings.cell_settings.fill_holes
     if filled:
         warnings += open_lines(mesh.border_edges, mesh.on_wall, filled)
@@ -182,49 +163,6 @@ def opened(
         if streams[-1].form.normals is None and sides.source == "file":
             raise CloudError(f"{name}: {NO_NORMALS}")
     return merged(streams, names, sides.sensor_positions)
-
-
-@dataclass(frozen=True)
-class WrittenMesh:
-    """What the mesh in the file has. border_edges: with one face. on_wall: vertices on the outermost points of the
-    lattice. evaluations: of the field, to find it. placed: where it lies in the file. shape: what it is,
-    None where it is too large to look at.
-    """
-
-    vertices: int
-    faces: int
-    border_edges: int
-    on_wall: int
-    evaluations: int
-    placed: Placed
-    shape: Checked | None
-
-
-def written(
-    plan: Plan, blocks: list[int], kept: Kept, out: Output, up: Axis, room: float, monitor: PhaseTimer
-) -> WrittenMesh:
-    """Write the mesh of all blocks. room: bytes that may be taken to look at it."""
-    borders, on_wall, voxel_size = Unpaired(), 0, plan.lattice.voxel_size
-    assert isinstance(plan.store, WorkDirectory)
-    single = kept.loss <= MAX_LOSS * voxel_size
-    with written_in_parts(out.path, plan.store.path, voxel_size, single, out.suffix, up, out.placement) as writer:
-        for piece in stitched(plan, blocks, kept, monitor):
-            mesh = piece.mesh
-            more = painted(plan, piece.block, piece.fresh.numpy(), out.quality)
-            writer.add(mesh.vertices.numpy(), mesh.normals.numpy(), mesh.faces.numpy(), more.colours, more.scalars)
-            borders.add(piece.open)
-            on_wall += int(on_the_wall(mesh.vertices, plan.lattice).sum())
-        if not writer.faces:
-            raise EmptySurfaceError(NOTHING_LEFT)
-        shape = None
-        if writer.faces * FACE_BYTES < room:
-            content = writer.content(None, None, up)
-            assert content.faces is not None
-            shape = checked(content.vertices, content.faces, intersecting=out.intersections)
-            del content  # the files are mapped
-    evaluations = sum(int(plan.store.load(f"block-{block}", "evaluations")["evaluations"]) for block in blocks)
-    assert writer.placed
-    return WrittenMesh(writer.vertices, writer.faces, len(borders), on_wall, evaluations, writer.placed, shape)
 
 
 def gpus(asked: str, compute: Compute) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,13 @@ class Attributes:
         """Those of some points."""
         colours = None if self.colours is None else self.colours[rows]
         return Attributes(colours, {name: values[rows] for name, values in self.scalars.items()})
+
+    @classmethod
+    def joined(cls, parts: Sequence[Attributes]) -> Attributes:
+        """Those of all parts, one after another; all have the same."""
+        colours = [part.colours for part in parts if part.colours is not None]
+        scalars = {name: np.concatenate([part.scalars[name] for part in parts]) for name in parts[0].scalars}
+        return cls(np.concatenate(colours) if colours else None, scalars)
 
 
 def interpolated(points: np.ndarray, attributes: Attributes, places: np.ndarray) -> tuple[Attributes, np.ndarray]:

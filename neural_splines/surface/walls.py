@@ -38,10 +38,10 @@ def closed_at_walls(mesh: Mesh, lattice: Lattice, triangulate: Triangulate) -> M
         wall.close(count)
     sides: set[tuple[int, int]] = set()
     while True:
-        new = {side for wall in walls for side in wall.sides(count)}
-        if new == sides:
+        now = {side for wall in walls for side in wall.sides(count)}
+        if now == sides:
             break
-        sides = new
+        sides = now
         for wall in walls:
             if not wall.full and not wall.open and any((b, a) in sides for a, b in wall.rim(count)):
                 wall.full = True

@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+import trimesh
 from fuzz_command import parser_of
 from parts import tiny
 from parts_table import ALONE, GROUPS, INPUTS, PLAIN, REFUSED, SHARES, words
@@ -18,8 +19,9 @@ from neural_splines.command_line import scenes
 from neural_splines.files.meshes import load_mesh, save_mesh
 from neural_splines.files.point_clouds import EXTENSIONS
 from neural_splines.geometry import Box
-from neural_splines.run import in_parts
+from neural_splines.run import in_parts, writing
 from neural_splines.settings import MESH_FORMATS
+from neural_splines.surface.checks import checked
 
 CLOSE = 0.01  # of the box's diagonal, on average: chamfer distance of two meshes
 IN_PARTS = {"max_memory": SHARES["max_memory"]}
@@ -212,3 +214,23 @@ def test_a_cluster_writes_the_bytes_of_one_process(clouds, small, tmp_path):
         scheduler = {"scheduler": f"--scheduler {cluster.scheduler_address}"}
         two = outcome_of(asked | scheduler, clouds[0], tmp_path / "two")[1]
     assert one["mesh.ply"].read_bytes() == two["mesh.ply"].read_bytes()
+
+
+def test_what_is_printed_in_parts_is_a_body_with_its_colours_or_refused(tmp_path, clouds, small, monkeypatch):
+    """Of several blocks; too little memory for the whole mesh is refused before it is made."""
+    pytest.importorskip("manifold3d")
+    asked = {**PLAIN, **IN_PARTS, "printable": "--printable", "quality": "--quality distance", "out": "--out {}/a.ply"}
+    found, files = outcome_of(asked, clouds[:1], tmp_path / "parts")
+    assert found.code == 0, found.err
+    assert "blocks" in found.out
+    vertices, faces = (part.numpy() for part in load_mesh(files["a.ply"]))
+    shape = checked(vertices, faces, intersecting=True)
+    assert shape.lines() == []
+    assert shape.genus == 1
+    loaded = trimesh.load(files["a.ply"], process=False)
+    assert (loaded.visual.vertex_colors[:, :3] == 99).all()
+    assert "quality" in loaded.metadata["_ply_raw"]["vertex"]["properties"]
+    monkeypatch.setattr(writing, "PRINTED_FACE_BYTES", 10**9)
+    found, files = outcome_of(asked, clouds[:1], tmp_path / "refused")
+    assert (found.code, files) == (2, {})
+    assert "error: --printable takes the mesh as a whole: " in found.err

@@ -169,7 +169,6 @@ def test_an_independent_program_finds_no_fault(tmp_path):
         (["--cut-plane", "nan", 0, 1, 1], "--cut-plane must be at least -inf, got nan"),
         (["--cut-plane", 0, 0, 1, 5], "nothing of the surface is left above the plane; choose another with --cut-plane"),
         (["--printable", "--trim", "1"], "the mesh cannot be made printable: "),
-        (["--printable", "--max-memory", "4GB"], "--printable works on the whole mesh; drop it, or work without parts"),
     ],
 )
 def test_what_cannot_be_printed_is_one_line_and_no_file(tmp_path, monkeypatch, asked, message):
