@@ -17,6 +17,7 @@ import torch
 
 from .cells.blending import BlendedField
 from .cloud.clouds import clean, clean_points
+from .creases.field import SharpField
 from .errors import CloudError, NeuralSplinesError, PrintError, SettingsError, first_line, said, warn
 from .files import meshes, point_clouds
 from .files.arrays import load_arrays
@@ -44,7 +45,7 @@ from .surface.mesh import Mesh
 from .words import in_python
 
 NEAR = 0.7  # of names that may be meant, by difflib
-FIELDS = {cls.kind: cls for cls in (NeuralSpline, BlendedField)}
+FIELDS = {cls.kind: cls for cls in (NeuralSpline, BlendedField, SharpField)}
 
 
 def reconstruct(
@@ -184,7 +185,7 @@ def fit_cells(
     *,
     monitor: Monitor | None = None,
     **options: Any,
-) -> BlendedField:
+) -> BlendedField | SharpField:
     """The blend F(x) = sum_c w_c(x) f_c(x) / sum_c w_c(x) of local splines of an oriented cloud, without a mesh.
 
     F is NaN where no cell is, unless `CellSettings(fill_holes=True)`. Parameters and errors are those of `reconstruct`.

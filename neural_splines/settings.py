@@ -194,6 +194,8 @@ class Settings:
     backend: of kernel products: auto, torch, numba (CPU), triton (GPU), keops.
     dense: evaluate the whole grid and mesh it by scikit-image, instead of a band around the surface.
     refine_vertices: move vertices onto the exact zero set.
+    sharp_edges: fit the sides of creases by themselves where that predicts held-out points better, and place vertices
+        on creases and corners. Of cells.
     trim: drop faces farther from the input than so many voxel diagonals; auto: by the local spacing of the points;
         none: keep all. Default none, with adaptive cells auto, unless holes are filled.
     min_component: drop components smaller than this fraction of the largest; auto: those that float, and below 1 % of
@@ -224,6 +226,7 @@ class Settings:
     backend: str = AUTO
     dense: bool = False
     refine_vertices: bool = True
+    sharp_edges: bool = False
     trim: float | Literal["auto", "none"] = DEPENDS
     min_component: float | Auto = DEPENDS
     faces: int | None = None
@@ -257,6 +260,9 @@ class Settings:
         _keep(self, "backend", check_choice, "--backend", BACKENDS)
         _keep(self, "dense", check_flag, "--dense")
         _keep(self, "refine_vertices", check_flag, "--no-refine-vertices")
+        _keep(self, "sharp_edges", check_flag, "--sharp-edges")
+        if self.sharp_edges and not self.cell_settings:
+            raise SettingsError("--sharp-edges is for the splines of cells, and this is one spline; drop it")
         _keep(self, "trim", check_number, "--trim", 0.0, strict=True, words=(AUTO, "none"))
         _keep(self, "min_component", check_number, "--min-component", 0.0, 1.0, words=(AUTO,))
         if self.faces is not None:

@@ -72,6 +72,7 @@ REFUSED = {
     "faces": "--faces 500",
     "max_error": "--max-error 0.1",
     "texture": "--texture 64",
+    "sharp_edges": "--sharp-edges",
 }
 
 COLOURS = np.tile(np.array([[9, 99, 199]]), (len(P), 1))

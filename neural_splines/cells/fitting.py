@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -25,6 +26,9 @@ from .partition import Cells, Share, adaptive_cells, uniform_cells
 from .problem import LARGEST_EPS, FitProblem
 from .tally import Tally
 
+if TYPE_CHECKING:
+    from ..creases.field import SharpField
+
 AUTO_CENTERS = 300  # of a cell; 500 gain 3 % in accuracy for twice the time
 NO_CELL = "no cell holds enough points; lower --min-pts-per-cell"
 FEW_CENTERS, FEW_POINTS = 150, 100  # cells of so few points are as accurate with half the centres
@@ -32,13 +36,14 @@ FEW_CENTERS, FEW_POINTS = 150, 100  # cells of so few points are as accurate wit
 
 @dataclass(frozen=True)
 class CellsFit:
-    """A blended field, its constraints (positions [3n, 3], values [3n], world units), and how its cells were solved.
+    """A blended field, with sharp edges where these were asked for; its constraints (positions [3n, 3], values [3n],
+    world units), and how its cells were solved.
 
     chosen: what was chosen by the data and why, in words, or nothing. points_per_cell: of adaptive cells; local: some
     may be larger or smaller, where these predict better.
     """
 
-    field: BlendedField
+    field: BlendedField | SharpField
     positions: Tensor
     values: Tensor
     cells: Cells

@@ -174,6 +174,12 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
         help="leave vertices where linear interpolation puts them, instead of on the exact zero set",
     )
     surface.add_argument(
+        "--sharp-edges",
+        action="store_true",
+        help="keep creases and corners sharp, as of machined parts and buildings: fit each side by itself where that "
+        "predicts held-out points better, and place vertices where sides meet",
+    )
+    surface.add_argument(
         "--trim",
         type=number_or(float, "a number", AUTO, "none"),
         default=DEPENDS,

@@ -11,7 +11,11 @@ from ..settings import AUTO, CellSettings, Settings
 
 POSITIONAL = ("eps", "num_nystrom_samples", "grid_size", "cells")
 CHOSEN = ("regularization", "offset_weight", "robust_passes", "gradient_length")  # by the data, together
-FLAGS = {"dense": (True, "--dense"), "refine_vertices": (False, "--no-refine-vertices")}
+FLAGS = {
+    "dense": (True, "--dense"),
+    "refine_vertices": (False, "--no-refine-vertices"),
+    "sharp_edges": (True, "--sharp-edges"),
+}
 
 
 def command(

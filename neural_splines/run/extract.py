@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ..cells.blending import BlendedField
+from ..creases.field import SharpField
 from ..errors import EmptySurfaceError
 from ..kernels.products import Compute
 from ..runtime import memory
@@ -54,7 +55,7 @@ def mesh_of(field: Field, lattice: Lattice, settings: Settings, monitor: Monitor
 
 def _with_room(field: Field, lattice: Lattice, seeds: Tensor, settings: Settings) -> Lattice:
     """The lattice, larger where a surface whose holes are filled leaves its box and closes outside."""
-    if settings.dense or not isinstance(field, BlendedField) or field.background is None:
+    if settings.dense or not isinstance(field, (BlendedField, SharpField)) or field.background is None:
         return lattice
     return expanded_lattice(field.evaluate, lattice, seeds.to(field.compute.device))
 
@@ -73,6 +74,7 @@ def extract(
     seeds: points [n, 3] near which there is surface. wanted: as of `sample_band`.
     """
     monitor.phase("sample")
+    of_all = field
     if len(compute.devices) > 1:
         field = Replicas(field, compute.devices)
     steps = REFINE_STEPS if settings.refine_vertices else 0
@@ -89,4 +91,8 @@ def extract(
     memory.release()
     mesh, crossings = marching_cubes(cubes)
     mesh = refine(mesh, crossings, field, steps, compute.devices)
+    if isinstance(of_all, SharpField):
+        from ..surface.features import with_features  # not before: other fields have no edges
+
+        mesh = with_features(mesh, lattice, of_all)
     return Surface(mesh, cubes.evaluations, cubes, crossings)

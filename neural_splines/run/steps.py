@@ -22,7 +22,7 @@ from ..runtime.monitor import Monitor
 from ..settings import AUTO, QUALITIES
 from ..surface.expand import expanded_lattice
 from ..surface.lattice import Lattice
-from . import blocks, cells, points
+from . import blocks, cells, creases, points
 from .blocks import Surroundings
 from .choices import Chosen, degeneracy_lines, planned, with_smoothing
 from .plan import Parts, Plan
@@ -97,6 +97,8 @@ def fit(plan: Plan, team: Workers, monitor: Monitor) -> tuple[Plan, Chosen]:
     phase = "fit" if plan.settings.cell_settings else "nystrom"
     cells.fit_background(plan, monitor)
     each(team, cells.fit, plan, plan.store, "cells", range(len(plan.nodes)), phase, monitor)
+    if plan.settings.sharp_edges:
+        creases.sharpen(plan, monitor)
     return plan, chosen
 
 

@@ -12,6 +12,7 @@ from ..cells.blending import BlendedField
 from ..cells.fitting import CellsFit
 from ..cloud.clouds import CleaningReport, OrientedCloud
 from ..cloud.metric import Lines
+from ..creases.field import SharpField
 from ..errors import EmptySurfaceError
 from ..files.arrays import save_json
 from ..files.atomic import PathLike
@@ -215,14 +216,17 @@ def _fit(plan: Plan, chosen: Chosen, totals: Totals) -> SplineFit | CellsFit:
     found, field = cells_of(plan, 0), field_of(plan, [0], plan.lattice.box, compute)
     assert found
     assert plan.smoothing
+    sharp = field if isinstance(field, SharpField) else None
+    field = sharp.smooth if sharp else field
     assert isinstance(field, BlendedField)
+    field = replace(field, box=plan.box, posterior=posterior_of(plan, 0, compute))
     cells, models, smoothing = found.cells, found.models, plan.smoothing
     cloud = blend_of(plan, fitted(plan, 0), compute, 0).cloud
     constraints = offset_triples(cloud.points, cloud.normals, plan.eps)
     warnings = steps.fit_lines(plan, chosen, totals)
     size = plan.points_per_cell if s.cell_settings.adaptive else None
     return CellsFit(
-        replace(field, box=plan.box, posterior=posterior_of(plan, 0, compute)),
+        replace(sharp, smooth=field, box=plan.box) if sharp else field,
         *constraints,
         cells,
         models,

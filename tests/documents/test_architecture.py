@@ -20,6 +20,7 @@ LAYERS = [
     {"kernels"},
     {"spline", "surface", "normals"},
     {"cells"},
+    {"creases"},
     {"selection"},
     {"run"},
     {"api"},
