@@ -3,14 +3,17 @@
     python benchmarks/printing.py [--data FOLDER] [--every 10] [--sets 200] [--only cases sets tables] [--out FILE]
 
 Each cloud becomes STL, 3MF and GLB, 120 mm or m long. Files are read by trimesh, and 3MF by Python's own XML; borders,
-edges and vertices are counted here, faces that meet by PyMeshLab, bodies by manifold3d. A line of JSON for each case,
-and one of counts at the end.
+edges and vertices are counted here, faces that meet by PyMeshLab, bodies by manifold3d; admesh, lib3mf (strict) and the
+Khronos validator say what they find where they are installed. A line of JSON for each case, and one of counts.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -111,7 +114,32 @@ def faults(vertices: np.ndarray, faces: np.ndarray) -> dict[str, int]:
     }
 
 
-def judged(cloud: Cloud, up: str | None, folder: Path, grid: int | str) -> dict:
+def said_by_others(path: Path, gltf: Path | None) -> dict[str, int]:
+    """What the slicers' checks of STL, of 3MF and of GLB complain about, where they are installed."""
+    if path.suffix == ".stl" and shutil.which("admesh"):
+        lines = subprocess.run(["admesh", path], capture_output=True, text=True, check=True).stdout.splitlines()
+        numbers = {
+            line.split(":")[0].strip(): (line.split(":")[1].split() or ["0"])[0] for line in lines if ":" in line
+        }
+        wrong = ("Total disconnected facets", "Degenerate facets", "Backwards edges", "Facets removed", "Normals fixed")
+        return {f"admesh {name}": int(numbers[name]) for name in wrong if int(numbers[name])}
+    if path.suffix == ".3mf" and importlib.util.find_spec("lib3mf"):
+        from lib3mf import get_wrapper
+
+        model = get_wrapper().CreateModel()
+        reader = model.QueryReader("3mf")
+        reader.SetStrictModeActive(True)
+        reader.ReadFromFile(str(path))
+        return {"lib3mf warnings": reader.GetWarningCount()} if reader.GetWarningCount() else {}
+    if path.suffix == ".glb" and gltf:
+        script = "require('gltf-validator').validateBytes(new Uint8Array(require('fs').readFileSync(process.argv[1])))"
+        script += ".then(r => console.log(r.issues.numErrors + r.issues.numWarnings + r.issues.numHints))"
+        found = subprocess.run(["node", "-e", script, path], cwd=gltf, capture_output=True, text=True, check=True)
+        return {"glTF issues": int(found.stdout)} if int(found.stdout) else {}
+    return {}
+
+
+def judged(cloud: Cloud, up: str | None, folder: Path, grid: int | str, gltf: Path | None) -> dict:
     """What became of a cloud."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ns.ReconstructionWarning)
@@ -129,6 +157,7 @@ def judged(cloud: Cloud, up: str | None, folder: Path, grid: int | str) -> dict:
         off = float(np.abs(sides - true * SIZE / true.max()).max() / SIZE)
         wrong |= {f"{name} {suffix}": n for name, n in faults(vertices, faces).items() if n}
         wrong |= {f"size {suffix}": off} if off > 1e-6 else {}
+        wrong |= said_by_others(path, gltf)
         found["faces"] = len(faces)
     heights, seen = mesh.vertices @ np.asarray(axis, float), result.kept.points.cpu().numpy() @ np.asarray(axis, float)
     found["below"] = round(float((seen.min() - heights.min()) / np.ptp(seen)), 4)
@@ -143,8 +172,8 @@ def clouds(args: argparse.Namespace) -> Iterator[tuple[str, Cloud, str | None, i
             yield f"table/{name}", on_table(name, True), "z", args.grid
             yield f"off-table/{name}", on_table(name, False), "z", args.grid
     if "sets" in args.only:
-        for seed in range(args.sets):
-            yield f"set/{seed}", sampled(random_set(seed), 8_000, np.random.default_rng(seed)), None, 96
+        for seed in range(args.first, args.sets, args.every):
+            yield f"set/{seed}", sampled(random_set(seed), 5_000, np.random.default_rng(seed)), None, 56
     if "cases" in args.only:
         for case in all_cases(args.data)[args.first :: args.every]:
             yield f"case/{case.name}", case.build()[0], None, args.grid
@@ -156,6 +185,7 @@ def main() -> None:
     p.add_argument("--every", type=int, default=1, help="every n-th case (default: all)")
     p.add_argument("--first", type=int, default=0, help="the first case (default: %(default)s)")
     p.add_argument("--sets", type=int, default=200, help="random level sets (default: %(default)s)")
+    p.add_argument("--gltf", type=Path, help="a folder with node_modules/gltf-validator, by which GLB is judged")
     p.add_argument("--grid", default="auto", help="GRID_SIZE of cases and tables (default: %(default)s)")
     p.add_argument("--only", nargs="+", default=["tables", "sets", "cases"], help="which groups (default: all)")
     p.add_argument("--names", nargs="+", help="only these")
@@ -168,7 +198,7 @@ def main() -> None:
                 continue
             start = time.perf_counter()
             try:
-                found = judged(cloud, up, Path(folder), grid)
+                found = judged(cloud, up, Path(folder), grid, args.gltf)
                 counts["files with faults" if found["wrong"] else "files without fault"] += 1
                 counts["far below"] += found["below"] > BELOW
             except ns.NeuralSplinesError as error:
