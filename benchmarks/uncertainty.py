@@ -74,9 +74,8 @@ def judged(case: Case, grid: int, filled: bool) -> dict:
 
 def table(results: Results, cases: dict[str, Case]) -> None:
     """Markdown: every case, and what the issue asks for."""
-    print(
-        "| case | | coverage | factor | rank | nearest | median error | median sigma |\n|---|---|---|---|---|---|---|---|"
-    )
+    columns = ("case", "", "coverage", "factor", "rank", "nearest", "median error", "median sigma")
+    print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
     rows = [(name, mode, row) for name in sorted(results.cases) for mode, row in _rows(results, name)]
     for name, mode, r in rows:
         mark = " ".join(["held out"] * cases[name].held_out + ["filled"] * (mode == "filled"))

@@ -22,7 +22,7 @@ WEIGHT_TYPES = ("trilinear", "none")
 DEPTHS = (AUTO, "local", "even")
 MESH_FORMATS = (".ply", ".obj", ".stl", ".3mf", ".off", ".glb")  # that can be written
 SCALAR_FORMATS = (".ply", ".glb")  # of these, with further numbers of each vertex
-QUALITIES = ("distance", "density")
+QUALITIES = ("distance", "density", "support", "uncertainty", "mean-curvature", "gauss-curvature")
 CLOUD_FORMATS = (".ply", ".obj", ".off")  # of these, what a cloud without faces can be written in
 NORMALS = ("auto", "file", "estimate")
 

@@ -91,14 +91,23 @@ class CellPosterior:
 
 @dataclass(frozen=True)
 class Posterior:
-    """That of a blend: of boxes that share out space, whose cells have the numbers `model` [b]; that of all cells, if
-    there is such a box or none, is the coarse one's.
+    """That of a blend: of boxes that share out space, whose cells have the numbers `model` [b]; the number of all cells
+    is that of the coarse one. full [b]: which boxes hold points.
     """
 
     boxes: Cells
     model: Tensor
+    full: Tensor
     cells: CellPosterior
     coarse: CellPosterior | None = None
+
+    def own_share(self, points: Tensor) -> Tensor:
+        """The share [n] that boxes with points in them have in the blend at points [n, 3]; 0 where there is no box."""
+        places = CellWeights.of(self.boxes, points.to(self.boxes.lower))
+        total, full = (
+            sum_by(places.point, part, places.count) for part in (places.weight, places.weight * self.full[places.cell])
+        )
+        return full / total.clamp_min(1e-300)
 
     def sums(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """sum w E and sum w [n] over the boxes within whose reach points [n, 3] lie: of several blends they add up.

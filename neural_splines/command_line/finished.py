@@ -24,6 +24,7 @@ from ..settings import NormalSettings, Settings
 from ..surface.checks import Checked
 from ..surface.lattice import Lattice
 from ..surface.simplification import SurfaceError
+from ..surface.support import Support
 from .input_arguments import read_options
 from .jobs import Job
 from .outputs import placement_options
@@ -87,7 +88,7 @@ class Details:
 class Drawing:
     """What pictures show, world units: vertices [v, 3], faces [f, 3], points [n, 3], and where there are colours those
     of both in 0..255. distances [v]: of the vertices from the nearest point. up: that direction, where it is known.
-    note: what a viewer should know of it.
+    note: what a viewer should know of it. numbers [v]: of --quality, by name.
     """
 
     vertices: np.ndarray
@@ -98,6 +99,7 @@ class Drawing:
     point_colours: np.ndarray | None = None
     up: Axis | None = None
     note: str = ""
+    numbers: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,8 @@ class Outcome:
     outliers were left out and, where `averaged`, voxels averaged; box: of these. fit: in words. choice: the options
     that ask for what the data chose, or nothing; why, in words. mesh: its vertices and faces; error: of fewer faces,
     where they were asked for; placed: in its file; shape: what it is, None where it is too large to look at. parts: of
-    a run in parts; part_options make parts of the same size. texture: in words, where there is one.
+    a run in parts; part_options make parts of the same size. texture: in words, where there is one. support: by the
+    data, where it was asked for.
     """
 
     cleaning: CleaningReport
@@ -138,6 +141,7 @@ class Outcome:
     parts: Parts | None = None
     part_options: tuple[str, ...] = ()
     texture: str | None = None
+    support: Support | None = None
 
 
 def sources(classes: Mapping[int, int], merged: tuple[tuple[str, int], ...]) -> list[str]:
@@ -167,7 +171,7 @@ class Run:
             word
             for name in ("attributes", "texture", "quality")
             if (value := getattr(args, name))
-            for word in (f"--{name}", str(value))
+            for word in (f"--{name}", ",".join(value) if name == "quality" else str(value))
         ]
         written = ["--out", self.job.out]
         written += ["--format", args.format] if args.format and self.job.out == STANDARD else []
@@ -204,6 +208,7 @@ class Run:
             *([f"error:    {found.error.summary()}"] if found.error else []),
             f"shape:    {shape.summary() if shape else 'too large to look at within the memory'}",
             *([f"texture:  {found.texture}"] if found.texture else []),
+            *([f"support:  {found.support.summary()}"] if found.support else []),
             *([f"size:     {_size(found.placed)}"] if self.job.placement.asked else []),
             f"seconds:  {self.timer.summary()}",
             *([f"repeat:   {self.command}"] if args.verbose else []),

@@ -17,6 +17,15 @@ def path(text: str) -> str:
     return text
 
 
+def qualities(text: str) -> tuple[str, ...]:
+    """An argument type: names of numbers of vertices, by commas."""
+    names = tuple(part.strip() for part in text.split(","))
+    for name in names:
+        if name not in QUALITIES:
+            raise argparse.ArgumentTypeError(f"expected some of {', '.join(QUALITIES)}, by commas, got {name!r}")
+    return tuple(dict.fromkeys(names))
+
+
 def add_output_options(p: argparse.ArgumentParser) -> None:
     output = p.add_argument_group("output")
     output.add_argument(
@@ -95,9 +104,10 @@ def add_output_options(p: argparse.ArgumentParser) -> None:
     )
     output.add_argument(
         "--quality",
-        choices=QUALITIES,
+        type=qualities,
         default=None,
-        help="write for each vertex its distance from the nearest point, or the points per unit of area around it",
+        metavar="NAMES",
+        help=f"numbers of each vertex, as a,b: {', '.join(QUALITIES)} (docs/trust.md)",
     )
     output.add_argument(
         "--preview",

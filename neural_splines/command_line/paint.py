@@ -8,26 +8,22 @@ import numpy as np
 
 from ..cloud.clouds import OrientedCloud
 from ..files.scans import ScannedCloud
-from ..surface.attributes import QUALITY, Attributes, distances, interpolated, quality_of
-from ..surface.mesh import Mesh
+from ..run.trust import qualities
+from ..run.whole import Reconstruction
+from ..surface.attributes import Attributes, distances, interpolated
 
 
-def paint(
-    scanned: ScannedCloud, cloud: OrientedCloud, kept: OrientedCloud, mesh: Mesh, quality: str | None
-) -> Attributes:
-    """Colours and scalars of the scanned points, carried to the vertices; `quality`: distance or density.
+def paint(scanned: ScannedCloud, cloud: OrientedCloud, result: Reconstruction, names: tuple[str, ...]) -> Attributes:
+    """Colours and scalars of the scanned points, carried to the vertices; and the qualities of these names.
 
     Points of the cloud that were not kept, as outliers, give nothing.
     """
-    vertices, rows = mesh.numpy().vertices, counted(scanned, cloud, kept)
+    vertices, rows = result.mesh.numpy().vertices, counted(scanned, cloud, result.kept)
     found = Attributes()
     if scanned.colours is not None or scanned.scalars:
         attributes = Attributes(scanned.colours, scanned.scalars).of_rows(rows)
         found, _ = interpolated(scanned.points[rows], attributes, vertices)
-    if quality:
-        values, _ = quality_of(kept.points.cpu().numpy(), vertices, quality)
-        found = replace(found, scalars={**found.scalars, QUALITY: values})
-    return found
+    return replace(found, scalars={**found.scalars, **qualities(result, names)}) if names else found
 
 
 def counted(scanned: ScannedCloud, cloud: OrientedCloud, kept: OrientedCloud) -> np.ndarray:

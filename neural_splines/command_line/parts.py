@@ -11,7 +11,7 @@ from typing import TypeVar
 import torch
 
 from ..cells.fitting import choice_options
-from ..errors import CloudError, OutputError, warn
+from ..errors import CloudError, OutputError, SettingsError, warn
 from ..files.atomic import STANDARD
 from ..files.point_clouds import step_lines
 from ..files.streams import ReadOptions
@@ -24,10 +24,15 @@ from ..run.upright import upright
 from ..run.writing import Output
 from ..runtime.monitor import PhaseTimer
 from ..settings import NormalSettings, SceneSettings, Settings
+from ..surface.attributes import MEASURES
 from .finished import Details, Drawing, Normals, Outcome, Parts
 from .jobs import Job
 
 LISTED_CELLS = 100_000  # of a report
+IN_PARTS = (
+    "--quality of a run in parts is distance or density, one of them: the others ask all cells at once; drop the "
+    "options for parts, or thin the cloud"
+)
 
 
 def mesh_in_parts(
@@ -58,8 +63,10 @@ def options_of(job: Job) -> ReadOptions:
 
 def output_of(job: Job) -> Output:
     """What is written."""
-    looked_at = bool(job.args.report or job.page)
-    return Output(job.out, job.suffix, job.args.quality, job.placement, looked_at, job.printing)
+    names, looked_at = job.args.quality or (None,), bool(job.args.report or job.page)
+    if len(names) > 1 or names[0] not in (None, *MEASURES):
+        raise SettingsError(IN_PARTS)
+    return Output(job.out, job.suffix, names[0], job.placement, looked_at, job.printing)
 
 
 def check(*sources: str) -> None:

@@ -53,6 +53,7 @@ def of(run: Run) -> dict[str, Any]:
             "error": asdict(found.error) if found.error else None,
             "placed": asdict(found.placed),
         },
+        "support": found.support.report() if found.support else None,
         "phases": phases(timer.seconds, timer.peaks),
     }
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..files.atomic import save_bytes
-from ..pictures.page import Page
+from ..pictures.page import Page, span
 from ..pictures.preview import preview
+from ..pictures.ramp import ramp
 from .finished import Run
 from .jobs import together
 from .report import chosen
@@ -24,6 +25,9 @@ def save(run: Run) -> None:
     up = None if drawn.up is None else np.array(drawn.up)
     if job.preview:
         shades = [None if c is None else c / 255.0 for c in (drawn.point_colours, drawn.colours)]
+        for name, values in [*drawn.numbers.items()][:1]:
+            low, high = span(name, values)
+            shades[1] = ramp((values - low) / (high - low))
         picture = preview(drawn.points, drawn.vertices, drawn.faces, point_colours=shades[0], colours=shades[1], up=up)
         save_bytes(job.preview, picture)
     if job.page:
@@ -42,6 +46,7 @@ def save(run: Run) -> None:
             facts=facts(run, drawn.note),
             warnings=run.warnings,
             up=up,
+            numbers=drawn.numbers,
         )
         save_bytes(job.page, page.render().encode(errors="backslashreplace"))  # names that are not UTF-8
     timer.phase("")
@@ -61,6 +66,7 @@ def facts(run: Run, note: str = "") -> dict[str, dict[str, Any]]:
             "faces": found.mesh[1],
             **({"drawn": note} if note else {}),
             **({"parts": found.parts.summary()} if found.parts else {}),
+            **({"support": found.support.summary()} if found.support else {}),
             **{name.replace("_", " "): value for name, value in chosen(found).items() if value is not None},
         },
         "Seconds": seconds | {"all": f"{sum(run.timer.seconds.values()):.2f}"},

@@ -81,7 +81,7 @@ def carry(
     if scanned.colours is None and not scanned.scalars and not job.args.quality:
         return Attributes()
     monitor.phase("colour")
-    return paint(scanned, origin.cloud, result.kept, result.mesh, job.args.quality)
+    return paint(scanned, origin.cloud, result, job.args.quality or ())
 
 
 def save(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,8 +19,9 @@ from ..run.whole import Reconstruction, mesh_cloud
 from ..runtime.monitor import PhaseTimer
 from ..settings import NormalSettings, Settings
 from ..spline.residuals import residuals
-from ..surface.attributes import Attributes, carry, distances
+from ..surface.attributes import QUALITY, Attributes, carry, distances
 from ..surface.checks import Checked, checked
+from ..surface.support import Support, looked_at
 from . import steps
 from .finished import Details, Drawing, Normals, Outcome
 from .jobs import Job
@@ -39,7 +41,7 @@ def mesh_whole(job: Job, settings: Settings, sides: NormalSettings, timer: Phase
         confidence = origin.estimated.confidence.value if origin.estimated else 1.0
         result = printable(result, job.printing, job.placement, up_of(scanned, origin, result), confidence)
     carried = steps.carry(scanned, origin, result, job, timer)
-    known = Known(scanned, origin, result, carried)
+    known = Known(scanned, origin, result, carried, args.quality or ())
     texture = None if args.texture is None else texturing.texture(scanned, origin, result, job, timer)
     placed = steps.save(result, carried, up_of(scanned, origin, result), job, timer, texture and texture[0])
     fit = result.fit
@@ -64,11 +66,18 @@ def mesh_whole(job: Job, settings: Settings, sides: NormalSettings, timer: Phase
         mesh=(len(result.mesh.vertices), len(result.mesh.faces)),
         error=result.error,
         texture=texture and texture[1],
+        support=known.support,
         placed=placed,
         shape=lambda: known.details.shape if "details" in vars(known) else known.shape,
         details=lambda: known.details,
         drawing=lambda: known.drawing,
     )
+
+
+def drawn_names(asked: tuple[str, ...], scalars: Mapping[str, np.ndarray]) -> list[str]:
+    """What the numbers that were asked for are called in files; distance and density as the first are `quality`."""
+    names = [name.replace("-", "_") for name in asked]
+    return [name if name in scalars else QUALITY for name in names]
 
 
 def up_of(scanned: ScannedCloud, origin: Orientation, result: Reconstruction) -> Axis:
@@ -85,6 +94,7 @@ class Known:
     origin: Orientation
     result: Reconstruction
     carried: Attributes
+    asked: tuple[str, ...]
 
     @cached_property
     def details(self) -> Details:
@@ -107,6 +117,15 @@ class Known:
         return checked(mesh.vertices, mesh.faces, intersecting=intersecting)
 
     @cached_property
+    def support(self) -> Support | None:
+        """What the mesh owes to its data, where that was asked for."""
+        number = self.carried.scalars.get("support")
+        if number is None:
+            return None
+        mesh = self.result.mesh.numpy()
+        return looked_at(mesh.vertices, mesh.faces, number)
+
+    @cached_property
     def drawing(self) -> Drawing:
         mesh, points = self.result.mesh.numpy(), self.result.cloud.points.cpu().numpy()
         colours, estimated = self.carried.colours, self.origin.estimated
@@ -116,6 +135,7 @@ class Known:
             faces=mesh.faces,
             points=points,
             distances=lambda: distances(points, mesh.vertices),
+            numbers={n: self.carried.scalars[n] for n in drawn_names(self.asked, self.carried.scalars)},
             colours=colours,
             point_colours=None if colours is None else self._tints(points),
             up=upright(

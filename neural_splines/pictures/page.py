@@ -18,6 +18,22 @@ from .ramp import ANCHORS
 
 MOST_POINTS = 150_000  # that are packed
 RAMP_TOP = 0.99  # quantile of the distances where the ramp ends
+WHOLE = ("support",)  # in [0, 1]: all of the ramp means something
+
+
+def span(name: str, values: np.ndarray) -> tuple[float, float]:
+    """Where the ramp of numbers begins and ends: at 0 where none is negative, else alike on both sides of it."""
+    if name in WHOLE:
+        return 0.0, 1.0
+    known = np.abs(values[np.isfinite(values)])
+    top = float(np.quantile(known, RAMP_TOP)) or 1.0 if len(known) else 1.0
+    return (-top if (values < 0.0).any() else 0.0), top
+
+
+def _shares(values: np.ndarray, low: float, high: float) -> str:
+    """Packed, in 255 steps of the ramp from low to high; what is not finite is high."""
+    share = np.nan_to_num((values - low) / (high - low), nan=1.0, posinf=1.0, neginf=0.0)
+    return pack(np.round(255 * np.clip(share, 0, 1))[:, None].astype(np.int64), 1)
 
 
 @dataclass(frozen=True)
@@ -27,7 +43,8 @@ class Page:
     vertices [v, 3], faces [f, 3], points [n, 3]; distances [v] of the vertices from the nearest point, none where there
     are no points; residuals [k]: distances of points from the surface; history: relative residuals of conjugate
     gradients. colours [v, 3] and point_colours [n, 3]: 0..255. facts: tables of names and values, by title. warnings:
-    lines. up [3]: the direction that is up, where it is known.
+    lines. up [3]: the direction that is up, where it is known. numbers [v]: of the vertices by name, which the surface
+    is coloured by in turn.
     """
 
     title: str
@@ -42,6 +59,7 @@ class Page:
     facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     up: np.ndarray | None = None
+    numbers: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def render(self) -> str:
         """The whole page as text."""
@@ -73,8 +91,12 @@ class Page:
             "point": frame.positions(points),
         }
         if len(self.distances):
-            shares = np.round(255 * np.clip(self.distances / self._top(), 0, 1))
-            data["distance"] = pack(shares[:, None].astype(np.int64), 1)
+            data["distance"] = _shares(self.distances, 0.0, self._top())
+        data["numbers"] = [
+            {"name": name.replace("_", " "), "low": low, "high": high, "value": _shares(values, low, high)}
+            for name, values in self.numbers.items()
+            for low, high in [span(name, values)]
+        ]
         if self.colours is not None:
             data["colour"] = pack(self.colours.astype(np.int64), 1)
         if self.point_colours is not None:
@@ -87,7 +109,7 @@ class Page:
     def _panel(self) -> str:
         stops = ",".join(f"rgb({r},{g},{b})" for r, g, b in ANCHORS)
         parts = []
-        if len(self.distances):
+        if len(self.distances) or self.numbers:
             parts.append(
                 f'<div id="legend"><div style="background:linear-gradient(90deg,{stops})"></div>'
                 f"<span>0</span><span>{self._top():.3g}</span></div>"

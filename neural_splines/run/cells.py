@@ -117,7 +117,7 @@ def posterior_of(plan: Plan, node: int, compute: Compute) -> Posterior | None:
         cloud, cells, to_device(found.models, device), found.most.to(device), plan.smoothing, plan.eps, kernel, compute
     )
     coarse = _coarse_posterior(plan, cloud, compute, node) if plan.filled else None
-    return Posterior(boxes, found.model.to(device), own, coarse)
+    return Posterior(boxes, found.model.to(device), found.full.to(device), own, coarse)
 
 
 def _coarse_posterior(plan: Plan, cloud: OrientedCloud, compute: Compute, node: int) -> CellPosterior:

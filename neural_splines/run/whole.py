@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,7 +30,7 @@ from ..surface.expand import on_the_wall, open_lines
 from ..surface.lattice import Lattice
 from ..surface.mesh import Mesh, border_edges
 from ..surface.simplification import SurfaceError
-from . import cost, page, report, steps
+from . import cost, page, report, steps, trust
 from .cells import blend_of, cells_of, field_of, posterior_of
 from .choices import Chosen
 from .compare import comparison_lines
@@ -102,6 +103,15 @@ class Reconstruction:
         show it there: None.
         """
         return display.show(page.page_of(self), path, self._repr_html_)
+
+    def qualities(self, *names: str) -> dict[str, np.ndarray]:
+        """Numbers [v] of the vertices, as --quality writes them: `support`, in 0 to 1, and `support_class`;
+        `uncertainty`, a standard deviation in world units; `mean_curvature`, `gauss_curvature`; the first as `quality`.
+
+        names: distance, density, support, uncertainty, mean-curvature, gauss-curvature. `save_mesh` takes them as
+        scalars. SettingsError for another one, or where the field cannot say it (docs/trust.md).
+        """
+        return trust.qualities(self, names)
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the page, of a large mesh a picture."""

@@ -125,7 +125,7 @@ def test_the_error_is_the_posterior_variance_where_the_penalty_is_right():
 def test_boxes_that_overlap_average_their_variances():
     posterior = fitted(noisy(torus(300), 0.02), Smoothing(1e-4, gradient_length=0.3), 40, per_axis=2)
     cells = posterior.cells
-    blend = Posterior(cells, torch.arange(len(cells)), posterior)
+    blend = Posterior(cells, torch.arange(len(cells)), torch.ones(len(cells), dtype=torch.bool), posterior)
     x = torch.from_numpy(places(count=200))
     point, cell = cells.containing(x)
     weight = cells.weights(x[point], cell)

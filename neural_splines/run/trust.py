@@ -1,0 +1,64 @@
+"""Numbers that say how far a mesh is to be trusted, of every vertex; and its curvature."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import SettingsError
+from ..kernels.second import curvatures
+from ..settings import QUALITIES
+from ..surface.attributes import MEASURES, QUALITY, quality_of
+from ..surface.support import classes, support
+
+if TYPE_CHECKING:
+    from .whole import Reconstruction
+
+CLASS = "support_class"
+ONE_SPLINE = (
+    "uncertainty is told by the data of cells, and this is one spline; use fit-grid.py with CELLS_PER_AXIS auto"
+)
+SHARP = "uncertainty and curvature are those of a smooth surface, and this one has sharp edges; drop them"
+
+
+def qualities(result: Reconstruction, names: Iterable[str]) -> dict[str, np.ndarray]:
+    """Numbers [v] of the vertices by the names of files, float32: the first is called `quality` beside its own name, as
+    MeshLab and CloudCompare show it; of distance and density that is the only one.
+    """
+    vertices = torch.as_tensor(result.mesh.vertices).to(result.compute.device)
+    found: dict[str, np.ndarray] = {}
+    for place, name in enumerate(names):
+        values = _numbers(result, name, vertices)
+        if place == 0:
+            found[QUALITY] = values
+        if place or name not in MEASURES:
+            found[name.replace("-", "_")] = values
+        if name == "support":
+            found[CLASS] = classes(values)
+    return found
+
+
+def _numbers(result: Reconstruction, name: str, vertices: Tensor) -> np.ndarray:
+    if name not in QUALITIES:
+        raise SettingsError(f"there is no quality {name}; use one of {', '.join(QUALITIES)}")
+    if name in MEASURES:
+        return quality_of(result.kept.points.cpu().numpy(), vertices.cpu().numpy(), name)[0]
+    field: Any = result.field
+    if name == "support":
+        posterior = getattr(field, "posterior", None)
+        share = torch.ones(len(vertices)).to(vertices) if posterior is None else posterior.own_share(vertices)
+        values = support(result.kept.sampling.metric, share, vertices.to(result.kept.points))
+    elif name == "uncertainty":
+        if not hasattr(field, "uncertainty"):
+            raise SettingsError(SHARP if hasattr(field, "smooth") else ONE_SPLINE)
+        values = field.uncertainty(vertices)
+    else:
+        if not hasattr(field, "hessian"):
+            raise SettingsError(SHARP)
+        mean, gauss = curvatures(field.gradient(vertices)[1], field.hessian(vertices))
+        values = mean if name == "mean-curvature" else gauss
+    return np.asarray(values.cpu().numpy(), np.float32)
