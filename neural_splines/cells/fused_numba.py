@@ -30,29 +30,29 @@ def fit_cells(
     places [b, t, 3], targets, weights, tight [b, t]: of ties, as `TieRows`.
     """
     most, n, t = centers.shape[1], x.shape[1], places.shape[1]
-    matrix, factor = np.empty(most * most), np.empty(most * most)
-    block, tied = np.empty(4 * ROWS * most), np.empty(t * most)
-    v, scale = np.empty((4, most)), np.empty(most)
-    value_weight, slope_weight = np.empty(n), np.empty(n)
-    values, slopes = np.empty(n), np.empty(n)
-    right, found = np.empty(most), np.empty(most)
+    matrix, factor = _empty(most * most), _empty(most * most)
+    block, tied = _empty(4 * ROWS * most), _empty(t * most)
+    v, scale = _shaped(_empty(4 * most), 4, most), _empty(most)
+    value_weight, slope_weight, values, slopes = _empty(n), _empty(n), _empty(n), _empty(n)
+    right, found = _empty(most), _empty(most)
     for c in range(first, last):
         m, points = columns[c], counts[c]
-        solution[c, :] = 0.0
+        _fill(solution[c], 0.0)
         jitter[c] = 0.0
         if m == 0:
             continue
-        A, L, T = matrix[: m * m].reshape(m, m), factor[: m * m].reshape(m, m), tied[: t * m].reshape(t, m)
+        A, L, T = _shaped(matrix, m, m), _shaped(factor, m, m), _shaped(tied, t, m)
         rhs, coefficients = right[:m], found[:m]
         _lift(centers[c], m, homogeneity, v, scale)
         base = 1.0 / (4.0 * points)
-        value_weight[:points], slope_weight[:points] = base, base * normal_weight
+        _fill(value_weight, base)
+        _fill(slope_weight, base * normal_weight)
         for remaining in range(passes, -1, -1):
             _ridge(centers[c], v, scale, ridge, a, b, shift, homogeneity, A)
-            rhs[:] = 0.0
+            _fill(rhs, 0.0)
             for start in range(0, points, ROWS):
                 stop = min(points, start + ROWS)
-                B = block[: 4 * (stop - start) * m].reshape(4 * (stop - start), m)
+                B = _shaped(block, 4 * (stop - start), m)
                 _rows(x[c], start, stop, v, scale, a, b, da, db, shift, homogeneity, B)
                 _weigh(normals[c], start, stop, value_weight, slope_weight, B, rhs)
                 add_squares(syrk, B, A)
@@ -63,12 +63,31 @@ def fit_cells(
             if remaining and not math.isnan(jitter[c]):
                 for start in range(0, points, ROWS):
                     stop = min(points, start + ROWS)
-                    B = block[: 4 * (stop - start) * m].reshape(4 * (stop - start), m)
+                    B = _shaped(block, 4 * (stop - start), m)
                     _rows(x[c], start, stop, v, scale, a, b, da, db, shift, homogeneity, B)
                     _residuals(normals[c], start, stop, B, coefficients, values, slopes)
-                _reweigh(values[:points], base, cutoff, value_weight)
-                _reweigh(slopes[:points], base * normal_weight, cutoff, slope_weight)
-        solution[c, :m] = coefficients
+                _reweigh(values, points, base, cutoff, value_weight)
+                _reweigh(slopes, points, base * normal_weight, cutoff, slope_weight)
+        for j in range(m):
+            solution[c, j] = coefficients[j]
+
+
+@_jit
+def _empty(size):
+    return np.empty(size)
+
+
+@_jit
+def _shaped(buffer, rows, columns):
+    """The beginning of a buffer as a matrix."""
+    return buffer[: rows * columns].reshape(rows, columns)
+
+
+@_jit
+def _fill(x, value):
+    """By a loop: NumPy's assignments take seconds to compile."""
+    for j in range(x.shape[0]):
+        x[j] = value
 
 
 @_jit
@@ -163,10 +182,12 @@ def _solve(A, rhs, jitters, potrf, potrs, L, solution):
         mean += A[j, j] / m
     for jitter in jitters:
         for i in range(m):
-            L[i, : i + 1] = A[i, : i + 1]
+            for j in range(i + 1):
+                L[i, j] = A[i, j]
             L[i, i] += jitter * mean
         if factored(potrf, L):
-            solution[:] = rhs
+            for j in range(m):
+                solution[j] = rhs[j]
             solve_by(potrs, L, solution)
             finite = True
             for j in range(m):
@@ -191,10 +212,10 @@ def _residuals(normals, start, stop, B, solution, values, slopes):
 
 
 @_jit
-def _reweigh(residuals, base, cutoff, weights):
-    """base min(1, cutoff sigma / residual), sigma from the median."""
-    sigma = _lower_median(residuals.copy()) / 0.6745
-    for i in range(len(residuals)):
+def _reweigh(residuals, count, base, cutoff, weights):
+    """base min(1, cutoff sigma / residual) of so many residuals, sigma from the median."""
+    sigma = _lower_median(residuals[:count].copy()) / 0.6745
+    for i in range(count):
         weights[i] = base * min(1.0, cutoff * sigma / max(residuals[i], 1e-300))
 
 
