@@ -3,7 +3,8 @@
     python benchmarks/sharp.py [--seed 0] [--noise 0,0.001] [--kind even] [--grid 256] [--shapes cube,gear]
 
 cd (Chamfer, 1e-4 of the diagonal D) and normal consistency as in quality.py; crease vertices are ends of edges whose
-faces turn by more than TURN, their distances from the nearest true crease are in spacings of the points.
+faces turn by more than TURN, their distances from the nearest true crease are in spacings of the points. Slivers, which
+marching cubes make where a vertex lies near a corner of the lattice, have no normals that say anything.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from scipy.spatial import cKDTree  # noqa: E402
 from truths import Shape  # noqa: E402
 
 TURN = np.cos(np.radians(25.0))
+SLIVER = 0.02  # of the median area of faces
 UNEVEN = 5.0  # of the densest to the sparsest end
 
 
@@ -64,7 +66,9 @@ SHOWN = {"cube": 20_000, "bracket": 20_000, "gear": 30_000, "plate": 20_000}
 def creases(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """The edges [k, 2] whose faces turn by more than TURN."""
     normals = truths._cross(vertices, faces)
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
+    area = np.linalg.norm(normals, axis=1)
+    faces, normals = faces[area > SLIVER * np.median(area)], normals[area > SLIVER * np.median(area)]
+    normals = normals / np.linalg.norm(normals, axis=1, keepdims=True)
     edges, face = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), 1), np.repeat(np.arange(len(faces)), 3)
     order = np.lexsort((edges[:, 1], edges[:, 0]))
     edges, face = edges[order], face[order]

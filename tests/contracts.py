@@ -9,6 +9,7 @@ import torch
 
 import neural_splines as ns
 from neural_splines.cells.blending import BlendedField
+from neural_splines.creases.field import SharpField
 from neural_splines.files.work_directory import WorkDirectory
 from neural_splines.kernels.products.contract import Products
 from neural_splines.kernels.products.keops import KeOps
@@ -36,8 +37,8 @@ def products(backend: Products) -> list[Products]:
     return [TorchBlocks(), NumbaLoops(), TritonKernels(), KeOps(), sharded]
 
 
-def fields(spline: NeuralSpline, blend: BlendedField) -> list[Field]:
-    return [spline, blend, Replicas(blend, [torch.device("cpu")])]
+def fields(spline: NeuralSpline, blend: BlendedField, sharp: SharpField) -> list[Field]:
+    return [spline, blend, sharp, Replicas(blend, [torch.device("cpu")])]
 
 
 def solvers() -> list[Solver]:
