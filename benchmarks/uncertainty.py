@@ -114,13 +114,14 @@ def main(argv=None) -> None:
     options = p.parse_args(argv)
     results = Results(options.out)
     if not options.table:
-        for case in chosen(options.data, options.split, options.cases):
+        cases = chosen(options.data, options.split, options.cases)
+        todo = [(case, "default") for case in cases] + [(case, "filled") for case in cases if case.name in SCANS]
+        for case, mode in todo:
             mark = fingerprint(*case.build())
-            for mode in ["default", "filled"] if case.shape in SCANS and not case.noise else ["default"]:
-                if mode not in results.known(case.name, mark):
-                    row = judged(case, options.grid, mode == "filled")
-                    results.add(case.name, mark, {mode: row})
-                    print(case.name, mode, {key: round(value, 4) for key, value in row.items()}, flush=True)
+            if mode not in results.known(case.name, mark):
+                row = judged(case, options.grid, mode == "filled")
+                results.add(case.name, mark, {mode: row})
+                print(case.name, mode, {key: round(value, 4) for key, value in row.items()}, flush=True)
     table(results, {case.name: case for case in all_cases(options.data or Path())})
 
 
