@@ -19,6 +19,7 @@ EXACT = 1e-9  # spacings: less is rounding
 FEWEST = 6  # points of a fit that counts
 REACH = 3.0  # spacings around a place: whose sides are looked at
 INNER, OUTER = 4.0, 6.0  # spacings from a crease: up to there the sides are the field, and from there they are not
+WIDER, NOISY = 2.0, 0.08  # times as far where the noise is more than so many spacings: planes are better there, too
 STEPS = 5  # to where sides meet
 MOST_BUCKETS = 128  # along an axis
 
@@ -99,7 +100,11 @@ class Creases:
         """The fits of all points that matter near creases."""
         from . import fitting_numba as numba
 
-        rows = np.flatnonzero(self.distance(self.creased) < OUTER + REACH + 1.0)
+        distance = self.distance(self.creased)
+        rows = np.flatnonzero(distance < OUTER)
+        noise = self.first_fits(rows)[2][:, 1] / self.spacing[rows]
+        wide = WIDER if float(np.median(noise)) > NOISY else 1.0
+        rows = np.flatnonzero(distance < wide * OUTER + REACH + 1.0)
         m = len(rows)
         found = self.first_fits(rows)[2]
         square, known = np.zeros((2, len(self.points))), np.zeros(len(self.points))
@@ -113,13 +118,14 @@ class Creases:
             numba.best_fits, m, rows, self.points, self.normals, self.given, self.links, self.spacing, np.array(RADII),
             noise, turn, frames, coefficients, found,
         )  # fmt: skip
-        return Fits(rows, frames, coefficients, found[:, 0], found[:, 1], found[:, 2])
+        return Fits(rows, frames, coefficients, found[:, 0], found[:, 1], found[:, 2], wide)
 
 
 @dataclass(frozen=True)
 class Fits:
     """Of points `rows` [m]: the frame and coefficients of each one's fit, its number of points, and what it says of the
-    point had it not seen it: distance (world units) and cosine of the normal.
+    point had it not seen it: distance (world units) and cosine of the normal. wide: how much farther from creases the
+    sides are the field.
     """
 
     rows: np.ndarray
@@ -128,6 +134,7 @@ class Fits:
     count: np.ndarray
     distance: np.ndarray
     cosine: np.ndarray
+    wide: float
 
 
 @dataclass(frozen=True)
@@ -152,13 +159,14 @@ class Sides:
     def of(cls, found: Creases, fits: Fits, creased: np.ndarray) -> Sides:
         """Those around some of the creased points [n]."""
         distance = found.distance(creased)
-        kept = (fits.count >= FEWEST) & (distance[fits.rows] < OUTER + REACH + 1.0)
+        inner, outer = fits.wide * INNER, fits.wide * OUTER
+        kept = (fits.count >= FEWEST) & (distance[fits.rows] < outer + REACH + 1.0)
         rows = fits.rows[kept]
         place = np.full(len(found.points) + 1, -1)
         place[rows] = np.arange(len(rows))
         wide = found.spacing.copy()
         np.maximum.at(wide, found.near.ravel(), np.repeat(found.spacing, found.near.shape[1]))
-        t = np.clip((OUTER - distance[rows]) / (OUTER - INNER), 0.0, 1.0)
+        t = np.clip((outer - distance[rows]) / (outer - inner), 0.0, 1.0)
         return cls(
             found.points[rows], found.normals[rows], np.stack([REACH * wide[rows], found.spacing[rows]], 1),
             t * t * (3.0 - 2.0 * t), place[found.near[rows, 1:]], place[found.links[rows, 1:]],

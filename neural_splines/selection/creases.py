@@ -18,6 +18,7 @@ from . import score
 SHARE = 0.3  # of the points near creases that judge
 NEAR = 2.5  # spacings from a crease: there one spline errs
 JUDGES, FEWEST = 48, 5  # nearest judges of a creased point; how many decide
+VOTES = 32  # creased points around one that decide with it
 WITHIN = 8.0  # spacings: farther judges say nothing
 BETTER = 0.9  # of the error of one spline
 
@@ -68,8 +69,13 @@ def _better(found: Creases, rows: np.ndarray, sides: list[np.ndarray], spline: l
         error: np.ndarray = np.sqrt((distance**2).sum(1) / total) * (angle + score.ANGLE_OFFSET) ** score.ANGLE_POWER
         return error
 
+    one = (judged.sum(1) >= FEWEST) & (errors(sides) < BETTER * errors(spline))
+    # Few judge each, by chance: where most of the points along a crease are kept, the others are too.
+    points = found.points[creased]
+    far, at = cKDTree(points).query(points, list(range(1, min(VOTES, len(points)) + 1)))
+    votes = far < WITHIN * found.spacing[creased, None]
     better = np.zeros_like(found.creased)
-    better[creased] = (judged.sum(1) >= FEWEST) & (errors(sides) < BETTER * errors(spline))
+    better[creased] = one | (2 * (one[at] & votes).sum(1) > votes.sum(1))
     return better
 
 

@@ -22,7 +22,8 @@ TURNED = 0.97  # cosine between two normals of a triangle: less, and the cube ma
 SPREAD = 0.978  # least cosine between a normal of a cube and their mean: more, and it has none
 FLAT = 0.02  # of the largest eigenvalue of the mean n n': directions in which planes say nothing
 MOSTLY = 0.5  # share of the sides in the field
-WITHIN, OUTSIDE = 0.5, 0.75  # voxels: a point's way to where the sides meet; how far it may be outside its cube
+EDGE, WITHIN = 0.1, 0.5  # voxels: a point's way to where sides meet, to an edge alone and at all
+OUTSIDE = 0.75  # voxels: so far a point may be outside its cube
 INNER = 0.25  # of the way of an edge through a cube, at either end: no vertex of the edge is there
 FLIPPED = 0.966  # cosine: the ends of an edge that is flipped lie on different sides
 LEAST = 1e-5  # square voxels, twice the area of a new face
@@ -155,13 +156,15 @@ class _Patches:
         first[self.label] = self.face
         rows = np.flatnonzero(wanted)
         rows = rows[field.shares(place[rows]) > MOSTLY]
-        found, sides = field.meet(place[rows], WITHIN * self.voxel)
-        place[rows] = found
-        rows = rows[(sides >= 2) & np.isfinite(found).all(1)]
         edge = rows[told[rows].sum(1) == 2]
-        place[edge] = field.meet(
-            self._into_cube(place[edge], axes[edge, :, 0], lattice, first[edge]), WITHIN * self.voxel
-        )[0]
+        place[edge] = self._into_cube(place[edge], axes[edge, :, 0], lattice, first[edge])
+        met = np.zeros(count, np.int64)
+        for within in (EDGE, WITHIN):  # first that of an edge alone, of which a corner may be near
+            left = rows[(met[rows] < 2) & ((within > EDGE) | (told[rows].sum(1) == 2))]
+            found, met[left] = field.meet(place[left], within * self.voxel)
+            kept = (met[left] >= 2) & np.isfinite(found).all(1)
+            place[left[kept]], met[left[~kept]] = found[kept], 0
+        rows = rows[met[rows] >= 2]
         inside = lattice.coordinates(torch.from_numpy(place[rows])).numpy() - self.cubes[first[rows]]
         rows = rows[(np.maximum(-inside, inside - 1.0) < OUTSIDE).all(1)]
         self.wanted[rows] = True
