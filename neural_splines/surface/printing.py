@@ -81,8 +81,8 @@ def rims(mesh: Mesh, metric: Metric) -> list[Plane]:
         if float(heights.abs().max()) <= room and float(((x - middle) @ normal).min()) >= -room:
             clear = PLANAR_SPACINGS * spacing
             plane = _plane(normal, places, clear)
-            heights = plane.height(x)
-            if _share(heights < -clear) <= BELOW and _share(heights > clear) >= ABOVE:
+            typical = (places @ plane.normal).median()
+            if _share(x @ plane.normal < typical - clear) <= BELOW and _share(plane.height(x) > clear) >= ABOVE:
                 found.append(plane)
     return found
 
