@@ -10,8 +10,7 @@ in the mean square: what errors of the data do, what smoothing takes away, and w
 variances that the penalty takes for granted, S = s^2 / (n W) and s0^2 = s^2 / (n lambda), the first term is
 s^2 k' A^-1 k / n, and E the posterior variance of the process. Here a cell's own data say them: s^2 and t^2 are mean
 squares of its residuals as points show them that it has not seen, sum r^2 / (n - tr H), H = K A^-1 K'W (generalised
-cross-validation), t^2 times what neighbours share (`shared`); and s0^2 = a'Ga / tr H is the size of the fit itself by
-what the data determine of it.
+cross-validation), and s0^2 = a'Ga / tr H is the size of the fit itself by what the data determine of it.
 
 Sources: G. Wahba, Bayesian "confidence intervals" for the cross-validated smoothing spline, J. R. Stat. Soc. B 45,
 1983; D. Nychka, JASA 83, 1988; D. MacKay, Bayesian interpolation, Neural Computation 4, 1992, for s0.
@@ -36,8 +35,8 @@ from .partition import Cells
 from .problem import FitProblem
 from .weights import CellWeights, sum_by
 
+SMALL = 0.02  # shares of a blend below it say nothing of its errors that the others do not
 PLACES = 1024  # of a cell at a time
-LAG, LAGS = 8, 6  # neighbours of a point whose errors may be like its own: at a time, and how often
 LEAST_LEFT = 0.01  # of the points: a fit through all of them says nothing of its errors
 
 
@@ -118,6 +117,8 @@ class Posterior:
         """
         points = points.to(self.boxes.lower)
         places = CellWeights.of(self.boxes, points)
+        total = sum_by(places.point, places.weight, places.count)
+        places = places.part(places.weight > SMALL * total[places.point])
         cell, x, weight = self.model[places.cell], points[places.point], places.weight
         value = self.cells.variances(cell, x)
         if self.coarse is not None:
@@ -160,13 +161,12 @@ class _Errors:
         row = (models.offsets[number, None] + slot).clamp_max(len(models.centers) - 1)
         centers, a = place(models.centers[row]), place(models.coefficients[row] * live)
         live, count = live.to(cell.device), count.to(cell.device)
-        constraints = Constraints.of(problem, cell)
-        batch = Batch.of(problem, cell, constraints, centers, count)
+        batch = Batch.of(problem, cell, Constraints.of(problem, cell), centers, count)
         weights = batch.base_weights(smoothing.normal_weight)
         if smoothing.robust_passes:
             weights = weights * batch.robust(a)
         ridge, G = place(_ridges(models.attempts[number], smoothing))[:, None, None], batch.gram_centers
-        data = _Data.of(batch, weights, a, smoothing.normal_weight, constraints.x[:, ::3])
+        data = _Data.of(batch, weights, a, smoothing.normal_weight)
         factor = direct.factor_spd(data.gram + ridge * G)
         inverse = torch.cholesky_inverse(factor)
         size = (a * (G @ a[:, :, None])[:, :, 0]).sum(1)
@@ -200,7 +200,7 @@ class _Data:
     hats: tuple[Tensor, Tensor]
 
     @classmethod
-    def of(cls, batch: Batch, weights: Tensor, a: Tensor, normal_weight: float, places: Tensor) -> _Data:
+    def of(cls, batch: Batch, weights: Tensor, a: Tensor, normal_weight: float) -> _Data:
         """Errors of a point are those of its value and of its three slopes; without slopes that of all its three values
         together, and one of those off the surface to either side.
 
@@ -222,8 +222,6 @@ class _Data:
             hats = (K[:, :, 0] * trust[:, :, None]).mT @ together, tilt / (2.0 * normal_weight)
             gram, off = N * direct.gram(batch.K, weights), (0.5 * (residual[:, :, 1] - residual[:, :, 2])).square()
         on = residual[:, :, 0].square()
-        if batch.width == 4:
-            off = off * shared(places, trust, residual[:, :, 1:])[:, None]
         squares = (trust * on).sum(1) / n[:, 0, 0], (trust * off).sum(1) / n[:, 0, 0]
         of_errors, of_hats = 1.0 / N**2, 1.0 / (N * n)
         return cls(
@@ -237,30 +235,6 @@ class _Data:
             left = (1.0 - (inverse * hat).sum((1, 2))).clamp_min(LEAST_LEFT)
             total += (square / left)[:, None, None] * error
         return total
-
-
-def shared(places: Tensor, trust: Tensor, residual: Tensor) -> Tensor:
-    """1 + sum_k rho_k [b] over the ranks k of neighbours of points [b, n, 3], rho_k the correlation of residuals
-    [b, n, 3] with those of the k-th nearest: so many times as large is the variance of a mean of errors that
-    neighbours share, as those of normals that were estimated from the same points.
-
-    trust [b, n]: how much a point counts. Ranks count LAG at a time, until the sum of some is not positive. Source:
-    C. Geyer, Practical Markov chain Monte Carlo, Statistical Science 7, 1992.
-    """
-    apart = torch.cdist(places, places).masked_fill_((trust <= 0.0)[:, None], torch.inf)
-    near, index = apart.topk(min(LAG * LAGS + 1, places.shape[1]), dim=2, largest=False)
-    near, index = near[:, :, 1:], index[:, :, 1:]
-    weight = trust[:, :, None] * near.isfinite()
-    other = residual.gather(1, index.flatten(1)[:, :, None].expand(-1, -1, 3)).unflatten(1, index.shape[1:])
-    product = (other * residual[:, :, None]).sum(3) * weight
-    size = (trust * residual.square().sum(2)).sum(1) / trust.sum(1).clamp_min(1e-300)
-    total, going = torch.ones_like(size), torch.ones_like(size)
-    for first in range(0, index.shape[2] - LAG + 1, LAG):
-        some = slice(first, first + LAG)
-        mean = product[:, :, some].sum((1, 2)) / weight[:, :, some].sum((1, 2)).clamp_min(1e-300)
-        going = going * (mean > 0.0)
-        total += going * LAG * mean / size.clamp_min(1e-300)
-    return total
 
 
 def _ridges(attempts: Tensor, smoothing: Smoothing) -> Tensor:

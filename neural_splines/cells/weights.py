@@ -30,6 +30,10 @@ class CellWeights:
     def count(self) -> int:
         return len(self.points)
 
+    def part(self, mask: Tensor) -> CellWeights:
+        """The pairs under a mask [k]."""
+        return CellWeights(self.points, self.point[mask], self.cell[mask], self.weight[mask])
+
     @classmethod
     def of(cls, cells: Cells, points: Tensor) -> CellWeights:
         if points.device.type == "cpu":
