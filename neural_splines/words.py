@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import re
 
-FLAGS = {"dense": "dense=True", "no-refine-vertices": "refine_vertices=False", "fill-holes": "fill_holes=True", "printable": "printable=True"}
+FLAGS = {
+    "dense": "dense=True",
+    "no-refine-vertices": "refine_vertices=False",
+    "fill-holes": "fill_holes=True",
+    "printable": "printable=True",
+}
 PARAMETERS = {
     "margin": "scale", "sensor-position": "sensor_positions", "flip-normals": "flip=True", "inside": "inside=True",
     **{name.replace("_", "-"): name for name in (
