@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from llvmlite import ir
 from numba import types
+from numba.core.cgutils import ir
 from numba.extending import get_cython_function_address, intrinsic
 
 from ...runtime.compiled import compiled
