@@ -12,13 +12,14 @@ from torch import Tensor
 from ..errors import SettingsError
 from ..kernels.second import curvatures
 from ..settings import QUALITIES
-from ..surface.attributes import MEASURES, QUALITY, quality_of
+from ..surface.attributes import MEASURES, QUALITY, carry, quality_of
 from ..surface.support import classes, support
 
 if TYPE_CHECKING:
     from .whole import Reconstruction
 
 CLASS = "support_class"
+PER_POINT = 1  # vertices at which uncertainty is asked for; between them it varies no faster than the points do
 ONE_SPLINE = (
     "uncertainty is told by the data of cells, and this is one spline; use fit-grid.py with CELLS_PER_AXIS auto"
 )
@@ -42,6 +43,19 @@ def qualities(result: Reconstruction, names: Iterable[str]) -> dict[str, np.ndar
     return found
 
 
+def _interpolated(function: Any, vertices: Tensor, most: int) -> Tensor:
+    """Values [v] of a function of places at vertices [v, 3]: asked for at about so many of them, if there are twice as
+    many, which lie evenly as vertices come in the order of the lattice.
+    """
+    stride = len(vertices) // max(1, most)
+    if stride < 2:
+        found: Tensor = function(vertices)
+        return found
+    some = vertices[::stride]
+    values = function(some).cpu().numpy()[:, None]
+    return torch.from_numpy(carry(some.cpu().numpy(), values, vertices.cpu().numpy())[:, 0])
+
+
 def _numbers(result: Reconstruction, name: str, vertices: Tensor) -> np.ndarray:
     if name not in QUALITIES:
         raise SettingsError(f"there is no quality {name}; use one of {', '.join(QUALITIES)}")
@@ -55,7 +69,7 @@ def _numbers(result: Reconstruction, name: str, vertices: Tensor) -> np.ndarray:
     elif name == "uncertainty":
         if not hasattr(field, "uncertainty"):
             raise SettingsError(SHARP if hasattr(field, "smooth") else ONE_SPLINE)
-        values = field.uncertainty(vertices)
+        values = _interpolated(field.uncertainty, vertices, PER_POINT * len(result.cloud))
     else:
         if not hasattr(field, "hessian"):
             raise SettingsError(SHARP)
