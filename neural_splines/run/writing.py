@@ -26,7 +26,7 @@ from .printing import carried, printed
 from .stitch import NOTHING_LEFT, Kept, Piece, Unpaired, stitched
 
 FACE_BYTES = 600  # that looking at a mesh takes, measured
-PRINTED_FACE_BYTES, POINT_BYTES = 1_500, 400  # that making it for a printer takes, of faces and points
+PRINTED_FACE_BYTES, POINT_BYTES = 1_500, 400  # that making it for a printer takes, of faces and points: estimated
 NOT_PRINTED = Printing()
 
 
