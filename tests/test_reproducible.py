@@ -79,8 +79,10 @@ IN_NO_ORDER = {
     "surface/checks.py": "NumPy, one after another",
     "surface/clustering.py": "NumPy, one after another",
     "components.py": "the least of whole numbers",
+    "surface/features.py": "NumPy, one after another",
     "surface/marching_cubes.py": "one number for each place",
     "surface/printing.py": "NumPy, one after another",
+    "surface/support.py": "NumPy, one after another",
     "surface/trimming.py": "ones with signs, exact in any order",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -25,6 +26,11 @@ POINTS = BALL.points.numpy()
 MESH = Mesh(0.99 * BALL.points, BALL.normals, torch.tensor([[0, 1, 2]]))
 
 
+def result_of(kept: OrientedCloud) -> SimpleNamespace:
+    """What is asked of a result: its mesh, and the points that were kept."""
+    return SimpleNamespace(mesh=MESH, kept=kept)
+
+
 def columns(path) -> np.ndarray:
     return trimesh.load(path, process=False).metadata["_ply_raw"]["vertex"]["data"]
 
@@ -34,7 +40,7 @@ def test_whole_numbers_come_from_the_nearest_point_and_stay_whole(tmp_path):
     times = 1.3e9 + 1e-3 * POINTS[:, 2]
     single = POINTS[:, 2].astype(np.float32)
     scanned = ScannedCloud(POINTS, None, scalars={"classes": classes, "times": times, "single": single})
-    carried = paint(scanned, BALL, BALL, MESH, None)
+    carried = paint(scanned, BALL, result_of(BALL), ())
     save_mesh(tmp_path / "m.ply", MESH.vertices, MESH.normals, MESH.faces, scalars=carried.scalars)
     found = columns(tmp_path / "m.ply")
     assert found["classes"].dtype == np.uint8
@@ -50,8 +56,8 @@ def test_points_that_were_left_out_give_no_colour():
     cloud = OrientedCloud(torch.cat([BALL.points, out.points]), torch.cat([BALL.normals, out.normals]))
     colours = np.repeat(np.uint8([200, 0]), [400, 100])[:, None] * np.ones((1, 3), np.uint8)
     scanned = ScannedCloud(cloud.points.numpy(), None, colours=colours)
-    assert (paint(scanned, cloud, BALL, MESH, None).colours == 200).all()
-    assert (paint(scanned, cloud, cloud, MESH, None).colours < 200).any()
+    assert (paint(scanned, cloud, result_of(BALL), ()).colours == 200).all()
+    assert (paint(scanned, cloud, result_of(cloud), ()).colours < 200).any()
 
 
 @pytest.mark.parametrize("suffix", [".ply", ".obj"])
