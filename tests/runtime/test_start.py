@@ -22,7 +22,8 @@ def called(dtype):
     points, lower = rng.random((50, 3)).astype(dtype), rng.random((4, 3)).astype(dtype) - 0.5
     which, margin = np.arange(50) % 4, np.full(4, 0.3, dtype)
     weight = np.empty(50)
-    _weigh(points, np.arange(50), which, lower, lower + 1, margin, margin, 0.25, 1e-4, weight)
+    yields = np.arange(4) == 1
+    _weigh(points, np.arange(50), which, lower, lower + 1, margin, margin, yields, 0.25, 1e-4, 0.5, weight)
     return weight.tobytes().hex()
 
 one = called(np.float64)
