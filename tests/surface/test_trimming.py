@@ -52,6 +52,21 @@ def test_unsupported_parts_go_and_small_gaps_stay():
     assert (found.vertices[pairs[count == 1].reshape(-1)][:, 2] < 0).all()  # one border, in the south
 
 
+def test_sparse_points_behind_a_crowd_are_found():
+    """Seven points crowd in a square grid; beside them the grid's are nearer in their own spacings. How sparse points
+    are is told in octaves, which a dense clump far away moves.
+    """
+    axis = torch.arange(-6.0, 7.0, dtype=torch.float64)
+    grid = torch.cartesian_prod(axis, axis)
+    angle = torch.arange(7.0, dtype=torch.float64)
+    ring = torch.stack([angle.cos(), angle.sin()], 1)
+    for size in 0.01 * 2.0 ** torch.linspace(0.0, 1.0, 9):
+        flat = torch.nn.functional.pad(torch.cat([grid[grid.norm(dim=1) > 0.5], 0.2 * ring, 200.0 + size * ring]), (0, 1))
+        distance, spacing, sparser = Metric(flat).nearest(torch.nn.functional.pad(0.5 * ring, (0, 1)), 0.75, 4.5)
+        assert bool(sparser.all())
+        assert float((distance / spacing).max()) < 0.75
+
+
 def test_a_speck_close_to_the_data_goes():
     """It lies within the length of a gap, but touches nothing."""
     lattice = Lattice.covering(unit_box(), 64)
