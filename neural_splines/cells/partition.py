@@ -17,7 +17,7 @@ from ..geometry import Box, linear_ids, ranks
 MAX_BUCKETS_PER_SIDE = 128
 PADDING_HALVINGS = 3
 REACH_WEIGHT = 1e-6
-ENOUGH = 0.5  # of weight: as much has a box in the middle of its walls, by itself
+ENOUGH = 1.0  # of weight: as much have boxes together where they hold points on all sides
 # Of the distance to the 6th neighbour: so far the surface is carried where no sample lies. Adaptive cells go farther,
 # because what ends in the air is trimmed there.
 REACH_SPACINGS, ADAPTIVE_REACH_SPACINGS = 1.5, 3.0
