@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..spline.solvers.direct import JITTER
 from .batches import ROBUST_CUTOFF, Constraints, Smoothing
+from .left_out import Judges
 from .problem import FitProblem
 from .ties import BAND, TiePlaces
 
@@ -52,17 +53,27 @@ class Systems:
 
     def solve(self, problem: FitProblem, smoothing: Smoothing) -> tuple[Tensor, Tensor]:
         """Coefficients [b, m] and relative jitter [b], NaN where a system cannot be solved; as `Batch.solve`."""
+        return self.solve_and_judge(problem, smoothing, Judges.none(len(self.cell), self.x.device))[:2]
+
+    def solve_and_judge(
+        self, problem: FitProblem, smoothing: Smoothing, judges: Judges
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The same, and the residuals [b, s, 4] of the rows of judges, had each not been there."""
         from ..kernels.products.numba_rows import Polynomials, run  # not before: Numba takes half a second to import
         from ..spline.solvers.lapack_numba import Routines
         from .fused_numba import fit_cells
 
         solution = self.centers.new_empty(self.centers.shape[:2])
         jitter = self.centers.new_empty(len(self.cell))
-        parts = (self.x, self.normals, self.counts, self.centers, self.columns, *vars(self.ties).values())
+        judged = judges.place.where(judges.asked, -1)
+        unseen = self.x.new_full((*judged.shape, 4), torch.nan)
+        ties = vars(self.ties).values()
+        parts = (self.x, self.normals, self.counts, self.centers, self.columns, *ties, judged)
         kernel, polynomials = problem.kernel, Polynomials.of(problem.kernel, torch.float64)
         run(
             fit_cells, len(self.cell), *(part.numpy() for part in parts), float(smoothing.regularization),
             float(smoothing.normal_weight), smoothing.robust_passes, ROBUST_CUTOFF, BAND, JITTER[torch.float64],
             *polynomials.all, kernel.homogeneity, *Routines.found(), solution.numpy(), jitter.numpy(),
+            unseen.numpy(),
         )  # fmt: skip
-        return solution, jitter
+        return solution, jitter, unseen

@@ -21,13 +21,14 @@ _jit = compiled(**options)
 
 @_jit
 def fit_cells(
-    first, last, x, normals, counts, centers, columns, places, targets, weights, tight, ridge, normal_weight, passes,
-    cutoff, band, jitters, a, b, da, db, shift, homogeneity, syrk, potrf, potrs, solution, jitter,
+    first, last, x, normals, counts, centers, columns, places, targets, weights, tight, judged, ridge, normal_weight,
+    passes, cutoff, band, jitters, a, b, da, db, shift, homogeneity, syrk, potrf, potrs, solution, jitter, unseen,
 ):  # fmt: skip
     """Solutions [b, m] and relative jitter [b], NaN where there is none, of cells from first to last.
 
     x, normals [b, n, 3]: of which the first `counts` [b] are true; centers [b, m, 3], of which `columns` [b] are.
-    places [b, t, 3], targets, weights, tight [b, t]: of ties, as `TieRows`.
+    places [b, t, 3], targets, weights, tight [b, t]: of ties, as `TieRows`. judged [b, s]: points of which `unseen`
+    [b, s, 4] becomes what the rows' residuals were had each not been there, as `left_out`; or -1.
     """
     most, n, t = centers.shape[1], x.shape[1], places.shape[1]
     matrix, factor = _empty(most * most), _empty(most * most)
@@ -70,6 +71,13 @@ def fit_cells(
                 _reweigh(slopes, points, base * normal_weight, cutoff, slope_weight)
         for j in range(m):
             solution[c, j] = coefficients[j]
+        X = _shaped(block, 4, m)
+        for k in range(judged.shape[1]):
+            i = judged[c, k]
+            if i >= 0:
+                B = _shaped(block[4 * most :], 4, m)
+                _rows(x[c], i, i + 1, v, scale, a, b, da, db, shift, homogeneity, B)
+                _leave_out(normals[c, i], value_weight[i], slope_weight[i], B, coefficients, L, X, unseen[c, k])
 
 
 @_jit
@@ -209,6 +217,50 @@ def _residuals(normals, start, stop, B, solution, values, slopes):
             r2 += B[k + 2, j] * solution[j]
             r3 += B[k + 3, j] * solution[j]
         values[i], slopes[i] = abs(r0), math.sqrt(r1 * r1 + r2 * r2 + r3 * r3)
+
+
+@_jit
+def _leave_out(normal, value_weight, slope_weight, B, solution, L, X, r):
+    """r [4] = (I - B A^-1 B' W)^-1 (y - B a) of the rows B of a point, by A = L L'; X [4, m] becomes B L'^-1."""
+    M = np.empty((4, 4))
+    for k in range(4):
+        r[k] = normal[k - 1] if k else 0.0
+        for j in range(X.shape[1]):
+            r[k] -= B[k, j] * solution[j]
+            left = B[k, j]
+            for i in range(j):
+                left -= L[j, i] * X[k, i]
+            X[k, j] = left / L[j, j]
+    for k in range(4):
+        for i in range(4):
+            product = 0.0
+            for j in range(X.shape[1]):
+                product += X[k, j] * X[i, j]
+            M[k, i] = (1.0 if i == k else 0.0) - product * (slope_weight if i else value_weight)
+    _eliminate(M, r)
+
+
+@_jit
+def _eliminate(M, r):
+    """r becomes M^-1 r, by Gauss with the largest pivots."""
+    n = len(r)
+    for k in range(n):
+        best = k
+        for i in range(k + 1, n):
+            if abs(M[i, k]) > abs(M[best, k]):
+                best = i
+        for j in range(n):
+            M[k, j], M[best, j] = M[best, j], M[k, j]
+        r[k], r[best] = r[best], r[k]
+        for i in range(k + 1, n):
+            share = M[i, k] / M[k, k]
+            r[i] -= share * r[k]
+            for j in range(k, n):
+                M[i, j] -= share * M[k, j]
+    for k in range(n - 1, -1, -1):
+        for j in range(k + 1, n):
+            r[k] -= M[k, j] * r[j]
+        r[k] /= M[k, k]
 
 
 @_jit

@@ -40,26 +40,57 @@ class LeftOut:
     @classmethod
     def of(cls, problem: FitProblem, batch: Batch, solved: Solved) -> LeftOut:
         """Of the points of a batch that are among the `judges` of the problem."""
-        assert problem.judges is not None
-        members, width = problem.members, batch.width
-        count, first = members.counts[batch.cell], members.starts[batch.cell]
+        judges = Judges.of(problem, batch.cell)
+        residual = _residuals(batch, solved, judges.place)
+        if batch.width == 4:
+            return cls.by_slopes(problem, batch.cell, judges, residual)
+        # values at x, x + eps n and x - eps n
+        eps = batch.y.gather(1, judges.place * batch.width + 1) if len(batch.cell) else residual[..., 0]
+        along = 1.0 - (residual[..., 1] - residual[..., 2]) / (2.0 * eps.clamp_min(1e-300))
+        slope = along[..., None] * problem.cloud.normals[judges.point]
+        return cls._of(problem, batch.cell, judges, residual[..., 0], slope)
+
+    @classmethod
+    def by_slopes(cls, problem: FitProblem, cell: Tensor, judges: Judges, residual: Tensor) -> LeftOut:
+        """Of residuals [b, s, 4] of values and slopes."""
+        slope = problem.cloud.normals[judges.point] - residual[..., 1:]
+        return cls._of(problem, cell, judges, residual[..., 0], slope)
+
+    @classmethod
+    def _of(cls, problem: FitProblem, cell: Tensor, judges: Judges, residual: Tensor, slope: Tensor) -> LeftOut:
+        value = -residual / problem.cells.scales[cell][:, None]
+        asked = judges.asked
+        cell = cell[:, None].expand_as(asked)[asked]
+        return cls(cell, judges.point[asked], value[asked].double(), slope[asked].double())
+
+
+@dataclass(frozen=True)
+class Judges:
+    """Of each of b cells up to s points among the `judges` of a problem: which of the cell's points they are and which
+    of the cloud's [b, s], and whether there is one.
+    """
+
+    place: Tensor
+    point: Tensor
+    asked: Tensor
+
+    @classmethod
+    def of(cls, problem: FitProblem, cell: Tensor) -> Judges:
+        if problem.judges is None:
+            return cls.none(len(cell), cell.device)
+        members = problem.members
+        count, first = members.counts[cell], members.starts[cell]
         rank = torch.arange(int(count.max()), device=first.device)
         point = members.point[(first[:, None] + rank).clamp_max(len(members.point) - 1)]
         asked = problem.judges[point] & (rank < count[:, None])
         most = max(1, int(asked.sum(1).max()))
         place = asked.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :most]
-        asked, point = asked.gather(1, place), point.gather(1, place)
-        residual = _residuals(batch, solved, place)
-        normal = problem.cloud.normals[point]
-        scale = problem.cells.scales[batch.cell]
-        if width == 4:
-            slope = normal - residual[..., 1:]
-        else:  # values at x, x + eps n and x - eps n
-            eps = (batch.y.gather(1, place * width + 1) if len(place) else residual[..., 0]).clamp_min(1e-300)
-            slope = (1.0 - (residual[..., 1] - residual[..., 2]) / (2.0 * eps))[..., None] * normal
-        value = -residual[..., 0] / scale[:, None]
-        cell = batch.cell[:, None].expand_as(point)
-        return cls(cell[asked], point[asked], value[asked].double(), slope[asked].double())
+        return cls(place, point.gather(1, place), asked.gather(1, place))
+
+    @classmethod
+    def none(cls, cells: int, device: torch.device) -> Judges:
+        empty = torch.empty(cells, 0, dtype=torch.int64, device=device)
+        return cls(empty, empty, empty.bool())
 
 
 def _residuals(batch: Batch, solved: Solved, place: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from ..runtime.devices import to_device
 from ..runtime.monitor import Monitor
 from .batches import Batch, Smoothing
 from .fused import Systems, applies
-from .left_out import LeftOut
+from .left_out import Judges, LeftOut
 from .problem import FitProblem
 
 logger = logging.getLogger(__name__)
@@ -101,12 +101,14 @@ def fit_and_judge(problem: FitProblem, smoothing: Smoothing, monitor: Monitor) -
             found.append(LeftOut.of(part, batch, solved))
 
     def fit_fused(part: FitProblem, cell: Tensor, draws: Tensor) -> None:
-        systems = Systems.of(part, cell, draws)
-        solved = systems.solve(part, smoothing)
-        attempts = _retried(lambda bad, more: systems.subset(bad).solve(part, more), smoothing, *solved)
-        store.put(systems, *solved, attempts)
+        systems, judges = Systems.of(part, cell, draws), Judges.of(part, cell)
+        solution, jitter, unseen = systems.solve_and_judge(part, smoothing, judges)
+        if part.judges is not None:
+            found.append(LeftOut.by_slopes(part, cell, judges, unseen))
+        attempts = _retried(lambda bad, more: systems.subset(bad).solve(part, more), smoothing, solution, jitter)
+        store.put(systems, solution, jitter, attempts)
 
-    if problem.judges is None and applies(problem):
+    if applies(problem):
         problem.map_batches(fit_fused, stored=False)
     else:
         problem.map_batches(fit)

@@ -13,6 +13,7 @@ from neural_splines.cells import models
 from neural_splines.cells.batches import Batch, Smoothing
 from neural_splines.cells.fused import Systems, applies
 from neural_splines.cells.fused_numba import _lower_median
+from neural_splines.cells.left_out import Judges, LeftOut
 from neural_splines.cells.ties import Ties
 from neural_splines.runtime.monitor import Silent
 
@@ -58,6 +59,21 @@ def test_the_loop_finds_what_batches_find(problem, smoothing):
     assert not bool(solution[slot >= systems.columns[:, None]].any())
 
 
+@pytest.mark.parametrize("smoothing", SMOOTHINGS, ids=str)
+def test_the_loop_leaves_out_what_batches_leave_out(problem, smoothing):
+    judged = replace(problem, judges=torch.arange(len(problem.cloud)) % 7 == 0)
+    systems, batch = made(judged)
+    cell = torch.arange(len(judged.cells))
+    judges = Judges.of(judged, cell)
+    found = LeftOut.by_slopes(judged, cell, judges, systems.solve_and_judge(judged, smoothing, judges)[2])
+    expected = LeftOut.of(judged, batch, batch.solved(smoothing))
+    assert len(found.point) > 100
+    assert torch.equal(found.point, expected.point)
+    assert torch.equal(found.cell, expected.cell)
+    assert torch.allclose(found.value, expected.value, rtol=0.0, atol=1e-6)
+    assert torch.allclose(found.slope, expected.slope, rtol=0.0, atol=1e-5)
+
+
 def test_some_cells_are_solved_as_all_are(problem):
     """To the bit, whatever stands beside them; only what was tied tightly differs from what was not."""
     systems, _ = made(problem)
@@ -89,13 +105,15 @@ def test_a_system_without_a_factor_is_told_and_raised(monkeypatch):
     systems, _ = made(problem)
     _, jitter = systems.solve(problem, Smoothing(-1.0, gradient_length=0.2))
     assert bool(jitter.isnan().all())
-    real = Systems.solve
+    real = Systems.solve_and_judge
 
-    def failing(self, problem, smoothing):
-        solution, jitter = real(self, problem, smoothing)
-        return solution, jitter.masked_fill(self.cell == 4, torch.nan) if smoothing.regularization < 1e-2 else jitter
+    def failing(self, problem, smoothing, judges):
+        solution, jitter, unseen = real(self, problem, smoothing, judges)
+        if smoothing.regularization < 1e-2:
+            jitter = jitter.masked_fill(self.cell == 4, torch.nan)
+        return solution, jitter, unseen
 
-    monkeypatch.setattr(Systems, "solve", failing)
+    monkeypatch.setattr(Systems, "solve_and_judge", failing)
     found = models.fit_cells(problem, SMOOTHINGS[0], Silent())
     assert found.retried == 1
     assert found.attempts.nonzero().tolist() == [[4]]
