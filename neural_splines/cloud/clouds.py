@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -15,6 +17,7 @@ from .distinct import LARGEST_COORDINATE, distinct_points, lexicographic, mergin
 from .sampling import Sampling
 
 CPU = torch.device("cpu")
+Found = TypeVar("Found")
 SHORTEST_NORMAL = 1e-5
 UNIT_ERROR = 1e-15  # of a length that was made 1: what is clean already keeps its bits
 # A cloud this many times farther from the origin than it is long has float64 steps of 2e-5 of its
@@ -105,14 +108,19 @@ def clean(
     read = len(points)
     if read == 0:
         raise CloudError(f"{name}: contains no points; check how it was exported")
+    return _where_it_fits(lambda at: _clean(points.to(at).double(), normals.to(at).double(), name), device)
+
+
+def _where_it_fits(work: Callable[[torch.device], Found], device: torch.device) -> Found:
+    """What is done on a device; on the CPU, where that has too little memory."""
     try:
-        return _clean(points.to(device).double(), normals.to(device).double(), name)
+        return work(device)
     except torch.cuda.OutOfMemoryError:
         if device == CPU:
             raise
     # Here the exception, which kept the tensors of its frames, is gone.
     torch.cuda.empty_cache()
-    return _clean(points.double().cpu(), normals.double().cpu(), name)
+    return work(CPU)
 
 
 def _clean(points: Tensor, normals: Tensor, name: str) -> tuple[OrientedCloud, CleaningReport]:
@@ -148,13 +156,14 @@ def usable(points: Tensor, normals: Tensor) -> tuple[Tensor, Tensor, Tensor, Ten
     return *_rows(finite & oriented, points, units), finite, oriented
 
 
-def clean_points(points: Tensor, name: str) -> tuple[Sampling, Tensor, CleaningReport]:
-    """As `clean`, on the CPU, for points [n, 3] that have no normals: those that are left, and the rows where they
-    were.
-    """
-    points = points.double().cpu()
+def clean_points(points: Tensor, name: str, device: torch.device = CPU) -> tuple[Sampling, Tensor, CleaningReport]:
+    """As `clean`, for points [n, 3] that have no normals: those that are left, and the rows where they were."""
     if len(points) == 0:
         raise CloudError(f"{name}: contains no points; check how it was exported")
+    return _where_it_fits(lambda at: _clean_points(points.to(at).double(), name), device)
+
+
+def _clean_points(points: Tensor, name: str) -> tuple[Sampling, Tensor, CleaningReport]:
     finite = points.isfinite().all(1)
     rows = finite.nonzero()[:, 0]
     check_range(points[rows], name)

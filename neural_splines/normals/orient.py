@@ -94,9 +94,9 @@ def orient(scanned: ScannedCloud, settings: NormalSettings, name: str, monitor: 
     if normals is not None and settings.source != "estimate":
         given = _given(scanned.points, normals, settings, name)
         return replace(given, notes=[*lines, *given.notes])
-    kept, rows, cleaning = clean_points(torch.from_numpy(scanned.points), name)
-    found, notes = _estimate(scanned, rows.numpy(), settings, name, monitor)
-    cloud = OrientedCloud.of(kept, torch.from_numpy(found.normals), found.known.one_sided)
+    kept, rows, cleaning = clean_points(torch.from_numpy(scanned.points), name, device_of(settings.device))
+    found, notes = _estimate(scanned, rows.cpu().numpy(), settings, name, monitor)
+    cloud = OrientedCloud.of(kept, torch.from_numpy(found.normals).to(kept.points), found.known.one_sided)
     return Orientation(cloud, cleaning, found, settings, [*lines, *cleaning.notes(), *notes])
 
 

@@ -46,6 +46,8 @@ SURVIVORS = 4  # of few points, that many judge
 # Errors as good as the least. Without noise the errors are those of the fit, and small cells are fitted sooner; with it
 # they are mostly those of the points, the fit's own differ by more, and large cells have them more seldom.
 AS_GOOD, AS_GOOD_NOISY = 1.02, 1.005
+# Of the spacing: smaller errors are as good as none. What float32 rounds, say, is noise that no mesh shows.
+NEGLIGIBLE = 1e-4
 TYPICAL = 26.0  # of a search, in trials on few points: six at one size, four at the next, four on four times as many
 PATCHES_SEE = 2.0  # times the points where patches judge: a third as many of their points do
 PILOT = Smoothing(1e-6, gradient_length=0.2), Smoothing(1e-6, 0.1)  # suits most clouds, noisy or not
@@ -82,7 +84,7 @@ class SmoothingSearch:
     def __init__(self, problem_of: Callable[[int], FitProblem], generator: torch.Generator, monitor: Monitor):
         self._problem_of, self._generator, self._monitor = problem_of, generator, monitor
         self._work, self._unit = 0.0, 0  # done; points that judge the first trial
-        self._window, self._noisy = math.nan, False
+        self._window, self._noisy, self._negligible = math.nan, False, 0.0
         self._found: dict[tuple[int, Smoothing], score.Residuals] = {}
 
     def run(self, sizes: Sequence[int], regions: Sequence[Region]) -> Choice:
@@ -93,6 +95,7 @@ class SmoothingSearch:
         """
         first = self._problem_of(sizes[0])
         cloud, generator = first.cloud, self._generator
+        self._negligible = NEGLIGIBLE * cloud.sampling.median_spacing
         dependent = follows_noise(cloud, generator)
         smoothings = ladder(first, dependent)
         if dependent:
@@ -164,7 +167,9 @@ class SmoothingSearch:
             self._monitor.progress(self._work, max(TYPICAL, self._work), f"{len(self._found)} tried")
 
     def _errors(self) -> dict[tuple[int, Smoothing], float]:
-        return dict(zip(self._found, score.errors(list(self._found.values())), strict=True))
+        """Of all that were tried; of those that are negligible the first is the best."""
+        errors = score.errors(list(self._found.values()))
+        return {tried: max(error, self._negligible) for tried, error in zip(self._found, errors, strict=True)}
 
 
 def ladder(problem: FitProblem, dependent: bool) -> tuple[Smoothing, ...]:

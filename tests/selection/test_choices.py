@@ -121,6 +121,14 @@ def test_noise_asks_for_smoother_cells_and_the_choice_can_be_asked_for():
     assert chosen[0.0] < chosen[0.05]
 
 
+def test_what_rounding_moves_is_no_noise():
+    """Points of a flat square, a hundred-thousandth of their spacing beside it."""
+    place = torch.rand(2000, 3, generator=generator(), dtype=torch.float64)
+    place[:, 2] = 2e-7 * torch.randn(2000, generator=generator(1), dtype=torch.float64)
+    up = torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64).expand(2000, 3)
+    assert not whole.fit_cloud(OrientedCloud(place, up), Settings(grid_size=32, device="cpu")).smoothing.for_noise
+
+
 def test_one_spline_chooses_more_regularization_for_noise():
     levels = {}
     for sigma in (0.0, 0.05):

@@ -61,8 +61,9 @@ def test_sparse_points_behind_a_crowd_are_found():
     angle = torch.arange(7.0, dtype=torch.float64)
     ring = torch.stack([angle.cos(), angle.sin()], 1)
     for size in 0.01 * 2.0 ** torch.linspace(0.0, 1.0, 9):
-        flat = torch.nn.functional.pad(torch.cat([grid[grid.norm(dim=1) > 0.5], 0.2 * ring, 200.0 + size * ring]), (0, 1))
-        distance, spacing, sparser = Metric(flat).nearest(torch.nn.functional.pad(0.5 * ring, (0, 1)), 0.75, 4.5)
+        flat = torch.cat([grid[grid.norm(dim=1) > 0.5], 0.2 * ring, 200.0 + size * ring])
+        cloud, places = (torch.nn.functional.pad(at, (0, 1)) for at in (flat, 0.5 * ring))
+        distance, spacing, sparser = Metric(cloud).nearest(places, 0.75, 4.5)
         assert bool(sparser.all())
         assert float((distance / spacing).max()) < 0.75
 
