@@ -177,15 +177,14 @@ class Metric:
         spacing = self.towards(index, x)
         far = ((distance > enough * spacing) & distance.isfinite()).nonzero()[:, 0]
         sparser = torch.zeros(len(x), dtype=torch.bool, device=x.device)
-        sparse = COARSER * self.across[index]
         for level in self._octaves.unique().tolist() if len(far) else []:
-            asked = far[sparse[far] <= self._least * 2.0 ** (level + 1)]
+            asked = far[COARSER * self.across[index[far]] <= self._least * 2.0**level]
             if not len(asked):
                 continue
             members, alike = self._alike(level)
             other, which = alike.query(x[asked], within=most * self._least * 2.0 ** (level + 1))
             there = self.towards(members[which], x[asked])
-            nearer = (other * spacing[asked] < distance[asked] * there) & (self.across[members[which]] >= sparse[asked])
+            nearer = other * spacing[asked] < distance[asked] * there
             asked = asked[nearer]
             distance[asked], spacing[asked], sparser[asked] = other[nearer], there[nearer], True
         return distance, spacing, sparser

@@ -46,8 +46,7 @@ SURVIVORS = 4  # of few points, that many judge
 # Errors as good as the least. Without noise the errors are those of the fit, and small cells are fitted sooner; with it
 # they are mostly those of the points, the fit's own differ by more, and large cells have them more seldom.
 AS_GOOD, AS_GOOD_NOISY = 1.02, 1.005
-# Of the spacing: smaller errors are as good as none. What float32 rounds, say, is noise that no mesh shows.
-NEGLIGIBLE = 1e-4
+NEGLIGIBLE = 2.0**-24  # of the longest side of the box: smaller errors are float32's, and as good as none
 TYPICAL = 26.0  # of a search, in trials on few points: six at one size, four at the next, four on four times as many
 PATCHES_SEE = 2.0  # times the points where patches judge: a third as many of their points do
 PILOT = Smoothing(1e-6, gradient_length=0.2), Smoothing(1e-6, 0.1)  # suits most clouds, noisy or not
@@ -95,7 +94,7 @@ class SmoothingSearch:
         """
         first = self._problem_of(sizes[0])
         cloud, generator = first.cloud, self._generator
-        self._negligible = NEGLIGIBLE * cloud.sampling.median_spacing
+        self._negligible = NEGLIGIBLE * float(cloud.box.sides.max())
         dependent = follows_noise(cloud, generator)
         smoothings = ladder(first, dependent)
         if dependent:

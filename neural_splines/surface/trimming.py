@@ -87,9 +87,8 @@ def trim_unsupported(mesh: Mesh, metric: Metric, gap: float = GAP_SPACINGS, cut_
     touching[across.reshape(-1)] = True
     _, label = torch.unique(components(links, int(far.sum())), return_inverse=True)
     size = torch.bincount(label)
-    # one point's spacing says little; a region's mean tells a sparse sample from the end of the data
     order = label.argsort(stable=True)  # sums in a fixed order
-    mean_spacing = torch.segment_reduce(spacing[far][order], "sum", lengths=size, unsafe=True) / size
+    mean_spacing = _mean_spacing(spacing, far, label, across)
     area = torch.segment_reduce(_areas(mesh, faces)[far][order], "sum", lengths=size, unsafe=True) / mean_spacing**2
     ends, attached = torch.zeros(2, len(size), dtype=torch.bool, device=far.device)
     ends[label[border[far]]] = True
@@ -159,6 +158,21 @@ def _edges(faces: Tensor) -> tuple[Tensor, Tensor]:
     n = int(faces.max()) + 1
     keys, count = torch.unique(pairs[:, 0] * n + pairs[:, 1], return_counts=True)
     return torch.stack([keys // n, keys % n], 1), count
+
+
+def _mean_spacing(spacing: Tensor, far: Tensor, label: Tensor, across: Tensor) -> Tensor:
+    """The mean spacing of each region, at its vertices and at those beside them: `across` [e, 2], edges out of it.
+
+    One point's spacing says little, and neither does that of a few which crowd by chance: beside those others lie.
+    """
+    place = far.cumsum(0) - 1
+    ends = torch.where(far[across], across, -1).amax(1)
+    beside = torch.where(far[across], -1, across).amax(1)
+    region = torch.cat([label, label[place[ends]]])
+    values = torch.cat([spacing[far], spacing[beside]])
+    size = torch.bincount(region)
+    order = region.argsort(stable=True)  # sums in a fixed order
+    return torch.segment_reduce(values[order], "sum", lengths=size, unsafe=True) / size
 
 
 def _areas(mesh: Mesh, faces: Tensor) -> Tensor:

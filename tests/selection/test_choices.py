@@ -13,7 +13,7 @@ from neural_splines.run import cells, whole
 from neural_splines.runtime.monitor import Silent
 from neural_splines.selection import score
 from neural_splines.selection.dependence import follows_noise
-from neural_splines.selection.search import SmoothingSearch
+from neural_splines.selection.search import NEGLIGIBLE, SLOPES, SmoothingSearch
 from neural_splines.selection.validation import LeftOut
 from neural_splines.settings import CellSettings, Settings
 from neural_splines.surface.lattice import Lattice
@@ -121,12 +121,15 @@ def test_noise_asks_for_smoother_cells_and_the_choice_can_be_asked_for():
     assert chosen[0.0] < chosen[0.05]
 
 
-def test_what_rounding_moves_is_no_noise():
-    """Points of a flat square, a hundred-thousandth of their spacing beside it."""
-    place = torch.rand(2000, 3, generator=generator(), dtype=torch.float64)
-    place[:, 2] = 2e-7 * torch.randn(2000, generator=generator(1), dtype=torch.float64)
-    up = torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64).expand(2000, 3)
-    assert not whole.fit_cloud(OrientedCloud(place, up), Settings(grid_size=32, device="cpu")).smoothing.for_noise
+def test_errors_as_small_as_float32_rounds_do_not_choose():
+    """Of two smoothings the first is the leader where both errors are negligible, else the better one."""
+    search = SmoothingSearch(lambda size: None, generator(), Silent())
+    height = torch.randn(200, generator=generator(), dtype=torch.float64).abs()
+    for k, factor in ((0, 2e-8), (3, 1e-8)):
+        search._found[100, SLOPES[k]] = score.Residuals(factor * height, torch.zeros_like(height))
+    assert search._leader()[1] == SLOPES[3]
+    search._negligible = NEGLIGIBLE
+    assert search._leader()[1] == SLOPES[0]
 
 
 def test_one_spline_chooses_more_regularization_for_noise():

@@ -52,20 +52,25 @@ def test_unsupported_parts_go_and_small_gaps_stay():
     assert (found.vertices[pairs[count == 1].reshape(-1)][:, 2] < 0).all()  # one border, in the south
 
 
-def test_sparse_points_behind_a_crowd_are_found():
-    """Seven points crowd in a square grid; beside them the grid's are nearer in their own spacings. How sparse points
-    are is told in octaves, which a dense clump far away moves.
-    """
-    axis = torch.arange(-6.0, 7.0, dtype=torch.float64)
-    grid = torch.cartesian_prod(axis, axis)
-    angle = torch.arange(7.0, dtype=torch.float64)
-    ring = torch.stack([angle.cos(), angle.sin()], 1)
-    for size in 0.01 * 2.0 ** torch.linspace(0.0, 1.0, 9):
-        flat = torch.cat([grid[grid.norm(dim=1) > 0.5], 0.2 * ring, 200.0 + size * ring])
-        cloud, places = (torch.nn.functional.pad(at, (0, 1)) for at in (flat, 0.5 * ring))
-        distance, spacing, sparser = Metric(cloud).nearest(places, 0.75, 4.5)
-        assert bool(sparser.all())
-        assert float((distance / spacing).max()) < 0.75
+@pytest.mark.parametrize(("seed", "count"), [(127, 1600), (46, 1900)])
+def test_points_that_crowd_by_chance_make_no_hole(seed, count):
+    """Seven of a plane's random points, of which the others beside them have three times their spacing."""
+    axis = torch.arange(-12.0, 13.0, dtype=torch.float64)
+    vertices = torch.cartesian_prod(axis, axis, torch.zeros(1, dtype=torch.float64))
+    at = torch.arange(25 * 25).reshape(25, 25)
+    a, b, c, d = (part.reshape(-1) for part in (at[:-1, :-1], at[1:, :-1], at[1:, 1:], at[:-1, 1:]))
+    mesh = Mesh(
+        vertices, torch.zeros(len(vertices), 3), torch.cat([torch.stack([a, b, c], 1), torch.stack([a, c, d], 1)])
+    )
+    random = generator(seed)
+    plane = 28.0 * torch.rand(count, 2, generator=random, dtype=torch.float64) - 14.0
+    middle = torch.rand(2, generator=random, dtype=torch.float64) - 0.5
+    plane = plane[(plane - middle).norm(dim=1) > 0.6]
+    crowd, clump = (torch.randn(7, 2, generator=random, dtype=torch.float64) for _ in range(2))
+    flat = torch.cat([plane, middle + 0.1 * crowd, 200.0 + 0.01 * clump])
+    found = trim_unsupported(mesh, Metric(torch.nn.functional.pad(flat, (0, 1))))
+    pairs, uses = edges(found.faces)
+    assert bool((found.vertices[pairs[uses == 1].reshape(-1)].norm(dim=1) > 8.0).all())
 
 
 def test_a_speck_close_to_the_data_goes():
