@@ -72,6 +72,7 @@ REFUSED = {
     "faces": "--faces 500",
     "max_error": "--max-error 0.1",
     "texture": "--texture 64",
+    "normal_map": "--normal-map",
     "sharp_edges": "--sharp-edges",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
@@ -29,6 +29,9 @@ from .input_arguments import read_options
 from .jobs import Job
 from .outputs import placement_options
 from .repeat import command
+
+if TYPE_CHECKING:
+    from ..surface.texture import Texture
 
 
 @dataclass(frozen=True)
@@ -111,8 +114,7 @@ class Outcome:
     outliers were left out and, where `averaged`, voxels averaged; box: of these. fit: in words. choice: the options
     that ask for what the data chose, or nothing; why, in words. mesh: its vertices and faces; error: of fewer faces,
     where they were asked for; placed: in its file; shape: what it is, None where it is too large to look at. parts: of
-    a run in parts; part_options make parts of the same size. texture: in words, where there is one. support: by the
-    data, where it was asked for.
+    a run in parts; part_options make parts of the same size. texture, support by the data: where they were asked for.
     """
 
     cleaning: CleaningReport
@@ -140,7 +142,7 @@ class Outcome:
     drawing: Callable[[], Drawing]
     parts: Parts | None = None
     part_options: tuple[str, ...] = ()
-    texture: str | None = None
+    texture: Texture | None = None
     support: Support | None = None
 
 
@@ -172,7 +174,7 @@ class Run:
             for name in ("attributes", "texture", "quality")
             if (value := getattr(args, name))
             for word in (f"--{name}", ",".join(value) if name == "quality" else str(value))
-        ]
+        ] + ["--normal-map"] * args.normal_map
         written = ["--out", self.job.out]
         written += ["--format", args.format] if args.format and self.job.out == STANDARD else []
         options = [
@@ -207,7 +209,7 @@ class Run:
             f"mesh:     {found.mesh[0]} vertices, {found.mesh[1]} faces -> {shown(self.job.out)}",
             *([f"error:    {found.error.summary()}"] if found.error else []),
             f"shape:    {shape.summary() if shape else 'too large to look at within the memory'}",
-            *([f"texture:  {found.texture}"] if found.texture else []),
+            *([f"texture:  {found.texture.summary()}"] if found.texture else []),
             *([f"support:  {found.support.summary()}"] if found.support else []),
             *([f"size:     {_size(found.placed)}"] if self.job.placement.asked else []),
             f"seconds:  {self.timer.summary()}",

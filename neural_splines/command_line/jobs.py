@@ -66,7 +66,7 @@ class Job:
         if args.save_grid:
             yield from (Target(f"{self.out}.grid{end}", f"--save-grid{source}") for end in (".npy", ".json"))
         if args.texture is not None and self.suffix == ".obj":
-            yield from (Target(path, f"--texture{source}") for path in beside(self.out))
+            yield from (Target(path, f"--texture{source}") for path in beside(self.out, args.normal_map))
         if args.save_points:
             yield Target(f"{self.out}.pts.npz", f"--save-points{source}")
         for path, option in ((self.preview, "--preview"), (self.page, "--html")):
@@ -121,7 +121,7 @@ def jobs_of(args: Namespace) -> list[Job]:
         meshes.check_format(job.out)
         if args.texture is not None:
             meshes.check_texture(job.out, job.suffix)
-            check_charts(args.texture)
+        check_charts(args.texture, args.normal_map)
         _ = job.placement  # refused before any work
     check([*sources], [target for job in jobs for target in job.targets()] + [*_of_all(args)])
     return jobs

@@ -103,6 +103,11 @@ def add_output_options(p: argparse.ArgumentParser) -> None:
         "vertices; GLB, or OBJ with MTL and PNG; needs xatlas",
     )
     output.add_argument(
+        "--normal-map",
+        action="store_true",
+        help="--texture with a picture of the surface's normals, for a mesh of few --faces; also without colours",
+    )
+    output.add_argument(
         "--quality",
         type=qualities,
         default=None,

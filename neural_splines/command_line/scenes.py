@@ -35,6 +35,7 @@ REFUSED = (
     ),
     Refusal("--sharp-edges", lambda a: a.sharp_edges, WHOLE_MESH),
     Refusal("--texture", lambda a: a.texture is not None, WHOLE_MESH),
+    Refusal("--normal-map", lambda a: a.normal_map, WHOLE_MESH),
     Refusal("CELLS_PER_AXIS", lambda a: a.cells_per_axis == 1, "1 is one spline of all points; use auto, or more"),
 )
 

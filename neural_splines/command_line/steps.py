@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -15,7 +16,6 @@ from ..files import meshes
 from ..files.arrays import save_arrays, save_grid
 from ..files.atomic import shown
 from ..files.merging import joined
-from ..files.mesh_content import TextureMap
 from ..files.point_clouds import load_scanned_cloud, step_lines
 from ..files.scans import ScannedCloud
 from ..geometry import Box
@@ -32,6 +32,9 @@ from ..surface.mesh import Mesh, face_average_normals
 from ..surface.trimming import trim as trim_mesh
 from .jobs import Job, together
 from .paint import paint
+
+if TYPE_CHECKING:
+    from ..surface.texture import Texture
 
 
 def load(
@@ -86,9 +89,10 @@ def carry(
 
 def save(
     result: Reconstruction, carried: Attributes, up: Axis, job: Job, monitor: PhaseTimer,
-    texture: TextureMap | None = None,
+    texture: Texture | None = None,
 ) -> Placed:  # fmt: skip
-    """Write the mesh to `out`; the dense grid to {out}.grid.npy and .json; the constraints to {out}.pts.npz.
+    """Write the mesh, with its texture, to `out`; the dense grid to {out}.grid.npy and .json; the constraints to
+    {out}.pts.npz.
 
     The grid's value (i, j, k) lies at origin + (index + 0.5) * voxel_size, in world units as its values.
     """
@@ -106,10 +110,14 @@ def save(
             nystrom_samples=fit.field.world_centers(),
             eps=result.eps,
         )
-    mesh, scalars = result.mesh, carried.scalars
+    mesh, scalars, pictures = result.mesh, carried.scalars, None
+    if texture is not None:
+        from ..run.texturing import as_map  # not before: Numba takes memory and a second
+
+        pictures = as_map(texture)
     placed = meshes.save_mesh(
         out, mesh.vertices, mesh.normals, mesh.faces, colours=carried.colours, scalars=scalars,
-        voxel_size=lattice.voxel_size, suffix=job.suffix, up=up, placement=job.placement, texture=texture,
+        voxel_size=lattice.voxel_size, suffix=job.suffix, up=up, placement=job.placement, texture=pictures,
     )  # fmt: skip
     monitor.phase("")
     for line in result.warnings:

@@ -1,34 +1,29 @@
-"""--texture: the colours of all points, on the surface."""
+"""--texture and --normal-map: the colours of all points, and the normals of the field, on the mesh."""
 
 from __future__ import annotations
 
 from ..errors import CloudError
-from ..files.mesh_content import TextureMap
 from ..files.scans import ScannedCloud
 from ..normals.orient import Orientation
-from ..pictures import png
+from ..run.texturing import texture_of
 from ..run.whole import Reconstruction
 from ..runtime.monitor import PhaseTimer
-from ..surface.attributes import carrier
-from ..surface.texture import textured
+from ..surface.texture import Texture
 from .jobs import Job
 from .paint import counted
 
 
 def check_colours(scanned: ScannedCloud, job: Job) -> None:
     """CloudError where there is nothing to make a texture of."""
-    if scanned.colours is None:
-        raise CloudError(f"{job.name}: no point has a colour, and --texture is a picture of them; drop it")
+    if scanned.colours is None and not job.args.normal_map:
+        raise CloudError(
+            f"{job.name}: no point has a colour, and --texture is a picture of them; drop it, or add --normal-map"
+        )
 
 
-def texture(
-    scanned: ScannedCloud, origin: Orientation, result: Reconstruction, job: Job, timer: PhaseTimer
-) -> tuple[TextureMap, str]:
-    """The texture of a job, and what is told of it: of all points of its file, also where fewer were fitted."""
+def texture(scanned: ScannedCloud, origin: Orientation, result: Reconstruction, job: Job, timer: PhaseTimer) -> Texture:
+    """The texture of a job: of all points of its file, also where fewer were fitted."""
     timer.phase("texture")
     rows = counted(scanned, origin.cloud, result.kept)
-    assert scanned.colours is not None
-    colours = carrier(scanned.points[rows], scanned.colours[rows].astype(float))
-    found = textured(result.mesh, result.field.gradient, colours, job.args.texture, result.lattice.voxel_size)
-    charts = found.charts
-    return TextureMap(charts.parents, charts.corners, charts.uv, png.encode(found.image)), found.summary()
+    colours = None if scanned.colours is None else scanned.colours[rows]
+    return texture_of(result, scanned.points[rows], colours, job.args.texture, job.args.normal_map)

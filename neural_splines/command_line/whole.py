@@ -43,7 +43,7 @@ def mesh_whole(job: Job, settings: Settings, sides: NormalSettings, timer: Phase
     carried = steps.carry(scanned, origin, result, job, timer)
     known = Known(scanned, origin, result, carried, args.quality or ())
     texture = None if args.texture is None else texturing.texture(scanned, origin, result, job, timer)
-    placed = steps.save(result, carried, up_of(scanned, origin, result), job, timer, texture and texture[0])
+    placed = steps.save(result, carried, up_of(scanned, origin, result), job, timer, texture)
     fit = result.fit
     return Outcome(
         cleaning=origin.cleaning,
@@ -65,7 +65,7 @@ def mesh_whole(job: Job, settings: Settings, sides: NormalSettings, timer: Phase
         compute=result.compute,
         mesh=(len(result.mesh.vertices), len(result.mesh.faces)),
         error=result.error,
-        texture=texture and texture[1],
+        texture=texture,
         support=known.support,
         placed=placed,
         shape=lambda: known.details.shape if "details" in vars(known) else known.shape,

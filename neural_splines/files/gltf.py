@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import mesh_content
-from .mesh_content import Column, Content, Part, array, chunks, refuse_size, table
+from .mesh_content import Column, Content, Part, TextureMap, array, chunks, refuse_size, table
 
 TYPES = {"<f4": 5126, "<u2": 5123, "<u4": 5125}  # its numbers of types
 VERTICES, INDICES = 34962, 34963  # and of what a buffer is for
@@ -38,7 +38,8 @@ def write_glb(content: Content, name: str) -> Iterator[Part]:
     puts them at their place, and turns them where `content.up` is not y.
 
     Scalars are the attributes `_NAME`. Faces without a back, of an open mesh, are shown from both sides. A texture
-    takes the place of colours, by which readers would multiply it; it is sRGB, as they take it.
+    takes the place of colours, by which readers would multiply it; it is sRGB, as they take it. A map of normals comes
+    with the tangents that it was made for.
     """
     content = content.by_corners()
     vertices, count, origin = content.vertices, len(content.vertices), np.zeros(3)
@@ -62,15 +63,13 @@ def write_glb(content: Content, name: str) -> Iterator[Part]:
         attributes["COLOR_0"] = buffers.add(count, tinted, VERTICES, normalized=True)
     if content.normals is not None:
         attributes["NORMAL"] = buffers.add(count, array("<f4", content.normals), VERTICES)
+    if content.texture is not None and content.texture.tangents is not None:
+        attributes["TANGENT"] = buffers.add(count, array("<f4", content.texture.tangents), VERTICES)
     for key, values in content.scalars.items():
         attributes[f"_{key.upper()}"] = buffers.add(count, array("<f4", values[:, None]), VERTICES)
     primitive |= {"attributes": attributes, "mode": mode, "material": 0}
-    reflecting: dict[str, Any] = {"metallicFactor": 0.0, "roughnessFactor": 1.0}
-    pictures: dict[str, Any] = {}
-    if content.texture is not None:
-        reflecting["baseColorTexture"] = {"index": 0}
-        pictures = _pictures(buffers.add_bytes(content.texture.png))
-    surface: dict[str, Any] = {"pbrMetallicRoughness": reflecting}
+    surface: dict[str, Any] = {"pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 1.0}}
+    pictures = {} if content.texture is None else _pictures(content.texture, surface, buffers)
     described = {
         "asset": {"version": "2.0", "generator": "neural-splines"},
         "scene": 0, "scenes": [{"nodes": [0]}], "nodes": [{"name": "mesh", "mesh": 0} | _placed(content.up, origin)],
@@ -89,11 +88,17 @@ def write_glb(content: Content, name: str) -> Iterator[Part]:
         yield from table(rows, [column])
 
 
-def _pictures(view: int) -> dict[str, Any]:
-    """One texture, of the PNG of a buffer view."""
+def _pictures(texture: TextureMap, surface: dict[str, Any], buffers: _Buffers) -> dict[str, Any]:
+    """The pictures of a texture, which a material then refers to."""
+    images: list[dict[str, Any]] = []
+    for name, png in (("colours", texture.png), ("normals", texture.normals)):
+        if png is not None:
+            place = surface["pbrMetallicRoughness"] if name == "colours" else surface
+            place["baseColorTexture" if name == "colours" else "normalTexture"] = {"index": len(images)}
+            images.append({"name": name, "bufferView": buffers.add_bytes(png), "mimeType": "image/png"})
     return {
-        "textures": [{"source": 0, "sampler": 0}],
-        "images": [{"name": "colours", "bufferView": view, "mimeType": "image/png"}],
+        "textures": [{"source": k, "sampler": 0} for k in range(len(images))],
+        "images": images,
         "samplers": [{"magFilter": LINEAR, "minFilter": MIPMAP, "wrapS": CLAMP, "wrapT": CLAMP}],
     }
 

@@ -42,16 +42,19 @@ def _passed(a: np.ndarray, b: np.ndarray) -> np.uint64:
 
 @dataclass(frozen=True)
 class TextureMap:
-    """A picture on a mesh. parents [w]: the vertex that a corner is of, of which one on a seam has several; corners
-    [f, 3]: the faces, in their order, by corners; uv [w, 2]: where corners lie in the picture, in 0..1 from its upper
-    left. png: the picture, sRGB. material: the file that an OBJ file names for it.
+    """Pictures on a mesh. parents [w]: the vertex that a corner is of, of which one on a seam has several; corners
+    [f, 3]: the faces, in their order, by corners; uv [w, 2]: where corners lie in a picture, in 0..1 from its upper
+    left. png: the picture of colours, sRGB. normals: that of normals, in frames whose tangents [w, 4] corners have;
+    green is upwards. material: the file that an OBJ file names for them.
     """
 
     parents: np.ndarray
     corners: np.ndarray
     uv: np.ndarray
-    png: bytes
+    png: bytes | None
     material: str = ""
+    normals: bytes | None = None
+    tangents: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

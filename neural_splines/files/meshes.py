@@ -22,7 +22,7 @@ from .mesh_content import Content, TextureMap
 from .placing import placed
 from .polygons import triangles
 from .reading import COORDINATES, errors_name, read_bytes, require
-from .textured_obj import beside, check_beside, material
+from .textured_obj import check_beside, written_beside
 from .threemf_reader import read_3mf
 from .writers import WRITERS
 
@@ -98,16 +98,15 @@ def save_mesh(
     name. Vertices are float, but double (in GLB an offset) where rounding to float would move one by more than 0.01
     voxels, or at all if `voxel_size` is not given. GLB turns the axis `up` to y. Returns how `placement`
     brought them to the file. Tensors, arrays or lists. texture: in the place of colours, in TEXTURE_FORMATS; in OBJ
-    the material and the picture are two more files, and all three appear or none.
+    the material and the pictures are further files, and all appear or none.
     """
     suffix = suffix or suffix_of(path)
     more: dict[str, bytes] = {}
     if texture is not None:
         check_texture(path, suffix)
         if suffix == ".obj":
-            names = beside(path)
-            texture = replace(texture, material=os.path.basename(names[0]))
-            more = dict(zip(names, (material(path), texture.png), strict=True))
+            more = written_beside(path, texture)
+            texture = replace(texture, material=os.path.basename(next(iter(more))))
     content = Content(
         as_array(vertices).astype(np.float64, copy=False),
         None if normals is None else as_array(normals),

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import BackendError, first_line
+from ..errors import BackendError, SettingsError, first_line
 from ..ranges import check_count
 
 NEEDED = "--texture needs the package xatlas; install neural-splines[texture]"
@@ -43,8 +43,12 @@ class Charts:
         return self.places / self.size
 
 
-def check_charts(size: int) -> None:
-    """Refuse a texture of a size that cannot be, or that needs xatlas where it is not installed."""
+def check_charts(size: int | None, normal_map: bool) -> None:
+    """Refuse a texture of a size that cannot be, or that needs xatlas where it is not installed; None: without one."""
+    if size is None and normal_map:
+        raise SettingsError("--normal-map needs the size of its picture: give --texture too, such as 2048")
+    if size is None:
+        return
     check_count("--texture", size, SMALLEST, LARGEST)
     try:
         there = importlib.util.find_spec("xatlas") is not None

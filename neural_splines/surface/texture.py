@@ -1,4 +1,4 @@
-"""A picture of the colours of a mesh: every texel taken to the surface, and given what the points there have."""
+"""Pictures on a mesh: every texel taken to the surface, and given the colour of the points and the normal there."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from .charts import Charts, charted
 from .mesh import Mesh
+from .normal_map import Frames
 from .seams import levelled
 from .texels import owners
 
@@ -20,29 +21,40 @@ STRETCH = 4.0  # times its share of the surface that a texel beside a chart may 
 
 @dataclass(frozen=True)
 class Texture:
-    """Charts of a mesh and their picture [size, size, 3] of uint8, sRGB, the top row first.
+    """Charts of a mesh and their picture [size, size, 3] of uint8, sRGB, the top row first, where there are colours.
 
-    covered: the share of its texels that show the surface. moved: how far texels were from it at most, world units.
+    normals: a picture of the field's normals in the frames of the mesh, and tangents [w, 4] of the corners of these,
+    where they are asked for. covered: the share of texels that show the surface. moved: how far they were from it at
+    most, world units.
     """
 
     charts: Charts
-    image: np.ndarray
+    image: np.ndarray | None
     covered: float
     moved: float
+    normals: np.ndarray | None = None
+    tangents: np.ndarray | None = None
 
     def summary(self) -> str:
         """One line."""
         size = self.charts.size
-        return f"{size} x {size} texels, {self.covered:.0%} of them in {self.charts.count} charts"
+        shown = "" if self.normals is None else ", normals" if self.image is None else ", colours and normals"
+        return f"{size} x {size} texels, {self.covered:.0%} of them in {self.charts.count} charts{shown}"
 
 
 def textured(
-    mesh: Mesh, gradient: Gradient, colours: Callable[[np.ndarray], np.ndarray], size: int, voxel_size: float
+    mesh: Mesh,
+    gradient: Gradient,
+    colours: Callable[[np.ndarray], np.ndarray] | None,
+    size: int,
+    voxel_size: float,
+    normal_map: bool = False,
 ) -> Texture:
     """The texture of a mesh, size x size texels.
 
     gradient: values and gradients of the field at places [n, 3], by which a texel goes from its triangle onto the
-    surface; colours: of places, [n, 3] in 0..255.
+    surface; colours: of places, [n, 3] in 0..255. normal_map: the direction of the gradient at each texel's place too,
+    or the mesh's own normal where the surface is too far, or another one.
 
     Texels beside a chart, which are mixed in at its border, continue its triangles and go to the surface as well: they
     have the colours across the seam, so that both sides of it nearly agree, and are then levelled. All others have the
@@ -50,18 +62,29 @@ def textured(
     """
     mesh = mesh.numpy()
     charts = charted(mesh.vertices, mesh.faces, size)
+    frames = Frames(mesh.vertices, mesh.normals, charts) if normal_map else None
     owner = owners(charts.places, charts.corners, size).reshape(-1)
-    rows = np.flatnonzero(owner >= 0)
-    image, moved = np.zeros((size, size, 3), np.uint8), 0.0
-    texels = image.reshape(-1, 3)
+    rows, moved = np.flatnonzero(owner >= 0), 0.0
+    image, normals = (np.zeros((size, size, 3), np.uint8) if wanted else None for wanted in (colours, frames))
     plane = _Planes(charts, mesh.vertices[mesh.faces], voxel_size)
     for start in range(0, len(rows), AT_ONCE):
         chunk = rows[start : start + AT_ONCE]
-        places, off = plane.on_surface(chunk, owner[chunk], gradient)
-        texels[chunk], moved = np.round(colours(places)), max(moved, off)
-    levelled(image, charts)
-    _fill(image, (owner >= 0).reshape(size, size))
-    return Texture(charts, image, len(rows) / size**2, moved)
+        face = owner[chunk]
+        places, weights, taken, off = plane.on_surface(chunk, face, gradient)
+        moved = max(moved, off)
+        if image is not None and colours is not None:
+            image.reshape(-1, 3)[chunk] = np.round(colours(places))
+        if normals is not None and frames is not None:
+            slope, outward = plane.outward(places, face, gradient)
+            normals.reshape(-1, 3)[chunk] = frames.encoded(face, weights, slope, taken & outward)
+    known = (owner >= 0).reshape(size, size)
+    if image is not None:
+        levelled(image, charts)
+        _fill(image, known)
+    if normals is not None:
+        _fill(normals, known)
+    tangents = None if frames is None else frames.tangents
+    return Texture(charts, image, len(rows) / size**2, moved, normals, tangents)
 
 
 class _Planes:
@@ -76,21 +99,30 @@ class _Planes:
         area = np.abs(_cross(self.flat[:, 1] - self.flat[:, 0], self.flat[:, 2] - self.flat[:, 0])).sum()
         self.texel = float(np.sqrt(np.linalg.norm(self.across, axis=1).sum() / max(area, 1e-300)))  # its side in space
 
-    def on_surface(self, texels: np.ndarray, face: np.ndarray, gradient: Gradient) -> tuple[np.ndarray, float]:
-        """The places [n, 3] of texels of these faces, and how far the farthest was moved: by a Newton step along the
-        gradient, unless that leads farther than the surface can be, or to the other side of a wall.
+    def on_surface(
+        self, texels: np.ndarray, face: np.ndarray, gradient: Gradient
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+        """The places [n, 3] of texels of these faces, the weights [n, 3] of the faces' corners where they were before,
+        which went to the surface [n], and how far the farthest was moved: by a Newton step along the gradient, unless
+        that leads farther than the surface can be, or to the other side of a wall.
         """
-        x = self.of(texels, face)
+        x, weights = self.of(texels, face)
         value, slope = gradient(x)
         with np.errstate(all="ignore"):
             step = -value[:, None] * slope / np.square(slope).sum(1, keepdims=True)
             length = np.linalg.norm(step, axis=1)
             taken = (length <= self.near[face]) & ((slope * self.across[face]).sum(1) > 0.0)
         x[taken] += step[taken]
-        return x, float(length[taken].max(initial=0.0))
+        return x, weights, taken, float(length[taken].max(initial=0.0))
 
-    def of(self, texels: np.ndarray, face: np.ndarray) -> np.ndarray:
-        """The places [n, 3] of texels on the planes of these faces."""
+    def outward(self, places: np.ndarray, face: np.ndarray, gradient: Gradient) -> tuple[np.ndarray, np.ndarray]:
+        """The gradients [n, 3] at places, and which of them [n] point to the side that the faces show."""
+        _, slope = gradient(places)
+        with np.errstate(all="ignore"):
+            return slope, (slope * self.across[face]).sum(1) > 0.0
+
+    def of(self, texels: np.ndarray, face: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The places [n, 3] of texels on the planes of these faces, and the weights [n, 3] of the faces' corners."""
         at = np.stack([texels % self.size, texels // self.size], 1) + 0.5
         a, b, c = self.flat[face].transpose(1, 0, 2)
         whole = _cross(b - a, c - a)
@@ -101,8 +133,8 @@ class _Planes:
         inside, far = _nearest(at[outside], self.flat[face[outside]])
         edge = np.einsum("nk,nkd->nd", inside, self.corners[face[outside]])
         wild = np.linalg.norm(x[outside] - edge, axis=1) > STRETCH * self.texel * far
-        x[outside[wild]] = edge[wild]
-        return x
+        x[outside[wild]], weights[outside[wild]] = edge[wild], inside[wild]
+        return x, weights
 
 
 def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -14,10 +14,10 @@ from scripts import run
 from shapes import sphere, torus
 from skimage.io import imread
 
-from neural_splines.command_line import texturing
 from neural_splines.files import meshes
 from neural_splines.files.mesh_content import TextureMap
 from neural_splines.pictures import png
+from neural_splines.run import texturing
 from neural_splines.surface.charts import charted
 from neural_splines.surface.mesh import Mesh
 from neural_splines.surface.texture import _fill, textured
@@ -289,7 +289,10 @@ def test_an_obj_and_its_two_files_are_there_together_or_not_at_all(tmp_path, mon
         (["--texture", 64], "recon.ply: .ply has no texture; use .glb or .obj"),
         (["--texture", 63, "--out", "a.glb"], "--texture must be a whole number of at least 64, at most 8192, got 63"),
         (["--texture", 9000, "--out", "a.glb"], "--texture must be a whole number of at least 64, at most 8192"),
-        (["--texture", 64, "--out", "-", "--format", "obj"], "a textured OBJ is three files; give the name of a file"),
+        (
+            ["--texture", 64, "--out", "-", "--format", "obj"],
+            "a textured OBJ is several files; give the name of one",
+        ),
         (["--texture", 64, "--out", "a.obj", "--preview", "a_texture.png"], "would be written by --"),
         (["--texture", 64, "--out", "a.glb", "--max-memory", "4GB"], "--texture works on the whole mesh; drop it"),
         (["--texture", 64, "--out", "a\n.obj"], "an OBJ file cannot name its texture so; choose another name"),
