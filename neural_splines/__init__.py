@@ -16,18 +16,9 @@ from typing import TYPE_CHECKING
 __version__ = "0.3.0"
 
 if TYPE_CHECKING:
-    from .api import (
-        carry,
-        estimate_normals,
-        extract_mesh,
-        fit,
-        fit_cells,
-        load,
-        load_attributes,
-        load_point_cloud,
-        reconstruct,
-        save_mesh,
-    )
+    from .api.clouds import carry, estimate_normals, load_attributes, load_point_cloud
+    from .api.meshes import save_mesh
+    from .api.reconstruction import extract_mesh, fit, fit_cells, load, reconstruct
     from .errors import (
         BackendError,
         CloudError,
@@ -48,18 +39,9 @@ if TYPE_CHECKING:
     from .surface.mesh import Mesh
 
 _HOMES = {
-    "api": (
-        "carry",
-        "estimate_normals",
-        "extract_mesh",
-        "fit",
-        "fit_cells",
-        "load",
-        "load_attributes",
-        "load_point_cloud",
-        "reconstruct",
-        "save_mesh",
-    ),
+    "api.clouds": ("carry", "estimate_normals", "load_attributes", "load_point_cloud"),
+    "api.meshes": ("save_mesh",),
+    "api.reconstruction": ("extract_mesh", "fit", "fit_cells", "load", "reconstruct"),
     "errors": (
         "BackendError",
         "CloudError",

@@ -1,0 +1,94 @@
+"""Meshes to files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from ..errors import PrintError, SettingsError, said
+from ..files import meshes
+from ..files.atomic import PathLike
+from ..placement import Placement, Printing
+from ..ranges import UPS, check_choice
+from ..run.printing import printable as made_printable
+from ..run.upright import looks_upright
+from ..run.whole import Reconstruction
+from ..settings import AUTO
+from ..surface.mesh import Mesh
+from .clouds import carry, warn_all
+
+
+def save_mesh(
+    path: PathLike,
+    mesh: Mesh | Reconstruction,
+    *,
+    colours: Any = None,
+    scalars: Mapping[str, Any] | None = None,
+    voxel_size: float | None = None,
+    up: str = AUTO,
+    units: str | None = None,
+    cloud_units: str | None = None,
+    size: float | None = None,
+    to_origin: bool = False,
+    printable: bool = False,
+    flat_bottom: bool = False,
+    cut_plane: Sequence[float] | None = None,
+) -> None:
+    """Write a mesh, of numpy or torch, as PLY, OBJ, STL, 3MF, OFF or GLB by its extension: all of the file or nothing.
+
+    Per vertex, where the format has them: colours [v, 3] in 0..255, scalars [v] by name. Vertices are float32 where
+    that moves none by 0.01 of `voxel_size`, else float64; a Reconstruction knows its own voxel size, so that the file
+    is byte for byte the command's. GLB turns the direction that is `up`, x, y, z or one with a minus, to y; auto: z of
+    what is flat or far from the origin, as maps are, else y.
+
+    units : mm, cm, m or in, of the file, to which the numbers are converted from cloud_units, metres if not given.
+    size : instead, the longest side of the mesh in the file. to_origin : the lower corner of its box moves to 0.
+    printable : of a Reconstruction with `fill_holes=True`, what a printer takes: closed, oriented, manifold, no faces
+        that meet, in float32 at the origin; flat rims of what was scanned are closed by their planes. Colours and
+        scalars, which are those of `mesh`, are carried to its vertices. flat_bottom : and cut across `up` at the lowest
+        point. cut_plane : a, b, c, d, and cut so that what has a x + b y + c z >= d is kept.
+
+    Raises OutputError for another extension and for what cannot be written, PrintError for what cannot be printed.
+    """
+    check_choice("up", up, (AUTO, *UPS))
+    printing = Printing(printable=printable, flat_bottom=flat_bottom, cut_plane=cut_plane)
+    placement = Placement(
+        units=units, cloud_units=cloud_units, size=size, to_origin=to_origin or printing.asked, single=printing.asked
+    )
+    if printing.asked:
+        meshes.check_format(path)
+        mesh, colours, scalars = _printed(path, mesh, printing, placement, up, colours, scalars)
+    if isinstance(mesh, Reconstruction):
+        voxel_size = voxel_size or mesh.lattice.voxel_size
+        shape, mesh = mesh.kept.points, mesh.mesh
+    else:
+        shape = mesh.vertices
+    meshes.check_format(path)
+    meshes.save_mesh(
+        path, mesh.vertices, mesh.normals, mesh.faces, colours=colours, scalars=scalars, voxel_size=voxel_size,
+        up=UPS[up] if up in UPS else looks_upright(torch.as_tensor(shape)),
+        placement=placement,
+    )  # fmt: skip
+
+
+def _printed(
+    path: PathLike, given: Any, printing: Printing, placement: Placement, up: str, colours: Any, scalars: Any
+) -> tuple[Reconstruction, Any, Any]:
+    """What a printer takes of a result, with what its vertices have."""
+    if not isinstance(given, Reconstruction):
+        raise SettingsError("printable needs what reconstruct returned, which knows the points, and not a mesh alone")
+    axis = UPS[up] if up in UPS else looks_upright(given.kept.points)
+    try:
+        sure = given.estimated.confidence if given.estimated else 1.0
+        result = made_printable(given, printing, placement.of_format(meshes.suffix_of(path) or ""), axis, sure)
+    except PrintError as error:
+        cells = given.settings and given.settings.cell_settings
+        if cells and not cells.fill_holes:
+            raise PrintError(f"{said(error).split(';')[0]}; reconstruct it with --fill-holes") from None
+        raise
+    warn_all([line for line in result.warnings if line not in given.warnings])
+    old, new = given.mesh.numpy().vertices, result.mesh.numpy().vertices
+    found = {name: carry(old, values, new) for name, values in (scalars or {}).items()}
+    return result, None if colours is None else carry(old, colours, new), found if scalars else scalars

@@ -1,0 +1,207 @@
+"""From a cloud to a field and a mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from difflib import get_close_matches
+from typing import Any
+
+import torch
+
+from ..cells.blending import BlendedField
+from ..cloud.clouds import clean
+from ..creases.field import SharpField
+from ..errors import CloudError, NeuralSplinesError, SettingsError, first_line
+from ..files.arrays import load_arrays
+from ..files.atomic import PathLike, shown
+from ..files.scans import ScannedCloud
+from ..kernels.products import resolve
+from ..normals.kept import kept_of
+from ..normals.orient import Orientation, device_of, orient
+from ..run.extract import mesh_of
+from ..run.whole import Reconstruction, fit_cloud, mesh_cloud
+from ..runtime.arrays import as_rows
+from ..runtime.interchange import taken_apart
+from ..runtime.monitor import Monitor, PhaseTimer
+from ..settings import AUTO, CellSettings, NormalSettings, Settings
+from ..spline.contract import Field
+from ..spline.spline import NeuralSpline
+from ..surface.lattice import Lattice
+from ..surface.mesh import Mesh
+from ..words import in_python
+from .clouds import warn_all
+
+NEAR = 0.7  # of names that may be meant, by difflib
+FIELDS = {cls.kind: cls for cls in (NeuralSpline, BlendedField, SharpField)}
+
+
+def reconstruct(
+    points: Any,
+    normals: Any = None,
+    settings: Settings | None = None,
+    *,
+    monitor: Monitor | None = None,
+    **options: Any,
+) -> Reconstruction:
+    """A triangle mesh of the surface {f = 0} that an oriented point cloud samples.
+
+    Parameters
+    ----------
+    points, normals : arrays [n, 3] of numpy or torch, or nested lists; world units. Points that are not finite, have
+        no normal or repeat another one are dropped, with a warning; normals need not have unit length. Without normals
+        they are estimated, as by `estimate_normals`. As `points` alone also a cloud of Open3D, trimesh or PyVista, a
+        table with columns x y z and nx ny nz (pandas, structured arrays), or what has `__dlpack__`: its normals are
+        used where it has some.
+    settings : `Settings()`, the default, is `fit-grid.py CLOUD auto auto 256 auto --seed 0`; with `cells=None` it is
+        `fit.py`.
+    options : settings by name, of `Settings` and of its cells, as `grid_size=128` or `fill_holes=True`; they replace
+        those of `settings`.
+    monitor : is told of phases and progress.
+
+    Returns
+    -------
+    Reconstruction : `mesh`, arrays of the kind that `points` is: vertices [v, 3], unit normals [v, 3] pointing
+        outwards, faces [f, 3]; `field`, the function that it is the zero set of; `grid`, its values [nx, ny, nz] where
+        `settings.dense`; `warnings`, which are also issued; `seconds` of each phase; `estimated`, the normals where the
+        cloud had none, and how sure they are. `report()`, `show()`.
+
+    Raises
+    ------
+    CloudError : no two points can be used, or there are not as many normals as points.
+    SettingsError : an array of another shape, or settings that cannot work together.
+    EmptySurfaceError : no face is left.
+    OutOfMemoryBudgetError, BackendError, NotPositiveDefiniteError : the machine, the backend or the numbers say no.
+
+    Source: F. Williams, M. Trager, J. Bruna, D. Zorin, Neural Splines, CVPR 2021.
+    """
+    chosen = _settings(settings, options)
+    points, normals = (points, normals) if normals is not None else taken_apart(points)
+    found = _cloud(points, normals, chosen.device)
+    result = mesh_cloud(found.cloud, chosen, monitor)
+    warn_all(result.warnings)
+    rows, back = as_rows(points)
+    mesh = Mesh(*(back(part) for part in (result.mesh.vertices, result.mesh.normals, result.mesh.faces)))
+    grid = None if result.grid is None else back(result.grid)
+    estimated = kept_of(rows, found)
+    if estimated:
+        estimated = replace(estimated, normals=back(estimated.normals), doubted=back(estimated.doubted))
+    warnings = [in_python(line) for line in (*found.notes, *result.warnings)]
+    return replace(
+        result, mesh=mesh, grid=grid, warnings=warnings, settings=chosen, cleaning=found.cleaning, estimated=estimated
+    )
+
+
+def fit(
+    points: Any,
+    normals: Any = None,
+    settings: Settings | None = None,
+    *,
+    monitor: Monitor | None = None,
+    **options: Any,
+) -> NeuralSpline:
+    """One neural spline f(x) = sum_j k(x, c_j) a_j of an oriented cloud, without a mesh; negative inside.
+
+    f minimizes |f(x_i) - y_i|^2 / n + lambda |f|^2 over x_i -> 0 and x_i +- eps n_i -> +-eps. Parameters and errors are
+    those of `reconstruct`, the default `Settings(cells=None)`. Returns a Field: `evaluate`, `gradient`, `save`.
+
+    Source: A. Rudi, L. Carratino, L. Rosasco, FALKON: An Optimal Large Scale Kernel Method, NIPS 2017.
+    """
+    chosen = _settings(settings, options, cells=None)
+    if chosen.cell_settings:
+        raise SettingsError("fit makes one spline; use Settings(cells=None), or fit_cells")
+    return _fit(points, normals, chosen, monitor)
+
+
+def fit_cells(
+    points: Any,
+    normals: Any = None,
+    settings: Settings | None = None,
+    *,
+    monitor: Monitor | None = None,
+    **options: Any,
+) -> BlendedField | SharpField:
+    """The blend F(x) = sum_c w_c(x) f_c(x) / sum_c w_c(x) of local splines of an oriented cloud, without a mesh.
+
+    F is NaN where no cell is, unless `CellSettings(fill_holes=True)`. Parameters and errors are those of `reconstruct`.
+    Returns a Field: `evaluate`, `gradient`, `save`.
+    """
+    chosen = _settings(settings, options)
+    if not chosen.cell_settings:
+        raise SettingsError("fit_cells makes many splines; use Settings(cells=CellSettings()), or fit")
+    return _fit(points, normals, chosen, monitor)
+
+
+def extract_mesh(
+    field: Field, settings: Settings | None = None, *, monitor: Monitor | None = None, **options: Any
+) -> Mesh:
+    """The zero set of a fitted field as a mesh of numpy arrays, untrimmed.
+
+    settings : of these `grid_size`, `scale` (of the box around the fitted cloud), `dense` and `refine_vertices` matter.
+
+    Raises EmptySurfaceError where the zero set crosses no lattice edge.
+    """
+    chosen = _settings(settings, options)
+    if isinstance(chosen.grid_size, str):
+        raise SettingsError("GRID_SIZE auto looks at the points, and a field has none; give a number")
+    lattice = Lattice.around(field.box, chosen.scale, chosen.grid_size)
+    return mesh_of(field, lattice, chosen, PhaseTimer(monitor, field.compute.synchronize)).numpy()
+
+
+def load(path: PathLike, *, device: str = AUTO, backend: str = AUTO) -> Field:
+    """The field that `Field.save` wrote to an .npz file; it gives the same values on the same backend.
+
+    Raises CloudError, which names the path, where the file is no saved field; nothing in it is executed.
+    """
+    state = load_arrays(path)
+    try:
+        kind = FIELDS[str(state["kind"])]
+        dtype = {"float64": torch.float64, "float32": torch.float32}[str(state["centers"].dtype)]
+        return kind.from_state(state, resolve(device, backend, dtype))
+    except NeuralSplinesError:
+        raise
+    except Exception as error:
+        raise CloudError(
+            f"{shown(path)}: is not a field that this program saved ({first_line(error)}); save it again"
+        ) from error
+
+
+def _settings(given: Settings | None, options: Mapping[str, Any], **usual: Any) -> Settings:
+    """The settings that are given, else the usual ones, with others by name, of which some are those of cells."""
+    if given is not None and not isinstance(given, Settings):
+        raise SettingsError(f"settings must be a Settings, such as Settings(grid_size=128), got {type(given).__name__}")
+    known, of_cells = ([f.name for f in fields(kind)] for kind in (Settings, CellSettings))
+    for name in options:
+        if name not in (*known, *of_cells):
+            near = get_close_matches(name.lower().replace("-", "_"), [*known, *of_cells], 1, NEAR)
+            hint = f"did you mean {near[0]}?" if near else "help(neural_splines.Settings) lists them"
+            raise SettingsError(f"there is no setting {name!r}; {hint}")
+    own = {name: value for name, value in options.items() if name in known}
+    if cells := {name: value for name, value in options.items() if name in of_cells}:
+        before = own.get("cells", given.cells if given else usual.get("cells", CellSettings()))
+        if before is None:
+            raise SettingsError(f"{next(iter(cells))} is of cells, and cells=None is one spline; drop one of them")
+        own["cells"] = replace(before, **cells)
+    return Settings(**usual | own) if given is None else replace(given, **own)
+
+
+def _cloud(points: Any, normals: Any, device: str) -> Orientation:
+    """The cleaned cloud of two arrays, and what is known of its normals; what was said about it is issued."""
+    x, _ = as_rows(points)
+    if normals is None:
+        found = orient(ScannedCloud(x.double().cpu().numpy(), None), NormalSettings(device=device), "the cloud")
+    else:
+        n, _ = as_rows(normals, "normals")
+        if len(x) != len(n):
+            raise CloudError(f"{len(x)} points but {len(n)} normals; give one normal for each point")
+        cloud, cleaning = clean(x, n, "the cloud", device_of(device))
+        found = Orientation(cloud, cleaning, None, NormalSettings(device=device), cleaning.notes())
+    warn_all(found.notes)
+    return found
+
+
+def _fit(points: Any, normals: Any, settings: Settings, monitor: Monitor | None) -> Any:
+    points, normals = (points, normals) if normals is not None else taken_apart(points)
+    fitted = fit_cloud(_cloud(points, normals, settings.device).cloud, settings, monitor)
+    warn_all(fitted.warnings)
+    return fitted.field
