@@ -9,6 +9,7 @@ FLAGS = {
     "no-refine-vertices": "refine_vertices=False",
     "fill-holes": "fill_holes=True",
     "printable": "printable=True",
+    "normal-map": "normal_map=True",
 }
 PARAMETERS = {
     "margin": "scale", "sensor-position": "sensor_positions", "flip-normals": "flip=True", "inside": "inside=True",
@@ -17,7 +18,7 @@ PARAMETERS = {
         "offset_weight", "robust_passes", "gradient_length", "nystrom_mode", "remove_outliers",
         "voxel_downsample_threshold", "kernel", "outer_layer_variance", "seed", "cg_max_iters", "cg_stop_thresh",
         "solver", "dtype", "device", "backend", "trim", "min_component", "faces", "max_error", "columns", "classes",
-        "units", "cloud_units", "size", "to_origin", "up", "flat_bottom", "cut_plane",
+        "units", "cloud_units", "size", "to_origin", "up", "flat_bottom", "cut_plane", "texture",
     )},
 }  # fmt: skip
 ARGUMENTS = {name: name.lower() for name in ("EPS", "NUM_NYSTROM_SAMPLES", "GRID_SIZE", "CELLS_PER_AXIS")}
