@@ -17,6 +17,7 @@ from ..files.scans import listed
 from ..geometry import Box
 from ..kernels.products import Compute
 from ..normals.orient import Judged, options_of, summary_of
+from ..pictures.mapped import Mapped
 from ..placement import Placed
 from ..ranges import Axis
 from ..runtime.monitor import PhaseTimer
@@ -92,6 +93,7 @@ class Drawing:
     """What pictures show, world units: vertices [v, 3], faces [f, 3], points [n, 3], and where there are colours those
     of both in 0..255. distances [v]: of the vertices from the nearest point. up: that direction, where it is known.
     note: what a viewer should know of it. numbers [v]: of --quality, by name.
+    mapped: the picture of --texture on the mesh.
     """
 
     vertices: np.ndarray
@@ -103,6 +105,7 @@ class Drawing:
     up: Axis | None = None
     note: str = ""
     numbers: Mapping[str, np.ndarray] = field(default_factory=dict)
+    mapped: Mapped | None = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ..files.arrays import save_json
+from ..files.textured_obj import beside
 from ..run.report import chosen as told
 from ..run.report import phases, report, statistics
 from .finished import Normals, Outcome, Run
@@ -53,8 +54,28 @@ def of(run: Run) -> dict[str, Any]:
             "error": asdict(found.error) if found.error else None,
             "placed": asdict(found.placed),
         },
+        "texture": texture(run),
         "support": found.support.report() if found.support else None,
         "phases": phases(timer.seconds, timer.peaks),
+    }
+
+
+def texture(run: Run) -> dict[str, Any] | None:
+    """The pictures on the mesh; files: those beside it, of which GLB has none."""
+    found, job = run.outcome.texture, run.job
+    if found is None:
+        return None
+    pictures = dict(zip(("colours", "normals"), (found.image, found.normals), strict=True))
+    names = beside(job.out, normals=True)
+    files = [names[0], *(name for name, image in zip(names[1:], pictures.values(), strict=True) if image is not None)]
+    return {
+        "size": found.charts.size,
+        "charts": found.charts.count,
+        "used": found.charts.used,
+        "covered": found.covered,
+        "moved": found.moved,
+        "pictures": [name for name, image in pictures.items() if image is not None],
+        "files": files if job.suffix == ".obj" else [],
     }
 
 

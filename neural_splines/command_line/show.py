@@ -28,7 +28,10 @@ def save(run: Run) -> None:
         for name, values in [*drawn.numbers.items()][:1]:
             low, high = span(name, values)
             shades[1] = ramp((values - low) / (high - low))
-        picture = preview(drawn.points, drawn.vertices, drawn.faces, point_colours=shades[0], colours=shades[1], up=up)
+        mapped = None if drawn.numbers else drawn.mapped
+        picture = preview(
+            drawn.points, drawn.vertices, drawn.faces, point_colours=shades[0], colours=shades[1], up=up, mapped=mapped
+        )
         save_bytes(job.preview, picture)
     if job.page:
         names = together([os.path.basename(path) for path in job.sources])
@@ -47,6 +50,7 @@ def save(run: Run) -> None:
             warnings=run.warnings,
             up=up,
             numbers=drawn.numbers,
+            mapped=drawn.mapped,
         )
         save_bytes(job.page, page.render().encode(errors="backslashreplace"))  # names that are not UTF-8
     timer.phase("")
@@ -66,6 +70,7 @@ def facts(run: Run, note: str = "") -> dict[str, dict[str, Any]]:
             "faces": found.mesh[1],
             **({"drawn": note} if note else {}),
             **({"parts": found.parts.summary()} if found.parts else {}),
+            **({"texture": found.texture.summary()} if found.texture else {}),
             **({"support": found.support.summary()} if found.support else {}),
             **{name.replace("_", " "): value for name, value in chosen(found).items() if value is not None},
         },

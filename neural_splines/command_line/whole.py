@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..cells.fitting import CellsFit
 from ..files.scans import ScannedCloud
 from ..normals.orient import Orientation
+from ..pictures.mapped import Mapped
 from ..ranges import Axis
 from ..run.printing import printable
 from ..run.report import solution
@@ -25,6 +27,9 @@ from ..surface.support import Support, looked_at
 from . import steps
 from .finished import Details, Drawing, Normals, Outcome
 from .jobs import Job
+
+if TYPE_CHECKING:
+    from ..surface.texture import Texture
 
 
 def mesh_whole(job: Job, settings: Settings, sides: NormalSettings, timer: PhaseTimer) -> Outcome:
@@ -41,8 +46,8 @@ def mesh_whole(job: Job, settings: Settings, sides: NormalSettings, timer: Phase
         confidence = origin.estimated.confidence.value if origin.estimated else 1.0
         result = printable(result, job.printing, job.placement, up_of(scanned, origin, result), confidence)
     carried = steps.carry(scanned, origin, result, job, timer)
-    known = Known(scanned, origin, result, carried, args.quality or ())
     texture = None if args.texture is None else texturing.texture(scanned, origin, result, job, timer)
+    known = Known(scanned, origin, result, carried, args.quality or (), texture)
     placed = steps.save(result, carried, up_of(scanned, origin, result), job, timer, texture)
     fit = result.fit
     return Outcome(
@@ -95,6 +100,7 @@ class Known:
     result: Reconstruction
     carried: Attributes
     asked: tuple[str, ...]
+    texture: Texture | None
 
     @cached_property
     def details(self) -> Details:
@@ -137,11 +143,19 @@ class Known:
             distances=lambda: distances(points, mesh.vertices),
             numbers={n: self.carried.scalars[n] for n in drawn_names(self.asked, self.carried.scalars)},
             colours=colours,
+            mapped=self._mapped(),
             point_colours=None if colours is None else self._tints(points),
             up=upright(
                 self.origin.settings.up, self.scanned.upright, known, self.origin.cloud.points.mean(0).cpu().numpy()
             ),
         )
+
+    def _mapped(self) -> Mapped | None:
+        """The colours of the texture, where there are any."""
+        if self.texture is None or self.texture.image is None:
+            return None
+        charts = self.texture.charts
+        return Mapped(charts.parents, charts.corners, charts.uv, self.texture.image)
 
     def _tints(self, points: np.ndarray) -> np.ndarray | None:
         """Colours [n, 3] of the fitted points, which may be fewer than those of the file and lie between them."""

@@ -13,10 +13,12 @@ import numpy as np
 
 from . import charts
 from .camera import good_views
+from .mapped import Mapped
 from .packing import Frame, pack
 from .ramp import ANCHORS
 
 MOST_POINTS = 150_000  # that are packed
+MOST_TEXELS = 4096  # along a side of a picture on the mesh
 RAMP_TOP = 0.99  # quantile of the distances where the ramp ends
 WHOLE = ("support",)  # in [0, 1]: all of the ramp means something
 
@@ -44,7 +46,7 @@ class Page:
     are no points; residuals [k]: distances of points from the surface; history: relative residuals of conjugate
     gradients. colours [v, 3] and point_colours [n, 3]: 0..255. facts: tables of names and values, by title. warnings:
     lines. up [3]: the direction that is up, where it is known. numbers [v]: of the vertices by name, which the surface
-    is coloured by in turn.
+    is coloured by in turn. mapped: a picture on the mesh, in the place of its colours.
     """
 
     title: str
@@ -60,6 +62,7 @@ class Page:
     warnings: list[str] = field(default_factory=list)
     up: np.ndarray | None = None
     numbers: Mapping[str, np.ndarray] = field(default_factory=dict)
+    mapped: Mapped | None = None
 
     def render(self) -> str:
         """The whole page as text."""
@@ -97,7 +100,9 @@ class Page:
             for name, values in self.numbers.items()
             for low, high in [span(name, values)]
         ]
-        if self.colours is not None:
+        if self.mapped is not None:
+            data["picture"] = self.mapped.at_most(MOST_TEXELS).packed()
+        elif self.colours is not None:
             data["colour"] = pack(self.colours.astype(np.int64), 1)
         if self.point_colours is not None:
             data["pointColour"] = pack(np.round(self.point_colours[::stride]).astype(np.int64), 1)

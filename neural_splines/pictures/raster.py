@@ -20,7 +20,7 @@ def fill_triangles(
 ) -> None:
     """Draw triangles [f, 3] of vertices at columns, rows and nearness [v, 3] in pixels over what is farther.
 
-    front, back [v, 3]: colours of the vertices as seen from either side, interpolated. depth [h, w], image [h, w, 3].
+    front, back [v, k]: colours of the vertices as seen from either side, interpolated. depth [h, w], image [h, w, k].
     A pixel belongs to a triangle that its centre lies in.
     """
     height, width = depth.shape
@@ -43,7 +43,7 @@ def fill_triangles(
                 near = at[a, 2] + v * (at[b, 2] - at[a, 2]) + w * (at[c, 2] - at[a, 2])
                 if near > depth[y, x]:
                     depth[y, x] = near
-                    for k in range(3):
+                    for k in range(front.shape[1]):
                         image[y, x, k] = (1.0 - v - w) * colours[a, k] + v * colours[b, k] + w * colours[c, k]
 
 

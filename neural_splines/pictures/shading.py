@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .camera import Camera
+from .mapped import Mapped
 from .raster import fill_discs, fill_triangles
 
 OUTSIDE, INSIDE, BORDER, POINT = (0.70, 0.74, 0.80), (0.90, 0.52, 0.20), (0.80, 0.05, 0.10), (0.15, 0.30, 0.60)
@@ -20,8 +21,9 @@ def draw_mesh(
     *,
     colours: np.ndarray | None = None,
     borders: bool = True,
+    mapped: Mapped | None = None,
 ) -> np.ndarray:
-    """A picture [size, size, 3] of uint8 of a mesh; colours [v, 3] of its vertices in [0, 1]."""
+    """A picture [size, size, 3] of uint8 of a mesh; colours [v, 3] of its vertices in [0, 1], or a picture on it."""
     vertices, faces = np.asarray(vertices, float), np.asarray(faces, np.int64)
     canvas = _Canvas(camera, size)
     normals = _vertex_normals(vertices, faces)
@@ -31,7 +33,10 @@ def draw_mesh(
     front, back = (np.clip(light + np.maximum(side * key, 0.0), 0.0, 1.0)[:, None] for side in (1.0, -1.0))
     own = np.broadcast_to(np.asarray(OUTSIDE), vertices.shape) if colours is None else np.asarray(colours, float)
     at = camera.pixels(vertices, canvas.wide)
-    fill_triangles(at, faces, front * own, back * np.asarray(INSIDE), canvas.depth, canvas.image)
+    if mapped is not None:
+        canvas.mapped(at, front, back * np.asarray(INSIDE), mapped)
+    else:
+        fill_triangles(at, faces, front * own, back * np.asarray(INSIDE), canvas.depth, canvas.image)
     if borders:
         canvas.points(_border_points(at, faces), BORDER, 1.5, BORDER_LIFT)
     return canvas.picture()
@@ -62,6 +67,17 @@ class _Canvas:
     def points(self, at: np.ndarray, colour: np.ndarray | tuple[float, ...], radius: float, lift: float = 0.0) -> None:
         colours = np.ascontiguousarray(np.broadcast_to(np.asarray(colour, float), at.shape))
         fill_discs(at, colours, radius, lift, self.depth, self.image)
+
+    def mapped(self, at: np.ndarray, light: np.ndarray, inside: np.ndarray, mapped: Mapped) -> None:
+        """Draw faces of vertices at [v, 3] with a picture on them in this light [v, 1]; [v, 3]: colours from inside."""
+        rows, count = mapped.parents, len(mapped.parents)
+        front = np.hstack([light[rows].repeat(3, axis=1), mapped.uv, np.ones((count, 1))])
+        back = np.hstack([inside[rows], np.zeros((count, 3))])
+        seen = np.concatenate([self.image, np.zeros_like(self.image)], 2)
+        fill_triangles(at[rows], mapped.corners, front, back, self.depth, seen)
+        shown = seen[..., 5] > 0.5
+        self.image[:] = seen[..., :3]
+        self.image[shown] *= mapped.at_most(2 * self.wide).at(seen[shown][:, 3:5])
 
     def picture(self) -> np.ndarray:
         mean = self.image.reshape(self.size, OVERSAMPLING, self.size, OVERSAMPLING, 3).mean((1, 3))

@@ -101,6 +101,7 @@ def _entry(result: Reconstruction) -> dict[str, Any]:
             "error": asdict(result.error) if result.error else None,
             "placed": asdict(Placed(1.0, (0.0, 0.0, 0.0), sides, Placement().unit)),
         },
+        "texture": None,
         "support": None,
         "phases": phases(result.seconds, {}),
     }

@@ -42,6 +42,13 @@ class Charts:
         """Places [w, 2] in 0..1, from the upper left."""
         return self.places / self.size
 
+    @property
+    def used(self) -> float:
+        """The share of the texture that faces lie in."""
+        a, b, c = self.places[self.corners].transpose(1, 0, 2)
+        across = (b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]
+        return float(0.5 * np.abs(across).sum() / self.size**2)
+
 
 def check_charts(size: int | None, normal_map: bool) -> None:
     """Refuse a texture of a size that cannot be, or that needs xatlas where it is not installed; None: without one."""

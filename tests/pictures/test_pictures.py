@@ -17,6 +17,7 @@ from skimage.io import imread
 
 from neural_splines.pictures import png
 from neural_splines.pictures.camera import Camera, good_views, upwards
+from neural_splines.pictures.mapped import Mapped
 from neural_splines.pictures.packing import Frame, pack
 from neural_splines.pictures.page import Page
 from neural_splines.pictures.ramp import ramp
@@ -60,6 +61,61 @@ def test_colours_of_vertices_are_interpolated():
     picture = draw_mesh(vertices, faces, camera, 100, colours=np.eye(3)[[0, 1, 1, 0]], borders=False).astype(float)
     share = picture[:, :, 1] / picture.sum(2)
     assert np.abs(share - (np.arange(100) + 0.5) / 100).max() < 0.02
+
+
+def square(size: int = 64) -> tuple[np.ndarray, np.ndarray, Mapped]:
+    """A square with a picture: red grows to the right, green downwards; one of its corners is cut in two."""
+    vertices, faces = np.array([(0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0)], float), np.array([(0, 1, 2), (0, 2, 3)])
+    parents, corners = np.array([0, 1, 2, 3, 0]), np.array([(0, 1, 2), (4, 2, 3)])
+    ramp_ = np.round(255 * (np.arange(size) + 0.5) / size).astype(np.uint8)
+    image = np.zeros((size, size, 3), np.uint8)
+    image[..., 0], image[..., 1] = ramp_, ramp_[:, None]
+    return vertices, faces, Mapped(parents, corners, np.array([(0, 1), (1, 1), (1, 0), (0, 0), (0, 1)], float), image)
+
+
+@pytest.mark.parametrize("size", [64, 1024])  # the larger one is made coarser
+def test_a_picture_on_a_mesh_is_drawn_where_it_belongs(size):
+    """Its first row is the top one; light only scales it, and from behind nothing of it is seen."""
+    vertices, faces, mapped = square(size)
+    camera = Camera.looking((0, 0, 1), (0, 1, 0), (0.5, 0.5, 0), 0.5)
+    picture = draw_mesh(vertices, faces, camera, 100, mapped=mapped, borders=False).astype(float)
+    grown = 255 * (np.arange(100) + 0.5) / 100
+    light = picture[50, 50, 0] / grown[50]
+    assert 0.5 < light <= 1.0
+    assert np.abs(picture[..., 0] - light * grown).max() < 4.0
+    assert np.abs(picture[..., 1] - light * grown[:, None]).max() < 4.0
+    assert picture[..., 2].max() == 0.0
+    behind = Camera.looking((0, 0, -1), (0, 1, 0), (0.5, 0.5, 0), 0.5)
+    assert np.ptp(draw_mesh(vertices, faces, behind, 50, mapped=mapped, borders=False), axis=(0, 1)).max() == 0
+
+
+def test_a_picture_is_halved_where_it_can_be():
+    _, _, mapped = square(60)
+    assert mapped.at_most(60) == mapped
+    assert len(mapped.at_most(20).image) == 15  # 60, 30, 15
+    assert len(mapped.at_most(7).image) == 15
+    places = np.random.default_rng(0).uniform(0.1, 0.9, (100, 2))
+    assert np.abs(mapped.at(places)[:, :2] - places).max() < 0.005
+    assert np.abs(mapped.at_most(20).at(places)[:, :2] - places).max() < 0.01
+    one = Mapped(mapped.parents, mapped.corners, mapped.uv, np.full((1, 1, 3), 51, np.uint8))
+    assert np.array_equal(one.at(places), np.full((100, 3), 0.2))
+
+
+def test_the_data_of_a_page_have_the_picture():
+    """Its corners are those of the faces; the bytes are a PNG of it."""
+    vertices, faces, mapped = square()
+    none = np.zeros(0)
+    text = Page("a", vertices, faces, np.zeros((0, 3)), none, none, colours=vertices, mapped=mapped).render()
+    data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])
+    found = data["picture"]
+    parents = unpack(found["parent"], found["corners"], 1, 4)[:, 0]
+    corners = unpack(found["corner"], 3 * len(faces), 1, 4)[:, 0]
+    assert np.array_equal(parents[corners].reshape(-1, 3), faces)
+    assert np.abs(unpack(found["place"], len(parents), 2, 2) / 65535 - mapped.uv).max() < 1e-5
+    start, _, bytes_ = found["image"].partition(",")
+    assert start == "data:image/png;base64"
+    assert np.array_equal(imread(io.BytesIO(base64.b64decode(bytes_))), mapped.image)
+    assert "colour" not in data
 
 
 @pytest.mark.parametrize("stretch", [(1, 1, 1), (5, 1, 1), (1, 1, 0.1)])
@@ -168,7 +224,34 @@ def test_a_browser_shows_the_mesh(tmp_path):
     cloud = write_cloud(tmp_path / "cloud.ply", torus(800))
     args = [cloud, "auto", 300, 24, "--seed", 0, "--out", tmp_path / "mesh.ply", "--html", "{}.html"]
     assert run("fit.py", *args).code == 0
-    shot = tmp_path / "shot.png"
+    view = screenshot(tmp_path / "mesh.html").astype(int)
+    grey = (view.max(2) - view.min(2) < 40) & (view.max(2) < 215)
+    assert 0.1 < grey.mean() < 0.6
+    rows, columns = grey.any(1).nonzero()[0], grey.any(0).nonzero()[0]
+    assert columns.max() - columns.min() > 350
+    assert rows.max() - rows.min() > 150
+    assert not ROOT.joinpath("mesh.html").exists()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_a_browser_shows_the_picture_on_the_mesh(tmp_path):
+    """The square, turned as the page turns it: as much red as green, and never blue."""
+    vertices, faces, mapped = square()
+    none, path = np.zeros(0), tmp_path / "mesh.html"
+    up = np.array([0.0, 1.0, 0.0])
+    path.write_text(Page("a", vertices, faces, np.zeros((0, 3)), none, none, mapped=mapped, up=up).render())
+    view = screenshot(path).astype(float)
+    there = view[..., 2] < 20
+    assert there.mean() > 0.1
+    row, column = there.nonzero()
+    red, green = view[there][:, :2].T
+    assert np.corrcoef(red, column)[0, 1] > 0.9
+    assert np.corrcoef(green, row)[0, 1] > 0.9
+
+
+def screenshot(path):
+    """What Chromium shows of a page, without its panel; nothing is in the console."""
+    shot = path.with_suffix(".png")
     command = [CHROMIUM, "--headless", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
     command += [
         "--window-size=1000,600",
@@ -176,12 +259,6 @@ def test_a_browser_shows_the_mesh(tmp_path):
         "--enable-logging=stderr",
         f"--screenshot={shot}",
     ]
-    done = subprocess.run([*command, (tmp_path / "mesh.html").as_uri()], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([*command, path.as_uri()], capture_output=True, text=True, timeout=120)
     assert "CONSOLE" not in done.stderr
-    view = imread(shot)[60:560, :600, :3].astype(int)
-    grey = (view.max(2) - view.min(2) < 40) & (view.max(2) < 215)
-    assert 0.1 < grey.mean() < 0.6
-    rows, columns = grey.any(1).nonzero()[0], grey.any(0).nonzero()[0]
-    assert columns.max() - columns.min() > 350
-    assert rows.max() - rows.min() > 150
-    assert not ROOT.joinpath("mesh.html").exists()
+    return imread(shot)[60:560, :600, :3]

@@ -262,7 +262,9 @@ def test_a_cloud_without_colours_has_one(tmp_path, monkeypatch):
     done = run(*words, "--texture", 64, "--out", "a.glb", "--report", "a.json")
     assert done.code == 0, done.err
     assert "charts, normals\n" in done.out
-    assert "--texture 64 --normal-map" in json.loads((tmp_path / "a.json").read_text())["runs"][0]["repeat_command"]
+    (told,) = json.loads((tmp_path / "a.json").read_text())["runs"]
+    assert "--texture 64 --normal-map" in told["repeat_command"]
+    assert (told["texture"]["pictures"], told["texture"]["files"]) == (["normals"], [])
     read = Read(tmp_path / "a.glb")
     texel, face, weights = texels_within(read.uv, read.faces, 64)
     found = read.decoded(face, weights, read.image.reshape(-1, 3)[texel].astype(float))

@@ -5,12 +5,13 @@ import json
 import shlex
 import sys
 
+import jsonschema
 import numpy as np
 import pytest
 import trimesh
 from glb import parsed, placed, values
 from scipy.ndimage import map_coordinates
-from scripts import run
+from scripts import ROOT, run
 from shapes import sphere, torus
 from skimage.io import imread
 
@@ -266,7 +267,15 @@ def test_an_obj_and_its_two_files_are_there_together_or_not_at_all(tmp_path, mon
     words = ["fit-grid.py", "cloud.ply", *ASKED, "--texture", 64]
     assert run(*words, "--out", "a.obj", "--report", "a.json", "--preview", "{}.png", "--html", "{}.html").code == 0
     assert {"a.obj", "a.mtl", "a_texture.png"} <= {path.name for path in tmp_path.iterdir()}
-    assert "--texture 64" in json.loads((tmp_path / "a.json").read_text())["runs"][0]["repeat_command"]
+    report = json.loads((tmp_path / "a.json").read_text())
+    jsonschema.validate(report, json.loads((ROOT / "docs" / "report.schema.json").read_text()))
+    (told,) = report["runs"]
+    assert "--texture 64" in told["repeat_command"]
+    assert told["texture"]["files"] == ["a.mtl", "a_texture.png"]
+    assert (told["texture"]["size"], told["texture"]["pictures"]) == (64, ["colours"])
+    assert 0.0 < told["texture"]["used"] < told["texture"]["covered"] < 1.0
+    assert "<th>texture</th>" in (tmp_path / "a.html").read_text()
+    assert '"picture":{"corners":' in (tmp_path / "a.html").read_text()
     assert (tmp_path / "a.obj").read_text().count("mtllib a.mtl\n") == 1
     assert meshes.load_mesh("a.obj")[1].shape[1] == 3  # our own reader
     old = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
