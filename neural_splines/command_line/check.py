@@ -5,18 +5,18 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 
-from . import arguments
+from . import parsing
 from .console import exit_policy, tell
 from .outputs import path
 
 
 def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
-    p = arguments.parser(prog, __doc__)
+    p = parsing.parser(prog, __doc__)
     p.add_argument("mesh", type=path, metavar="MESH", help="PLY, OBJ, STL or 3MF file of the mesh")
     p.add_argument(
         "--strict", action="store_true", help="exit with code 3 where the mesh is open, not manifold or intersects"
     )
-    return arguments.parse(p, argv)
+    return parsing.parse(p, argv)
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "neural-splines check") -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..runtime import imports
 from ..settings import SceneSettings
-from . import arguments, normal_arguments
+from . import arguments, normal_arguments, parsing
 from .console import exit_policy
 
 IN_PARTS = ("--max-memory", "--work-dir", "--workers", "--scheduler")
@@ -15,7 +15,7 @@ WHOLE = "is of runs in parts, and one spline is fitted to all points at once; us
 
 
 def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
-    p = arguments.parser(prog, __doc__)
+    p = parsing.parser(prog, __doc__)
     arguments.add_cloud_arguments(
         p,
         centers="number of Nystrom centres, taken from the tripled cloud; negative: every tripled point; "
@@ -25,7 +25,7 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
     normal_arguments.add_normal_options(p)
     arguments.add_shared_options(p)
     p.elsewhere = {option: f"{option} {WHOLE}" for option in IN_PARTS}
-    return arguments.parse(p, argv)
+    return parsing.parse(p, argv)
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "fit.py") -> None:

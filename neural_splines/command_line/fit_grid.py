@@ -6,12 +6,12 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from ..runtime import imports
-from . import arguments, normal_arguments, scenes
+from . import arguments, normal_arguments, parsing, scenes
 from .console import exit_policy
 
 
 def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
-    p = arguments.parser(prog, __doc__)
+    p = parsing.parser(prog, __doc__)
     arguments.add_cloud_arguments(
         p, centers="the most Nystrom centres of a cell; negative: every tripled point; auto: 300"
     )
@@ -19,7 +19,7 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
     normal_arguments.add_normal_options(p)
     arguments.add_shared_options(p)
     scenes.add_scene_options(p)
-    return arguments.parse(p, argv)
+    return parsing.parse(p, argv)
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "fit-grid.py") -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..runtime import imports
 from ..settings import CLOUD_FORMATS, NormalSettings, SceneSettings
-from . import arguments, normal_arguments, outputs, scenes
+from . import arguments, normal_arguments, outputs, parsing, scenes
 from .console import exit_policy, tell
 from .input_arguments import add_input_options
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
-    p = arguments.parser(prog, __doc__)
+    p = parsing.parser(prog, __doc__)
     p.add_argument(
         "input_point_cloud", type=outputs.path, metavar="INPUT_POINT_CLOUD", help="PLY, OBJ or OFF file of points"
     )
@@ -29,7 +29,7 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
     normal_arguments.add_normal_options(p, source="estimate")
     arguments.add_device(p)
     outputs.add_verbosity(p)
-    return arguments.parse(p, argv)
+    return parsing.parse(p, argv)
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "neural-splines normals") -> None:

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from ..errors import SettingsError
 from ..runtime import imports
 from ..settings import AUTO, OUTLIER_MODES, Settings
-from . import arguments
+from . import parsing
 from .console import exit_policy, tell
 from .input_arguments import add_input_options
 from .outputs import path
 
 
 def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
-    p = arguments.parser(prog, __doc__)
+    p = parsing.parser(prog, __doc__)
     p.add_argument("input_point_cloud", type=path, metavar="INPUT_POINT_CLOUD", help="PLY, OBJ or OFF file of points")
     p.add_argument("mesh", type=path, metavar="MESH", help="PLY, OBJ or STL file of the mesh to trim")
     p.add_argument(
@@ -49,7 +49,7 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
     )
     add_input_options(p)
     p.add_argument("--use-abs-units", action="store_true", help="DISTANCE is in the units of the cloud")
-    return arguments.parse(p, argv)
+    return parsing.parse(p, argv)
 
 
 def trim_settings_from(args: Namespace) -> Settings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import CloudError
-from .records import Lists
+from .record_columns import Lists
 
 
 def triangles(faces: Lists) -> np.ndarray:
