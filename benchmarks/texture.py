@@ -1,10 +1,12 @@
-"""Colours of a texture and of vertices at held-out points, its seams, and a picture of both.
+"""Colours of a texture and of vertices at held-out points, its seams, and a picture of both; what a normal map shows.
 
     python benchmarks/texture.py [--out docs/images/texture.png] [--shapes knot ball shell] [--size 2048]
 
 A cloud with five times more points than the mesh has vertices, coloured by a fine pattern that is a function of
 place. Both meshes are files that fit-grid.py wrote, read by trimesh; a renderer's rules say what they show at a place:
 means of the corners' colours, or of four texels.
+
+Normals: a mesh with a tenth of the faces, and --normal-map or not, beside the mesh that was not simplified.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from neural_splines.pictures.shading import draw_mesh
 ROOT = Path(__file__).resolve().parents[1]
 SHAPES = {"knot": truths.example_knot, "ball": truths.scales, "shell": truths.thin_shell}
 SHARE = 5  # points for each vertex
+TENTH = 10  # faces for each of a mesh with a normal map
 HELD_OUT = 50_000
 PARTS = 6  # of a side of a triangle, drawn
 
@@ -48,17 +51,53 @@ def pattern(x: np.ndarray, spacing: float) -> np.ndarray:
 
 
 def made(folder: Path, points: np.ndarray, normals: np.ndarray, colours: np.ndarray, size: int) -> dict[str, float]:
-    """vertex.glb and texture.glb; seconds of both runs."""
+    """vertex.glb and texture.glb, full.glb and tenth.glb; seconds of these runs."""
     save_mesh(folder / "cloud.ply", points, normals, None, colours=np.round(colours))
-    faces = 2 * len(points) // SHARE
-    words = ["fit-grid.py", folder / "cloud.ply", "auto", "auto", "256", "auto", "--seed", "0", "--faces", faces]
+    words = ["fit-grid.py", folder / "cloud.ply", "auto", "auto", "256", "auto", "--seed", "0", "--up", "y", "--quiet"]
+    fewer = ["--faces", 2 * len(points) // SHARE]
     seconds = {}
-    for name, more in (("vertex", []), ("texture", ["--texture", size])):
+    for name, more in (("full", []), ("vertex", fewer), ("texture", [*fewer, "--texture", size]), ("tenth", [])):
+        if name == "tenth":
+            more = ["--faces", len(faces_of(folder / "full.glb")) // TENTH, "--texture", size, "--normal-map"]
         start = time.perf_counter()
-        out = ["--up", "y", "--quiet", "--out", folder / f"{name}.glb"]
+        out = ["--out", folder / f"{name}.glb"]
         subprocess.run([sys.executable, *map(str, [*words, *more, *out])], cwd=ROOT, check=True)
         seconds[name] = time.perf_counter() - start
     return seconds
+
+
+def faces_of(path: Path) -> np.ndarray:
+    """The faces of a file, by corners."""
+    return np.array(trimesh.load(path, force="mesh", process=False).faces)
+
+
+def turned(folder: Path) -> list[float]:
+    """Degrees between the normals that tenth.glb shows at places of its surface and those of full.glb at the nearest
+    place: the mean and the 95th percentile without its map, and with it.
+    """
+    mesh = trimesh.load(folder / "tenth.glb", force="mesh", process=False)
+    faces, uv = np.array(mesh.faces), np.stack([mesh.visual.uv[:, 0], 1.0 - mesh.visual.uv[:, 1]], 1)
+    image = np.asarray(mesh.visual.material.normalTexture, float)[..., :3]
+    x, n, t = (attribute(folder / "tenth.glb", name) for name in ("POSITION", "NORMAL", "TANGENT"))
+    _, face = trimesh.sample.sample_surface(mesh, HELD_OUT, seed=0)
+    weights = np.random.default_rng(0).dirichlet([1.0, 1.0, 1.0], HELD_OUT)
+
+    def mixed(values: np.ndarray) -> np.ndarray:
+        return np.einsum("nk,nkd->nd", weights, values[faces[face]])
+
+    axes = [mixed(t[:, :3]), mixed(t[:, 3:] * np.cross(n, t[:, :3])), mixed(n)]
+    colour = 2.0 * looked_up(image, mixed(uv)) / 255.0 - 1.0
+    shown = sum(colour[:, k, None] * unit(axis) for k, axis in enumerate(axes))
+    vertices, normals = (attribute(folder / "full.glb", name) for name in ("POSITION", "NORMAL"))
+    corners = faces_of(folder / "full.glb")
+    _, near, at = pcu.closest_points_on_mesh(mixed(x), vertices, corners)
+    truth = unit(np.einsum("nk,nkd->nd", at, normals[corners[near]]))
+    off = [np.degrees(np.arccos(np.clip((unit(one) * truth).sum(1), -1.0, 1.0))) for one in (axes[2], shown)]
+    return [float(value) for one in off for value in (one.mean(), np.quantile(one, 0.95))]
+
+
+def unit(x: np.ndarray) -> np.ndarray:
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
 
 
 class Shown:
@@ -84,9 +123,17 @@ class Shown:
 def colours_of(path: Path) -> np.ndarray:
     """sRGB [v, 3] in 0..255 of the vertices of a GLB."""
     sys.path.append(str(ROOT / "tests"))
-    from glb import shown, values
+    from glb import shown
 
-    return shown(values(path, "COLOR_0")[:, :3])
+    return shown(attribute(path, "COLOR_0")[:, :3])
+
+
+def attribute(path: Path, name: str) -> np.ndarray:
+    """Numbers of the vertices of a GLB; their places as its node moves them."""
+    sys.path.append(str(ROOT / "tests"))
+    from glb import placed, values
+
+    return placed(path) if name == "POSITION" else values(path, name)
 
 
 def looked_up(image: np.ndarray, uv: np.ndarray) -> np.ndarray:
@@ -159,8 +206,11 @@ def main() -> None:
     p.add_argument("--size", type=int, default=2048)
     p.add_argument("--out", type=Path, default=None, metavar="PNG", help="picture of the first shape")
     args = p.parse_args()
-    print("| shape | points / vertices | vertex colours, dB | texture, dB | seams: largest, 99 % | seconds |")
-    print("|---|---|---|---|---|---|")
+    print(
+        "| shape | points / vertices | vertex colours, dB | texture, dB | seams: largest, 99 % | normals of a tenth of "
+        "the faces, degrees: mean, 95 % | with the map | seconds: vertex colours, texture, normal map |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     for name in args.shapes:
         rng, shape = np.random.default_rng(0), SHAPES[name]()
         cloud = sampled(shape, args.points, rng)
@@ -173,6 +223,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             seconds = made(Path(folder), points, normals, np.clip(colours, 0, 255), args.size)
             both = [Shown(Path(folder) / f"{kind}.glb") for kind in ("vertex", "texture")]
+            off = turned(Path(folder))
         ratios = []
         for mesh in both:
             _, face, weights = pcu.closest_points_on_mesh(held, mesh.vertices, mesh.faces)
@@ -180,7 +231,8 @@ def main() -> None:
         most, usual, count = seams(both[1])
         print(
             f"| {name} | {args.points} / {len(both[0].vertices)} | {ratios[0]:.1f} | {ratios[1]:.1f} | {most:.1f}, "
-            f"{usual:.1f} of {count} edges | {seconds['vertex']:.0f}, {seconds['texture']:.0f} |",
+            f"{usual:.1f} of {count} edges | {off[0]:.2f}, {off[1]:.2f} | {off[2]:.2f}, {off[3]:.2f} | "
+            f"{seconds['vertex']:.0f}, {seconds['texture']:.0f}, {seconds['tenth']:.0f} |",
             flush=True,
         )
         if args.out is not None and name == args.shapes[0]:

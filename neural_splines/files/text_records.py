@@ -20,7 +20,9 @@ NOT_FINITE = re.compile(rb"[-+]?(nan\(.*\)|1\.#(qnan|snan|ind|inf)\w*)", re.IGNO
 
 
 def read_text(data: bytes, element: Element, start: int, names: set[str]) -> tuple[Columns, int]:
-    """_read_binary for text: one record a line, blank lines do not count."""
+    """The named columns of the element whose records begin at byte `start`, and the byte after them: one record a line,
+    blank lines do not count.
+    """
     if element.count == 0 or not element.properties:
         return empty(element, names), start
     if element.count * len(element.properties) * 2 - 1 > len(data) - start:  # a digit and a blank each
