@@ -20,7 +20,7 @@ def tangents(vertices: np.ndarray, normals: np.ndarray, charts: Charts) -> np.nd
     x, n = vertices[charts.parents[charts.corners]], normals[charts.parents[corners]]
     along, turned = _along(x, charts.places[charts.corners])
     weight = _angles(x, n.reshape(-1, 3, 3)).reshape(-1)
-    t = weight[:, None] * _unit(_across(along.repeat(3, axis=0), n))
+    t = weight[:, None] * unit(_across(along.repeat(3, axis=0), n))
     count = len(charts.parents)
     total = np.stack([np.bincount(corners, t[:, k], count) for k in range(3)], 1)
     own = normals[charts.parents]
@@ -28,7 +28,7 @@ def tangents(vertices: np.ndarray, normals: np.ndarray, charts: Charts) -> np.nd
     lost = np.linalg.norm(total, axis=1) < LEAST
     total[lost] = np.cross(own[lost], np.eye(3)[np.abs(own[lost]).argmin(1)])
     sign = np.where(np.bincount(corners, weight * turned.repeat(3), count) < 0.0, -1.0, 1.0)
-    return np.concatenate([_unit(total), sign[:, None]], 1)
+    return np.concatenate([unit(total), sign[:, None]], 1)
 
 
 def _along(x: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -44,7 +44,7 @@ def _along(x: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _angles(x: np.ndarray, normals: np.ndarray) -> np.ndarray:
     """The angles [f, 3] of faces [f, 3, 3] at their corners, as seen along the normals [f, 3, 3] there."""
-    after, before = (_unit(_across(np.roll(x, step, axis=1) - x, normals)) for step in (-1, 1))
+    after, before = (unit(_across(np.roll(x, step, axis=1) - x, normals)) for step in (-1, 1))
     return np.asarray(np.arccos(np.clip((after * before).sum(2), -1.0, 1.0)))
 
 
@@ -53,6 +53,6 @@ def _across(v: np.ndarray, n: np.ndarray) -> np.ndarray:
     return np.asarray(v - (v * n).sum(-1, keepdims=True) * n)
 
 
-def _unit(v: np.ndarray) -> np.ndarray:
+def unit(v: np.ndarray) -> np.ndarray:
     """Vectors of length 1, or 0 where there is no direction."""
     return np.asarray(v / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), 1e-300))

@@ -54,7 +54,7 @@ def textured(
 
     gradient: values and gradients of the field at places [n, 3], by which a texel goes from its triangle onto the
     surface; colours: of places, [n, 3] in 0..255. normal_map: the direction of the gradient at each texel's place too,
-    or the mesh's own normal where the surface is too far, or another one.
+    or the mesh's own normal where the surface is too far or another one, as beside a plane that closes the mesh.
 
     Texels beside a chart, which are mixed in at its border, continue its triangles and go to the surface as well: they
     have the colours across the seam, so that both sides of it nearly agree, and are then levelled. All others have the
@@ -75,8 +75,8 @@ def textured(
         if image is not None and colours is not None:
             image.reshape(-1, 3)[chunk] = np.round(colours(places))
         if normals is not None and frames is not None:
-            slope, outward = plane.outward(places, face, gradient)
-            normals.reshape(-1, 3)[chunk] = frames.encoded(face, weights, slope, taken & outward)
+            _, slope = gradient(places)
+            normals.reshape(-1, 3)[chunk] = frames.encoded(face, weights, slope, taken)
     known = (owner >= 0).reshape(size, size)
     if image is not None:
         levelled(image, charts)
@@ -114,12 +114,6 @@ class _Planes:
             taken = (length <= self.near[face]) & ((slope * self.across[face]).sum(1) > 0.0)
         x[taken] += step[taken]
         return x, weights, taken, float(length[taken].max(initial=0.0))
-
-    def outward(self, places: np.ndarray, face: np.ndarray, gradient: Gradient) -> tuple[np.ndarray, np.ndarray]:
-        """The gradients [n, 3] at places, and which of them [n] point to the side that the faces show."""
-        _, slope = gradient(places)
-        with np.errstate(all="ignore"):
-            return slope, (slope * self.across[face]).sum(1) > 0.0
 
     def of(self, texels: np.ndarray, face: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The places [n, 3] of texels on the planes of these faces, and the weights [n, 3] of the faces' corners."""

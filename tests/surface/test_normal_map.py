@@ -159,17 +159,28 @@ def test_tangents_are_unit_vectors_across_normals_that_follow_the_picture(file):
     assert np.array_equal(sign, np.sign(turned))
 
 
-def test_a_flat_surface_has_the_colour_of_no_normal_of_its_own():
-    """Everywhere, also between charts, where pictures are made smaller."""
+def plane():
+    """A square of 5 x 5 vertices that faces z."""
     x, y = (part.reshape(-1) for part in np.mgrid[:5, :5].astype(float))
     corner = (np.arange(4)[:, None] * 5 + np.arange(4)).reshape(-1)
     faces = np.vstack([corner[:, None] + [0, 5, 6], corner[:, None] + [0, 6, 1]])
-    flat = Mesh(np.stack([x, y, 0 * x], 1), np.tile([0.0, 0.0, 1.0], (25, 1)), faces)
-    found = textured(flat, lambda p: (p[:, 2], np.tile([0.0, 0.0, 2.0], (len(p), 1))), None, 64, 0.1, True)
+    return Mesh(np.stack([x, y, 0 * x], 1), np.tile([0.0, 0.0, 1.0], (25, 1)), faces)
+
+
+def test_a_flat_surface_has_the_colour_of_no_normal_of_its_own():
+    """Everywhere, also between charts, where pictures are made smaller."""
+    found = textured(plane(), lambda p: (p[:, 2], np.tile([0.0, 0.0, 2.0], (len(p), 1))), None, 64, 0.1, True)
     assert (found.normals == FLAT).all()
     assert FLAT == (128, 128, 255)
     assert found.image is None
     assert found.summary().endswith("charts, normals")
+
+
+@pytest.mark.parametrize(("height", "flat"), [(0.1, True), (0.5, True), (0.7, False), (2.0, False)])
+def test_a_plane_that_cuts_the_surface_keeps_its_own_normal(height, flat):
+    """A wall that the plane closes at its foot is another surface, if it stands steeper than 60 degrees to it."""
+    found = textured(plane(), lambda p: (0.0 * p[:, 0], np.tile([1.0, 0.0, height], (len(p), 1))), None, 64, 0.1, True)
+    assert (found.normals == FLAT).all() == flat
 
 
 @pytest.mark.parametrize(
