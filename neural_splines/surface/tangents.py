@@ -1,7 +1,7 @@
 """The frame in which readers of a normal map take it: MikkTSpace's, from normals and from places in the picture.
 
-Our own: MikkTSpace is C, in no wheel that takes arrays. Tangents of Blender 4.2, which has it, are within 0.02 degrees of
-these, the rounding of its normals, and all signs the same.
+Our own: MikkTSpace is C, in no wheel that takes arrays. Tangents of Blender 4.2, which has it, are within 0.02 degrees
+of these, the rounding of its normals, and all signs the same.
 """
 
 from __future__ import annotations
