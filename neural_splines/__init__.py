@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         ReconstructionWarning,
         SettingsError,
     )
+    from .run.views import views
     from .run.whole import Reconstruction
     from .runtime.monitor import Monitor
     from .runtime.progress import Progress
@@ -55,6 +56,7 @@ _HOMES = {
         "SettingsError",
     ),
     "spline.contract": ("Field",),
+    "run.views": ("views",),
     "run.whole": ("Reconstruction",),
     "runtime.monitor": ("Monitor",),
     "runtime.progress": ("Progress",),
@@ -89,6 +91,7 @@ __all__ = [
     "load_point_cloud",
     "reconstruct",
     "save_mesh",
+    "views",
 ]
 
 

@@ -11,6 +11,7 @@ COMMANDS = {
     "normals": ("normals", "estimate the normals of a cloud and write it with them"),
     "trim": ("trim", "drop the faces of a mesh that are far from its cloud (trim-surface.py)"),
     "check": ("check", "is a mesh closed, manifold and free of intersections; its area, volume, genus"),
+    "views": ("views", "from where to scan next: what a mesh is uncertain of, and who sees it"),
     "doctor": ("doctor", "versions, devices, and which backends work here"),
 }
 USAGE = """usage: neural-splines COMMAND ...

@@ -31,8 +31,14 @@ TEXTURE_FORMATS = (".glb", ".obj")
 
 def load_mesh(path: PathLike) -> tuple[Tensor, Tensor]:
     """Vertices [v, 3] float64 and faces [f, 3] int64 of a PLY, OBJ, STL or 3MF mesh; polygons become fans."""
+    vertices, faces, _ = load_mesh_numbers(path, ())
+    return vertices, faces
+
+
+def load_mesh_numbers(path: PathLike, names: Sequence[str]) -> tuple[Tensor, Tensor, dict[str, np.ndarray]]:
+    """The same, and those of the named numbers [v] that its vertices have, float64; only PLY has some."""
     with errors_name(path):
-        data, suffix = read_bytes(path), suffix_of(path)
+        data, suffix, numbers = read_bytes(path), suffix_of(path), dict[str, np.ndarray]()
         if suffix == ".obj":
             vertices, faces = obj_off.read_obj_mesh(data)
         elif suffix == ".stl":
@@ -40,26 +46,28 @@ def load_mesh(path: PathLike) -> tuple[Tensor, Tensor]:
         elif suffix == ".3mf":
             vertices, faces = read_3mf(data)
         else:
-            vertices, faces = _read_ply(data)
+            vertices, faces, numbers = _read_ply(data, names)
         if len(faces) == 0:
             raise CloudError("the mesh has no faces; check how it was made")
         if not np.isfinite(vertices).all():
             raise CloudError("the mesh has vertices that are not finite; remove them, e.g. with MeshLab")
         if faces.min() < 0 or faces.max() >= len(vertices):
             raise CloudError(f"faces refer to vertices that are not there; {ply.TRUNCATED}")
-        return torch.from_numpy(vertices), torch.from_numpy(faces)
+        return torch.from_numpy(vertices), torch.from_numpy(faces), numbers
 
 
-def _read_ply(data: bytes) -> tuple[np.ndarray, np.ndarray]:
+def _read_ply(data: bytes, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     header = ply.parse_header(data)
     face = header.find("face")
     corners = face.find("vertex_indices", "vertex_index")
     if corners is None or corners.count_type is None:
         raise CloudError("its faces have no list vertex_indices; export it as a triangle mesh")
-    require(header.find("vertex"), COORDINATES)
-    columns, _ = records.read(data, header, {"vertex": COORDINATES, "face": (corners.name,)})
-    vertices = records.block(columns["vertex"], COORDINATES)
-    return vertices, triangles(columns["face"][corners.name])
+    vertex = header.find("vertex")
+    require(vertex, COORDINATES)
+    found = [name for name in names if (number := vertex.find(name)) is not None and number.count_type is None]
+    columns, _ = records.read(data, header, {"vertex": (*COORDINATES, *found), "face": (corners.name,)})
+    numbers = {name: np.asarray(columns["vertex"][name], np.float64) for name in found}
+    return records.block(columns["vertex"], COORDINATES), triangles(columns["face"][corners.name]), numbers
 
 
 def check_format(path: PathLike, formats: Sequence[str] = MESH_FORMATS) -> None:

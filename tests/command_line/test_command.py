@@ -52,7 +52,7 @@ def test_no_such_command_is_one_line(args, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert err.count("\n") == 1
-    assert "use one of fit, fit-grid, normals, trim, check, doctor" in err
+    assert "use one of fit, fit-grid, normals, trim, check, views, doctor" in err
 
 
 def test_errors_name_the_command(tmp_path, cloud, capsys):
