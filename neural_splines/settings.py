@@ -132,6 +132,7 @@ class NormalSettings:
     aerial: the cloud was seen from above, also through leaves; normals point upwards.
     up: the direction that is up: x, y, z, or one of these with a minus; auto: z for what is seen from above.
     flip: turn all normals round at the end, estimated or not. device: auto, cpu, cuda or cuda:1.
+    free_space: the places say what is empty, too; then they may be those of normals that are given.
     """
 
     source: str = AUTO
@@ -141,24 +142,31 @@ class NormalSettings:
     up: str = AUTO
     flip: bool = False
     device: str = AUTO
+    free_space: bool = False
 
     def __post_init__(self) -> None:
         _keep(self, "source", check_choice, "--normals", NORMALS)
-        for name, option in (("inside", "--inside"), ("aerial", "--aerial"), ("flip", "--flip-normals")):
+        flags = {"inside": "--inside", "aerial": "--aerial", "flip": "--flip-normals", "free_space": "--free-space"}
+        for name, option in flags.items():
             _keep(self, name, check_flag, option)
         _keep(self, "up", check_choice, "--up", (AUTO, *UPS))
         _keep(self, "device", check_choice, "--device", None)
         _keep(self, "sensor_positions", check_places, "--sensor-position")
         if len(self.sides) > 1:
             raise SettingsError(f"{' and '.join(self.sides)} both say which side was seen; drop one of them")
-        if self.source == "file" and self.sides:
-            raise SettingsError(f"{self.sides[0]} is for estimated normals; use --normals estimate, or drop it")
+        if self.source == "file" and self.unused:
+            raise SettingsError(f"{self.unused[0]} is for estimated normals; use --normals estimate, or drop it")
 
     @property
     def sides(self) -> list[str]:
         """The options that say which side was seen."""
         asked = {"--inside": self.inside, "--aerial": self.aerial, "--sensor-position": bool(self.sensor_positions)}
         return [name for name, given in asked.items() if given]
+
+    @property
+    def unused(self) -> list[str]:
+        """Those of them that say nothing where normals are given."""
+        return [name for name in self.sides if not (self.free_space and name == "--sensor-position")]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,8 @@ PARAMETERS = {
         "voxel_downsample_threshold", "kernel", "outer_layer_variance", "seed", "cg_max_iters", "cg_stop_thresh",
         "solver", "dtype", "device", "backend", "trim", "min_component", "faces", "max_error", "columns", "classes",
         "units", "cloud_units", "size", "to_origin", "up", "flat_bottom", "cut_plane", "texture",
-        "by", "worse_than", "candidates", "distance", "count", "grazing", "field_of_view",
+        "free_space", "envelope", "by", "worse_than", "candidates", "distance", "count",
+        "grazing", "field_of_view",
     )},
 }  # fmt: skip
 ARGUMENTS = {name: name.lower() for name in ("EPS", "NUM_NYSTROM_SAMPLES", "GRID_SIZE", "CELLS_PER_AXIS")}

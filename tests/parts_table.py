@@ -74,6 +74,8 @@ REFUSED = {
     "texture": "--texture 64",
     "normal_map": "--normal-map",
     "sharp_edges": "--sharp-edges",
+    "free_space": "--free-space",
+    "envelope": "--envelope {}/mesh.ply",
 }
 
 COLOURS = np.tile(np.array([[9, 99, 199]]), (len(P), 1))

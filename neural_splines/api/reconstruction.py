@@ -19,6 +19,7 @@ from ..files.scans import ScannedCloud
 from ..kernels.products import resolve
 from ..normals.kept import kept_of
 from ..normals.orient import Orientation, device_of, orient
+from ..run.empty import EmptySpace, Envelope, Rays
 from ..run.extract import mesh_of
 from ..run.whole import Reconstruction, fit_cloud, mesh_cloud
 from ..runtime.arrays import as_rows
@@ -41,6 +42,8 @@ def reconstruct(
     normals: Any = None,
     settings: Settings | None = None,
     *,
+    free_space: Any = None,
+    envelope: Mesh | PathLike | None = None,
     monitor: Monitor | None = None,
     **options: Any,
 ) -> Reconstruction:
@@ -57,6 +60,9 @@ def reconstruct(
         `fit.py`.
     options : settings by name, of `Settings` and of its cells, as `grid_size=128` or `fill_holes=True`; they replace
         those of `settings`.
+    free_space : [3] or [n, 3], the place that all points, or each, were seen from: no surface where these looked
+        through. Places that are not finite say nothing. Of cells.
+    envelope : a closed mesh or its file: no surface outside of it. Of cells.
     monitor : is told of phases and progress.
 
     Returns
@@ -78,7 +84,10 @@ def reconstruct(
     chosen = _settings(settings, options)
     points, normals = (points, normals) if normals is not None else taken_apart(points)
     found = _cloud(points, normals, chosen.device)
-    result = mesh_cloud(found.cloud, chosen, monitor)
+    rays = None if free_space is None else Rays.of(free_space, points)
+    around = None if envelope is None else Envelope.of(envelope)
+    empty = EmptySpace(rays, around) if rays or around else None
+    result = mesh_cloud(found.cloud, chosen, monitor, empty)
     warn_all(result.warnings)
     rows, back = as_rows(points)
     mesh = Mesh(*(back(part) for part in (result.mesh.vertices, result.mesh.normals, result.mesh.faces)))

@@ -11,15 +11,21 @@ from ..runtime.monitor import Silent
 from ..spline.fitting import Centers, SplinePlan, fit_spline
 from ..spline.solvers import Solver
 from ..spline.spline import NeuralSpline
+from .free import FreePlaces
 
 POINTS, CENTERS = 20_000, 3000
+FREE = 10_000  # places that are known to be empty, at most
 EPS = 0.004  # of the cloud's diagonal
 REGULARIZATION = 1e-9
 
 
 def fit_background(
-    cloud: OrientedCloud, diagonal: float, kernel: Kernel, solver: Solver, compute: Compute, generator: torch.Generator
-) -> NeuralSpline:
-    """One spline of a sample of POINTS points at most, of a cloud whose box has that diagonal."""
+    cloud: OrientedCloud, diagonal: float, kernel: Kernel, solver: Solver, compute: Compute,
+    generator: torch.Generator, free: FreePlaces | None = None,
+) -> NeuralSpline:  # fmt: skip
+    """One spline of a sample of POINTS points at most, of a cloud whose box has that diagonal, and of FREE places."""
     plan = SplinePlan(kernel, EPS * diagonal, Centers(CENTERS, "blue-noise"), solver, compute, generator)
-    return fit_spline(cloud, plan, Silent()).field
+    if free is None or not len(free):
+        return fit_spline(cloud, plan, Silent()).field
+    step = -(-len(free) // FREE)
+    return fit_spline(cloud, plan, Silent(), (free.points[::step], free.values[::step])).field

@@ -22,6 +22,7 @@ from ..spline.spline import NeuralSpline
 from .batches import Smoothing
 from .blending import BlendedField, Splines
 from .fitting import BlendPlan
+from .free import FreePlaces
 from .left_out import LeftOut
 from .members import Members, capped
 from .models import CellModels, fit_and_judge
@@ -139,13 +140,13 @@ class Fitted:
 
 def fit_levels(
     plan: BlendPlan, most: int, smoothing: Smoothing, monitor: Monitor, coarse: NeuralSpline | None = None,
-    share: Share | None = None, judges: Tensor | None = None,
+    share: Share | None = None, judges: Tensor | None = None, free: FreePlaces | None = None,
 ) -> Levels | None:  # fmt: skip
     """All levels, down to cells of at most so many points; of a node that is a share of the cloud, those in it.
 
     coarse: the field of the whole cloud. The first level is tied to it; where there is one node it takes the place of
-    that level. judges [n]: a mask of the points that the cells of the last levels are to predict unseen. None where no
-    cell holds enough points.
+    that level. judges [n]: a mask of the points that the cells of the last levels are to predict unseen. free: places
+    that are known to be empty. None where no cell holds enough points.
     """
     points = plan.cloud.points
     lower, side = bounding_cube(plan.box)
@@ -154,7 +155,7 @@ def fit_levels(
         rows = (share.nodes == share.node).nonzero()[:, 0]
         side /= 2**share.level
         lower = lower + side * ((points[rows[0]] - lower) / side).floor()
-    tree = Levels(plan, smoothing, most, coarse, judges)
+    tree = Levels(plan, smoothing, most, coarse, judges, free)
     cubes, model = Cubes.first(lower, side, rows), torch.full((1,), NOBODY, device=points.device)
     for level in range(MOST_LEVELS):
         cubes, model = tree.without_small(cubes, model)
@@ -193,9 +194,11 @@ class Levels:
     """
 
     def __init__(
-        self, plan: BlendPlan, smoothing: Smoothing, most: int, coarse: NeuralSpline | None, judges: Tensor | None
-    ):
+        self, plan: BlendPlan, smoothing: Smoothing, most: int, coarse: NeuralSpline | None, judges: Tensor | None,
+        free: FreePlaces | None,
+    ):  # fmt: skip
         self.plan, self.smoothing, self.most, self.coarse, self.judges = plan, smoothing, most, coarse, judges
+        self.free = free
         self.levels: list[Level] = []
         self.left_out: list[LeftOut] = []
         self.points, self.count, self.z_max = 0, 0, 0.0  # points in cells of the last level; cells
@@ -234,8 +237,9 @@ class Levels:
         inner: as cubes that are divided, to few of their points.
         """
         problem = self._problem(cubes, which, inner)
-        if field is not None:
-            problem = replace(problem, ties=Ties(field, fill=self.coarse is not None))
+        free = self.free.of(problem.cells) if self.free is not None else None
+        if field is not None or free is not None:
+            problem = replace(problem, ties=Ties(field, fill=self.coarse is not None, free=free))
         smoothing = self.smoothing
         if inner and self.coarse is None:  # no part of the surface
             smoothing = replace(smoothing, robust_passes=0)

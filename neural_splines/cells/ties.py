@@ -18,6 +18,7 @@ from ..spline.contract import Field
 from ..spline.solvers import direct
 
 if TYPE_CHECKING:
+    from .free import FreeRows
     from .problem import FitProblem
 
 PLACES = 4  # along each axis of a padded cell
@@ -74,13 +75,16 @@ class TieRows:
 
 @dataclass(frozen=True)
 class Ties:
-    """coarse: the field that cells are tied to. fill: whether its surface is to close holes."""
+    """coarse: the field that cells are tied to, if there is one. fill: whether its surface is to close holes. free:
+    places that are known to be empty.
+    """
 
-    coarse: Field
+    coarse: Field | None
     fill: bool
+    free: FreeRows | None = None
 
     def on(self, device: torch.device) -> Ties:
-        return Ties(self.coarse.on(device), self.fill)
+        return Ties(self.coarse and self.coarse.on(device), self.fill, self.free and self.free.on(device))
 
     def rows(self, problem: FitProblem, cell: Tensor, x: Tensor, count: Tensor, centers: Tensor) -> TieRows | None:
         """As `places`, with the rows of the kernel for the centres [b, m, 3] of the cells (model space)."""
@@ -94,6 +98,14 @@ class Ties:
         """Of the cells [b], whose points are the first `count` [b] of x [b, n, 3] (model space); None where none of
         them has a place.
         """
+        tied = None if self.coarse is None else self._tied(self.coarse, problem, cell, x, count)
+        free = None if self.free is None else self.free.places(problem, cell, count)
+        if tied is None or free is None:
+            return tied or free
+        return TiePlaces(*(torch.cat(parts, 1) for parts in zip(vars(tied).values(), vars(free).values(), strict=True)))
+
+    def _tied(self, coarse: Field, problem: FitProblem, cell: Tensor, x: Tensor, count: Tensor) -> TiePlaces | None:
+        """The places that are tied to the coarser field."""
         step = (torch.arange(PLACES, dtype=torch.float64, device=x.device) + 0.5) / PLACES - 0.5
         place = torch.cartesian_prod(step, step, step).expand(len(cell), -1, -1)
         unused = torch.arange(x.shape[1], device=x.device) >= count[:, None]
@@ -101,7 +113,7 @@ class Ties:
         scale = problem.cells.scales[cell]
         world = place / scale[:, None, None] + problem.cells.centers[cell, None]
         value, slope = torch.zeros_like(place[..., 0]), torch.zeros_like(place)
-        value[far], slope[far] = self.coarse.gradient(world[far])
+        value[far], slope[far] = coarse.gradient(world[far])
         value *= scale[:, None]
         wanted = far & (slope.norm(dim=2) > STEEP) & value.isfinite()
         most = int(wanted.sum(1).max())

@@ -225,6 +225,19 @@ def add_cell_options(p: argparse.ArgumentParser) -> None:
         help="close the surface where there are no points: all of it, or holes whose middle is at most so many local "
         "spacings of the points from one",
     )
+    cells.add_argument(
+        "--free-space",
+        action="store_true",
+        help="keep the surface out of what is known to be empty: the segments from where points were seen, as E57, PTX "
+        "and columns vp_x vp_y vp_z say, or --sensor-position, to the points",
+    )
+    cells.add_argument(
+        "--envelope",
+        type=path,
+        default=None,
+        metavar="MESH",
+        help="no surface outside of this closed mesh: PLY, OBJ, STL or 3MF",
+    )
     add_regularization(cells, cells=True)
     cells.add_argument(
         "--offset-weight",

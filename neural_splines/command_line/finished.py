@@ -184,6 +184,7 @@ class Run:
             *found.normals.options.split(),
             *read_options(args),
             *carried,
+            *(["--envelope", args.envelope] if getattr(args, "envelope", None) else []),
             *placement_options(args),
         ]
         options += found.part_options

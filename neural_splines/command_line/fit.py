@@ -13,6 +13,8 @@ from .console import exit_policy
 IN_PARTS = ("--max-memory", "--work-dir", "--workers", "--scheduler")
 WHOLE = "is of runs in parts, and one spline is fitted to all points at once; use fit-grid.py CLOUD auto auto auto auto"
 
+OF_CELLS = "is for the splines of cells, and this is one spline; use fit-grid.py CLOUD auto auto auto auto"
+
 
 def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
     p = parsing.parser(prog, __doc__)
@@ -25,6 +27,7 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
     normal_arguments.add_normal_options(p)
     arguments.add_shared_options(p)
     p.elsewhere = {option: f"{option} {WHOLE}" for option in IN_PARTS}
+    p.elsewhere |= {option: f"{option} {OF_CELLS}" for option in ("--free-space", "--envelope")}
     return parsing.parse(p, argv)
 
 

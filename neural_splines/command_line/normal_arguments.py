@@ -26,7 +26,7 @@ def add_normal_options(p: argparse.ArgumentParser, source: str = NormalSettings.
         default=None,
         metavar=("X", "Y", "Z"),
         help="where the surface was seen from, in the units of the cloud: estimated normals point to that side; may be "
-        "given several times",
+        "given several times; with --free-space a column sensor_id says which of them saw a point, from 0",
     )
     normals.add_argument(
         "--inside", action="store_true", help="a room seen from within: estimated normals point into it"
@@ -56,4 +56,5 @@ def normal_settings_from(args: argparse.Namespace) -> NormalSettings:
         up=args.up,
         flip=args.flip_normals,
         device=args.device,
+        free_space=getattr(args, "free_space", False),
     )

@@ -34,6 +34,8 @@ REFUSED = (
         "--max-error", lambda a: a.max_error is not None, "works on the whole mesh; drop it, or work without parts"
     ),
     Refusal("--sharp-edges", lambda a: a.sharp_edges, WHOLE_MESH),
+    Refusal("--free-space", lambda a: a.free_space, "fits all cells again; drop it, or work without parts"),
+    Refusal("--envelope", lambda a: a.envelope is not None, "fits all cells again; drop it, or work without parts"),
     Refusal("--texture", lambda a: a.texture is not None, WHOLE_MESH),
     Refusal("--normal-map", lambda a: a.normal_map, WHOLE_MESH),
     Refusal("CELLS_PER_AXIS", lambda a: a.cells_per_axis == 1, "1 is one spline of all points; use auto, or more"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,7 +18,7 @@ from ..files.arrays import save_arrays, save_grid
 from ..files.atomic import shown
 from ..files.merging import joined
 from ..files.point_clouds import load_scanned_cloud, step_lines
-from ..files.scans import ScannedCloud
+from ..files.scans import ALL, ScannedCloud
 from ..geometry import Box
 from ..normals.orient import Orientation, orient
 from ..placement import Placed
@@ -30,6 +31,7 @@ from ..surface.attributes import Attributes
 from ..surface.lattice import Lattice
 from ..surface.mesh import Mesh, face_average_normals
 from ..surface.trimming import trim as trim_mesh
+from . import known
 from .jobs import Job, together
 from .paint import paint
 
@@ -44,12 +46,17 @@ def load(
     """What files say together, and their cloud with these normals or estimated ones, of which the user is warned."""
     monitor.phase("read")
     names = [shown(path) for path in paths]
-    parts = [load_scanned_cloud(path, attributes, columns, classes) for path in paths]
+    several = sides.free_space and len(sides.sensor_positions) > 1 and len(paths) == 1
+    read = (ALL,) if several else attributes
+    parts = [load_scanned_cloud(path, read, columns, classes) for path in paths]
+    if several:
+        parts = [known.by_ids(parts[0], sides, attributes, paths[0])]
     if sides.source == "file" and (
         without := [n for n, part in zip(names, parts, strict=True) if part.normals is None]
     ):
         raise CloudError(f"{without[0]}: {NO_NORMALS}")
-    scanned, lines = joined(parts, names, sides.sensor_positions)
+    scanned, lines = joined(parts, names, () if several else sides.sensor_positions)
+    scanned = replace(scanned, stations=parts[0].stations) if several else scanned
     found = orient(scanned, sides, together(names), monitor)
     steps = step_lines(found.cloud.box, together(names)) if scanned.single else []
     for line in [*steps, *lines, *found.notes]:

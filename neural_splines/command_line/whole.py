@@ -27,6 +27,7 @@ from ..surface.support import Support, looked_at
 from . import steps
 from .finished import Details, Drawing, Normals, Outcome
 from .jobs import Job
+from .known import empty_space
 
 if TYPE_CHECKING:
     from ..surface.texture import Texture
@@ -40,7 +41,7 @@ def mesh_whole(job: Job, settings: Settings, sides: NormalSettings, timer: Phase
         from . import texturing  # not before: Numba takes memory and a second
 
         texturing.check_colours(scanned, job)
-    result = mesh_cloud(origin.cloud, settings, timer)
+    result = mesh_cloud(origin.cloud, settings, timer, empty_space(scanned, origin, sides, job))
     if job.printing.asked:
         timer.phase("print")
         confidence = origin.estimated.confidence.value if origin.estimated else 1.0

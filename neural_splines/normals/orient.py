@@ -73,8 +73,11 @@ def options_of(found: Judged | None, settings: NormalSettings) -> str:
     words = []
     if found is not None:
         words.append("--normals estimate")
+    if found is not None or settings.free_space:
         for place in settings.sensor_positions:  # without exponents: -1e-05 reads as an option
             words += ["--sensor-position", *(np.format_float_positional(value, trim="0") for value in place)]
+        words += ["--free-space"] * settings.free_space
+    if found is not None:
         words += ["--inside"] * settings.inside + ["--aerial"] * settings.aerial
     words += ["--up", settings.up] if settings.up != NormalSettings.up else []
     return " ".join([*words, *["--flip-normals"] * settings.flip])
@@ -178,6 +181,6 @@ def _given(points: np.ndarray, normals: np.ndarray, settings: NormalSettings, na
 
 def unused_sides(settings: NormalSettings) -> list[str]:
     """What is said where the sides of points that have normals are asked for."""
-    if not settings.sides:
+    if not settings.unused:
         return []
-    return [f"{settings.sides[0]} was not used: the cloud has normals; add --normals estimate to replace them"]
+    return [f"{settings.unused[0]} was not used: the cloud has normals; add --normals estimate to replace them"]

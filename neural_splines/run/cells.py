@@ -16,6 +16,7 @@ from ..cells.models import CellModels, fit_cells
 from ..cells.partition import Cells, Share, cells_with
 from ..cells.posterior import CellPosterior, Posterior
 from ..cells.tally import Tally
+from ..cells.ties import Ties
 from ..cloud.clouds import OrientedCloud
 from ..cloud.octree import bounding_cube, leaves
 from ..files.arrays import as_array
@@ -86,7 +87,7 @@ def _fitted(plan: Plan, node: int, own: OrientedCloud, compute: Compute) -> Fitt
         judges = None
         if plan.local_depth:
             judges = judges_of(len(blend.cloud), most, plan.settings.seed, blend.cloud.points.device)
-        levels = fit_levels(blend, most, plan.smoothing, plan.monitor, coarse, share, judges)
+        levels = fit_levels(blend, most, plan.smoothing, plan.monitor, coarse, share, judges, plan.free)
         if levels is not None and judges is not None:
             choose_depths(levels)
         return None if levels is None else levels.fitted().used(plan.smoothing)
@@ -94,6 +95,8 @@ def _fitted(plan: Plan, node: int, own: OrientedCloud, compute: Compute) -> Fitt
     if not len(cells):
         return None
     problem = blend.problem_of(cells, plan.points_per_cell, gradients=plan.smoothing.gradients)
+    if plan.free is not None:
+        problem = replace(problem, ties=Ties(None, False, plan.free.of(cells)))
     return Fitted.of_one_level(cells, fit_cells(problem, plan.smoothing, plan.monitor), problem.kernel.z_max)
 
 
@@ -189,7 +192,7 @@ def fit_background(plan: Plan, monitor: Monitor) -> None:
         first += count
     solver = Falkon(background.REGULARIZATION, s.cg_max_iters, s.cg_stop_thresh)
     cloud, kernel = joined(sample), make_kernel(s.kernel, s.outer_layer_variance)
-    spline = background.fit_background(cloud, plan.box.diagonal, kernel, solver, compute, generator)
+    spline = background.fit_background(cloud, plan.box.diagonal, kernel, solver, compute, generator, plan.free)
     plan.store.save("background", **spline.state())
     plan.store.sync(["background"])
 

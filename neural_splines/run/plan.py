@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 
 from ..cells.batches import Smoothing
+from ..cells.free import FreePlaces
 from ..cloud.clouds import CleaningReport, OrientedCloud
 from ..geometry import Box
 from ..kernels.products import Compute, resolve
 from ..runtime.monitor import Monitor, Silent
 from ..settings import AUTO, Settings
 from ..surface.lattice import Lattice
+from .empty import EmptySpace
 from .nodes import Nodes
 from .store import Store
 
@@ -65,6 +67,7 @@ class Parts:
     close: float = 0.0
     block: int | None = None
     monitor: Monitor = field(default_factory=Silent)
+    empty: EmptySpace | None = None
 
     @property
     def whole(self) -> bool:
@@ -84,7 +87,7 @@ class Plan:
     """A run: everything that a task needs beside the results of other tasks. Can be pickled where its store can.
 
     box: of the points that are kept. grid_size: what gives the lattice again, were it auto. eps: of the constraints off
-    the surface, world units. averaged: whether points are averaged within voxels.
+    the surface, world units. averaged: whether points are averaged within voxels. free: empty places that fits know of.
     """
 
     parts: Parts
@@ -96,6 +99,7 @@ class Plan:
     averaged: bool
     points_per_cell: int = 0
     smoothing: Smoothing | None = None
+    free: FreePlaces | None = None
 
     @property
     def store(self) -> Store:

@@ -24,6 +24,8 @@ from ..runtime.versions import PACKAGES, processor, version
 from ..spline.residuals import residuals
 from ..surface.checks import checked
 from ..surface.lattice import Lattice
+from ..surface.support import looked_at
+from . import trust
 
 if TYPE_CHECKING:
     from .whole import Reconstruction
@@ -59,6 +61,7 @@ def of(result: Reconstruction) -> dict[str, Any]:
 def _entry(result: Reconstruction) -> dict[str, Any]:
     mesh, kept, estimated, fit = result.mesh.numpy(), result.kept, result.estimated, result.fit
     shape = checked(mesh.vertices, mesh.faces, intersecting=True)
+    number = trust.qualities(result, ["support"])["support"]
     box, sides = result.cloud.box, tuple(np.ptp(mesh.vertices, axis=0).tolist())
     return {
         "input": None,
@@ -102,7 +105,7 @@ def _entry(result: Reconstruction) -> dict[str, Any]:
             "placed": asdict(Placed(1.0, (0.0, 0.0, 0.0), sides, Placement().unit)),
         },
         "texture": None,
-        "support": None,
+        "support": looked_at(mesh.vertices, mesh.faces, number).report(),
         "phases": phases(result.seconds, {}),
     }
 

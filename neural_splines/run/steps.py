@@ -97,6 +97,10 @@ def fit(plan: Plan, team: Workers, monitor: Monitor) -> tuple[Plan, Chosen]:
     phase = "fit" if plan.settings.cell_settings else "nystrom"
     cells.fit_background(plan, monitor)
     each(team, cells.fit, plan, plan.store, "cells", range(len(plan.nodes)), phase, monitor)
+    if plan.parts.empty is not None:
+        from . import free  # not before: few ask for it
+
+        plan = free.respected(plan, monitor)
     if plan.settings.sharp_edges:
         creases.sharpen(plan, monitor)
     return plan, chosen

@@ -14,7 +14,7 @@ from ..cells.fitting import CellsFit
 from ..cloud.clouds import CleaningReport, OrientedCloud
 from ..cloud.metric import Lines
 from ..creases.field import SharpField
-from ..errors import EmptySurfaceError
+from ..errors import EmptySurfaceError, SettingsError
 from ..files.arrays import save_json
 from ..files.atomic import PathLike
 from ..geometry import offset_triples
@@ -34,6 +34,7 @@ from . import cost, page, report, steps, trust
 from .cells import blend_of, cells_of, field_of, posterior_of
 from .choices import Chosen
 from .compare import comparison_lines
+from .empty import EmptySpace
 from .fewer import with_fewer_faces
 from .nodes import Nodes
 from .plan import OneCloud, Parts, Plan, compute_of
@@ -44,6 +45,11 @@ from .stitch import only
 from .store import MemoryStore
 from .totals import Totals, dropped_lines
 from .workers import Here
+
+ONE_SPLINE = (
+    "--free-space and --envelope are for the splines of cells, and this is one spline; use fit-grid.py CLOUD auto auto "
+    "auto auto"
+)
 
 
 @dataclass(frozen=True)
@@ -119,14 +125,16 @@ class Reconstruction:
         return display.in_html(mesh.vertices, mesh.faces, lambda: page.page_of(self), page.title_of(self))
 
 
-def mesh_cloud(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None = None) -> Reconstruction:
+def mesh_cloud(
+    cloud: OrientedCloud, settings: Settings, monitor: Monitor | None = None, empty: EmptySpace | None = None
+) -> Reconstruction:
     """Fit one neural spline, or a blend of many where `settings.cells` says so, and mesh its zero set.
 
-    cloud: distinct points (`clouds.clean`). What does not fit into the memory of a GPU that was found by itself is done
-    on the CPU, with a warning.
+    cloud: distinct points (`clouds.clean`). empty: what is known to be empty; of cells. What does not fit into the
+    memory of a GPU that was found by itself is done on the CPU, with a warning.
     """
     try:
-        return _mesh_cloud(cloud, settings, monitor)
+        return _mesh_cloud(cloud, settings, monitor, empty)
     except torch.cuda.OutOfMemoryError:
         if settings.device != AUTO or settings.backend == "triton":
             raise
@@ -134,14 +142,20 @@ def mesh_cloud(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None
     torch.cuda.empty_cache()
     if monitor:
         monitor.phase("")
-    result = _mesh_cloud(cloud, replace(settings, device="cpu"), monitor)
+    result = _mesh_cloud(cloud, replace(settings, device="cpu"), monitor, empty)
     line = "the GPU's memory is too small for this run, which was done anew on the CPU; "
     line += "use fewer NUM_NYSTROM_SAMPLES, a smaller GRID_SIZE or --dtype float32"
     return replace(result, warnings=[line, *result.warnings])
 
 
-def _mesh_cloud(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None) -> Reconstruction:
+def _mesh_cloud(
+    cloud: OrientedCloud, settings: Settings, monitor: Monitor | None, empty: EmptySpace | None
+) -> Reconstruction:
     parts, timer, team = _begun(cloud, settings, monitor)
+    if empty is not None:
+        if not settings.cell_settings:
+            raise SettingsError(ONE_SPLINE)
+        parts = replace(parts, empty=empty)
     unfilled = _unfilled(settings)
     if unfilled is not None:
         found = _closed(replace(parts, settings=unfilled), team, timer)
@@ -173,6 +187,9 @@ def _told(found: Meshed, settings: Settings, team: Here, timer: PhaseTimer) -> R
     """The result of a run that is meshed."""
     plan = found.plan
     store, kept, mesh = plan.store, cleaned(plan.store, 0), only(plan, found.kept)
+    left_out: list[str] = []
+    if plan.parts.empty is not None and plan.parts.empty.envelope is not None:
+        mesh, left_out = plan.parts.empty.envelope.trimmed(mesh, plan.lattice.voxel_size)
     compared = comparison_lines(plan, found.around, found.kept, team, timer)
     if settings.cell_settings and settings.cell_settings.fill_holes:
         on_wall = int(on_the_wall(mesh.vertices, plan.lattice).sum())
@@ -183,7 +200,7 @@ def _told(found: Meshed, settings: Settings, team: Here, timer: PhaseTimer) -> R
     timer.phase("")
     return Reconstruction(
         mesh, fit, plan.lattice, plan.grid_size, fitted(plan, 0), plan.eps, plan.compute(), store.held("grid"),
-        store.load("block-0", "evaluations")["evaluations"], timer.seconds, [*found.lines, *compared, *left],
+        store.load("block-0", "evaluations")["evaluations"], timer.seconds, [*found.lines, *compared, *left_out, *left],
         kept, lines, error,
     )  # fmt: skip
 

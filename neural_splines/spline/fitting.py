@@ -71,13 +71,19 @@ class SplinePlan:
     generator: torch.Generator
 
 
-def fit_spline(cloud: OrientedCloud, plan: SplinePlan, monitor: Monitor) -> SplineFit:
-    """Fit one spline to x -> 0, x +- eps n -> +-eps (world units).
+def fit_spline(
+    cloud: OrientedCloud, plan: SplinePlan, monitor: Monitor, more: tuple[Tensor, Tensor] | None = None
+) -> SplineFit:
+    """Fit one spline to x -> 0, x +- eps n -> +-eps (world units); more: positions [k, 3] and values [k], too.
 
     Model space is the unit box of the tripled cloud, so units and position of the cloud cancel.
     """
     place = plan.compute.place
     positions, values = offset_triples(cloud.points, cloud.normals, plan.eps)
+    if more is not None:
+        positions, values = (
+            torch.cat([own, part.to(own)]) for own, part in zip((positions, values), more, strict=True)
+        )
     similarity = Similarity.to_unit_box(Box.around(positions))
     model = similarity.points(positions.to(plan.compute.device))
     monitor.phase("nystrom")
