@@ -18,7 +18,7 @@ def tiny(asked, kind):
     return 300, 16
 
 
-def done(cloud, folder, settings=SETTINGS, asked=ALONE, name="mesh.ply", options=EVERYTHING, quality=None):
+def done(cloud, folder, settings=SETTINGS, asked=ALONE, name="mesh.ply", options=EVERYTHING, quality=()):
     work, out = str(folder / "work"), in_parts.Output(str(folder / name), quality=quality)
     clouds = [str(path) for path in (cloud if isinstance(cloud, list) else [cloud])]
     with in_parts.mesh_files(clouds, out, settings, asked, work, PhaseTimer(), options) as result:

@@ -104,11 +104,7 @@ class Posterior:
 
     def own_share(self, points: Tensor) -> Tensor:
         """The share [n] that boxes with points in them have in the blend at points [n, 3]; 0 where there is no box."""
-        places = CellWeights.of(self.boxes, points.to(self.boxes.lower))
-        total, full = (
-            sum_by(places.point, part, places.count) for part in (places.weight, places.weight * self.full[places.cell])
-        )
-        return full / total.clamp_min(1e-300)
+        return share_of_full(self.boxes, self.full, points)
 
     def sums(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """sum w E and sum w [n] over the boxes within whose reach points [n, 3] lie: of several blends they add up.
@@ -136,6 +132,14 @@ class Posterior:
         if self.coarse is not None and len(none):
             value[none] = self.coarse.variances(torch.zeros_like(none), points[none].to(value))
         return value
+
+
+def share_of_full(boxes: Cells, full: Tensor, points: Tensor) -> Tensor:
+    """The share [n] that full boxes (a mask [b]) have in the blend of all at points [n, 3]; 0 where there is no box."""
+    places = CellWeights.of(boxes, points.to(boxes.lower))
+    parts = (places.weight, places.weight * full[places.cell])
+    total, own = (sum_by(places.point, part, places.count) for part in parts)
+    return own / total.clamp_min(1e-300)
 
 
 @dataclass(frozen=True)

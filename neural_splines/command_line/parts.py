@@ -24,14 +24,13 @@ from ..run.upright import upright
 from ..run.writing import Output
 from ..runtime.monitor import PhaseTimer
 from ..settings import NormalSettings, SceneSettings, Settings
-from ..surface.attributes import MEASURES
 from .finished import Details, Drawing, Normals, Outcome, Parts
 from .jobs import Job
 
 LISTED_CELLS = 100_000  # of a report
-IN_PARTS = (
-    "--quality of a run in parts is distance or density, one of them: the others ask all cells at once; drop the "
-    "options for parts, or thin the cloud"
+FILLED = (
+    "--quality uncertainty of a run in parts knows nothing of what --fill-holes closes; ask support alone, or drop one "
+    "of them"
 )
 
 
@@ -63,10 +62,10 @@ def options_of(job: Job) -> ReadOptions:
 
 def output_of(job: Job) -> Output:
     """What is written."""
-    names, looked_at = job.args.quality or (None,), bool(job.args.report or job.page)
-    if len(names) > 1 or names[0] not in (None, *MEASURES):
-        raise SettingsError(IN_PARTS)
-    return Output(job.out, job.suffix, names[0], job.placement, looked_at, job.printing)
+    names, looked_at = job.args.quality or (), bool(job.args.report or job.page)
+    if "uncertainty" in names and (job.args.fill_holes or job.printing.asked):
+        raise SettingsError(FILLED)
+    return Output(job.out, job.suffix, tuple(names), job.placement, looked_at, job.printing)
 
 
 def check(*sources: str) -> None:

@@ -136,7 +136,7 @@ def _made(
     found = steps.meshed(with_spacing(parts), team, monitor, lambda plan: None)
     plan, blocks = found.plan, found.blocks
     compared = comparison_lines(plan, found.around, found.kept, team, monitor)
-    steps.paint(plan, blocks, out.quality, team, monitor)
+    steps.paint(plan, found.around, blocks, out.quality, team, monitor)
     monitor.phase("write")
     known = normals.estimated.known if normals.estimated else None
     axis = upright_in_files(up, form.upright, known, plan.box)

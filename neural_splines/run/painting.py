@@ -14,11 +14,14 @@ import numpy as np
 import torch
 
 from ..cloud.octree import morton_codes
-from ..surface.attributes import QUALITY, Attributes, distances, interpolated, quality_of
+from ..surface.attributes import MEASURES, Attributes, distances, interpolated, quality_of
+from . import trust_in_parts
+from .blocks import Surroundings
 from .orientation import NodePoints
 from .partition import StoredPoints
 from .plan import Plan
 from .points import cleaned
+from .trust import named
 
 FIRST_MARGIN = 4.0  # typical spacings around places: there are nearly always all points that count
 NODES_AT_ONCE = 12  # in memory
@@ -38,9 +41,18 @@ def paint(plan: Plan, block: int, device: str | None = None) -> None:
     plan.store.save(f"attributes-{block}", packed=packed.view(np.uint8))
 
 
-def measure(shared: tuple[Plan, str], block: int, device: str | None = None) -> None:
-    """Store how well points support a block's vertices, by one of MEASURES."""
-    plan, quality = shared
+def stored_as(quality: str) -> str:
+    """What a quality of blocks is called in the store, where `support` is that of components."""
+    return quality if quality in MEASURES else f"quality-{quality}"
+
+
+def measure(shared: tuple[Plan, Surroundings, str], block: int, device: str | None = None) -> None:
+    """Store one of the qualities of a block's vertices."""
+    plan, around, quality = shared
+    if quality not in MEASURES:
+        found = trust_in_parts.numbers(plan, around, block, quality, device)
+        plan.store.save(f"{stored_as(quality)}-{block}", values=found)
+        return
 
     def load(node: int) -> Node:
         points = cleaned(plan.store, node).points.numpy()
@@ -53,15 +65,16 @@ def measure(shared: tuple[Plan, str], block: int, device: str | None = None) -> 
     plan.store.save(f"{quality}-{block}", values=values)
 
 
-def painted(plan: Plan, block: int, rows: np.ndarray, quality: str | None) -> Attributes:
-    """What the mesh has of some vertices of a block: attributes, where points have some, and quality, if asked for."""
+def painted(plan: Plan, block: int, rows: np.ndarray, qualities: tuple[str, ...]) -> Attributes:
+    """What the mesh has of some vertices of a block: attributes, where points have some, and qualities."""
     records, found = _stored(plan).records, Attributes()
     if records is not None:
         packed = plan.store.load(f"attributes-{block}")["packed"].numpy().view(records.type)
         found = records.unpack(packed[rows])
-    if quality is not None:
-        values = plan.store.load(f"{quality}-{block}")["values"].numpy()[rows]
-        found = replace(found, scalars={**found.scalars, QUALITY: values})
+    if qualities:
+        names = [f"{stored_as(quality)}-{block}" for quality in qualities]
+        values = [plan.store.load(name)["values"].numpy()[rows] for name in names]
+        found = replace(found, scalars={**found.scalars, **named(qualities, values)})
     return found
 
 

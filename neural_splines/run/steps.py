@@ -226,19 +226,26 @@ def missed(plan: Plan, touched: set[int]) -> dict[int, Tensor]:
 
 def _forget_attributes(plan: Plan, block: int) -> None:
     """Remove what a block's vertices were given, before it is meshed again."""
-    for name in ("attributes", *QUALITIES):
+    if plan.parts.whole:
+        return
+    from . import painting  # not before: a whole run needs none of the normals of nodes
+
+    for name in ("attributes", *QUALITIES, *map(painting.stored_as, QUALITIES)):
         if plan.store.has(f"{name}-{block}"):
             plan.store.remove(f"{name}-{block}")
 
 
-def paint(plan: Plan, found: list[int], quality: str | None, team: Workers, monitor: Monitor) -> None:
-    """Attributes of the vertices of all blocks, where points have some; and their quality, where it is asked for."""
+def paint(
+    plan: Plan, around: Surroundings, found: list[int], qualities: tuple[str, ...], team: Workers, monitor: Monitor
+) -> None:
+    """Attributes of the vertices of all blocks, where points have some; and their qualities of these names."""
     from . import painting  # not before: a whole run needs none of the normals of nodes
 
     if painting.wanted(plan):
         each(team, painting.paint, plan, plan.store, "attributes", found, "colour", monitor)
-    if quality:
-        each(team, painting.measure, (plan, quality), plan.store, quality, found, "colour", monitor)
+    for quality in qualities:
+        name = painting.stored_as(quality)
+        each(team, painting.measure, (plan, around, quality), plan.store, name, found, "colour", monitor)
 
 
 def keep(plan: Plan, around: Surroundings, found: list[int], team: Workers, monitor: Monitor) -> Kept:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,10 +30,14 @@ def qualities(result: Reconstruction, names: Iterable[str]) -> dict[str, np.ndar
     """Numbers [v] of the vertices by the names of files, float32: the first is called `quality` beside its own name, as
     MeshLab and CloudCompare show it; of distance and density that is the only one.
     """
-    vertices = torch.as_tensor(result.mesh.vertices).to(result.compute.device)
+    vertices, names = torch.as_tensor(result.mesh.vertices).to(result.compute.device), tuple(names)
+    return named(names, [_numbers(result, name, vertices) for name in names])
+
+
+def named(names: Sequence[str], numbers: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """Numbers [v] of these qualities by the names of files."""
     found: dict[str, np.ndarray] = {}
-    for place, name in enumerate(names):
-        values = _numbers(result, name, vertices)
+    for place, (name, values) in enumerate(zip(names, numbers, strict=True)):
         if place == 0:
             found[QUALITY] = values
         if place or name not in MEASURES:
@@ -43,7 +47,7 @@ def qualities(result: Reconstruction, names: Iterable[str]) -> dict[str, np.ndar
     return found
 
 
-def _interpolated(function: Any, vertices: Tensor, most: int) -> Tensor:
+def interpolated(function: Any, vertices: Tensor, most: int) -> Tensor:
     """Values [v] of a function of places at vertices [v, 3]: asked for at about so many of them, if there are twice as
     many, which lie evenly as vertices come in the order of the lattice.
     """
@@ -69,7 +73,7 @@ def _numbers(result: Reconstruction, name: str, vertices: Tensor) -> np.ndarray:
     elif name == "uncertainty":
         if not hasattr(field, "uncertainty"):
             raise SettingsError(SHARP if hasattr(field, "smooth") else ONE_SPLINE)
-        values = _interpolated(field.uncertainty, vertices, PER_POINT * len(result.cloud))
+        values = interpolated(field.uncertainty, vertices, PER_POINT * len(result.cloud))
     else:
         if not hasattr(field, "hessian"):
             raise SettingsError(SHARP)

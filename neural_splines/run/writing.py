@@ -32,15 +32,15 @@ NOT_PRINTED = Printing()
 
 @dataclass(frozen=True)
 class Output:
-    """The file of the mesh. suffix: its format, where the path does not say it. quality: of the vertices, one of
-    `settings.QUALITIES`, that is written as a number of each. placement: where the mesh lies in it.
+    """The file of the mesh. suffix: its format, where the path does not say it. quality: numbers of the
+    vertices, of `settings.QUALITIES`. placement: where the mesh lies in it.
     intersections: whether pairs of faces that intersect are to be counted. printing: whether it is made for a printer,
     which takes it as a whole.
     """
 
     path: str
     suffix: str | None = None
-    quality: str | None = None
+    quality: tuple[str, ...] = ()
     placement: Placement = AS_IT_IS
     intersections: bool = False
     printing: Printing = NOT_PRINTED

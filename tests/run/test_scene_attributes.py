@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
-from parts import done, middle, tiny
+from parts import SETTINGS, done, middle, tiny
+from scipy.spatial import cKDTree
 from shapes import torus
 
+import neural_splines as ns
 from neural_splines.files import records
 from neural_splines.files.meshes import save_mesh
 from neural_splines.files.ply import parse_header
@@ -48,7 +50,7 @@ def vertices_of(path):
 def test_a_vertex_has_what_all_points_give_it(small, tmp_path):
     """But outliers; the points around it may lie in several nodes, as far away as they count."""
     path = cloud(tmp_path / "cloud.ply", strays=True)
-    result = done(path, tmp_path, options=ALL, quality="density")
+    result = done(path, tmp_path, options=ALL, quality=("density",))
     assert result.nodes > 4
     assert result.blocks >= 4
     scanned, found = load_scanned_cloud(path, ("all",)), vertices_of(tmp_path / "mesh.ply")
@@ -69,6 +71,28 @@ def test_a_vertex_has_what_all_points_give_it(small, tmp_path):
             assert np.abs(found[name] - values).max() < 1e-5 * np.ptp(values)  # vertices are written in float32
         else:
             assert np.array_equal(found[name], values)
+
+
+def test_vertices_are_trusted_as_those_of_a_whole_run(small, tmp_path, monkeypatch):
+    """In one part the same, but for rounding; in many nearly: cells are others, and what is far is left out."""
+    path, names = cloud(tmp_path / "cloud.ply"), ("support", "uncertainty", "gauss-curvature")
+    shape = torus(900)
+    result = ns.reconstruct(shape.points.numpy(), shape.normals.numpy(), SETTINGS)
+    expected, tree = result.qualities(*names), cKDTree(result.mesh.vertices)
+    for many in (True, False):
+        if not many:
+            monkeypatch.setattr(in_parts, "sizes", lambda *_: (10_000, 64))
+        (tmp_path / str(many)).mkdir()
+        made = done(path, tmp_path / str(many), quality=names)
+        assert (made.blocks >= 4) == many
+        found = vertices_of(tmp_path / str(many) / "mesh.ply")
+        assert found["support_class"].dtype == np.uint8
+        assert np.array_equal(found["quality"], found["support"])
+        rows = tree.query(records.block(found, ("x", "y", "z")))[1]
+        for name, apart in (("support", 0.05), ("uncertainty", 0.3), ("gauss_curvature", 0.6)):
+            whole, off = expected[name][rows], apart if many else 1e-4
+            assert np.median(np.abs(found[name] - whole)) < off * np.median(np.abs(whole)), name
+        assert (found["support_class"] == expected["support_class"][rows]).mean() > 0.98
 
 
 def test_two_files_in_parts_are_one_cloud(small, tmp_path):

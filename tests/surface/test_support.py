@@ -122,7 +122,9 @@ def test_what_cannot_be_told_is_refused(tmp_path):
         assert line in done.err
         assert not (tmp_path / "a.ply").exists()
     parts = [cloud, "auto", "auto", 12, "auto", "--out", tmp_path / "a.ply", "--max-memory", "4GB"]
-    assert "--quality of a run in parts is distance or density" in run("fit-grid.py", *parts, "--quality", NUMBERS).err
+    filled = run("fit-grid.py", *parts, "--fill-holes", "--quality", NUMBERS)
+    assert "--quality uncertainty of a run in parts knows nothing of what --fill-holes closes" in filled.err
+    assert filled.code == 2
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
