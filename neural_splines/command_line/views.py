@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import arguments
+from . import parsing
 from .console import exit_policy, tell
 from .outputs import path
 
@@ -18,7 +18,7 @@ KINDS = ("support", "uncertainty")
 
 
 def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
-    p = arguments.parser(prog, __doc__)
+    p = parsing.parser(prog, __doc__)
     p.add_argument(
         "mesh",
         type=path,
@@ -75,7 +75,7 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
         help="across the cone that a scanner sees (default: all around)",
     )
     p.add_argument("--out", type=path, default=None, metavar="FILE", help="write the views as .json or .csv, too")
-    return arguments.parse(p, argv)
+    return parsing.parse(p, argv)
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "neural-splines views") -> None:
