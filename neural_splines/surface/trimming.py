@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..cloud.clouds import OrientedCloud
-from ..cloud.metric import Metric
+from ..cloud.metric import COARSER, Metric
 from ..cloud.neighbours import Neighbours
 from ..components import components
 from ..runtime.devices import slices
@@ -161,17 +161,22 @@ def _edges(faces: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _mean_spacing(spacing: Tensor, far: Tensor, label: Tensor, across: Tensor) -> Tensor:
-    """The mean spacing of each region, at its vertices and at those beside them: `across` [e, 2], edges out of it.
+    """The mean spacing [r] of each region of far vertices; where those beside it are much sparser, theirs.
 
-    One point's spacing says little, and neither does that of a few which crowd by chance: beside those others lie.
+    One point's spacing says little, and neither does that of a few which crowd by chance. across [e, 2]: edges out of
+    the regions.
     """
-    place = far.cumsum(0) - 1
-    ends = torch.where(far[across], across, -1).amax(1)
-    beside = torch.where(far[across], -1, across).amax(1)
-    region = torch.cat([label, label[place[ends]]])
-    values = torch.cat([spacing[far], spacing[beside]])
-    size = torch.bincount(region)
-    order = region.argsort(stable=True)  # sums in a fixed order
+    place, inside = far.cumsum(0) - 1, far[across]
+    ends, beside = torch.where(inside, across, -1).amax(1), torch.where(inside, -1, across).amax(1)
+    own, around = _means(spacing[far], label), torch.full_like(spacing[: int(label.max()) + 1], 0.0)
+    regions, which = label[place[ends]].unique(return_inverse=True)
+    around[regions] = _means(spacing[beside], which)
+    return torch.where(around > COARSER * own, around, own)
+
+
+def _means(values: Tensor, group: Tensor) -> Tensor:
+    """Means of values [n] by their group [n], each of which has one; sums in a fixed order."""
+    size, order = torch.bincount(group), group.argsort(stable=True)
     return torch.segment_reduce(values[order], "sum", lengths=size, unsafe=True) / size
 
 
