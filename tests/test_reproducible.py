@@ -83,6 +83,7 @@ IN_NO_ORDER = {
     "surface/marching_cubes.py": "one number for each place",
     "surface/printing.py": "NumPy, one after another",
     "surface/support.py": "NumPy, one after another",
+    "surface/tangents.py": "NumPy, one after another",
     "surface/trimming.py": "ones with signs, exact in any order",
 }
 

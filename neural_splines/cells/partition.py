@@ -14,7 +14,7 @@ from ..cloud.octree import leaves
 from ..cloud.sampling import Sampling
 from ..geometry import Box, linear_ids, ranks
 
-MAX_BUCKETS_PER_SIDE = 128
+MAX_BUCKETS_PER_SIDE, BUCKETS_PER_CELL = 128, 64
 PADDING_HALVINGS = 3
 REACH_WEIGHT = 1e-6
 ENOUGH = 1.0  # of weight: as much have boxes together where they hold points on all sides
@@ -86,7 +86,8 @@ class Cells:
         low, high = self.outer_lower - self._hair, self.outer_upper + self._hair
         most = Box.around_most(torch.cat([low, high]))
         origin, span = most.lower.to(low), most.sides.to(low)
-        side = max(float((high - low).amin()), float(span.max()) / MAX_BUCKETS_PER_SIDE)
+        enough = (float(span.prod()) / (BUCKETS_PER_CELL * len(self))) ** (1 / 3)  # few large cells fill many small ones
+        side = max(float((high - low).amin()), float(span.max()) / MAX_BUCKETS_PER_SIDE, enough)
         shape = (span / side).floor().long() + 1
         first, last = (((corner - origin) / side).clamp_min(0).minimum(shape - 1).long() for corner in (low, high))
         counts = last - first + 1

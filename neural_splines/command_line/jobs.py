@@ -123,7 +123,8 @@ def jobs_of(args: Namespace) -> list[Job]:
             meshes.check_texture(job.out, job.suffix)
         check_charts(args.texture, args.normal_map)
         _ = job.placement  # refused before any work
-    check([*sources], [target for job in jobs for target in job.targets()] + [*_of_all(args)])
+    envelope = getattr(args, "envelope", None)
+    check([*sources, *([envelope] if envelope else [])], [target for job in jobs for target in job.targets()] + [*_of_all(args)])
     return jobs
 
 

@@ -38,6 +38,7 @@ COMMANDS = {
     "normals": ("normals", [], None),
 }
 DERIVED = {"save_grid": (".grid.npy", ".grid.json"), "save_points": (".pts.npz",)}
+READ = ("envelope",)  # by an option
 LINKS = ["same", "spelled", "absolute", "missing", "symbolic", "hard", "dangling"]
 NAMED = LINKS[:4]  # both by the name of the first, whose file is missing in one case
 
@@ -89,7 +90,7 @@ def places_of(command: str) -> list[Place]:
             found.append(Place(mesh.replace(".ply", suffix), (*words, f"{{}}{suffix}"), free=False))
         elif action.type is outputs.path:
             name = action.dest + (suffix or ("" if action.metavar == "DIR" else ".ply"))
-            found.append(Place(name, words, read=not words))
+            found.append(Place(name, words, read=not words or action.dest in READ))
     return found
 
 
