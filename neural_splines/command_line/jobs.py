@@ -124,7 +124,10 @@ def jobs_of(args: Namespace) -> list[Job]:
         check_charts(args.texture, args.normal_map)
         _ = job.placement  # refused before any work
     envelope = getattr(args, "envelope", None)
-    check([*sources, *([envelope] if envelope else [])], [target for job in jobs for target in job.targets()] + [*_of_all(args)])
+    check(
+        [*sources, *([envelope] if envelope else [])],
+        [target for job in jobs for target in job.targets()] + [*_of_all(args)],
+    )
     return jobs
 
 

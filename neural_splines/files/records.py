@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from ..errors import CloudError
-from ..runtime.threads import parallel_map
 from .ply import TRUNCATED, Element, Header, Property, quoted
 from .record_columns import Columns, Lists, empty, grouped, numbers
 from .text_records import read_text
@@ -70,6 +69,8 @@ def _converted(table: np.ndarray) -> np.ndarray:
     def convert(rows: slice) -> None:
         with np.errstate(all="ignore"):  # signalling NaNs; it belongs to a thread
             result[rows] = table[rows]
+
+    from ..runtime.threads import parallel_map  # not before: it imports torch, which decoders do not need
 
     parallel_map(convert, [slice(row, row + ROWS) for row in range(0, len(table), ROWS)])
     return result
