@@ -96,7 +96,8 @@ def test_importing_imports_nothing_heavy():
 @pytest.mark.parametrize("module", ["decode_las", "decode_e57"])
 def test_processes_that_decode_start_without_torch(module):
     """It takes them two seconds to import, for each file."""
-    code = f"import sys, neural_splines.files.{module}; print([m for m in ('torch', 'scipy', 'numba') if m in sys.modules])"
+    heavy = ("torch", "scipy", "numba")
+    code = f"import sys, neural_splines.files.{module}; print([m for m in {heavy} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert result.stdout == "[]\n"
 
