@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..errors import CloudError, OutputError, SettingsError
-from ..files import meshes
+from ..files import colmap, meshes
 from ..files.atomic import STANDARD, shown, standard
 from ..files.merging import together
 from ..files.point_clouds import clouds_in
@@ -123,9 +123,9 @@ def jobs_of(args: Namespace) -> list[Job]:
             meshes.check_texture(job.out, job.suffix)
         check_charts(args.texture, args.normal_map)
         _ = job.placement  # refused before any work
-    envelope = getattr(args, "envelope", None)
+    further = [getattr(args, "envelope", None), *map(colmap.images_beside, sources)]
     check(
-        [*sources, *([envelope] if envelope else [])],
+        [*sources, *(path for path in further if path)],
         [target for job in jobs for target in job.targets()] + [*_of_all(args)],
     )
     return jobs

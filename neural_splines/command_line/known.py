@@ -20,7 +20,7 @@ from .jobs import Job
 SENSOR_ID = "sensor_id"
 UNKNOWN = (
     "--free-space asks where points were seen from; give --sensor-position, or a file that says it: E57, PTX or PCD "
-    "with poses, columns vp_x vp_y vp_z"
+    "with poses, a COLMAP model with its images, columns vp_x vp_y vp_z"
 )
 
 

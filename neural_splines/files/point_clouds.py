@@ -15,7 +15,7 @@ from ..cloud.clouds import NO_NORMALS, CleaningReport, OrientedCloud, clean
 from ..errors import CloudError, warn
 from ..geometry import Box
 from ..runtime import interrupts
-from . import column_statistics, numpy_clouds, obj_off, ply, ptx, scans, surveys, text_tables
+from . import colmap, column_statistics, numpy_clouds, obj_off, ply, ptx, scans, surveys, text_tables
 from .atomic import STANDARD, PathLike, shown
 from .columns import refuse_words
 from .ply_clouds import read_ply
@@ -28,8 +28,8 @@ COARSE_STEP = 1e-4  # of the cloud's length: coarser float32 coordinates are wor
 def clouds_in(folder: PathLike) -> list[str]:
     """The clouds of a folder, by their extensions, in the order of their names."""
     with errors_name(folder):
-        paths = sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in EXTENSIONS)
-        found = [str(path) for path in paths if not path.name.endswith(OUTPUTS)]
+        paths = sorted(p for p in Path(folder).iterdir() if p.suffix.lower() in EXTENSIONS or colmap.is_model(p))
+        found = [str(path) for path in colmap.clouds_of(paths) if not path.name.endswith(OUTPUTS)]
         if not found:
             raise CloudError(f"holds no cloud ({', '.join(EXTENSIONS)}); give another folder")
     return found
@@ -74,8 +74,11 @@ def _scanned(path: PathLike, attributes: Sequence[str], columns: str, classes: S
     survey = suffix in SURVEYS and not ply.is_ply(first_bytes(path, ply.HEADER_LIMIT))
     data = b"" if survey else read_bytes(path)
     kind = kind_of_data(suffix, data)
-    if kind and kind not in TABLES:
+    model = colmap.is_model(path) and kind != ".ply"
+    if model or (kind and kind not in TABLES):
         refuse_words(columns)
+    if model:
+        return colmap.read_model(path, data, attributes)
     if kind == ".ply":
         return read_ply(data, shown(path), attributes)
     if survey:
@@ -89,7 +92,7 @@ def _scanned(path: PathLike, attributes: Sequence[str], columns: str, classes: S
         return READERS[kind](data, attributes)
     if suffix == ".stl":
         raise CloudError("STL files have no vertex normals; sample the mesh with normals and export it as PLY")
-    there = ", ".join(EXTENSIONS)
+    there = ", ".join((*EXTENSIONS, "points3D.bin"))
     raise CloudError(f"is of no format that is read; give it the extension of its format ({there})")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CloudError
-from . import numpy_pieces, obj_off_pieces, ply, ply_pieces, ptx, scans, surveys, text_tables
+from . import colmap, numpy_pieces, obj_off_pieces, ply, ply_pieces, ptx, scans, surveys, text_tables
 from .atomic import PathLike
 from .columns import refuse_words
 from .merging import Place, conformed, joined
@@ -53,7 +53,7 @@ def open_stream(
 ) -> CloudStream:  # fmt: skip
     """The points of a file in pieces of so many rows: joined they are those of `load_scanned_cloud`.
 
-    What has no such layout is read as a whole, then shared out: PCD that is compressed, OBJ with faces, PWN, and PLY
+    What has no such layout is read as a whole, then shared out: PCD that is compressed, OBJ with faces, PWN, COLMAP, and PLY
     with lists before its points, or with faces where points have no normals. memory: bytes that this may take. scratch:
     a folder for pieces that take long to decode, which are kept there as long as the stream is there.
     CloudError names the path, also where a piece turns out to be unreadable.
@@ -99,8 +99,11 @@ def _source(path: PathLike, options: ReadOptions, rows: int, scratch: str | None
     start = data.removeprefix(BYTE_ORDER_MARK)
     suffix, wanted, words = Path(path).suffix.lower(), options.attributes, options.columns
     kind = kind_of_data(suffix, start)
-    if kind and kind not in TABLES:
+    model = colmap.is_model(path) and kind != ".ply"
+    if kind and kind not in TABLES and not model:
         refuse_words(words)
+    if model:
+        return None
     if start is not data and kind in (".ply", ".npy", ".npz"):
         return None
     match kind:
