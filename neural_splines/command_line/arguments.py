@@ -228,8 +228,8 @@ def add_cell_options(p: argparse.ArgumentParser) -> None:
     cells.add_argument(
         "--free-space",
         action="store_true",
-        help="keep the surface out of what is known to be empty: the segments from where points were seen, as E57, PTX "
-        "and columns vp_x vp_y vp_z say, or --sensor-position, to the points",
+        help="keep the surface out of what is known to be empty: the segments to points from where they were seen, as "
+        "--sensor-position says, or E57, PTX, COLMAP and columns vp_x vp_y vp_z",
     )
     cells.add_argument(
         "--envelope",

@@ -90,8 +90,8 @@ def read_model(path: PathLike, data: bytes, wanted: Sequence[str] = ()) -> Scann
     beside = images_beside(path)
     if beside is None:
         warn(
-            f"{shown(path)}: no {IMAGES}.txt or {IMAGES}.bin is beside it, so where its points were seen from is not known "
-            "and sides are guessed; put it there, or give --sensor-position"
+            f"{shown(path)}: no {IMAGES}.txt or {IMAGES}.bin is beside it, so where its points were seen from is not "
+            "known and sides are guessed; put it there, or give --sensor-position"
         )
         return from_columns(columns, wanted, "COLMAP model without images")
     with errors_name(beside):
