@@ -65,6 +65,7 @@ def test_the_bytes_are_the_same_with_any_number_of_threads(tmp_path):
 UNORDERED = {"index_add", "index_add_", "index_put_", "scatter_add_", "scatter_reduce_", "atomic_add", "bincount"}
 IN_NO_ORDER = {
     "cells/partition.py": "the least of whole numbers",
+    "files/colmap.py": "NumPy, one after another",
     "spline/nystrom.py": "on the CPU for every device, one after another",
     "cloud/neighbours.py": "the least of whole numbers",
     "normals/consistency.py": "counts, in NumPy",
