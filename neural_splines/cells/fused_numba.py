@@ -29,6 +29,7 @@ def fit_cells(
     x, normals [b, n, 3]: of which the first `counts` [b] are true; centers [b, m, 3], of which `columns` [b] are.
     places [b, t, 3], targets, weights, tight [b, t]: of ties, as `TieRows`. judged [b, s]: points of which `unseen`
     [b, s, 4] becomes what the rows' residuals were had each not been there, as `left_out`; or -1.
+    Where a cell has no solution `unseen` stays as it was.
     """
     most, n, t = centers.shape[1], x.shape[1], places.shape[1]
     matrix, factor = _empty(most * most), _empty(most * most)
@@ -61,7 +62,7 @@ def fit_cells(
             jitter[c] = _with_ties(
                 A, rhs, T, targets[c], weights[c], tight[c], band, jitters, syrk, potrf, potrs, L, coefficients
             )
-            if remaining and not math.isnan(jitter[c]):
+            if remaining:
                 for start in range(0, points, ROWS):
                     stop = min(points, start + ROWS)
                     B = _shaped(block, 4 * (stop - start), m)
@@ -74,7 +75,7 @@ def fit_cells(
         X = _shaped(block, 4, m)
         for k in range(judged.shape[1]):
             i = judged[c, k]
-            if i >= 0:
+            if i >= 0 and not math.isnan(jitter[c]):
                 B = _shaped(block[4 * most :], 4, m)
                 _rows(x[c], i, i + 1, v, scale, a, b, da, db, shift, homogeneity, B)
                 _leave_out(normals[c, i], value_weight[i], slope_weight[i], B, coefficients, L, X, unseen[c, k])

@@ -86,9 +86,7 @@ class Cells:
         low, high = self.outer_lower - self._hair, self.outer_upper + self._hair
         most = Box.around_most(torch.cat([low, high]))
         origin, span = most.lower.to(low), most.sides.to(low)
-        enough = (float(span.prod()) / (BUCKETS_PER_CELL * len(self))) ** (
-            1 / 3
-        )  # few large cells fill many small ones
+        enough = (float(span.prod()) / (BUCKETS_PER_CELL * len(self))) ** (1 / 3)  # few large cells fill many buckets
         side = max(float((high - low).amin()), float(span.max()) / MAX_BUCKETS_PER_SIDE, enough)
         shape = (span / side).floor().long() + 1
         first, last = (((corner - origin) / side).clamp_min(0).minimum(shape - 1).long() for corner in (low, high))

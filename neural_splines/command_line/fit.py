@@ -12,7 +12,6 @@ from .console import exit_policy
 
 IN_PARTS = ("--max-memory", "--work-dir", "--workers", "--scheduler")
 WHOLE = "is of runs in parts, and one spline is fitted to all points at once; use fit-grid.py CLOUD auto auto auto auto"
-
 OF_CELLS = "is for the splines of cells, and this is one spline; use fit-grid.py CLOUD auto auto auto auto"
 
 

@@ -103,8 +103,11 @@ def test_a_cell_is_ridge_regression():
 def test_a_system_without_a_factor_is_told_and_raised(monkeypatch):
     problem = replace(problem_of(torus(700), True), judges=None)
     systems, _ = made(problem)
-    _, jitter = systems.solve(problem, Smoothing(-1.0, gradient_length=0.2))
+    judged = replace(problem, judges=torch.ones(len(problem.cloud), dtype=torch.bool))
+    judges = Judges.of(judged, torch.arange(len(problem.cells)))
+    _, jitter, unseen = systems.solve_and_judge(judged, Smoothing(-1.0, gradient_length=0.2), judges)
     assert bool(jitter.isnan().all())
+    assert bool(unseen.isnan().all())  # and nothing of the cell before
     real = Systems.solve_and_judge
 
     def failing(self, problem, smoothing, judges):
