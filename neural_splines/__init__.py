@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         ReconstructionWarning,
         SettingsError,
     )
+    from .files.cameras import load_cameras
     from .run.views import views
     from .run.whole import Reconstruction
     from .runtime.monitor import Monitor
@@ -55,6 +56,7 @@ _HOMES = {
         "ReconstructionWarning",
         "SettingsError",
     ),
+    "files.cameras": ("load_cameras",),
     "spline.contract": ("Field",),
     "run.views": ("views",),
     "run.whole": ("Reconstruction",),
@@ -88,6 +90,7 @@ __all__ = [
     "fit_cells",
     "load",
     "load_attributes",
+    "load_cameras",
     "load_point_cloud",
     "reconstruct",
     "save_mesh",

@@ -128,6 +128,7 @@ class NormalSettings:
 
     source: file, those of the file; estimate: from the points alone; auto: the file's where it has them.
     sensor_positions: places (x, y, z) in world units that the surface was seen from; normals point to the side of them.
+    cameras: the file that they come from, one of each camera; none where they were given as they are.
     inside: the cloud is a room seen from within; normals point into it.
     aerial: the cloud was seen from above, also through leaves; normals point upwards.
     up: the direction that is up: x, y, z, or one of these with a minus; auto: z for what is seen from above.
@@ -137,6 +138,7 @@ class NormalSettings:
 
     source: str = AUTO
     sensor_positions: tuple[tuple[float, float, float], ...] = ()
+    cameras: str = ""
     inside: bool = False
     aerial: bool = False
     up: str = AUTO
@@ -151,22 +153,33 @@ class NormalSettings:
             _keep(self, name, check_flag, option)
         _keep(self, "up", check_choice, "--up", (AUTO, *UPS))
         _keep(self, "device", check_choice, "--device", None)
-        _keep(self, "sensor_positions", check_places, "--sensor-position")
+        _keep(self, "cameras", check_choice, "--cameras", None)
+        _keep(self, "sensor_positions", check_places, self.places)
         if len(self.sides) > 1:
             raise SettingsError(f"{' and '.join(self.sides)} both say which side was seen; drop one of them")
         if self.source == "file" and self.unused:
             raise SettingsError(f"{self.unused[0]} is for estimated normals; use --normals estimate, or drop it")
 
     @property
+    def places(self) -> str:
+        """The option that the positions come from."""
+        return "--cameras" if self.cameras else "--sensor-position"
+
+    @property
     def sides(self) -> list[str]:
         """The options that say which side was seen."""
-        asked = {"--inside": self.inside, "--aerial": self.aerial, "--sensor-position": bool(self.sensor_positions)}
+        asked = {"--inside": self.inside, "--aerial": self.aerial, self.places: bool(self.sensor_positions)}
         return [name for name, given in asked.items() if given]
 
     @property
     def unused(self) -> list[str]:
         """Those of them that say nothing where normals are given."""
-        return [name for name in self.sides if not (self.free_space and name == "--sensor-position")]
+        return [name for name in self.sides if not (self.free_space and name == self.places)]
+
+    @property
+    def of_files(self) -> tuple[tuple[float, float, float], ...]:
+        """Positions that may be those of several files, one of each in their order."""
+        return () if self.cameras else self.sensor_positions
 
 
 @dataclass(frozen=True, kw_only=True)

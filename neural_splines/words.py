@@ -25,7 +25,10 @@ PARAMETERS = {
 }  # fmt: skip
 ARGUMENTS = {name: name.lower() for name in ("EPS", "NUM_NYSTROM_SAMPLES", "GRID_SIZE", "CELLS_PER_AXIS")}
 ARGUMENT = re.compile(rf"\b({'|'.join(ARGUMENTS)})\b( auto\b)?")
-PHRASES = {"use --normals estimate": "leave the normals out, so that they are estimated"}
+PHRASES = {
+    "use --normals estimate": "leave the normals out, so that they are estimated",
+    "add --normals estimate to replace them": "leave these out, so that they are estimated",
+}
 OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)(?: (auto|none|cpu|float32|float64|builtin|cuda(?::\d+)?)\b)?(?=( must)?)")
 
 

@@ -63,6 +63,7 @@ FILES = {
     "preview": ["a.png", "a.jpg", "mesh.ply", "cloud.ply", "link.png"],
     "html": ["a.html", "a/b.html", "cloud.ply", "link.html"],
     "report": ["a.json", "a/b.json", "cloud.ply", "mesh.ply", "mesh.ply.grid.json", "link.json"],
+    "cameras": ["cloud.ply", "none.json", str(Path(__file__).parent / "cameras.json")],
     "device": ["cpu", "auto", "cuda", "cuda:99", "tpu"],
     "attributes": ["all", "red", "x,y", "quality"],
 }

@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from difflib import get_close_matches
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..cells.blending import BlendedField
@@ -18,7 +19,7 @@ from ..files.atomic import PathLike, shown
 from ..files.scans import ScannedCloud
 from ..kernels.products import resolve
 from ..normals.kept import kept_of
-from ..normals.orient import Orientation, device_of, orient
+from ..normals.orient import Orientation, device_of, orient, unused_sides
 from ..run.empty import EmptySpace, Envelope, Rays
 from ..run.extract import mesh_of
 from ..run.whole import Reconstruction, fit_cloud, mesh_cloud
@@ -42,6 +43,7 @@ def reconstruct(
     normals: Any = None,
     settings: Settings | None = None,
     *,
+    sensor_positions: Any = None,
     free_space: Any = None,
     envelope: Mesh | PathLike | None = None,
     monitor: Monitor | None = None,
@@ -60,8 +62,11 @@ def reconstruct(
         `fit.py`.
     options : settings by name, of `Settings` and of its cells, as `grid_size=128` or `fill_holes=True`; they replace
         those of `settings`.
+    sensor_positions : [s, 3], places that the surface was seen from, as `load_cameras` reads them: estimated normals
+        look to their side.
     free_space : [3] or [n, 3], the place that all points, or each, were seen from: no surface where these looked
-        through. Places that are not finite say nothing. Of cells.
+        through. Places that are not finite say nothing. True: those of `sensor_positions`, each of the points that look
+        at it and that nothing hides. Of cells.
     envelope : a closed mesh or its file: no surface outside of it. Of cells.
     monitor : is told of phases and progress.
 
@@ -83,8 +88,13 @@ def reconstruct(
     """
     chosen = _settings(settings, options)
     points, normals = (points, normals) if normals is not None else taken_apart(points)
-    found = _cloud(points, normals, chosen.device)
-    rays = None if free_space is None else Rays.of(free_space, points)
+    through = isinstance(free_space, bool)
+    sides = _sides(sensor_positions, through and free_space, chosen.device)
+    found = _cloud(points, normals, sides)
+    if through:
+        rays = Rays.from_places(np.array(sides.sensor_positions), found.cloud) if free_space else None
+    else:
+        rays = None if free_space is None else Rays.of(free_space, points)
     around = None if envelope is None else Envelope.of(envelope)
     empty = EmptySpace(rays, around) if rays or around else None
     result = mesh_cloud(found.cloud, chosen, monitor, empty)
@@ -194,23 +204,33 @@ def _settings(given: Settings | None, options: Mapping[str, Any], **usual: Any) 
     return Settings(**usual | own) if given is None else replace(given, **own)
 
 
-def _cloud(points: Any, normals: Any, device: str) -> Orientation:
+def _sides(sensor_positions: Any, free_space: bool, device: str) -> NormalSettings:
+    """What is known of the sides of a cloud."""
+    if sensor_positions is None:
+        if free_space:
+            raise SettingsError("free_space=True is of sensor_positions; give these, or the places themselves")
+        return NormalSettings(device=device)
+    places = as_rows(sensor_positions, "sensor_positions")[0].tolist()
+    return NormalSettings(sensor_positions=tuple(map(tuple, places)), free_space=free_space, device=device)
+
+
+def _cloud(points: Any, normals: Any, sides: NormalSettings) -> Orientation:
     """The cleaned cloud of two arrays, and what is known of its normals; what was said about it is issued."""
     x, _ = as_rows(points)
     if normals is None:
-        found = orient(ScannedCloud(x.double().cpu().numpy(), None), NormalSettings(device=device), "the cloud")
+        found = orient(ScannedCloud(x.double().cpu().numpy(), None), sides, "the cloud")
     else:
         n, _ = as_rows(normals, "normals")
         if len(x) != len(n):
             raise CloudError(f"{len(x)} points but {len(n)} normals; give one normal for each point")
-        cloud, cleaning = clean(x, n, "the cloud", device_of(device))
-        found = Orientation(cloud, cleaning, None, NormalSettings(device=device), cleaning.notes())
+        cloud, cleaning = clean(x, n, "the cloud", device_of(sides.device))
+        found = Orientation(cloud, cleaning, None, sides, [*cleaning.notes(), *unused_sides(sides)])
     warn_all(found.notes)
     return found
 
 
 def _fit(points: Any, normals: Any, settings: Settings, monitor: Monitor | None) -> Any:
     points, normals = (points, normals) if normals is not None else taken_apart(points)
-    fitted = fit_cloud(_cloud(points, normals, settings.device).cloud, settings, monitor)
+    fitted = fit_cloud(_cloud(points, normals, NormalSettings(device=settings.device)).cloud, settings, monitor)
     warn_all(fitted.warnings)
     return fitted.field

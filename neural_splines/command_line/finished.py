@@ -181,7 +181,7 @@ class Run:
         written = ["--out", self.job.out]
         written += ["--format", args.format] if args.format and self.job.out == STANDARD else []
         options = [
-            *found.normals.options.split(),
+            *shlex.split(found.normals.options),
             *read_options(args),
             *carried,
             *(["--envelope", args.envelope] if getattr(args, "envelope", None) else []),

@@ -123,7 +123,7 @@ def jobs_of(args: Namespace) -> list[Job]:
             meshes.check_texture(job.out, job.suffix)
         check_charts(args.texture, args.normal_map)
         _ = job.placement  # refused before any work
-    further = [getattr(args, "envelope", None), *map(colmap.images_beside, sources)]
+    further = [getattr(args, "envelope", None), args.cameras, *map(colmap.images_beside, sources)]
     check(
         [*sources, *(path for path in further if path)],
         [target for job in jobs for target in job.targets()] + [*_of_all(args)],

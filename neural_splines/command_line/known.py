@@ -11,16 +11,15 @@ from ..errors import CloudError, SettingsError
 from ..files.atomic import shown
 from ..files.reading import errors_name
 from ..files.scans import ScannedCloud, chosen_scalars
-from ..normals.orient import Orientation
-from ..normals.sensors import visible
+from ..normals.orient import Orientation, cameras_of
 from ..run.empty import EmptySpace, Envelope, Rays
 from ..settings import NormalSettings
 from .jobs import Job
 
 SENSOR_ID = "sensor_id"
 UNKNOWN = (
-    "--free-space asks where points were seen from; give --sensor-position, or a file that says it: E57, PTX or PCD "
-    "with poses, a COLMAP model with its images, columns vp_x vp_y vp_z"
+    "--free-space asks where points were seen from; give --sensor-position, --cameras, or a file that says it: E57, "
+    "PTX or PCD with poses, a COLMAP model with its images, columns vp_x vp_y vp_z"
 )
 
 
@@ -39,8 +38,9 @@ def by_ids(scanned: ScannedCloud, sides: NormalSettings, wanted: Sequence[str], 
     number = np.nan_to_num(ids, nan=-1.0)
     if (number != np.floor(number)).any() or number.min() < 0 or number.max() >= len(places):
         raise CloudError(
-            f"{shown(path)}: {SENSOR_ID} must be a whole number from 0 to {len(places) - 1}, of {len(places)} times "
-            f"--sensor-position; it has {number.min():g} to {number.max():g}"
+            f"{shown(path)}: {SENSOR_ID} must be a whole number from 0 to {len(places) - 1}, of "
+            f"{cameras_of(sides) if sides.cameras else f'{len(places)} times --sensor-position'}; it has "
+            f"{number.min():g} to {number.max():g}"
         )
     return replace(scanned, stations=places[number.astype(np.int64)])
 
@@ -59,21 +59,7 @@ def _rays(scanned: ScannedCloud, origin: Orientation, sides: NormalSettings) -> 
     if len(places) == 1:
         return Rays.of(places[0], scanned.points)
     if places:
-        return _of_several(np.array(places), origin)
+        return Rays.from_places(np.array(places), origin.cloud)
     if scanned.viewpoints is not None and np.isfinite(scanned.viewpoints).any():
         return Rays.of(scanned.viewpoints, scanned.points)
     raise SettingsError(UNKNOWN)
-
-
-def _of_several(places: np.ndarray, origin: Orientation) -> Rays:
-    """Of each place to the points that look at it and that no other point hides: it is not known who saw which."""
-    points, normals = origin.cloud.points.cpu().numpy(), origin.cloud.normals.cpu().numpy()
-    sensors, ends = [], []
-    for place in places:
-        ray = place - points
-        distance = np.linalg.norm(ray, axis=1)
-        ray /= np.maximum(distance, 1e-300)[:, None]
-        seen = visible(ray, distance / origin.cloud.sampling.median_spacing) & ((ray * normals).sum(1) > 0.0)
-        sensors.append(np.broadcast_to(place, (int(seen.sum()), 3)))
-        ends.append(points[seen])
-    return Rays.of(np.concatenate(sensors), np.concatenate(ends))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 
+from ..errors import SettingsError
 from ..ranges import AUTO, UPS
 from ..settings import NORMALS, NormalSettings
+from .outputs import path
 
 
 def add_normal_options(p: argparse.ArgumentParser, source: str = NormalSettings.source) -> None:
@@ -29,6 +31,14 @@ def add_normal_options(p: argparse.ArgumentParser, source: str = NormalSettings.
         "given several times; with --free-space a column sensor_id says which of them saw a point, from 0",
     )
     normals.add_argument(
+        "--cameras",
+        type=path,
+        default=None,
+        metavar="FILE",
+        help="where cameras stood, of a NeRF-style JSON in the frame of the cloud (transforms.json: frames with their "
+        "transform_matrix, camera to world): positions as of --sensor-position",
+    )
+    normals.add_argument(
         "--inside", action="store_true", help="a room seen from within: estimated normals point into it"
     )
     normals.add_argument(
@@ -48,9 +58,16 @@ def add_normal_options(p: argparse.ArgumentParser, source: str = NormalSettings.
 
 def normal_settings_from(args: argparse.Namespace) -> NormalSettings:
     places = tuple(tuple(place) for place in args.sensor_position or ())
+    if args.cameras:
+        if places:
+            raise SettingsError("--cameras and --sensor-position both say where it was seen from; drop one of them")
+        from ..files.cameras import load_cameras
+
+        places = tuple(map(tuple, load_cameras(args.cameras).tolist()))
     return NormalSettings(
         source=args.normals,
         sensor_positions=places,
+        cameras=args.cameras or "",
         inside=args.inside,
         aerial=args.aerial,
         up=args.up,

@@ -41,7 +41,8 @@ def main(argv: Sequence[str] | None = None, prog: str = "neural-splines normals"
             from . import finished, jobs, steps  # not before: they import torch
 
         given, folder = args.input_point_cloud, args.work_dir
-        out = jobs.only_output(args.out, "OUT", given, formats=CLOUD_FORMATS, work_dir=folder)
+        read = [given, *([args.cameras] if args.cameras else [])]
+        out = jobs.only_output(args.out, "OUT", *read, formats=CLOUD_FORMATS, work_dir=folder)
         shares = scenes.scene_settings_from(args)
         if shares.asked:
             tell([*_in_parts(args, out, sides, shares, monitor), f"seconds:  {monitor.summary()}"], out)

@@ -55,7 +55,7 @@ def load(
         without := [n for n, part in zip(names, parts, strict=True) if part.normals is None]
     ):
         raise CloudError(f"{without[0]}: {NO_NORMALS}")
-    scanned, lines = joined(parts, names, () if several else sides.sensor_positions)
+    scanned, lines = joined(parts, names, () if several else sides.of_files)
     scanned = replace(scanned, stations=parts[0].stations) if several else scanned
     found = orient(scanned, sides, together(names), monitor)
     steps = step_lines(found.cloud.box, together(names)) if scanned.single else []

@@ -88,6 +88,11 @@ class Known:
     at_origin: bool = False
 
     @property
+    def of_sensors(self) -> bool:
+        """Whether the positions decide that a user gave."""
+        return self.source in (SENSOR, SENSORS)
+
+    @property
     def one_sided(self) -> bool:
         """What was seen from above or from one place has no surface that looks away from there."""
         return self.above or self.at_origin

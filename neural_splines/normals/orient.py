@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shlex
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,6 +12,7 @@ import torch
 
 from ..cloud.clouds import NO_NORMALS, CleaningReport, OrientedCloud, clean, clean_points
 from ..errors import BackendError, CloudError, SettingsError, said
+from ..files.atomic import shown
 from ..files.scans import ScannedCloud, rows_of
 from ..ranges import UP, UPS
 from ..runtime.monitor import Monitor
@@ -65,6 +67,8 @@ def summary_of(found: Judged | None, settings: NormalSettings) -> str:
     if found is None:
         return f"as given{turned}"
     seen = f", seen from {found.known.source}" if found.known.source else ""
+    if settings.cameras and found.known.of_sensors:
+        seen = f", seen from {cameras_of(settings)}"
     return f"estimated{seen}, confidence {found.confidence.value:.2f}, noise {found.noise:.2g} spacings{turned}"
 
 
@@ -72,15 +76,23 @@ def options_of(found: Judged | None, settings: NormalSettings) -> str:
     """The options of the command line that ask for them again."""
     words = []
     if found is not None:
-        words.append("--normals estimate")
-    if found is not None or settings.free_space:
+        words += ["--normals", "estimate"]
+    if (found is not None or settings.free_space) and settings.cameras:
+        words += ["--cameras", settings.cameras]
+    elif found is not None or settings.free_space:
         for place in settings.sensor_positions:  # without exponents: -1e-05 reads as an option
             words += ["--sensor-position", *(np.format_float_positional(value, trim="0") for value in place)]
-        words += ["--free-space"] * settings.free_space
+    words += ["--free-space"] * settings.free_space
     if found is not None:
         words += ["--inside"] * settings.inside + ["--aerial"] * settings.aerial
     words += ["--up", settings.up] if settings.up != NormalSettings.up else []
-    return " ".join([*words, *["--flip-normals"] * settings.flip])
+    return shlex.join([*words, *["--flip-normals"] * settings.flip])
+
+
+def cameras_of(settings: NormalSettings) -> str:
+    """The cameras of a file, in words."""
+    count = len(settings.sensor_positions)
+    return f"{count} camera{'s' if count > 1 else ''} of {shown(settings.cameras)}"
 
 
 def orient(scanned: ScannedCloud, settings: NormalSettings, name: str, monitor: Monitor | None = None) -> Orientation:

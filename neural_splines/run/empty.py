@@ -9,12 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..cloud.clouds import OrientedCloud
 from ..errors import BackendError, CloudError, SettingsError, first_line
 from ..files.meshes import load_mesh
+from ..normals.sensors import visible
 from ..runtime.arrays import as_rows
 from ..surface.checks import checked
 from ..surface.mesh import Mesh, keep_faces
 
+MOST_KEPT = 4_000_000  # rays of several places
 WITHIN = 0.5  # voxels outside of an envelope that a surface on it may be
 
 
@@ -40,6 +43,28 @@ class Rays:
         if not bool(known.any()):
             raise SettingsError("--free-space: no point has a place that it was seen from; give --sensor-position")
         return cls(place[known], x[known])
+
+    @classmethod
+    def from_places(cls, places: np.ndarray, cloud: OrientedCloud) -> Rays:
+        """Of places [s, 3] that a cloud was seen from: of one to all points, whatever hides them.
+
+        Of several each to the points that look at it and that no other point hides: it is not known who saw which. Of
+        many places each has the rays to every so many-th point alone, about MOST_KEPT in all.
+        """
+        if len(places) == 1:
+            return cls.of(places[0], cloud.points)
+        points, normals = cloud.points.cpu().numpy(), cloud.normals.cpu().numpy()
+        step = -(-len(places) * len(points) // MOST_KEPT)
+        sensors, ends = [], []
+        for number, place in enumerate(places):
+            ray = place - points
+            distance = np.linalg.norm(ray, axis=1)
+            ray /= np.maximum(distance, 1e-300)[:, None]
+            seen = visible(ray, distance / cloud.sampling.median_spacing) & ((ray * normals).sum(1) > 0.0)
+            rows = np.flatnonzero(seen)[number % step :: step]
+            sensors.append(np.broadcast_to(place, (len(rows), 3)))
+            ends.append(points[rows])
+        return cls.of(np.concatenate(sensors), np.concatenate(ends))
 
 
 @dataclass(frozen=True)

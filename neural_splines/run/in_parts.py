@@ -162,7 +162,7 @@ def opened(
         streams.append(open_stream(source, memory, options, scratch=scratch))
         if streams[-1].form.normals is None and sides.source == "file":
             raise CloudError(f"{name}: {NO_NORMALS}")
-    return merged(streams, names, sides.sensor_positions)
+    return merged(streams, names, sides.of_files)
 
 
 def gpus(asked: str, compute: Compute) -> list[str]:
@@ -218,7 +218,7 @@ def identity(
     """What a run in a work directory must have in common with one that goes on there."""
     files = [(os.path.abspath(source), os.stat(source)) for source in sources]
     given = {name: value for name, value in asdict(settings).items() if name != "device"}
-    given["normals"] = {name: value for name, value in asdict(sides).items() if name != "device"}
+    given["normals"] = {name: value for name, value in asdict(sides).items() if name not in ("device", "cameras")}
     return {
         "version": __version__, "input": [path for path, _ in files], "input_bytes": [s.st_size for _, s in files],
         "input_time": [s.st_mtime_ns for _, s in files], "points_per_node": most, "cubes_per_block": side,

@@ -38,7 +38,7 @@ COMMANDS = {
     "normals": ("normals", [], None),
 }
 DERIVED = {"save_grid": (".grid.npy", ".grid.json"), "save_points": (".pts.npz",)}
-READ = ("envelope",)  # by an option
+READ = ("envelope", "cameras")  # by an option
 LINKS = ["same", "spelled", "absolute", "missing", "symbolic", "hard", "dangling"]
 NAMED = LINKS[:4]  # both by the name of the first, whose file is missing in one case
 

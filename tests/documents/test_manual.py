@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 
 import numpy as np
 import pytest
@@ -107,6 +108,7 @@ def test_every_command_runs(page, tmp_path):
     (tmp_path / "examples").mkdir()
     for name in ("examples/knot.ply", "SCAN.ply", "ROOM.ply", "PART.ply"):
         write_cloud(tmp_path / name, torus(500))
+    shutil.copy(ROOT / "tests" / "cameras.json", tmp_path / "transforms.json")
     run_page(page, tmp_path, smaller, languages=("bash",))
 
 

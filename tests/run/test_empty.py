@@ -1,5 +1,6 @@
 """Known empty space: rows against normal equations by hand, rays that no sheet crosses, envelopes, the command."""
 
+import json
 import warnings
 from dataclasses import replace
 
@@ -163,13 +164,23 @@ def test_the_command_takes_places_ids_and_viewpoints(tmp_path):
     assert done("ids", *given, "--free-space").code == 0
     assert done("views", "--free-space").code == 0
     assert (tmp_path / "ids.ply").read_bytes() == (tmp_path / "views.ply").read_bytes()
+    frames = [{"transform_matrix": [[1, 0, 0, x], [0, 1, 0, y], [0, 0, 1, z], [0, 0, 0, 1]]} for x, y, z in places]
+    cameras = tmp_path / "transforms.json"
+    cameras.write_text(json.dumps({"frames": frames}))
+    assert done("ids", "--cameras", cameras, "--free-space").code == 0
+    assert (tmp_path / "ids.ply").read_bytes() == (tmp_path / "views.ply").read_bytes()
     found = done("plain", *given, "--free-space", "--verbose")
     assert found.code == 0
     assert "was not used" not in found.err
     assert "--free-space" in next(line for line in found.out.splitlines() if line.startswith("repeat:"))
     for name, more, line in (
         ("bad", given, "sensor_id must be a whole number from 0 to 1, of 2 times --sensor-position; it has 1 to 2"),
-        ("plain", [], "--free-space asks where points were seen from; give --sensor-position, or a file that says it"),
+        ("bad", ["--cameras", cameras], f"sensor_id must be a whole number from 0 to 1, of 2 cameras of {cameras}; it"),
+        (
+            "plain",
+            [],
+            "--free-space asks where points were seen from; give --sensor-position, --cameras, or a file that",
+        ),
         ("views", ["--max-memory", "2GB"], "--free-space fits all cells again; drop it, or work without parts"),
     ):
         found = done(name, *more, "--free-space")
