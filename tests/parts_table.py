@@ -15,7 +15,7 @@ POSITIONAL = ("eps", "num_nystrom_samples", "grid_size", "cells_per_axis")
 PLAIN = {"eps": "auto", "num_nystrom_samples": "40", "grid_size": "20", "cells_per_axis": "auto"}
 PLAIN |= {"regularization": "--regularization 1e-7", "seed": "--seed 3", "device": "--device cpu"}
 
-CAMERAS = Path(__file__).parent / "cameras.json"  # three about what is seen
+CAMERAS = Path(__file__).parent / "cameras.json"  # some about what is seen
 # Values of positional arguments, and the words of options; {} is the folder of the run.
 GROUPS: dict[str, dict[str, str]] = {
     "constraints off the surface": {

@@ -22,7 +22,7 @@ def sign_warnings(c: Confidence, guidance: Guidance) -> list[str]:
         low, high = (place(corner, float((c.where[1] - c.where[0]).max())) for corner in c.where)
         where = f", most of them between {low} and {high}"
     if guidance.sensors is not None or guidance.viewpoints is not None:
-        remedy = "check the result, or add a --sensor-position that sees these"
+        remedy = "check the result, or add a --sensor-position or camera that sees these"
     elif guidance.inside:
         remedy = "check the result, or give a --sensor-position instead of --inside"
     else:
