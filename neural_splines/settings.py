@@ -34,6 +34,10 @@ ADAPTIVE_VARIANCE = 0.0  # the smoothest kernel of the family: better than 1 on 
 OUTLIER_MODES = (AUTO, "none")
 MAX_SCALE = 3.0  # beyond it the far corners of the box leave the kernels' polynomials
 MAX_GRID = 8192
+# Of views: what says that a place is uncertain, places that are tried, views that are told, and degrees between surface
+# and ray below which a scanner gets nothing back.
+VIEWS_BY = ("support", "uncertainty")
+CANDIDATES, VIEWS, GRAZING = 100, 10, 15.0
 
 
 def _keep(record: object, field: str, check: Callable[..., Any], name: str, *limits: Any, **options: Any) -> None:

@@ -11,7 +11,7 @@ from typing import TypeVar
 import torch
 
 from ..cells.fitting import choice_options
-from ..errors import CloudError, OutputError, SettingsError, warn
+from ..errors import CloudError, OutputError, warn
 from ..files.atomic import STANDARD
 from ..files.point_clouds import step_lines
 from ..files.streams import ReadOptions
@@ -28,10 +28,6 @@ from .finished import Details, Drawing, Normals, Outcome, Parts
 from .jobs import Job
 
 LISTED_CELLS = 100_000  # of a report
-FILLED = (
-    "--quality uncertainty of a run in parts knows nothing of what --fill-holes closes; ask support alone, or drop one "
-    "of them"
-)
 
 
 def mesh_in_parts(
@@ -63,8 +59,6 @@ def options_of(job: Job) -> ReadOptions:
 def output_of(job: Job) -> Output:
     """What is written."""
     names, looked_at = job.args.quality or (), bool(job.args.report or job.page)
-    if "uncertainty" in names and (job.args.fill_holes or job.printing.asked):
-        raise SettingsError(FILLED)
     return Output(job.out, job.suffix, tuple(names), job.placement, looked_at, job.printing)
 
 
@@ -122,6 +116,7 @@ def outcome_of(
         mesh=(run.mesh.vertices, run.mesh.faces),
         error=None,
         placed=run.mesh.placed,
+        support=run.mesh.support,
         shape=lambda: run.mesh.shape,
         details=lambda: given(details),
         drawing=lambda: given(drawing),

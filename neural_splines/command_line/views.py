@@ -6,6 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..settings import CANDIDATES, GRAZING, VIEWS, VIEWS_BY
 from . import parsing
 from .console import exit_policy, tell
 from .outputs import path
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from ..surface.views import Views
 
 FORMATS = (".json", ".csv")
-KINDS = ("support", "uncertainty")
 
 
 def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
@@ -27,7 +27,7 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
     )
     p.add_argument(
         "--by",
-        choices=KINDS,
+        choices=VIEWS_BY,
         default=None,
         help="which number of the vertices says what is uncertain (default: support where the file has it)",
     )
@@ -41,7 +41,7 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
     p.add_argument(
         "--candidates",
         type=int,
-        default=100,
+        default=CANDIDATES,
         metavar="N",
         help="places that are tried, evenly on a sphere about the middle of the mesh's box (default: %(default)s)",
     )
@@ -59,11 +59,11 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
         metavar="FILE",
         help="places to try instead, as a cloud of any format: x y z, or x y z nx ny nz with the direction of the view",
     )
-    p.add_argument("--count", type=int, default=10, metavar="K", help="at most so many views (default: %(default)s)")
+    p.add_argument("--count", type=int, default=VIEWS, metavar="K", help="at most so many views (default: %(default)s)")
     p.add_argument(
         "--grazing",
         type=float,
-        default=15.0,
+        default=GRAZING,
         metavar="DEGREES",
         help="between the surface and a ray, below which a scanner sees nothing (default: %(default)g)",
     )
@@ -107,7 +107,7 @@ def _found(args: Namespace) -> tuple[Views, list[str]]:
 
     if args.path and args.distance is not None:
         raise SettingsError("--distance is of places on a sphere, and --path has its own; drop one of them")
-    kinds = (args.by,) if args.by else KINDS
+    kinds = (args.by,) if args.by else VIEWS_BY
     vertices, faces, numbers = load_mesh_numbers(args.mesh, kinds)
     kind = next((name for name in kinds if name in numbers), None)
     if kind is None:

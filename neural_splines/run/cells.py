@@ -106,8 +106,8 @@ def _blend(plan: Plan, node: int, own: OrientedCloud, compute: Compute) -> Blend
     return blend_of(plan, joined([own, around]), compute, node)
 
 
-def posterior_of(plan: Plan, node: int, compute: Compute) -> Posterior | None:
-    """How far the splines of a node's cells may be off; None where it has no cells."""
+def posterior_of(plan: Plan, node: int, compute: Compute, coarse: CellPosterior | None = None) -> Posterior | None:
+    """How far the splines of a node's cells may be off; None where it has no cells. coarse: of a run in parts."""
     found = cells_of(plan, node)
     if found is None:
         return None
@@ -119,13 +119,40 @@ def posterior_of(plan: Plan, node: int, compute: Compute) -> Posterior | None:
     own = CellPosterior(
         cloud, cells, to_device(found.models, device), found.most.to(device), plan.smoothing, plan.eps, kernel, compute
     )
-    coarse = _coarse_posterior(plan, cloud, compute, node) if plan.filled else None
+    if plan.filled and plan.parts.whole:
+        coarse = _coarse_posterior(plan, cloud, compute)
     return Posterior(boxes, found.model.to(device), found.full.to(device), own, coarse)
 
 
-def _coarse_posterior(plan: Plan, cloud: OrientedCloud, compute: Compute, node: int) -> CellPosterior:
+def sample_coarse(plan: Plan) -> None:
+    """Store the points that `coarse_posterior` is of: so many of all nodes, at even steps of their list."""
+    if plan.store.has("coarse"):
+        return
+    counts = [fitted_count(plan, node) for node in range(len(plan.nodes))]
+    total, first, sample = sum(counts), 0, []
+    row = torch.arange(min(total, FILLING_POINTS)) * total // max(1, min(total, FILLING_POINTS))
+    for node, count in enumerate(counts):
+        mine = row[(row >= first) & (row < first + count)] - first
+        if len(mine):
+            own = fitted(plan, node)
+            sample.append(OrientedCloud(own.points[mine], own.normals[mine]))
+        first += count
+    cloud = joined(sample)
+    plan.store.save("coarse", points=cloud.points, normals=cloud.normals)
+    plan.store.sync(["coarse"])
+
+
+def coarse_posterior(plan: Plan, compute: Compute) -> CellPosterior | None:
+    """How far the coarse spline of a run in parts may be off, where holes are filled."""
+    if not plan.filled:
+        return None
+    found = plan.store.load("coarse")
+    return _coarse_posterior(plan, to_device(OrientedCloud(found["points"], found["normals"]), compute.device), compute)
+
+
+def _coarse_posterior(plan: Plan, cloud: OrientedCloud, compute: Compute) -> CellPosterior:
     """Of a cell around all points, in the place of the background, whose system is too large to factor again."""
-    blend = blend_of(plan, cloud, compute, node)
+    blend = blend_of(plan, cloud, compute, 0)
     lower, side = bounding_cube(blend.box)
     length = torch.full((1,), side, dtype=torch.float64, device=compute.device)
     cells = cells_with(lower.to(compute.device)[None], length, 0.5 * length)

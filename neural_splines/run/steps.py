@@ -243,6 +243,8 @@ def paint(
 
     if painting.wanted(plan):
         each(team, painting.paint, plan, plan.store, "attributes", found, "colour", monitor)
+    if "uncertainty" in qualities and plan.filled:
+        cells.sample_coarse(plan)
     for quality in qualities:
         name = painting.stored_as(quality)
         each(team, painting.measure, (plan, around, quality), plan.store, name, found, "colour", monitor)

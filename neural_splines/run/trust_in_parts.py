@@ -22,11 +22,12 @@ from ..runtime.devices import to_device
 from ..spline.contract import Field
 from ..surface.support import FAR, support
 from .blocks import Block, Surroundings
-from .cells import cells_of, field_of, posterior_of
+from .cells import cells_of, coarse_posterior, field_of, posterior_of
 from .plan import Plan, inside, joined
 from .points import cleaned
 from .trust import PER_POINT, SHARP, interpolated
 
+LEAST = 4096  # places of a block at which uncertainty is asked for where holes are filled, and few points near
 AROUND = 2.0  # spacings more than FAR: the points there have their neighbours
 
 
@@ -46,7 +47,8 @@ def numbers(plan: Plan, around: Surroundings, block: int, name: str, device: str
         raise SettingsError(SHARP)
     if name == "uncertainty":
         deviations = _Deviations(plan, part, field, compute)
-        return interpolated(deviations.at, vertices, PER_POINT * len(cloud)).float().cpu()
+        most = max(PER_POINT * len(cloud), LEAST * plan.filled)
+        return interpolated(deviations.at, vertices, most).float().cpu()
     mean, gauss = curvatures(field.gradient(vertices)[1], field.hessian(vertices))
     return (mean if name == "mean-curvature" else gauss).float().cpu()
 
@@ -73,11 +75,18 @@ class _Deviations:
 
     def __init__(self, plan: Plan, part: Block, field: Field, compute: Compute):
         self.field = field
-        self.posteriors = [found for node in part.nodes if (found := posterior_of(plan, node, compute)) is not None]
+        self.coarse = coarse_posterior(plan, compute)
+        found = [posterior_of(plan, node, compute, self.coarse) for node in part.nodes]
+        self.posteriors = [posterior for posterior in found if posterior is not None]
 
     def at(self, points: Tensor) -> Tensor:
         """[n], at points [n, 3]."""
         slope = torch.as_tensor(self.field.gradient(points)[1]).norm(dim=1)
-        sums = [posterior.sums(points) for posterior in self.posteriors]
+        none = torch.zeros(len(points), dtype=torch.float64, device=points.device)
+        sums = [(none, none), *(posterior.sums(points) for posterior in self.posteriors)]
         total, weight = (torch.stack(parts).sum(0) for parts in zip(*sums, strict=True))
-        return (total / weight).sqrt().to(slope) / slope
+        value = total / weight
+        far = (weight == 0.0).nonzero()[:, 0]
+        if self.coarse is not None and len(far):
+            value[far] = self.coarse.variances(torch.zeros_like(far), points[far].double()).to(value)
+        return value.sqrt().to(slope) / slope

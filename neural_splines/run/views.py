@@ -9,27 +9,26 @@ import numpy as np
 from ..errors import SettingsError
 from ..ranges import check_choice, check_count, check_number
 from ..runtime.arrays import as_rows
+from ..settings import CANDIDATES, GRAZING, VIEWS, VIEWS_BY
 from ..surface.mesh import Mesh
 from ..surface.support import MEASURED
-from ..surface.views import GRAZING, Scanner, Views, around, ranked
+from ..surface.views import Scanner, Views, around, ranked
 from .whole import Reconstruction
 
-CANDIDATES, MOST = 100, 10  # places that are tried, and views that are told, where nothing else is asked for
 TIMES = 2.0  # the median uncertainty, above which a place counts as uncertain
-KINDS = ("support", "uncertainty")
 MOST_CANDIDATES = 100_000
 
 
 def views(
     mesh: Mesh | Reconstruction,
-    by: str = "support",
+    by: str = VIEWS_BY[0],
     *,
     numbers: Any = None,
     candidates: int = CANDIDATES,
     distance: float | None = None,
     positions: Any = None,
     directions: Any = None,
-    count: int = MOST,
+    count: int = VIEWS,
     worse_than: float | None = None,
     grazing: float = GRAZING,
     field_of_view: float | None = None,
@@ -59,7 +58,7 @@ def views(
     SettingsError : numbers outside their ranges, or arrays that do not fit together.
     BackendError : point-cloud-utils, which casts the rays, is not installed.
     """
-    check_choice("--by", by, KINDS)
+    check_choice("--by", by, VIEWS_BY)
     check_number("--grazing", grazing, 0.0, 90.0)
     if field_of_view is not None:
         check_number("--field-of-view", field_of_view, 0.0, 360.0, strict=True)

@@ -19,11 +19,13 @@ from ..surface.attributes import Attributes
 from ..surface.checks import Checked, checked
 from ..surface.expand import on_the_wall
 from ..surface.mesh import Mesh
+from ..surface.support import Support, looked_at
 from .painting import painted
 from .plan import Plan
 from .points import cleaned
 from .printing import carried, printed
 from .stitch import NOTHING_LEFT, Kept, Piece, Unpaired, stitched
+from .support_in_parts import support_of
 
 FACE_BYTES = 600  # that looking at a mesh takes, measured
 PRINTED_FACE_BYTES, POINT_BYTES = 1_500, 400  # that making it for a printer takes, of faces and points: estimated
@@ -50,7 +52,7 @@ class Output:
 class WrittenMesh:
     """What the mesh in the file has. border_edges: with one face. on_wall: vertices on the outermost points of the
     lattice. evaluations: of the field, to find it. placed: where it lies in the file. shape: what it is,
-    None where it is too large to look at. lines: that a user should read.
+    None where it is too large to look at. lines: that a user should read. support: by the data, where it was asked for.
     """
 
     vertices: int
@@ -61,6 +63,7 @@ class WrittenMesh:
     placed: Placed
     shape: Checked | None
     lines: list[str]
+    support: Support | None = None
 
 
 def written(
@@ -82,6 +85,12 @@ def written(
             )
         whole, lines = _printed(plan, found, out, up, confidence)
         found = (part for part in [whole])
+    support = None
+    if "support" in out.quality and out.printing.asked:
+        body = whole[0].mesh.numpy()
+        support = looked_at(body.vertices, body.faces, whole[1].scalars["support"])
+    elif "support" in out.quality:
+        support = support_of(plan, blocks, kept)
     borders, on_wall, voxel_size = Unpaired(), 0, plan.lattice.voxel_size
     assert isinstance(plan.store, WorkDirectory)
     single = kept.loss <= MAX_LOSS * voxel_size
@@ -101,7 +110,9 @@ def written(
             del content  # the files are mapped
     evaluations = sum(int(plan.store.load(f"block-{block}", "evaluations")["evaluations"]) for block in blocks)
     assert writer.placed
-    return WrittenMesh(writer.vertices, writer.faces, len(borders), on_wall, evaluations, writer.placed, shape, lines)
+    return WrittenMesh(
+        writer.vertices, writer.faces, len(borders), on_wall, evaluations, writer.placed, shape, lines, support
+    )
 
 
 def _printed(

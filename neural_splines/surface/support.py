@@ -70,21 +70,48 @@ def classes(number: np.ndarray) -> np.ndarray:
     return (number >= INVENTED).astype(np.uint8) + (number >= MEASURED)
 
 
-def looked_at(vertices: np.ndarray, faces: np.ndarray, number: np.ndarray) -> Support:
-    """What a mesh owes to its data. A third of a face's area is that of each of its corners."""
+@dataclass(frozen=True)
+class Shares:
+    """Of a mesh or a part of it: the area of each of CLASSES [3]; of its invented regions the areas [r] and the sums of
+    area times place [r, 3]; region [v]: of each vertex, -1 where it is not invented.
+    """
+
+    area: np.ndarray
+    size: np.ndarray
+    moment: np.ndarray
+    region: np.ndarray
+
+    @staticmethod
+    def joined(parts: Sequence[Shares], links: Sequence[Tensor] = ()) -> Support:
+        """That of all parts. links [k, 2]: regions that are one, by their numbers among those of all parts."""
+        size = np.concatenate([np.zeros(0), *(part.size for part in parts)])
+        moment = np.concatenate([np.zeros((0, 3)), *(part.moment for part in parts)])
+        if links:
+            label = components(torch.cat([*links]), len(size)).unique(return_inverse=True)[1].numpy()
+            size = np.bincount(label, size)
+            moment = np.stack([np.bincount(label, moment[:, k]) for k in range(3)], 1)
+        largest = [k for k in np.argsort(-size, kind="stable")[:LISTED] if size[k] > 0.0]
+        regions = [Region(float(size[k]), tuple((moment[k] / size[k]).tolist())) for k in largest]
+        invented, bridged, measured = np.sum([part.area for part in parts], axis=0).tolist()
+        return Support(measured, bridged, invented, int((size > 0.0).sum()), regions)
+
+
+def shares_of(vertices: np.ndarray, faces: np.ndarray, number: np.ndarray) -> Shares:
+    """Of a mesh or a part of it. A third of a face's area is that of each of its corners."""
     kind, corners = classes(number), vertices[faces]
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2.0
     own = np.bincount(faces.ravel(), np.repeat(area / 3.0, 3), len(vertices))
-    of_class = np.bincount(kind, own, len(CLASSES))
     edges = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
     rows = np.nonzero(kind == 0)[0]
     edges = edges[(kind[edges] == 0).all(1)]
-    place = np.zeros(len(vertices), np.int64)
+    place = np.full(len(vertices), -1)
     place[rows] = np.arange(len(rows))
     label = components(torch.from_numpy(place[edges]), len(rows)).unique(return_inverse=True)[1].numpy()
-    size = np.bincount(label, own[rows])
-    middle = np.stack([np.bincount(label, own[rows] * vertices[rows, k]) for k in range(3)], 1)
-    largest = [k for k in np.argsort(-size, kind="stable")[:LISTED] if size[k] > 0.0]
-    regions = [Region(float(size[k]), tuple((middle[k] / size[k]).tolist())) for k in largest]
-    invented, bridged, measured = of_class.tolist()
-    return Support(measured, bridged, invented, int((size > 0.0).sum()), regions)
+    place[rows] = label
+    moment = np.stack([np.bincount(label, own[rows] * vertices[rows, k]) for k in range(3)], 1)
+    return Shares(np.bincount(kind, own, len(CLASSES)), np.bincount(label, own[rows]), moment, place)
+
+
+def looked_at(vertices: np.ndarray, faces: np.ndarray, number: np.ndarray) -> Support:
+    """What a mesh owes to its data."""
+    return Shares.joined([shares_of(vertices, faces, number)])

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from ..settings import GRAZING
 from .rays import Rays
 
-GRAZING = 15.0  # degrees between the surface and a ray, below which a scanner gets nothing back
 PAIRS = 50_000_000  # of a view and a face that are looked at, at most: faces stand for their neighbours above it
 SINGLE = 1e-6  # of a ray: what single precision tells apart
 GOLDEN = np.pi * (3.0 - 5.0**0.5)

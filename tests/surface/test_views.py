@@ -1,5 +1,6 @@
 """From where to scan next, against what is seen of a ball by formula and by rays one after another; the command."""
 
+import inspect
 import json
 
 import numpy as np
@@ -11,6 +12,7 @@ from shapes import sphere
 import neural_splines as ns
 from neural_splines.command_line import views as command
 from neural_splines.files.meshes import save_mesh
+from neural_splines.settings import VIEWS_BY
 from neural_splines.surface.mesh import Mesh
 from neural_splines.surface.views import around
 
@@ -136,6 +138,15 @@ def test_what_cannot_be_is_one_line(ball, given, line):
         given = given | {"numbers": np.zeros(len(ball.vertices))}
     with pytest.raises(ns.SettingsError, match=line):
         ns.views(ball, **given)
+
+
+def test_the_command_and_python_have_the_same_defaults():
+    args = vars(command.parse_arguments(["a.ply"], "views"))
+    given = {name: p.default for name, p in inspect.signature(ns.views).parameters.items() if name in args}
+    assert given.pop("by") == VIEWS_BY[0]  # of the command the first that a file has
+    del given["mesh"]
+    assert set(given) == {"candidates", "distance", "count", "worse_than", "grazing", "field_of_view"}
+    assert given == {name: args[name] for name in given}
 
 
 def test_the_command_ranks_views_and_writes_them(tmp_path, ball):
