@@ -15,10 +15,10 @@ ROWS = 1 << 20
 WAVES = ((3.0, 2.0, 0.02), (11.0, -7.0, 0.006), (-29.0, 31.0, 0.002), (97.0, 61.0, 0.0006))  # of x, of y, height
 
 
-def surface(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def surface(x: np.ndarray, y: np.ndarray, waves=WAVES) -> tuple[np.ndarray, np.ndarray]:
     """Heights [n] and unit normals [n, 3] at places in the unit square."""
     z, dx, dy = np.zeros((3, len(x)))
-    for a, b, height in WAVES:
+    for a, b, height in waves:
         phase = 2.0 * np.pi * (a * x + b * y)
         z += height * np.sin(phase)
         slope = 2.0 * np.pi * height * np.cos(phase)

@@ -38,6 +38,7 @@ MAX_GRID = 8192
 # and ray below which a scanner gets nothing back.
 VIEWS_BY = ("support", "uncertainty")
 CANDIDATES, VIEWS, GRAZING = 100, 10, 15.0
+CONTOUR_INTERVAL = 1.0  # in units of the cloud
 
 
 def _keep(record: object, field: str, check: Callable[..., Any], name: str, *limits: Any, **options: Any) -> None:

@@ -64,6 +64,9 @@ FILES = {
     "html": ["a.html", "a/b.html", "cloud.ply", "link.html"],
     "report": ["a.json", "a/b.json", "cloud.ply", "mesh.ply", "mesh.ply.grid.json", "link.json"],
     "cameras": ["cloud.ply", "none.json", str(Path(__file__).parent / "cameras.json")],
+    "dem": ["a.tif", "a.jpg", "cloud.ply", "a/b.tif"],
+    "contours": ["a.geojson", "a.json", "mesh.ply"],
+    "crs": ["EPSG:25833", "EPSG:4326", "EPSG:0", "none"],
     "device": ["cpu", "auto", "cuda", "cuda:99", "tpu"],
     "attributes": ["all", "red", "x,y", "quality"],
 }

@@ -48,7 +48,8 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "estimated from above": PLAIN | {
         "normals": "--normals estimate", "aerial": "--aerial", "up": "--up z", "flip_normals": "--flip-normals",
-        "out": "--out {}/mesh.ply",
+        "out": "--out {}/mesh.ply", "crs": "--crs EPSG:25833", "dem": "--dem {}/a.tif",
+        "contours": "--contours {}/a.geojson", "resolution": "--resolution 0.1", "interval": "--interval 0.1",
     },
     "seen from a place": PLAIN | {
         "normals": "--normals estimate", "sensor_position": "--sensor-position 9 0 0", "out": "--out {}/mesh.ply",

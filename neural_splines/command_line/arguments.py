@@ -26,6 +26,7 @@ from ..settings import (
 from .input_arguments import add_input_options
 from .outputs import add_output_options, path, printing_from
 from .parsing import number_or
+from .terrain_arguments import add_terrain_options
 
 
 def add_cloud_arguments(p: argparse.ArgumentParser, centers: str) -> None:
@@ -153,6 +154,7 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
     )
 
     add_output_options(p)
+    add_terrain_options(p)
 
     where = p.add_argument_group("computation")
     add_device(where)

@@ -13,6 +13,7 @@ from torch import Tensor
 from ..cloud.clouds import CleaningReport
 from ..cloud.metric import Lines
 from ..files.atomic import STANDARD, shown
+from ..files.georeference import CoordinateSystem
 from ..files.scans import listed
 from ..geometry import Box
 from ..kernels.products import Compute
@@ -30,6 +31,7 @@ from .input_arguments import read_options
 from .jobs import Job
 from .outputs import placement_options
 from .repeat import command
+from .terrain import Terrain
 
 if TYPE_CHECKING:
     from ..surface.texture import Texture
@@ -117,7 +119,8 @@ class Outcome:
     outliers were left out and, where `averaged`, voxels averaged; box: of these. fit: in words. choice: the options
     that ask for what the data chose, or nothing; why, in words. mesh: its vertices and faces; error: of fewer faces,
     where they were asked for; placed: in its file; shape: what it is, None where it is too large to look at. parts: of
-    a run in parts; part_options make parts of the same size. texture, support by the data: where they were asked for.
+    a run in parts; part_options make parts of the same size. texture, support by the data, terrain: where
+    they were asked for. crs: of the coordinates.
     """
 
     cleaning: CleaningReport
@@ -147,6 +150,8 @@ class Outcome:
     part_options: tuple[str, ...] = ()
     texture: Texture | None = None
     support: Support | None = None
+    crs: CoordinateSystem | None = None
+    terrain: Terrain | None = None
 
 
 def sources(classes: Mapping[int, int], merged: tuple[tuple[str, int], ...]) -> list[str]:
@@ -215,6 +220,8 @@ class Run:
             f"shape:    {shape.summary() if shape else 'too large to look at within the memory'}",
             *([f"texture:  {found.texture.summary()}"] if found.texture else []),
             *([f"support:  {found.support.summary()}"] if found.support else []),
+            *([f"crs:      {found.crs.summary()}"] if found.crs else []),
+            *([f"terrain:  {found.terrain.summary()}"] if found.terrain else []),
             *([f"size:     {_size(found.placed)}"] if self.job.placement.asked else []),
             f"seconds:  {self.timer.summary()}",
             *([f"repeat:   {self.command}"] if args.verbose else []),

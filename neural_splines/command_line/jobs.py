@@ -6,10 +6,12 @@ import os
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from ..errors import CloudError, OutputError, SettingsError
 from ..files import colmap, meshes
 from ..files.atomic import STANDARD, shown, standard
+from ..files.georeference import CoordinateSystem, given
 from ..files.merging import together
 from ..files.point_clouds import clouds_in
 from ..files.targets import Target, check
@@ -17,7 +19,13 @@ from ..files.textured_obj import beside
 from ..placement import Placement, Printing
 from ..settings import MESH_FORMATS, SCALAR_FORMATS
 from ..surface.charts import check_charts
+from . import terrain
 from .outputs import DEFAULT_OUT, placement_from, printing_from
+
+# What is written of a mesh, by options, and once of all: the format and its extensions.
+BESIDE = {"preview": ("PNG", ".png"), "html": ("HTML", ".html"), "dem": ("GeoTIFF", ".tif", ".tiff")}
+BESIDE |= {"contours": ("GeoJSON", ".geojson", ".json")}
+ONCE = {"report": ("JSON", ".json")}
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +77,8 @@ class Job:
             yield from (Target(path, f"--texture{source}") for path in beside(self.out, args.normal_map))
         if args.save_points:
             yield Target(f"{self.out}.pts.npz", f"--save-points{source}")
-        for path, option in ((self.preview, "--preview"), (self.page, "--html")):
+        of_mesh = ((self.preview, "--preview"), (self.page, "--html"), (self.dem, "--dem"))
+        for path, option in (*of_mesh, (self.contours, "--contours")):
             if path:
                 yield Target(path, f"{option}{source}")
 
@@ -80,6 +89,19 @@ class Job:
     @property
     def page(self) -> str | None:
         return self._named(self.args.html)
+
+    @property
+    def dem(self) -> str | None:
+        return self._named(self.args.dem)
+
+    @property
+    def contours(self) -> str | None:
+        return self._named(self.args.contours)
+
+    @cached_property
+    def crs(self) -> CoordinateSystem | None:
+        """The coordinate system that was named."""
+        return None if self.args.crs is None else given(self.args.crs)
 
     def _named(self, pattern: str | None) -> str | None:
         """{} stands for the path of the mesh without its extension."""
@@ -106,12 +128,17 @@ def jobs_of(args: Namespace) -> list[Job]:
         if not os.path.isdir(args.out_dir):
             raise OutputError(f"{shown(args.out_dir)}: there is no such folder; create it first")
         jobs = [Job([path], _in_folder(path, args), args) for path in sources]
-        for name, pattern in (("--preview", args.preview), ("--html", args.html)):
+        for name in BESIDE:
+            pattern = getattr(args, name)
             if pattern and "{}" not in pattern:
-                raise SettingsError(f"{name} needs a name for each mesh of --out-dir; put {{}} into it for the mesh's")
-    for pattern, suffix in ((args.preview, ".png"), (args.html, ".html"), (args.report, ".json")):
-        if pattern and not pattern.lower().endswith(suffix):
-            raise OutputError(f"{shown(pattern)}: is written as {suffix[1:].upper()}; give it the extension {suffix}")
+                raise SettingsError(
+                    f"--{name} needs a name for each mesh of --out-dir; put {{}} into it for the mesh's"
+                )
+    for name, (kind, *suffixes) in (BESIDE | ONCE).items():
+        pattern = getattr(args, name)
+        if pattern and not pattern.lower().endswith(tuple(suffixes)):
+            raise OutputError(f"{shown(pattern)}: is written as {kind}; give it the extension {suffixes[0]}")
+    terrain.check(args)
     for job in jobs:
         for option in ("attributes", "quality"):
             if getattr(args, option) and job.suffix not in SCALAR_FORMATS:
@@ -122,7 +149,7 @@ def jobs_of(args: Namespace) -> list[Job]:
         if args.texture is not None:
             meshes.check_texture(job.out, job.suffix)
         check_charts(args.texture, args.normal_map)
-        _ = job.placement  # refused before any work
+        _ = job.placement, job.crs  # refused before any work
     further = [getattr(args, "envelope", None), args.cameras, *map(colmap.images_beside, sources)]
     check(
         [*sources, *(path for path in further if path)],

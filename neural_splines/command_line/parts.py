@@ -6,6 +6,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TypeVar
 
 import torch
@@ -24,6 +25,7 @@ from ..run.upright import upright
 from ..run.writing import Output
 from ..runtime.monitor import PhaseTimer
 from ..settings import NormalSettings, SceneSettings, Settings
+from . import terrain
 from .finished import Details, Drawing, Normals, Outcome, Parts
 from .jobs import Job
 
@@ -48,7 +50,9 @@ def mesh_in_parts(
             timer.phase("")
         details = details_of(run) if job.args.report or job.page else None
         drawing = drawing_of(run, sides, shares, bool(job.page)) if job.preview or job.page else None
-        return outcome_of(run, sides, shares, details, drawing)
+        crs = job.crs or run.form.crs
+        found = None if run.heights is None else terrain.save(run.heights, job, crs)
+        return replace(outcome_of(run, sides, shares, details, drawing), crs=crs, terrain=found)
 
 
 def options_of(job: Job) -> ReadOptions:
@@ -59,7 +63,8 @@ def options_of(job: Job) -> ReadOptions:
 def output_of(job: Job) -> Output:
     """What is written."""
     names, looked_at = job.args.quality or (), bool(job.args.report or job.page)
-    return Output(job.out, job.suffix, tuple(names), job.placement, looked_at, job.printing)
+    asked = terrain.asked_of(job.args)
+    return Output(job.out, job.suffix, tuple(names), job.placement, looked_at, job.printing, asked)
 
 
 def check(*sources: str) -> None:

@@ -55,6 +55,10 @@ def of(run: Run) -> dict[str, Any]:
             "placed": asdict(found.placed),
         },
         "texture": texture(run),
+        "crs": asdict(found.crs) if found.crs else None,
+        "terrain": {**found.terrain.report(), "dem": run.job.dem, "contours": run.job.contours}
+        if found.terrain
+        else None,
         "support": found.support.report() if found.support else None,
         "phases": phases(timer.seconds, timer.peaks),
     }

@@ -16,6 +16,7 @@ from ..pictures.mapped import Mapped
 from ..ranges import Axis
 from ..run.printing import printable
 from ..run.report import solution
+from ..run.terrain import heights as heights_of
 from ..run.upright import upright, upright_in_files
 from ..run.whole import Reconstruction, mesh_cloud
 from ..runtime.monitor import PhaseTimer
@@ -24,7 +25,7 @@ from ..spline.residuals import residuals
 from ..surface.attributes import QUALITY, Attributes, carry, distances
 from ..surface.checks import Checked, checked
 from ..surface.support import Support, looked_at
-from . import steps
+from . import steps, terrain
 from .finished import Details, Drawing, Normals, Outcome
 from .jobs import Job
 from .known import empty_space
@@ -49,7 +50,11 @@ def mesh_whole(job: Job, settings: Settings, sides: NormalSettings, timer: Phase
     carried = steps.carry(scanned, origin, result, job, timer)
     texture = None if args.texture is None else texturing.texture(scanned, origin, result, job, timer)
     known = Known(scanned, origin, result, carried, args.quality or (), texture)
+    asked, crs, found = terrain.asked_of(args), job.crs or scanned.crs, None
+    heights = None if asked is None else heights_of(result, asked, timer)
     placed = steps.save(result, carried, up_of(scanned, origin, result), job, timer, texture)
+    if heights is not None:
+        found = terrain.save(heights, job, crs)
     fit = result.fit
     return Outcome(
         cleaning=origin.cleaning,
@@ -74,6 +79,8 @@ def mesh_whole(job: Job, settings: Settings, sides: NormalSettings, timer: Phase
         texture=texture,
         support=known.support,
         placed=placed,
+        crs=crs,
+        terrain=found,
         shape=lambda: known.details.shape if "details" in vars(known) else known.shape,
         details=lambda: known.details,
         drawing=lambda: known.drawing,

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from .georeference import common
 from .scans import ScannedCloud, listed
 
 Place = Sequence[float]  # three coordinates
@@ -34,6 +35,9 @@ def joined(
         without = [name for name, part in zip(names, parts, strict=True) if getattr(part, what) is None]
         if 0 < len(without) < len(parts):
             lines.append(f"{listed(without, ', ')}: no {what}, as other files have: {consequence}")
+
+    crs, further = common([part.crs for part in parts], names)
+    lines += further
 
     def stacked(name: str, missing: float | None = None) -> np.ndarray | None:
         """The rows of all parts; None where none has them, or where one has not and nothing stands for them."""
@@ -71,6 +75,7 @@ def joined(
         classes={code: sum(part.classes.get(code, 0) for part in parts) for part in parts for code in part.classes},
         parts=tuple((name, len(part.points)) for name, part in zip(names, parts, strict=True)),
         stations=_repeated(stations, [len(part.points) for part in parts]),
+        crs=crs,
     ), lines
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import CloudError
 from .column_statistics import Known, Statistics, bytes_of_colours
+from .georeference import CoordinateSystem
 from .records import block
 
 COORDINATES = ("x", "y", "z")
@@ -59,7 +60,8 @@ class ScannedCloud:
     laser: columns [n] `returns`, `angles` in degrees and `strips`, of a laser that flew. faces [n, 3]: sums of the
     normals of the faces around each point, of a mesh. upright: z is up in files of this format. codes [n]: the class of
     each point. classes: how many points of those that were asked for. parts: name and number of points of each file,
-    of a cloud of several, in order. stations [n, 3]: where each point was seen from, as a user says.
+    of a cloud of several, in order. stations [n, 3]: where each point was seen from, as a user says. crs: the system
+    that its coordinates are in, where the file says it.
     """
 
     points: np.ndarray
@@ -76,6 +78,7 @@ class ScannedCloud:
     classes: Mapping[int, int] = field(default_factory=dict)
     parts: tuple[tuple[str, int], ...] = ()
     stations: np.ndarray | None = None
+    crs: CoordinateSystem | None = None
 
 
 def plain(name: str) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 from ..errors import CloudError, warn
 from .atomic import PathLike, shown
 from .column_statistics import Columns, Known
+from .georeference import read_crs
 from .isolation import decoded
 from .ply import TRUNCATED, quoted
 from .reading import first_bytes
@@ -37,7 +38,7 @@ def read_las(path: PathLike, wanted: Sequence[str] = (), classes: Sequence[int] 
     if "red" in columns and not any(columns[name].any() for name in COLOURS):
         for name in COLOURS:  # a format with room for colours that nobody filled
             del columns[name]
-    return replace(from_columns(columns, wanted), upright=True)
+    return replace(from_columns(columns, wanted), upright=True, crs=read_crs(path))
 
 
 def las_source(
@@ -46,11 +47,11 @@ def las_source(
     """As `read_las`, in pieces of so many rows at most. scratch: a folder that what is decoded may be kept in."""
     spool = Spool[Columns](scratch)
     survey = ColumnSurvey.of(spool.pieces(lambda: las_pieces(path, wanted, classes)))
-    unfilled = all(name in survey.known and not survey.known[name].largest for name in COLOURS)
+    unfilled, crs = all(name in survey.known and not survey.known[name].largest for name in COLOURS), read_crs(path)
 
     def cloud(columns: Columns, known: Known) -> ScannedCloud:
         used = {name: values for name, values in columns.items() if not (unfilled and name in COLOURS)}
-        return replace(from_columns(used, wanted, known=known), upright=True)
+        return replace(from_columns(used, wanted, known=known), upright=True, crs=crs)
 
     def read() -> Iterator[Columns]:
         return sliced(spool.pieces(lambda: las_pieces(path, wanted, classes, silent=True)), rows)

@@ -19,6 +19,7 @@ from ..cloud.clouds import NO_NORMALS
 from ..errors import CloudError, OutOfMemoryBudgetError
 from ..files.atomic import shown
 from ..files.merging import together
+from ..files.rasters import Heights
 from ..files.scans import ScannedCloud
 from ..files.streams import EVERYTHING, CloudStream, ReadOptions, merged, open_stream
 from ..files.work_directory import WorkDirectory
@@ -37,6 +38,7 @@ from .partition import partition
 from .plan import Parts, Plan, compute_of
 from .residuals import residuals_in_parts
 from .stitch import Kept
+from .terrain import heights_in_parts
 from .totals import Totals
 from .upright import upright_in_files
 from .workers import Workers, workers
@@ -53,7 +55,7 @@ class ReconstructionInParts:
 
     form: no points, with what is known of all that were read. words: of what was chosen by the data and why, or
     nothing. part: points of a node and cubes along the side of a block, at most. resumed: results that were there
-    already. warnings: lines that a user should read.
+    already. warnings: lines that a user should read. heights: where they were asked for.
     """
 
     form: ScannedCloud
@@ -71,6 +73,7 @@ class ReconstructionInParts:
     warnings: list[str]
     team: Workers
     monitor: PhaseTimer
+    heights: Heights | None
 
     @property
     def nodes(self) -> int:
@@ -137,6 +140,9 @@ def _made(
     plan, blocks = found.plan, found.blocks
     compared = comparison_lines(plan, found.around, found.kept, team, monitor)
     steps.paint(plan, found.around, blocks, out.quality, team, monitor)
+    heights = None
+    if out.heights is not None:
+        heights = heights_in_parts(plan, found.around, blocks, found.kept, out.heights, team, monitor)
     monitor.phase("write")
     known = normals.estimated.known if normals.estimated else None
     axis = upright_in_files(up, form.upright, known, plan.box)
@@ -149,7 +155,7 @@ def _made(
         warnings += open_lines(mesh.border_edges, mesh.on_wall, filled)
     return ReconstructionInParts(
         form, mesh, plan, found.totals, found.around, blocks, found.kept, normals, found.chosen.words, plan.compute(),
-        (0, 0), 0, warnings, team, monitor,
+        (0, 0), 0, warnings, team, monitor, heights,
     )  # fmt: skip
 
 

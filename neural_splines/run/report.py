@@ -105,6 +105,8 @@ def _entry(result: Reconstruction) -> dict[str, Any]:
             "placed": asdict(Placed(1.0, (0.0, 0.0, 0.0), sides, Placement().unit)),
         },
         "texture": None,
+        "crs": None,
+        "terrain": None,
         "support": looked_at(mesh.vertices, mesh.faces, number).report(),
         "phases": phases(result.seconds, {}),
     }

@@ -225,12 +225,12 @@ def missed(plan: Plan, touched: set[int]) -> dict[int, Tensor]:
 
 
 def _forget_attributes(plan: Plan, block: int) -> None:
-    """Remove what a block's vertices were given, before it is meshed again."""
+    """Remove what was made of a block's mesh, before it is meshed again."""
     if plan.parts.whole:
         return
     from . import painting  # not before: a whole run needs none of the normals of nodes
 
-    for name in ("attributes", *QUALITIES, *map(painting.stored_as, QUALITIES)):
+    for name in ("attributes", "heights", *QUALITIES, *map(painting.stored_as, QUALITIES)):
         if plan.store.has(f"{name}-{block}"):
             plan.store.remove(f"{name}-{block}")
 

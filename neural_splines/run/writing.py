@@ -18,6 +18,7 @@ from ..runtime.monitor import PhaseTimer
 from ..surface.attributes import Attributes
 from ..surface.checks import Checked, checked
 from ..surface.expand import on_the_wall
+from ..surface.heights import AskedHeights
 from ..surface.mesh import Mesh
 from ..surface.support import Support, looked_at
 from .painting import painted
@@ -37,7 +38,7 @@ class Output:
     """The file of the mesh. suffix: its format, where the path does not say it. quality: numbers of the
     vertices, of `settings.QUALITIES`. placement: where the mesh lies in it.
     intersections: whether pairs of faces that intersect are to be counted. printing: whether it is made for a printer,
-    which takes it as a whole.
+    which takes it as a whole. heights: of what raster, beside the mesh.
     """
 
     path: str
@@ -46,6 +47,7 @@ class Output:
     placement: Placement = AS_IT_IS
     intersections: bool = False
     printing: Printing = NOT_PRINTED
+    heights: AskedHeights | None = None
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def refine(mesh: Mesh, crossings: Crossings, field: Sloped, steps: int, devices:
 
 def _on_zero_set(crossings: Crossings, field: Sloped, steps: int) -> tuple[Tensor, Tensor]:
     """Positions [v, 3] on the edges, and the field's gradients there [v, 3], or less than CLOSE away."""
-    brackets, t = _Brackets.of(crossings), crossings.low / (crossings.low - crossings.high)
+    brackets, t = Brackets.of(crossings), crossings.low / (crossings.low - crossings.high)
     if steps:
         value = field.evaluate(crossings.positions(t))
         before, after = (value - crossings.low) / t, (crossings.high - value) / (1.0 - t)
@@ -73,7 +73,7 @@ def _on_zero_set(crossings: Crossings, field: Sloped, steps: int) -> tuple[Tenso
 
 
 @dataclass
-class _Brackets:
+class Brackets:
     """Where on each edge [v] the zero lies: between `left` and `right`, fractions of the edge; the values there."""
 
     left: Tensor
@@ -82,11 +82,11 @@ class _Brackets:
     high: Tensor
 
     @classmethod
-    def of(cls, crossings: Crossings) -> _Brackets:
+    def of(cls, crossings: Crossings) -> Brackets:
         return cls(torch.zeros_like(crossings.low), torch.ones_like(crossings.high), crossings.low, crossings.high)
 
-    def part(self, rows: Tensor) -> _Brackets:
-        return _Brackets(self.left[rows], self.right[rows], self.low[rows], self.high[rows])
+    def part(self, rows: Tensor) -> Brackets:
+        return Brackets(self.left[rows], self.right[rows], self.low[rows], self.high[rows])
 
     def step(self, t: Tensor, value: Tensor, slope: Tensor) -> Tensor:
         """The way [v] from t to the zero, by the value and the slope there, which narrow the bracket."""

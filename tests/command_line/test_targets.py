@@ -86,7 +86,7 @@ def places_of(command: str) -> list[Place]:
         elif action.dest in ("out", "out_dir"):
             if (action.dest == "out_dir") == bool(folder):
                 found.append(Place(mesh, (*words, folder), free=False) if folder else Place(mesh, words))
-        elif action.type is outputs.path and folder and suffix in (".png", ".html"):
+        elif action.type is outputs.path and folder and suffix in (".png", ".html", ".tif", ".geojson"):
             found.append(Place(mesh.replace(".ply", suffix), (*words, f"{{}}{suffix}"), free=False))
         elif action.type is outputs.path:
             name = action.dest + (suffix or ("" if action.metavar == "DIR" else ".ply"))

@@ -117,8 +117,24 @@ def test_what_works_whole_works_in_parts(name, clouds, made_in_parts, tmp_path):
     for file in files:
         if file.endswith(MESH_FORMATS):
             assert_alike(files[file], others[file])
+    for file in {"a.tif"} & set(files):
+        assert_same_heights(files[file], others[file])
     for file in {"mesh.ply.pts.npz"} & set(files):
         assert_same_constraints(files[file], others[file])
+
+
+def assert_same_heights(one, other):
+    """The same squares, but for some at rims, and the same heights where both surfaces lie."""
+    rasterio = pytest.importorskip("rasterio")
+    with rasterio.open(one) as whole, rasterio.open(other) as parts:
+        assert whole.crs == parts.crs
+        assert whole.crs.to_epsg() == 25833
+        assert whole.transform.almost_equals(parts.transform)
+        a, b = whole.read(1, masked=True), parts.read(1, masked=True)
+    assert a.shape == b.shape
+    assert (a.mask != b.mask).mean() < 0.05
+    assert np.median(np.abs(a - b).compressed()) < 0.01
+    assert a.count() > 100
 
 
 def assert_same_constraints(one, other):

@@ -1,0 +1,87 @@
+"""Rasters of heights and contour lines beside a mesh, and the coordinate system that all of it is in."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import SettingsError, warn
+from ..files.atomic import shown
+from ..files.georeference import CoordinateSystem
+from ..files.rasters import Heights, require_rasters, save_contours, save_dem
+from ..settings import AUTO, CONTOUR_INTERVAL
+from ..surface.heights import AskedHeights, contours
+
+if TYPE_CHECKING:
+    from .jobs import Job
+
+
+def check(args: argparse.Namespace) -> None:
+    """Refuse, before any work, what could not be written and what would say nothing."""
+    if args.resolution is not None and not (args.dem or args.contours):
+        raise SettingsError("--resolution is that of --dem and --contours; name one of them, or drop it")
+    if args.interval is not None and not args.contours:
+        raise SettingsError("--interval is that of --contours; name a file for these, or drop it")
+    asked_of(args)
+    if (args.dem or args.contours) and args.up not in (AUTO, "z"):
+        raise SettingsError(f"--dem and --contours are of heights along z, and --up is {args.up}; turn the cloud")
+    if args.dem:
+        require_rasters("--dem")
+
+
+def asked_of(args: argparse.Namespace) -> AskedHeights | None:
+    """What the arguments ask for."""
+    if not (args.dem or args.contours):
+        return None
+    interval = args.interval if args.interval is not None or not args.contours else CONTOUR_INTERVAL
+    return AskedHeights(resolution=AUTO if args.resolution is None else args.resolution, interval=interval)
+
+
+@dataclass(frozen=True)
+class Terrain:
+    """What a raster has. covered: the share of its squares that have heights. lines: of contours, in their file."""
+
+    resolution: float
+    columns: int
+    rows: int
+    covered: float
+    lowest: float | None
+    highest: float | None
+    lines: int | None
+
+    def summary(self) -> str:
+        heights = "none" if self.lowest is None else f"{self.lowest:.6g} to {self.highest:.6g}"
+        lines = "" if self.lines is None else f", {self.lines} contour lines"
+        return (
+            f"{self.columns} x {self.rows} squares of {self.resolution:g}, {self.covered:.1%} with heights, "
+            f"{heights}{lines}"
+        )
+
+    def report(self) -> Mapping[str, Any]:
+        return asdict(self)
+
+
+def save(heights: Heights, job: Job, crs: CoordinateSystem | None) -> Terrain:
+    """Write the raster and the contour lines that a job asks for."""
+    asked, squares, count = asked_of(job.args), heights.squares, None
+    if job.dem:
+        save_dem(job.dem, heights, crs)
+    if job.contours:
+        assert asked is not None
+        assert asked.interval is not None
+        count = save_contours(job.contours, contours(heights, asked.interval), squares.resolution, crs)
+    known = heights.values[heights.known]
+    low, high = (float(np.min(known)), float(np.max(known))) if len(known) else (None, None)
+    if not len(known):
+        warn(
+            f"there is no surface above the middle of any square of {squares.resolution:g}; use a smaller --resolution"
+        )
+    elif job.contours and not count:
+        warn(
+            f"{shown(job.contours)}: has no contour line, heights go from {low:g} to {high:g}; use a smaller --interval"
+        )
+    return Terrain(squares.resolution, squares.columns, squares.rows, len(known) / squares.count, low, high, count)
