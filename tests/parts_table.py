@@ -29,6 +29,8 @@ GROUPS: dict[str, dict[str, str]] = {
         "min_component": "--min-component 0.1", "out": "--out {}/mesh.ply", "report": "--report {}/report.json",
         "save_points": "--save-points", "preview": "--preview {}/a.png", "html": "--html {}/a.html",
         "verbose": "--verbose", "device": "--device cpu", "backend": "--backend torch", "solver": "--solver builtin",
+        "crs": "--crs EPSG:25833", "dem": "--dem {}/a.tif", "contours": "--contours {}/a.geojson",
+        "resolution": "--resolution 0.1", "interval": "--interval 0.1",
     },
     "slopes": PLAIN | {
         "gradient_length": "--gradient-length 0.1", "outer_layer_variance": "--outer-layer-variance 0",
@@ -48,8 +50,7 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "estimated from above": PLAIN | {
         "normals": "--normals estimate", "aerial": "--aerial", "up": "--up z", "flip_normals": "--flip-normals",
-        "out": "--out {}/mesh.ply", "crs": "--crs EPSG:25833", "dem": "--dem {}/a.tif",
-        "contours": "--contours {}/a.geojson", "resolution": "--resolution 0.1", "interval": "--interval 0.1",
+        "out": "--out {}/mesh.ply",
     },
     "seen from a place": PLAIN | {
         "normals": "--normals estimate", "sensor_position": "--sensor-position 9 0 0", "out": "--out {}/mesh.ply",

@@ -1,4 +1,7 @@
-"""Heights of a surface above squares of the ground: the highest places of its mesh, on the field's zero set."""
+"""Heights of a surface above squares of the ground: the highest places of its mesh, on the field's zero set.
+
+The triangles are run through by our own loop: rays of point-cloud-utils and Open3D (Embree) are in single precision.
+"""
 
 from __future__ import annotations
 

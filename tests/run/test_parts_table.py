@@ -156,7 +156,7 @@ def test_two_workers_write_the_bytes_of_one(clouds, small, made_in_parts, tmp_pa
     asked = {option: value for option, value in GROUPS[name].items() if option not in ("preview", "html")}
     asked |= {option: SHARES[option] for option in ("work_dir", "workers")}
     files = outcome_of(asked, clouds[0], tmp_path / "two")[1]
-    for file in ("mesh.ply", "mesh.ply.pts.npz"):
+    for file in ("mesh.ply", "mesh.ply.pts.npz", "a.tif", "a.geojson"):
         assert files[file].read_bytes() == made_in_parts(name)[1][file].read_bytes()
 
 
