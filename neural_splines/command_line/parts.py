@@ -20,6 +20,7 @@ from ..run.constraints import save_constraints
 from ..run.drawing import distances_to_points, drawn_mesh, drawn_points
 from ..run.in_parts import ReconstructionInParts, drawing_memory, memory_of, mesh_files, processes
 from ..run.painting import colours_at
+from ..run.report import LISTED_CELLS
 from ..run.totals import solution_of_all
 from ..run.upright import upright
 from ..run.writing import Output
@@ -28,9 +29,6 @@ from ..settings import NormalSettings, SceneSettings, Settings
 from . import terrain
 from .finished import Details, Drawing, Normals, Outcome, Parts
 from .jobs import Job
-
-LISTED_CELLS = 100_000  # of a report
-
 
 def mesh_in_parts(
     job: Job, settings: Settings, sides: NormalSettings, timer: PhaseTimer, shares: SceneSettings

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 QUANTILES = (0.5, 0.95)
+LISTED_CELLS = 100_000  # at most: more are counted, but not listed
 
 
 def report(entries: list[dict[str, Any]], command: str | None) -> dict[str, Any]:
@@ -146,9 +147,13 @@ def statistics(ordered: torch.Tensor) -> dict[str, float | int]:
 
 
 def solution(result: Reconstruction) -> dict[str, Any]:
-    """How the system of one spline was solved; or those of the cells, a value for each in every list."""
+    """How the system of one spline was solved; or those of the cells, a value for each in every list,
+    where there are at most LISTED_CELLS.
+    """
     fit = result.fit
     if isinstance(fit, CellsFit):
+        if len(fit.cells) > LISTED_CELLS:
+            return {"centres": fit.tally.centers, "cells": None}
         failed = dict(fit.models.failed)
         error = [failed.get(cell) for cell in range(len(fit.cells))]
         return {"centres": fit.tally.centers, "cells": solution_of_each(fit.models, fit.cells) | {"error": error}}

@@ -58,6 +58,14 @@ def test_a_report_is_what_its_schema_says(results, kind, tmp_path):
     assert json.loads((tmp_path / "report.json").read_text()) == found
 
 
+def test_a_report_counts_many_cells_and_does_not_list_them(results, monkeypatch):
+    few = results["cells"].report()
+    monkeypatch.setattr("neural_splines.run.report.LISTED_CELLS", 0)
+    many = results["cells"].report()
+    jsonschema.validate(many, SCHEMA)
+    assert many["runs"][0]["solution"] == {"centres": few["runs"][0]["solution"]["centres"], "cells": None}
+
+
 def test_a_report_is_that_of_the_command(tmp_path):
     """But for what only a command has: names of files, the memory, and the seconds of phases."""
     cloud, report = write_cloud(tmp_path / "cloud.ply", CLOUD), tmp_path / "report.json"
