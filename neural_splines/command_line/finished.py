@@ -116,11 +116,11 @@ class Outcome:
 
     cleaning: what was dropped. reading: how columns were read whose meaning the file does not say. classes: how many
     points of those that were asked for. merged: names and numbers of points of several inputs. fitted: points, after
-    outliers were left out and, where `averaged`, voxels averaged; box: of these. fit: in words. choice: the options
-    that ask for what the data chose, or nothing; why, in words. mesh: its vertices and faces; error: of fewer faces,
-    where they were asked for; placed: in its file; shape: what it is, None where it is too large to look at. parts: of
-    a run in parts; part_options make parts of the same size. texture, support by the data, terrain: where
-    they were asked for. crs: of the coordinates.
+    outliers were left out and, where `averaged`, voxels averaged; box: of these. spacing: their median distance from
+    the 6th neighbour. fit: in words. choice: the options that ask for what the data chose, or nothing; why, in words.
+    mesh: its vertices and faces; error: of fewer faces, where they were asked for; placed: in its file; shape: what it
+    is, None where it is too large to look at. parts: of a run in parts; part_options make parts of the same size.
+    texture, support by the data, terrain: where they were asked for. crs: of the coordinates.
     """
 
     cleaning: CleaningReport
@@ -135,6 +135,7 @@ class Outcome:
     fit: str
     choice: str
     why: str
+    spacing: Callable[[], float]
     lattice: Lattice
     grid_size: int
     eps: float

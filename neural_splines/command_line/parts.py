@@ -30,6 +30,7 @@ from . import terrain
 from .finished import Details, Drawing, Normals, Outcome, Parts
 from .jobs import Job
 
+
 def mesh_in_parts(
     job: Job, settings: Settings, sides: NormalSettings, timer: PhaseTimer, shares: SceneSettings
 ) -> Outcome:
@@ -94,7 +95,9 @@ def outcome_of(
 ) -> Outcome:
     """What is known of a run in parts; details and drawing: where they were asked for."""
     plan, totals, (points, cubes) = run.plan, run.totals, run.part
+    spacing = plan.parts.median_spacing
     assert plan.smoothing
+    assert spacing
 
     count = processes(shares)
     memory = memory_of(points, count, run.compute.device.type)
@@ -111,6 +114,7 @@ def outcome_of(
         fit=totals.cells.summary(run.words or plan.smoothing),
         choice=choice_options(plan.smoothing, plan.points_per_cell, plan.local_depth) if run.words else "",
         why=run.words,
+        spacing=lambda: spacing,
         lattice=plan.lattice,
         grid_size=plan.grid_size,
         eps=plan.eps,

@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from ..errors import said
+from ..errors import said, warn
 from ..runtime.monitor import PhaseTimer
 from ..runtime.progress import Progress
 from ..settings import NormalSettings, SceneSettings, Settings
+from ..surface.advice import shred_lines
 from . import scenes
 from .console import explained, say, tell
 from .finished import Outcome, Run
@@ -71,12 +72,24 @@ def one(job: Job, settings: Settings, sides: NormalSettings, mesh: Meshing, time
     """A mesh from a file."""
     with noted(prefix) as notes:
         outcome = mesh(job, settings, sides, timer)
+        for line in shreds(outcome, settings, timer):
+            warn(line)
     run = Run(job, settings, outcome, timer, notes)
     if job.preview or job.page:
         from . import show  # not before: Numba takes memory and a second
 
         show.save(run)
     return run
+
+
+def shreds(outcome: Outcome, settings: Settings, timer: PhaseTimer) -> list[str]:
+    """A line where the mesh is in shreds."""
+    timer.phase("shape")
+    shape, unit = outcome.shape(), outcome.placed.factor if outcome.parts else 1.0  # of parts it is that of the file
+    timer.phase("")
+    if shape is None or shape.closed:
+        return []
+    return shred_lines(shape, unit * outcome.spacing(), unit * outcome.lattice.voxel_diagonal, settings)
 
 
 def many(

@@ -69,6 +69,7 @@ def mesh_whole(job: Job, settings: Settings, sides: NormalSettings, timer: Phase
         fit=fit.summary(),
         choice=fit.options() if fit.chosen else "",
         why=fit.chosen,
+        spacing=lambda: result.kept.sampling.median_spacing,
         lattice=result.lattice,
         grid_size=result.grid_size,
         eps=result.eps,

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 from ..settings import AUTO, Settings
+from .checks import Checked
 
 # Farther than both is far. Closed objects stay within 0.04 diagonals, open scans have sheets beyond; what is sparse
 # leaves wider gaps.
 FAR_DIAGONALS, FAR_SPACINGS = 0.03, 4.0
 NOTABLE, MOST = 0.01, 0.5  # of the faces
+# Mean width in spacings below which a surface is in shreds. Of real scans: crossing scan lines 5.6 to 7.0, leaves 2.0;
+# a building among trees 7.6; shapes on a floor 8.1, others from 15 on.
+SHREDS = 8.0
+WIDE_GAP = 6.0  # spacings from the middle of a gap to its ends
 
 
 def far_of(spacing: float, diagonal: float) -> float:
@@ -23,3 +30,21 @@ def far_lines(share: float, far: float, settings: Settings) -> list[str]:
     remedy = remedies.get(str(settings.trim), "drop them with a smaller --trim, or auto")
     remedy = remedy if share < MOST else "check the points and their normals"
     return [f"{share:.0%} of the faces lie farther than {far:.3g} from every point: no data support them; {remedy}"]
+
+
+def shred_lines(shape: Checked, spacing: float, diagonal: float, settings: Settings) -> list[str]:
+    """One line where trimming left a surface in shreds: its mean width, 2 area / length of its borders, is small.
+
+    spacing: the median distance of points from their 6th neighbour. diagonal: of a voxel. All in units of the shape.
+    """
+    if settings.trim != AUTO or shape.closed:
+        return []
+    width = 2.0 * shape.area / (shape.border_length * spacing)
+    if width > SHREDS:
+        return []
+    asked = math.ceil(WIDE_GAP * spacing / diagonal)
+    return [
+        f"the surface is in shreds, on average {width:.2g} times as wide as the points are apart: there are wide gaps "
+        "between the points, as between the lines of a scanner, or they lie on no one surface, as leaves do; "
+        f"--trim {asked} closes gaps of up to {2.0 * WIDE_GAP:g} times that distance"
+    ]

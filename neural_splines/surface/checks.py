@@ -14,11 +14,12 @@ from .intersections import intersections
 class Checked:
     """A triangle mesh, looked at. Lengths, areas and volumes are in the units of its vertices.
 
-    border_edges: with one face; border_loops: that these make, and the length of the longest. nonmanifold_edges: with
-    three faces or more. nonmanifold_vertices: whose faces are several fans. turned_edges: that two faces pass the same
-    way. flat_faces: without area. components: of faces joined by edges. genus: handles of all components together, and
-    volume: both None where the mesh has no inside: an edge that is not manifold or is turned; for the volume a border,
-    too. intersecting: pairs of faces that meet beside common corners; None where that was not looked at.
+    border_edges: with one face; border_loops: that these make, and the length of the longest; border_length: of all.
+    nonmanifold_edges: with three faces or more. nonmanifold_vertices: whose faces are several fans. turned_edges: that
+    two faces pass the same way. flat_faces: without area. components: of faces joined by edges. genus: handles of all
+    components together, and volume: both None where the mesh has no inside: an edge that is not manifold or is turned;
+    for the volume a border, too. intersecting: pairs of faces that meet beside common corners; None where that was not
+    looked at.
     """
 
     vertices: int
@@ -27,6 +28,7 @@ class Checked:
     border_edges: int
     border_loops: int
     longest_border: float
+    border_length: float
     nonmanifold_edges: int
     nonmanifold_vertices: int
     turned_edges: int
@@ -77,7 +79,7 @@ def checked(vertices: np.ndarray, faces: np.ndarray, *, intersecting: bool = Fal
     v, count = np.ascontiguousarray(vertices, np.float64), len(vertices)
     f = np.ascontiguousarray(faces, np.int32 if max(count, 3 * len(faces)) < 2**31 else np.int64)
     around = _Around.of(f, count)
-    loops, longest = _loops(around.border, v)
+    loops, longest, border = _loops(around.border, v)
     area, volume, flat = _measures(v, f)
     oriented = not around.three and not around.turned
     genus = None
@@ -91,6 +93,7 @@ def checked(vertices: np.ndarray, faces: np.ndarray, *, intersecting: bool = Fal
         border_edges=len(around.border),
         border_loops=loops,
         longest_border=longest,
+        border_length=border,
         nonmanifold_edges=around.three,
         nonmanifold_vertices=around.fans - around.used,
         turned_edges=around.turned,
@@ -150,16 +153,16 @@ def _measures(vertices: np.ndarray, faces: np.ndarray) -> tuple[float, float, in
     return float(area), float(volume), int(flat)
 
 
-def _loops(ends: np.ndarray, vertices: np.ndarray) -> tuple[int, float]:
-    """How many pieces edges [e, 2] make, and the length of the longest."""
+def _loops(ends: np.ndarray, vertices: np.ndarray) -> tuple[int, float, float]:
+    """How many pieces edges [e, 2] make, and the lengths of the longest and of all."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     if not len(ends):
-        return 0, 0.0
+        return 0, 0.0, 0.0
     used, place = np.unique(ends, return_inverse=True)
     place = place.reshape(-1, 2)
     graph = coo_array((np.ones(len(ends), np.int8), (place[:, 0], place[:, 1])), shape=(len(used), len(used)))
     count, label = connected_components(graph, directed=False)
     length = np.linalg.norm(vertices[ends[:, 0]] - vertices[ends[:, 1]], axis=1)
-    return int(count), float(np.bincount(label[place[:, 0]], length).max())
+    return int(count), float(np.bincount(label[place[:, 0]], length).max()), float(length.sum())
