@@ -14,13 +14,15 @@ import torch
 from torch import Tensor
 
 from ..kernels.kernels import Kernel
-from ..kernels.products.numba_rows import Polynomials, columns, inlined, lifted, options, row_gradient, row_value, run
+from ..kernels.products.numba_rows import Polynomials, columns, lifted, options, row_gradient, row_value, run
 from ..runtime.compiled import compiled
 from .lookup_numba import bucket_of
 from .partition import ENOUGH, REACH_WEIGHT, Cells
 from .weights import NEGLIGIBLE
 
 _jit = compiled(**options)
+# Inlined by LLVM, not by Numba, which would infer the types of every copy anew: that took most of six seconds a kernel.
+_part = compiled(**options, forceinline=True)
 
 
 class Boxes(NamedTuple):
@@ -91,7 +93,7 @@ def _array(tensor: Tensor) -> Any:
     return tensor.contiguous().numpy()
 
 
-@inlined
+@_part
 def _within(x, i, boxes, cell):
     """The boxes within reach of point i, or with it on their walls, in order; how many there are."""
     p, q, r = x[i, 0], x[i, 1], x[i, 2]
@@ -104,7 +106,7 @@ def _within(x, i, boxes, cell):
     return count
 
 
-@inlined
+@_part
 def _step(x, box, axis):
     """smoothstep(depth / (2 margin)) along one axis, and its slope."""
     below, above = x - box[axis], box[axis + 3] - x
@@ -113,7 +115,7 @@ def _step(x, box, axis):
     return t * t * (3.0 - 2.0 * t), slope if below <= above else -slope
 
 
-@inlined
+@_part
 def _bump(x, i, box):
     """The product of the three steps of a box at point i, and its gradient."""
     u, du = _step(x[i, 0], box, 0)
@@ -122,7 +124,7 @@ def _bump(x, i, box):
     return u * v * w, du * (v * w), dv * (u * w), dw * (u * v)
 
 
-@inlined
+@_part
 def _weigh(x, i, boxes, reach_weight, enough, cell, weight):
     """The boxes that point i is within reach of and their weights; how many there are, the sum of the weights, and
     how much of theirs is left to boxes that yield, as a root: 1 where there are no others.
@@ -139,7 +141,7 @@ def _weigh(x, i, boxes, reach_weight, enough, cell, weight):
     return count, total, left
 
 
-@inlined
+@_part
 def _weigh_slope(x, i, box, boxes, reach_weight, slope):
     """The gradient of a box' weight at point i."""
     near, far = _bump(x, i, boxes.ramp[box]), _bump(x, i, boxes.reach[box])
@@ -147,7 +149,7 @@ def _weigh_slope(x, i, box, boxes, reach_weight, slope):
         slope[axis] = near[axis + 1] + reach_weight * far[axis + 1]
 
 
-@inlined
+@_part
 def _lean(x, i, boxes, count, reach_weight, cell, tilt, lean):
     """The gradient of the weights at point i of the boxes that do not yield, together."""
     lean[:] = 0.0
@@ -158,7 +160,7 @@ def _lean(x, i, boxes, count, reach_weight, cell, tilt, lean):
                 lean[axis] += tilt[axis]
 
 
-@inlined
+@_part
 def _into_model(x, i, m, splines, place):
     """Point i in the model space of a spline."""
     for axis in range(3):
