@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import torch
@@ -17,10 +16,10 @@ from ..runtime.monitor import Monitor
 from ..selection.regularization import choose_regularization
 from ..settings import AUTO, REGULARIZATION, Settings
 from ..spline.fitting import Centers, SplineFit, SplinePlan, fit_spline
+from ..spline.nystrom import enough_centers
 from ..spline.solvers import Solver
 from ..spline.solvers import load as load_solver
 
-CENTERS_PER_ROOT = 30  # centres for sqrt(constraints): the literature says 10 to 100
 MAX_AUTO_CENTERS = 20_000  # two factors of 20,000 x 20,000 take 6.4 GB
 
 
@@ -49,7 +48,7 @@ def fit_one(cloud: OrientedCloud, eps: float, settings: Settings, compute: Compu
 def choose_count(asked: int | str, constraints: int) -> tuple[int, list[str]]:
     """The number of centres of one spline with that many constraints, and what to say about it."""
     if isinstance(asked, str):
-        return min(constraints, MAX_AUTO_CENTERS, math.ceil(CENTERS_PER_ROOT * math.sqrt(constraints))), []
+        return min(MAX_AUTO_CENTERS, enough_centers(constraints)), []
     if asked < 0:
         return constraints, []
     if asked > constraints:

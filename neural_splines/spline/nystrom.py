@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -12,7 +13,13 @@ from ..errors import SettingsError
 from ..geometry import Box
 from ..runtime.threads import limit
 
+CENTERS_PER_ROOT = 30  # centres for sqrt(constraints): the literature says 10 to 100
 KMEANS_ITERATIONS = 10  # the inertia falls by under 1 % in later ones
+
+
+def enough_centers(constraints: int) -> int:
+    """How many centres a spline with that many constraints needs: CENTERS_PER_ROOT sqrt(constraints), or all."""
+    return min(constraints, math.ceil(CENTERS_PER_ROOT * math.sqrt(constraints)))
 
 
 def choose_centers(points: Tensor, count: int, mode: str, generator: torch.Generator) -> Tensor:

@@ -3,10 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from shapes import torus
 
+from neural_splines.cells.background import fit_background
 from neural_splines.errors import SettingsError
+from neural_splines.kernels.kernels import make_kernel
+from neural_splines.kernels.products import resolve
 from neural_splines.spline.farthest import BUCKET, sample
-from neural_splines.spline.nystrom import KMEANS_ITERATIONS, choose_centers, farthest_points
+from neural_splines.spline.nystrom import KMEANS_ITERATIONS, choose_centers, enough_centers, farthest_points
+from neural_splines.spline.solvers.falkon import Falkon
 
 
 def cloud(kind: str, n: int) -> torch.Tensor:
@@ -112,3 +117,12 @@ def test_the_same_seed_chooses_the_same_centres_and_another_others(mode):
 def test_an_unknown_mode_is_refused():
     with pytest.raises(SettingsError, match="random, blue-noise or k-means"):
         choose_centers(cloud("cube", 50), 10, "grid", torch.Generator())
+
+
+def test_the_background_of_a_small_cloud_has_the_centres_that_its_constraints_need(generator):
+    """30 sqrt(3 n), not the 3000 of a large one, whose factors would take most of a small run's time."""
+    ring, compute = torus(700), resolve("cpu")
+    solver = Falkon(1e-9, 5, 1e-3)
+    field = fit_background(ring, 3.0, make_kernel("neural-spline", 1.0), solver, compute, generator)
+    assert len(field.centers) == 1375
+    assert enough_centers(100) == 100
