@@ -26,9 +26,10 @@ def part_of(shape, keep, turn=None):
     return OrientedCloud(points @ turn.T, normals @ turn.T)
 
 
-BALL = sphere(2500)
+BALL, FINE = sphere(1200), sphere(2500)
 STANDING = part_of(BALL, lambda x: x[:, 2] > -0.6)  # as on a table
-WORDS = ["auto", "auto", 32, "auto", "--seed", 0, "--points-per-cell", 100, "--regularization", 1e-7]
+FINE_WORDS = ["auto", "auto", 32, "auto", "--seed", 0, "--points-per-cell", 100, "--regularization", 1e-7]
+WORDS = ["auto", "auto", 24, "auto", "--seed", 0, "--points-per-cell", 60, "--regularization", 1e-7]
 
 
 def read(path):
@@ -81,19 +82,19 @@ def test_what_stood_on_a_table_gets_a_flat_bottom_in_every_format(tmp_path, suff
 
 
 @pytest.mark.parametrize(
-    ("cloud", "genus"),
+    ("cloud", "words", "genus"),
     [
-        (BALL, 0),
-        (torus(2500), 1),
-        (part_of(BALL, lambda x: x[:, 2].abs() < 0.6), 0),
-        (part_of(BALL, lambda x: x[:, 2] > -0.5, TILT), 0),
-        (part_of(torus(2500), lambda x: x[:, 0] > -0.9), 1),
+        (BALL, WORDS, 0),
+        (torus(1200), WORDS, 1),
+        (part_of(FINE, lambda x: x[:, 2].abs() < 0.6), FINE_WORDS, 0),
+        (part_of(BALL, lambda x: x[:, 2] > -0.5, TILT), WORDS, 0),
+        (part_of(torus(1200), lambda x: x[:, 0] > -0.9), WORDS, 1),
     ],
     ids=["ball", "torus", "barrel", "tilted", "notched torus"],
 )
-def test_shapes_without_and_with_flat_rims(tmp_path, cloud, genus):
+def test_shapes_without_and_with_flat_rims(tmp_path, cloud, words, genus):
     out = tmp_path / "a.stl"
-    found = run("fit-grid.py", write_cloud(tmp_path / "cloud.ply", cloud), *WORDS, "--printable", "--out", out)
+    found = run("fit-grid.py", write_cloud(tmp_path / "cloud.ply", cloud), *words, "--printable", "--out", out)
     assert (found.code, found.err) == (0, "")
     vertices, said = assert_printable(out)
     assert said.genus == genus
@@ -107,9 +108,10 @@ def test_a_table_that_was_scanned_too_is_left_out(tmp_path):
     flat = np.c_[3.0 * rng.random((1500, 2)) - 1.5, 0.004 * rng.standard_normal(1500) - 0.7]
     flat = torch.from_numpy(flat[np.hypot(flat[:, 0], flat[:, 1]) > 0.75])
     up = torch.tensor([0.0, 0.0, 1.0]).double().expand(len(flat), 3)
-    cloud = OrientedCloud(torch.cat([STANDING.points, flat]), torch.cat([STANDING.normals, up]))
+    standing = part_of(FINE, lambda x: x[:, 2] > -0.6)
+    cloud = OrientedCloud(torch.cat([standing.points, flat]), torch.cat([standing.normals, up]))
     out = tmp_path / "a.stl"
-    found = run("fit-grid.py", write_cloud(tmp_path / "cloud.ply", cloud), *WORDS, "--printable", "--out", out)
+    found = run("fit-grid.py", write_cloud(tmp_path / "cloud.ply", cloud), *FINE_WORDS, "--printable", "--out", out)
     assert (found.code, found.err) == (0, "")
     vertices, said = assert_printable(out)
     assert (said.components, said.genus) == (1, 0)
@@ -193,7 +195,7 @@ def test_python_prints_what_the_command_prints(tmp_path):
     """The same bytes, with colours that are carried; what cannot be is one line in Python's words."""
     cloud, out, other = write_cloud(tmp_path / "cloud.ply", STANDING), tmp_path / "a.ply", tmp_path / "b.ply"
     assert run("fit-grid.py", cloud, *WORDS, "--printable", "--size", 60, "--out", out).code == 0
-    options = {"grid_size": 32, "points_per_cell": 100, "regularization": 1e-7, "seed": 0}
+    options = {"grid_size": 24, "points_per_cell": 60, "regularization": 1e-7, "seed": 0}
     result = ns.reconstruct(*ns.load_point_cloud(cloud), fill_holes=True, **options)
     ns.save_mesh(other, result, printable=True, size=60)
     assert other.read_bytes() == out.read_bytes()
