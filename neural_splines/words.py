@@ -18,7 +18,7 @@ PARAMETERS = {
         "offset_weight", "robust_passes", "gradient_length", "nystrom_mode", "remove_outliers",
         "voxel_downsample_threshold", "kernel", "outer_layer_variance", "seed", "cg_max_iters", "cg_stop_thresh",
         "solver", "dtype", "device", "backend", "trim", "min_component", "faces", "max_error", "columns", "classes",
-        "units", "cloud_units", "size", "to_origin", "up", "flat_bottom", "cut_plane", "texture",
+        "units", "cloud_units", "size", "to_origin", "shift", "up", "flat_bottom", "cut_plane", "texture",
         "free_space", "envelope", "by", "worse_than", "candidates", "distance", "count",
         "grazing", "field_of_view",
     )},

@@ -30,7 +30,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "save_points": "--save-points", "preview": "--preview {}/a.png", "html": "--html {}/a.html",
         "verbose": "--verbose", "device": "--device cpu", "backend": "--backend torch", "solver": "--solver builtin",
         "crs": "--crs EPSG:25833", "dem": "--dem {}/a.tif", "contours": "--contours {}/a.geojson",
-        "resolution": "--resolution 0.1", "interval": "--interval 0.1",
+        "resolution": "--resolution 0.1", "interval": "--interval 0.1", "shift": "--shift 1 2 -3",
     },
     "slopes": PLAIN | {
         "gradient_length": "--gradient-length 0.1", "outer_layer_variance": "--outer-layer-variance 0",

@@ -36,6 +36,7 @@ def save_mesh(
     cloud_units: str | None = None,
     size: float | None = None,
     to_origin: bool = False,
+    shift: str | Sequence[float] | None = None,
     printable: bool = False,
     flat_bottom: bool = False,
     cut_plane: Sequence[float] | None = None,
@@ -52,6 +53,8 @@ def save_mesh(
 
     units : mm, cm, m or in, of the file, to which the numbers are converted from cloud_units, metres if not given.
     size : instead, the longest side of the mesh in the file. to_origin : the lower corner of its box moves to 0.
+    shift : x, y, z that are subtracted from the coordinates, or "auto": round ones, where GLB, STL and 3MF would lose
+        digits of large coordinates. They are written to {path}.offset.xyz.
     printable : of a Reconstruction with `fill_holes=True`, what a printer takes: closed, oriented, manifold, no faces
         that meet, in float32 at the origin; flat rims of what was scanned are closed by their planes. Colours and
         scalars, which are those of `mesh`, are carried to its vertices. flat_bottom : and cut across `up` at the lowest
@@ -66,7 +69,12 @@ def save_mesh(
     check_choice("up", up, (AUTO, *UPS))
     printing = Printing(printable=printable, flat_bottom=flat_bottom, cut_plane=cut_plane)
     placement = Placement(
-        units=units, cloud_units=cloud_units, size=size, to_origin=to_origin or printing.asked, single=printing.asked
+        units=units,
+        cloud_units=cloud_units,
+        size=size,
+        to_origin=to_origin or printing.asked,
+        shift=shift,
+        single=printing.asked,
     )
     _check_pictures(path, mesh, texture, normal_map, point_colours)
     if printing.asked:

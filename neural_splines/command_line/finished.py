@@ -14,6 +14,7 @@ from ..cloud.clouds import CleaningReport
 from ..cloud.metric import Lines
 from ..files.atomic import STANDARD, shown
 from ..files.georeference import CoordinateSystem
+from ..files.placing import offset_path
 from ..files.scans import listed
 from ..geometry import Box
 from ..kernels.products import Compute
@@ -224,6 +225,7 @@ class Run:
             *([f"crs:      {found.crs.summary()}"] if found.crs else []),
             *([f"terrain:  {found.terrain.summary()}"] if found.terrain else []),
             *([f"size:     {_size(found.placed)}"] if self.job.placement.asked else []),
+            *([f"shift:    {_shift(found.placed, self.job)}"] if args.shift is not None else []),
             f"seconds:  {self.timer.summary()}",
             *([f"repeat:   {self.command}"] if args.verbose else []),
         ]
@@ -236,6 +238,11 @@ class Run:
             f"{self.job.name}: {found.cleaning.kept} points -> {shown(self.job.out)}: {found.mesh[0]} vertices, "
             f"{found.mesh[1]} faces, {sum(self.timer.seconds.values()):.1f} s{warned}"
         )
+
+
+def _shift(placed: Placed, job: Job) -> str:
+    """By what a mesh was moved, and where that is written."""
+    return f"{' '.join(map(repr, placed.shift))}, to be added, in {shown(offset_path(job.out))}"
 
 
 def _size(placed: Placed) -> str:

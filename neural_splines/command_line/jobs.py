@@ -13,6 +13,7 @@ from ..files import colmap, meshes
 from ..files.atomic import STANDARD, shown, standard
 from ..files.georeference import CoordinateSystem, given
 from ..files.merging import together
+from ..files.placing import check_offset, offset_path
 from ..files.point_clouds import clouds_in
 from ..files.targets import Target, check
 from ..files.textured_obj import beside
@@ -75,6 +76,8 @@ class Job:
             yield from (Target(f"{self.out}.grid{end}", f"--save-grid{source}") for end in (".npy", ".json"))
         if args.texture is not None and self.suffix == ".obj":
             yield from (Target(path, f"--texture{source}") for path in beside(self.out, args.normal_map))
+        if args.shift is not None:
+            yield Target(offset_path(self.out), f"--shift{source}")
         if args.save_points:
             yield Target(f"{self.out}.pts.npz", f"--save-points{source}")
         of_mesh = ((self.preview, "--preview"), (self.page, "--html"), (self.dem, "--dem"))
@@ -149,7 +152,8 @@ def jobs_of(args: Namespace) -> list[Job]:
         if args.texture is not None:
             meshes.check_texture(job.out, job.suffix)
         check_charts(args.texture, args.normal_map)
-        _ = job.placement, job.crs  # refused before any work
+        check_offset(job.out, job.placement)
+        _ = job.crs  # refused before any work
     further = [getattr(args, "envelope", None), args.cameras, *map(colmap.images_beside, sources)]
     check(
         [*sources, *(path for path in further if path)],

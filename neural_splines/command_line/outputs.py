@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from ..placement import CLOUD_UNITS, UNITS, Placement, Printing
+from ..ranges import AUTO
 from ..settings import MESH_FORMATS, QUALITIES
 
 DEFAULT_OUT = "recon.ply"
@@ -15,6 +17,24 @@ def path(text: str) -> str:
     if not text or "\0" in text:
         raise argparse.ArgumentTypeError(f"expected a name, got {text!r}")
     return text
+
+
+class Shift(argparse.Action):
+    """Of --shift: auto, three numbers, or None for the word none."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, *_: Any) -> None:
+        setattr(namespace, self.dest, self._meant(values))
+
+    def _meant(self, values: list[str]) -> str | tuple[float, ...] | None:
+        if values in ([AUTO], ["none"]):
+            return None if values == ["none"] else AUTO
+        try:
+            numbers = tuple(map(float, values))
+        except ValueError:
+            numbers = ()
+        if len(numbers) != 3:
+            raise argparse.ArgumentError(self, f"expected auto, none or three numbers X Y Z, got {' '.join(values)!r}")
+        return numbers
 
 
 def qualities(text: str) -> tuple[str, ...]:
@@ -70,6 +90,15 @@ def add_output_options(p: argparse.ArgumentParser) -> None:
     )
     output.add_argument(
         "--to-origin", action="store_true", help="move the lower corner of the mesh's box to 0 in the file"
+    )
+    output.add_argument(
+        "--shift",
+        nargs="+",
+        action=Shift,
+        default=None,
+        metavar=("auto|none|X", "Y Z"),
+        help="subtract X Y Z from the coordinates in the file, and write them to {out}.offset.xyz; auto: round "
+        "numbers, where STL, GLB or 3MF would lose digits of large coordinates (default: none)",
     )
     output.add_argument(
         "--printable",
@@ -168,6 +197,7 @@ def placement_from(args: argparse.Namespace) -> Placement:
         cloud_units=args.cloud_units,
         size=args.size,
         to_origin=args.to_origin or printed,
+        shift=args.shift,
         single=printed,
     )
 
@@ -180,4 +210,6 @@ def placement_options(args: argparse.Namespace) -> list[str]:
             words += [option, str(value)]
     for name in ("to_origin", "printable", "flat_bottom"):
         words += ["--" + name.replace("_", "-")] * getattr(args, name)
+    if args.shift is not None:
+        words += ["--shift", *([args.shift] if args.shift == AUTO else map(repr, args.shift))]
     return [*words, *(["--cut-plane", *map(repr, args.cut_plane)] if args.cut_plane else [])]

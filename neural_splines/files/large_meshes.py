@@ -16,7 +16,7 @@ from ..runtime import interrupts
 from .atomic import PathLike, atomic, shown
 from .mesh_content import Content
 from .meshes import suffix_of
-from .placing import placed
+from .placing import check_offset, offset_bytes, offset_path, placed
 from .writers import WRITERS, corner_type
 
 
@@ -90,10 +90,15 @@ def written_in_parts(
 
     folder: where there is room for a copy of the mesh meanwhile. The others: as of `Content` and `save_mesh`.
     """
-    with atomic(path, synced=True) as (out,), contextlib.closing(PartWriter(folder, shown(path))) as writer:
+    suffix = suffix or suffix_of(path)
+    placement = placement.of_format(suffix)
+    check_offset(path, placement)
+    paths = [path] if placement.shift is None else [offset_path(path), path]
+    with atomic(*paths, synced=True) as (*offset, out), contextlib.closing(PartWriter(folder, shown(path))) as writer:
         yield writer
-        suffix = suffix or suffix_of(path)
         content = writer.content(voxel_size, fits_single, up)
-        content, writer.placed = placed(content, placement.of_format(suffix))
+        content, writer.placed = placed(content, placement)
+        for beside in offset:
+            beside.write(offset_bytes(writer.placed))
         out.writelines(WRITERS.get(suffix, WRITERS[".ply"])(content, shown(path)))
         del content  # the files are mapped

@@ -19,7 +19,7 @@ from . import obj_off, ply, records, stl
 from .arrays import as_array
 from .atomic import STANDARD, PathLike, atomic, shown
 from .mesh_content import Content, TextureMap
-from .placing import placed
+from .placing import check_offset, offset_bytes, offset_path, placed
 from .polygons import triangles
 from .reading import COORDINATES, errors_name, read_bytes, require
 from .textured_obj import check_beside, written_beside
@@ -106,7 +106,7 @@ def save_mesh(
     name. Vertices are float, but double (in GLB an offset) where rounding to float would move one by more than 0.01
     voxels, or at all if `voxel_size` is not given. GLB turns the axis `up` to y. Returns how `placement`
     brought them to the file. Tensors, arrays or lists. texture: in the place of colours, in TEXTURE_FORMATS; in OBJ
-    the material and the pictures are further files, and all appear or none.
+    the material and the pictures are further files, and so is what a shift of `placement` was; all appear or none.
     """
     suffix = suffix or suffix_of(path)
     more: dict[str, bytes] = {}
@@ -125,7 +125,11 @@ def save_mesh(
         up=up,
         texture=texture,
     )
-    content, found = placed(content, placement.of_format(suffix))
+    placement = placement.of_format(suffix)
+    check_offset(path, placement)
+    content, found = placed(content, placement)
+    if placement.shift is not None:
+        more[offset_path(path)] = offset_bytes(found)
     with atomic(*more, path) as (*others, stream):
         for other, data in zip(others, more.values(), strict=True):
             other.write(data)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import numpy as np
 
+from ..errors import OutputError
 from ..placement import Placed, Placement
+from .atomic import STANDARD, PathLike
 from .mesh_content import Content, chunks
+
+OFFSET = ".offset.xyz"
 
 
 def placed(content: Content, placement: Placement) -> tuple[Content, Placed]:
@@ -17,7 +22,8 @@ def placed(content: Content, placement: Placement) -> tuple[Content, Placed]:
     lower, upper = np.zeros(3), np.zeros(3)
     if bounds:
         lower, upper = np.min([low for low, _ in bounds], 0), np.max([high for _, high in bounds], 0)
-    factor, shift = placement.factor(float((upper - lower).max())), lower if placement.to_origin else np.zeros(3)
+    factor = placement.factor(float((upper - lower).max()))
+    shift = np.array(placement.moved(lower.tolist(), upper.tolist()))
     found = Placed(factor, _three(shift), _three(factor * (upper - lower)), placement.unit)
     content = replace(content, unit=placement.unit)
     if factor == 1.0 and not shift.any() and not placement.single:
@@ -28,6 +34,22 @@ def placed(content: Content, placement: Placement) -> tuple[Content, Placed]:
         moved[rows] = numbers.astype(np.float32) if placement.single else numbers
     size = None if content.voxel_size is None else factor * content.voxel_size
     return replace(content, vertices=moved, voxel_size=size, fits_single=None), found
+
+
+def offset_path(path: PathLike) -> str:
+    """The file beside a mesh that says by what --shift moved it."""
+    return f"{os.fspath(path)}{OFFSET}"
+
+
+def offset_bytes(found: Placed) -> bytes:
+    """Three numbers, in the manner of photogrammetry programs: what is to be added to those of the mesh."""
+    return (" ".join(map(repr, found.shift)) + "\n").encode()
+
+
+def check_offset(path: PathLike, placement: Placement) -> None:
+    """OutputError where there is no place beside a mesh that is moved."""
+    if placement.shift is not None and path == STANDARD:
+        raise OutputError("--shift writes its numbers beside the mesh; name a file with --out, or drop it")
 
 
 def _three(values: np.ndarray) -> tuple[float, float, float]:

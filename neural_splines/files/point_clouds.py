@@ -18,6 +18,7 @@ from ..runtime import interrupts
 from . import colmap, column_statistics, numpy_clouds, obj_off, ply, ptx, scans, surveys, text_tables
 from .atomic import STANDARD, PathLike, shown
 from .columns import refuse_words
+from .placing import OFFSET
 from .ply_clouds import read_ply
 from .reading import errors_name, first_bytes, read_bytes
 from .scans import ScannedCloud
@@ -163,7 +164,7 @@ SURVEYS: dict[str, Callable[[PathLike, Sequence[str], Sequence[int]], ScannedClo
     ".e57": lambda path, wanted, _: surveys.read_e57(path, wanted),  # which has no classes
 }
 EXTENSIONS = (".ply", *READERS, *TABLES, *SURVEYS)  # what is read, also of a folder
-OUTPUTS = (".pts.npz", ".grid.npy")  # of --save-points and --save-grid, which are no inputs
+OUTPUTS = (".pts.npz", ".grid.npy", OFFSET)  # of --save-points, --save-grid and --shift, which are no inputs
 MAGIC = {".npy": b"\x93NUMPY", ".npz": b"PK\x03\x04", ".pcd": b"# .PCD"}  # where no name tells
 MAGIC |= {".las": b"LASF", ".e57": b"ASTM-E57"}
 

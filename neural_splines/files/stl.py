@@ -96,7 +96,7 @@ def write_stl(content: Content, name: str) -> Iterator[Part]:
         lost = f", so that {collapsed} faces have no area" if collapsed else ""
         warn(
             f"{name}: STL has only float32, which moves vertices by up to {loss:.3g}, {loss / content.voxel_size:.2g} "
-            f"voxels{lost}; use PLY, OBJ, OFF or GLB, or subtract an offset from the cloud"
+            f"voxels{lost}; use --shift auto, or PLY, OBJ, OFF or GLB"
         )
     faces, vertices = content.faces, content.vertices
     count = 0 if faces is None else len(faces)

@@ -37,7 +37,8 @@ COMMANDS = {
     "trim-surface.py": ("trim", ["8", "1"], None),
     "normals": ("normals", [], None),
 }
-DERIVED = {"save_grid": (".grid.npy", ".grid.json"), "save_points": (".pts.npz",)}
+DERIVED = {"save_grid": (".grid.npy", ".grid.json"), "save_points": (".pts.npz",), "shift": (".offset.xyz",)}
+VALUES = {"shift": ("auto",)}  # of these, what stands behind them
 READ = ("envelope", "cameras")  # by an option
 LINKS = ["same", "spelled", "absolute", "missing", "symbolic", "hard", "dangling"]
 NAMED = LINKS[:4]  # both by the name of the first, whose file is missing in one case
@@ -79,7 +80,7 @@ def places_of(command: str) -> list[Place]:
     folder = COMMANDS[command][2]
     mesh, found = f"{folder}/input_point_cloud.ply" if folder else "recon.ply", []
     for action in parser_of(command)._actions:
-        words = tuple(action.option_strings[-1:])
+        words = (*action.option_strings[-1:], *VALUES.get(action.dest, ()))
         suffix = os.path.splitext(str(action.metavar))[1]
         if action.dest in DERIVED:
             found += [Place(f"{mesh}{end}", words, free=False) for end in DERIVED[action.dest]]

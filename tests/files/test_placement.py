@@ -4,14 +4,17 @@ import json
 
 import numpy as np
 import pytest
+import torch
 import trimesh
 from format_bytes import read_3mf
 from scripts import run, write_cloud
 from shapes import sphere, torus
 
 import neural_splines as ns
+from neural_splines.cloud.clouds import OrientedCloud
 from neural_splines.files.meshes import load_mesh, save_mesh
-from neural_splines.placement import Placement
+from neural_splines.files.point_clouds import clouds_in
+from neural_splines.placement import Placement, round_shift
 
 V = np.array([(0, 0, 0), (1, 0.123456789, 0), (0, 1, 0.3), (0.2, 0.1, 1.5)], float)
 F = np.array([(0, 2, 1), (0, 1, 3), (0, 3, 2), (1, 2, 3)])
@@ -132,3 +135,107 @@ def test_the_margin_has_its_old_name_too(tmp_path):
         found = run("fit.py", cloud, "auto", 100, 12, "--seed", 0, name, 1.3, "--out", tmp_path / f"{name}.ply")
         assert found.code == 0, found.err
     assert (tmp_path / "--scale.ply").read_bytes() == (tmp_path / "--margin.ply").read_bytes()
+
+
+FAR = np.array([410_123.4, 5_650_987.6, 120.0])
+
+
+def far_torus():
+    near = torus(600)
+    return OrientedCloud(near.points + torch.from_numpy(FAR), near.normals)
+
+
+@pytest.mark.parametrize("suffix", [".ply", ".obj", ".off", ".stl", ".glb", ".3mf"])
+@pytest.mark.parametrize("shift", ["auto", (400_000.0, 5_600_000.5, -7.0)])
+def test_the_numbers_of_a_file_and_those_beside_it_are_the_cloud(tmp_path, suffix, shift):
+    """To what float32 has of the mesh's own size; formats of double are moved by numbers that are asked for alone."""
+    path = tmp_path / f"a{suffix}"
+    found = save_mesh(path, 100.0 * V + FAR, None, F, placement=Placement(shift=shift), voxel_size=1.0)
+    numbers = (tmp_path / f"a{suffix}.offset.xyz").read_text().split()
+    assert tuple(map(float, numbers)) == found.shift
+    moved = {".stl": True, ".glb": True, ".3mf": True}.get(suffix, False)
+    expected = ((410_100.0, 5_650_900.0, 0.0) if moved else (0.0, 0.0, 0.0)) if shift == "auto" else shift
+    assert found.shift == expected
+    if suffix == ".3mf":
+        _, vertices, faces = read_3mf(path.read_bytes())
+    elif suffix in (".glb", ".off"):
+        mesh = trimesh.load(path, force="mesh", process=False)
+        vertices, faces = mesh.vertices, mesh.faces
+    else:
+        vertices, faces = (part.numpy() for part in load_mesh(path))
+    assert np.abs(vertices[faces] + found.shift - (100.0 * V + FAR)[F]).max() < (4e-3 if shift != "auto" else 2e-5)
+
+
+@pytest.mark.parametrize(
+    ("lower", "sides", "shift"),
+    [
+        ((410_123.4, 5_650_987.6, 2120.0), (850.0, 300.0, 40.0), (410_100.0, 5_650_900.0, 0.0)),
+        ((410_123.4, 5_650_987.6, 4120.0), (850.0, 300.0, 40.0), (410_100.0, 5_650_900.0, 4100.0)),
+        ((-410_123.4, 0.3, 0.0), (1.5, 1.0, 0.1), (-410_124.0, 0.0, 0.0)),
+        ((12.345, -45.6, 0.0), (0.025, 0.01, 0.01), (12.34, -45.6, 0.0)),
+        ((0.1, 0.2, -0.3), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)),
+        ((5e6, 5e6, 5e6), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0)),
+    ],
+)
+def test_a_shift_that_is_chosen_is_round_and_leaves_numbers_of_the_meshs_size(lower, sides, shift):
+    upper = tuple(low + side for low, side in zip(lower, sides, strict=True))
+    found = round_shift(lower, upper)
+    assert found == pytest.approx(shift, abs=1e-12)
+    assert all(len(repr(abs(number))) < 10 for number in found)
+    for low, high, number in zip(lower, upper, found, strict=True):
+        assert max(abs(low - number), abs(high - number)) <= 4.0 * max(sides) or max(sides) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("asked", "line"),
+    [
+        ({"to_origin": True}, "shift moves the mesh, and to_origin and printable=True do too"),
+        ({"size": 120.0}, "shift: the numbers of its file are added to those of the mesh"),
+        ({"units": "mm"}, "shift: the numbers of its file are added to those of the mesh"),
+        ({"shift": "none"}, "shift must be one of auto"),
+        ({"shift": (1.0, 2.0)}, "shift must be three finite numbers"),
+        ({"shift": (1.0, 2.0, np.nan)}, "shift must be three finite numbers"),
+    ],
+)
+def test_a_shift_that_cannot_be_is_one_line(tmp_path, asked, line):
+    mesh = ns.Mesh(V, V, F)
+    with pytest.raises(ns.SettingsError, match=line):
+        ns.save_mesh(tmp_path / "a.ply", mesh, **({"shift": "auto"} | asked))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("parts", [[], ["--max-memory", "2GB"]])
+def test_the_command_moves_a_mesh_and_says_by_what(tmp_path, parts):
+    """The same in parts; the repeat command and the report have it; and a folder of clouds is read without the file."""
+    cloud = write_cloud(tmp_path / "a.ply", far_torus())
+    args = [cloud, "auto", 60, 20, "auto", "--seed", 0, "--regularization", 1e-7, *parts]
+    found = run("fit-grid.py", *args, "--shift", "auto", "--out", tmp_path / "b.stl", "--report", tmp_path / "b.json")
+    assert (found.code, found.err) == (0, "")
+    (entry,) = json.loads((tmp_path / "b.json").read_text())["runs"]
+    shift = entry["mesh"]["placed"]["shift"]
+    numbers = " ".join(map(repr, shift))
+    assert f"shift:    {numbers}, to be added, in {tmp_path / 'b.stl.offset.xyz'}" in found.out
+    assert (tmp_path / "b.stl.offset.xyz").read_text() == f"{numbers}\n"
+    assert "--shift auto" in entry["repeat_command"]
+    plain = run("fit-grid.py", *args, "--out", tmp_path / "c.ply")
+    assert plain.code == 0
+    assert not (tmp_path / "c.ply.offset.xyz").exists()
+    moved, kept = load_mesh(tmp_path / "b.stl")[0].numpy(), load_mesh(tmp_path / "c.ply")[0].numpy()
+    assert np.abs(moved.min(0) + np.array(shift) - kept.min(0)).max() < 1e-5
+    assert shift == np.floor(kept.min(0)).tolist()
+    assert [path for path in clouds_in(tmp_path) if path.endswith(".xyz")] == []
+
+
+@pytest.mark.parametrize("words", [["1", "2"], ["auto", "1"], ["x"], ["1", "2", "3", "4"]])
+def test_words_behind_shift_that_say_nothing_are_one_line(tmp_path, words):
+    cloud = write_cloud(tmp_path / "a.ply", sphere(100))
+    found = run("fit-grid.py", cloud, "auto", 20, 8, "auto", "--shift", *words)
+    assert found.code == 2
+    assert f"--shift: expected auto, none or three numbers X Y Z, got {' '.join(words)!r}" in found.err
+
+
+def test_a_shift_has_no_place_beside_standard_output(tmp_path):
+    cloud = write_cloud(tmp_path / "a.ply", sphere(100))
+    found = run("fit-grid.py", cloud, "auto", 20, 8, "auto", "--shift", "auto", "--out", "-")
+    assert (found.code, found.out) == (2, "")
+    assert "error: --shift writes its numbers beside the mesh; name a file with --out" in found.err
