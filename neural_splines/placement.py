@@ -12,7 +12,7 @@ from .ranges import AUTO, check_choice, check_flag, check_number, check_places
 
 UNITS = {"mm": 1e-3, "cm": 1e-2, "m": 1.0, "in": 0.0254}  # in metres
 CLOUD_UNITS = "m"  # of scanners, surveys and phones
-SINGLE = (".glb", ".stl", ".3mf")  # whose numbers are float32, or are taken for that by programs
+DOUBLE = (".ply",)  # whose readers keep the digits of doubles; those of other formats take numbers for float32
 FAR = 4.0  # longest sides from 0, from which on --shift auto moves an axis: float32 has two digits less there
 OF_FORMATS = {".glb": "m", ".stl": "mm"}  # what programs take the numbers of a file for that names no unit
 
@@ -23,9 +23,9 @@ class Placement:
 
     units: mm, cm, m or in, of the file; the factor converts to it. cloud_units: those of the cloud, metres if not
     given. size: the longest side of the mesh in the file, in its unit, in the place of a conversion. to_origin: the
-    shift moves the lower corner of the mesh's box to 0. shift: three numbers instead, or auto: round ones where a
-    format of float32 needs them; a file beside the mesh keeps them, None: no such file. single: numbers are rounded to
-    float32 in every format. Without any of them the numbers stay as they are.
+    shift moves the lower corner of the mesh's box to 0. shift: three numbers instead, or auto: round ones where
+    readers of the format take float32; a file beside the mesh keeps them, None: no such file. single: numbers are
+    rounded to float32 in every format. Without any of them the numbers stay as they are.
     """
 
     units: str | None = None
@@ -68,7 +68,7 @@ class Placement:
                 "--shift: the numbers of its file are added to those of the mesh, which another unit or --size would "
                 "scale; drop one of them"
             )
-        return replace(found, shift=(0.0, 0.0, 0.0)) if found.shift == AUTO and suffix not in SINGLE else found
+        return replace(found, shift=(0.0, 0.0, 0.0)) if found.shift == AUTO and suffix in DOUBLE else found
 
     def _in_units(self, own: str | None) -> Placement:
         """With the unit `own` of a format, where something is converted."""

@@ -67,6 +67,7 @@ FILES = {
     "dem": ["a.tif", "a.jpg", "cloud.ply", "a/b.tif"],
     "contours": ["a.geojson", "a.json", "mesh.ply"],
     "crs": ["EPSG:25833", "EPSG:4326", "EPSG:0", "none"],
+    "shift": ["auto", "none", "1"],
     "device": ["cpu", "auto", "cuda", "cuda:99", "tpu"],
     "attributes": ["all", "red", "x,y", "quality"],
 }

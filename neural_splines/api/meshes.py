@@ -53,8 +53,8 @@ def save_mesh(
 
     units : mm, cm, m or in, of the file, to which the numbers are converted from cloud_units, metres if not given.
     size : instead, the longest side of the mesh in the file. to_origin : the lower corner of its box moves to 0.
-    shift : x, y, z that are subtracted from the coordinates, or "auto": round ones, where GLB, STL and 3MF would lose
-        digits of large coordinates. They are written to {path}.offset.xyz.
+    shift : x, y, z that are subtracted from the coordinates, or "auto": round ones, in all formats but PLY, whose
+        readers lose digits of large coordinates. They are written to {path}.offset.xyz.
     printable : of a Reconstruction with `fill_holes=True`, what a printer takes: closed, oriented, manifold, no faces
         that meet, in float32 at the origin; flat rims of what was scanned are closed by their planes. Colours and
         scalars, which are those of `mesh`, are carried to its vertices. flat_bottom : and cut across `up` at the lowest

@@ -98,7 +98,7 @@ def add_output_options(p: argparse.ArgumentParser) -> None:
         default=None,
         metavar=("auto|none|X", "Y Z"),
         help="subtract X Y Z from the coordinates in the file, and write them to {out}.offset.xyz; auto: round "
-        "numbers, where STL, GLB or 3MF would lose digits of large coordinates (default: none)",
+        "numbers, in all formats but PLY, whose readers lose digits of large coordinates (default: none)",
     )
     output.add_argument(
         "--printable",
