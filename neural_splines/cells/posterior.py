@@ -12,6 +12,10 @@ s^2 k' A^-1 k / n, and E the posterior variance of the process. Here a cell's ow
 squares of its residuals as points show them that it has not seen, sum r^2 / (n - tr H), H = K A^-1 K'W (generalised
 cross-validation), and s0^2 = a'Ga / tr H is the size of the fit itself by what the data determine of it.
 
+All is computed in the basis in which G is the identity: with G = R R' and u = R^-1 k, K is K R^-T, and A is B +
+lambda I, B = R^-1 K'WK R^-T. G itself is so near to singular that A^-1 has no digits left in some cells: there the
+trace of H came out as anything, and s and s0 with it.
+
 Sources: G. Wahba, Bayesian "confidence intervals" for the cross-validated smoothing spline, J. R. Stat. Soc. B 45,
 1983; D. Nychka, JASA 83, 1988; D. MacKay, Bayesian interpolation, Neural Computation 4, 1992, for s0.
 """
@@ -37,6 +41,7 @@ from .weights import CellWeights, sum_by
 
 SMALL = 0.02  # shares of a blend below it say nothing of its errors that the others do not
 PLACES = 1024  # of a cell at a time
+LEAST_TOLD = 1.0  # numbers of a fit that its data determine
 LEAST_LEFT = 0.01  # of the points: a fit through all of them says nothing of its errors
 
 
@@ -144,13 +149,12 @@ def share_of_full(boxes: Cells, full: Tensor, points: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class _Errors:
-    """E of b cells: `noise` [b, m, m], whose product with L^-1 k has the first term as its square; L and `known`
-    [b, m, m], the factors of A and of G; amplitude [b]: s0^2. live [b, m]: which of the centres [b, m, 3] are true.
+    """E of b cells: `known` [b, m, m], the factors R of G; `noise` [b, m, m], whose product with R^-1 k has the first
+    term as its square; amplitude [b]: s0^2. live [b, m]: which of the centres [b, m, 3] are true.
     """
 
     centers: Tensor
     live: Tensor
-    factor: Tensor
     noise: Tensor
     known: Tensor
     amplitude: Tensor
@@ -170,29 +174,28 @@ class _Errors:
         if smoothing.robust_passes:
             weights = weights * batch.robust(a)
         ridge, G = place(_ridges(models.attempts[number], smoothing))[:, None, None], batch.gram_centers
-        data = _Data.of(batch, weights, a, smoothing.normal_weight)
-        factor = direct.factor_spd(data.gram + ridge * G)
-        inverse = torch.cholesky_inverse(factor)
+        known, one = direct.factor_spd(G), torch.eye(G.shape[1]).to(G)
+        data = _Data.of(batch, known, weights, a, smoothing.normal_weight)
+        inverse = torch.cholesky_inverse(direct.factor_spd(data.gram + ridge * one))
         size = (a * (G @ a[:, :, None])[:, :, 0]).sum(1)
-        amplitude = size / (inverse * data.gram).sum((1, 2)).clamp_min(1e-300)
-        spread = data.spread(inverse) + (amplitude[:, None, None] * ridge.square()) * G
-        noise = torch.linalg.solve_triangular(factor, direct.factor_spd(spread), upper=False).mT
-        return cls(centers, live, factor, noise, direct.factor_spd(G), amplitude)
+        amplitude = size / (inverse * data.gram).sum((1, 2)).clamp_min(LEAST_TOLD)
+        spread = data.spread(inverse) + (amplitude[:, None, None] * ridge.square()) * one
+        return cls(centers, live, direct.factor_spd(spread).mT @ inverse, known, amplitude)
 
     def at(self, problem: FitProblem, cell: Tensor, points: Tensor) -> Tensor:
         """E [b, q] at points [b, q, 3] (world units)."""
         scale = problem.cells.scales[cell, None]
         x = problem.compute.place((points - problem.cells.centers[cell, None]) * scale[:, :, None]).contiguous()
         k = problem.compute.products.dense(problem.kernel, x, self.centers).masked_fill_(~self.live[:, None], 0.0).mT
-        first = (self.noise @ torch.linalg.solve_triangular(self.factor, k, upper=False)).square().sum(1)
-        told = torch.linalg.solve_triangular(self.known, k, upper=False).square().sum(1)
-        rest = (problem.kernel.at_one_place(x) - told).clamp_min(0.0)
+        u = torch.linalg.solve_triangular(self.known, k, upper=False)
+        first = (self.noise @ u).square().sum(1)
+        rest = (problem.kernel.at_one_place(x) - u.square().sum(1)).clamp_min(0.0)
         return (first + self.amplitude[:, None] * rest) / scale.square()
 
 
 @dataclass(frozen=True)
 class _Data:
-    """What the data of b cells say of their fits. gram [b, m, m]: K'WK.
+    """What the data of b cells say of their fits, with K R^-T for K. gram [b, m, m]: K'WK.
 
     errors: K'WSWK of errors of variance 1, of values and of slopes; squares [b]: the mean squares of the residuals of
     either; hats: whose product with A^-1 has the trace tr H / n of either.
@@ -204,14 +207,17 @@ class _Data:
     hats: tuple[Tensor, Tensor]
 
     @classmethod
-    def of(cls, batch: Batch, weights: Tensor, a: Tensor, normal_weight: float) -> _Data:
-        """Errors of a point are those of its value and of its three slopes; without slopes that of all its three values
+    def of(cls, batch: Batch, known: Tensor, weights: Tensor, a: Tensor, normal_weight: float) -> _Data:
+        """known [b, m, m]: the factors R of the Gram matrices of the centres.
+
+        Errors of a point are those of its value and of its three slopes; without slopes that of all its three values
         together, and one of those off the surface to either side.
 
         A point that counts for less, as robust weights have it, has errors that are larger by as much.
         """
         residual = ((batch.K @ a[:, :, None])[:, :, 0] - batch.y).unflatten(1, (-1, batch.width))
-        K, N = batch.K.unflatten(1, (-1, batch.width)), batch.rows.to(batch.K)[:, None, None]
+        whitened = torch.linalg.solve_triangular(known, batch.K.mT, upper=False).mT.contiguous()
+        K, N = whitened.unflatten(1, (-1, batch.width)), batch.rows.to(batch.K)[:, None, None]
         n = N / batch.width
         trust = weights[:, :: batch.width] * N[:, :, 0]  # 1 of points that count in full, 0 of padding
         if batch.width == 4:
@@ -224,7 +230,7 @@ class _Data:
             together, tilt = K[:, :, 0] + both, direct.gram(apart, trust)
             errors = direct.gram(together, trust), tilt
             hats = (K[:, :, 0] * trust[:, :, None]).mT @ together, tilt / (2.0 * normal_weight)
-            gram, off = N * direct.gram(batch.K, weights), (0.5 * (residual[:, :, 1] - residual[:, :, 2])).square()
+            gram, off = N * direct.gram(whitened, weights), (0.5 * (residual[:, :, 1] - residual[:, :, 2])).square()
         on = residual[:, :, 0].square()
         squares = (trust * on).sum(1) / n[:, 0, 0], (trust * off).sum(1) / n[:, 0, 0]
         of_errors, of_hats = 1.0 / N**2, 1.0 / (N * n)

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 from references import kernel_gradient, kernel_matrix, kernel_value
-from shapes import sphere, torus
+from shapes import knot, sphere, torus
 
 import neural_splines as ns
 from neural_splines.cells.batches import Smoothing
 from neural_splines.cells.members import Members
 from neural_splines.cells.models import fit_cells
 from neural_splines.cells.partition import uniform_cells
-from neural_splines.cells.posterior import SMALL, CellPosterior, Posterior
+from neural_splines.cells.posterior import SMALL, CellPosterior, Posterior, _Data
 from neural_splines.cells.problem import FitProblem
 from neural_splines.cloud.clouds import OrientedCloud
 from neural_splines.kernels.kernels import make_kernel
@@ -146,6 +146,27 @@ def test_most_vertices_of_a_noisy_sphere_lie_within_two_deviations():
     value, slope = field.gradient(true)
     assert 0.9 < float((value.abs() / slope.norm(dim=1) < 2 * sigma).double().mean())
     assert float(sigma.median()) < 0.01, "less than the noise of a point"
+
+
+def test_shares_of_the_data_in_a_fit_are_shares(monkeypatch):
+    """0 <= tr H / n <= 1 of values and of slopes in every cell, though the Gram matrix of its centres is singular to
+    all digits: by A^-1 in its basis some were -10^5 or 10^7, and the vertices of their cells had no bounds.
+    """
+    found, spread = [], _Data.spread
+
+    def watched(data, inverse):
+        found.extend((inverse * hat).sum((1, 2)) for hat in data.hats)
+        return spread(data, inverse)
+
+    monkeypatch.setattr(_Data, "spread", watched)
+    cloud = noisy(knot(6000), 0.004)
+    field = ns.fit_cells(cloud.points, cloud.normals, regularization=1e-9, gradient_length=0.05, points_per_cell=400)
+    sigma = field.uncertainty(cloud.points[::5])
+    shares = torch.cat(found)
+    assert len(shares) > 40
+    assert float(shares.min()) > 0.0
+    assert float(shares.max()) < 1.0
+    assert bool(sigma.isfinite().all())
 
 
 def test_it_grows_where_there_are_no_points():
