@@ -40,15 +40,15 @@ def test_a_closed_object_is_no_reason_to_warn(cloud, args, warned):
 
 def test_sheets_far_from_the_points_are_a_warning_until_they_are_trimmed(warned):
     """One spline closes a hemisphere with a sheet through its middle, up to a radius from the rim."""
-    args = [hemisphere(2000), "fit.py", "auto", 500, 32, "--margin", 1.7]
+    args = [hemisphere(1000), "fit.py", "auto", 500, 32, "--margin", 1.7]
     said = warned(*args)
     match = re.fullmatch(r"fit.py: warning: (\d+)% of the faces lie farther than ([\d.]+) from .*--trim auto\n", said)
     assert 1 < int(match[1]) < 30
     assert 0.2 < float(match[2]) < 0.5
     assert warned(*args, "--trim", "auto") == ""
     assert "smaller --trim" in warned(*args, "--trim", 100)
-    assert warned(hemisphere(2000), "fit-grid.py", "auto", "auto", 32, "auto") == ""
-    assert warned(hemisphere(2000), "fit-grid.py", "auto", "auto", 32, "auto", "--margin", 2.6, "--fill-holes") == ""
+    assert warned(hemisphere(1000), "fit-grid.py", "auto", "auto", 32, "auto") == ""
+    assert warned(hemisphere(1000), "fit-grid.py", "auto", "auto", 32, "auto", "--margin", 2.6, "--fill-holes") == ""
 
 
 @pytest.mark.parametrize(("relative", "warns"), [(1e-12, False), (1e-9, True)])
