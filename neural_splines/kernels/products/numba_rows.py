@@ -51,7 +51,7 @@ class Polynomials(NamedTuple):
 
 def run(loop: Any, tasks: int, *args: Any) -> None:
     """The loop over all tasks; says so where it must be compiled first, which takes a second or two."""
-    if not loop.signatures and not glob(f"{loop.stats.cache_path}/*.{loop.py_func.__name__}-*.nbi"):
+    if not loop.overloads and not glob(f"{loop.stats.cache_path}/*.{loop.py_func.__name__}-*.nbi"):
         logger.info("compiling %s for this machine, once: the next run finds it", loop.py_func.__name__.strip("_"))
     parallel(loop, tasks, *args)
 
