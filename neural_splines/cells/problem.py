@@ -12,13 +12,16 @@ from ..cloud.clouds import OrientedCloud
 from ..kernels.kernels import Kernel
 from ..kernels.products import Compute
 from ..runtime.devices import map_in_halves, map_on_devices, to_device
+from ..runtime.threads import RUNS, limit
 from ..spline.fitting import Centers
 from .members import Members
 from .partition import Cells
 from .ties import Ties
 
 CPU_BATCH_BYTES = 12 << 20  # of K_nm: so that a batch's matrices stay near the caches, and their memory is used again
-FUSED = 32  # cells a batch of the compiled loop: threads meet at Python's lock once a cell's fit
+# Cells of a batch of the compiled loop: many share the operations in Python, for whose lock threads wait (16 threads
+# fit a million points in 5.3 s with 128, in 7.6 s with 32); few can be shared out evenly.
+FUSED = 32, 128
 GPU_BATCH_BYTES = 4 << 30
 GPU_SHARE = 12  # of the GPU's memory: a batch takes several times the bytes of its K_nm
 LARGEST_EPS = 0.25  # of a padded cell's side: farther off, the constraints would say nothing about the surface
@@ -71,7 +74,7 @@ class FitProblem:
         The largest system of a batch sets its padding. Several devices take the batches in turn, each with the
         problem on it. A batch that does not fit into a GPU's memory is worked on in halves. draws: numbers in [0, 1)
         for the choice of each cell's centres, the same however the cells are dealt out. stored: whether the matrices
-        of a whole batch are in memory at once; else FUSED cells at a time share the operations before.
+        of a whole batch are in memory at once; else some FUSED cells at a time share the operations before.
         """
         draws = torch.rand(len(self.cells), self.centers.count, generator=self.generator, dtype=torch.float64)
         if self.centers.mode != "blue-noise":  # every batch draws random numbers, and must do so in order
@@ -91,7 +94,8 @@ class FitProblem:
         counts = self.members.counts
         order = counts.argsort(stable=True)
         if not stored:
-            yield from order.split(FUSED)
+            fewest, most = FUSED
+            yield from order.split(min(most, max(fewest, len(order) // (RUNS * limit()))))
             return
         sizes = counts[order].tolist()
         budget = CPU_BATCH_BYTES
