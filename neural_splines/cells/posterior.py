@@ -10,7 +10,9 @@ in the mean square: what errors of the data do, what smoothing takes away, and w
 variances that the penalty takes for granted, S = s^2 / (n W) and s0^2 = s^2 / (n lambda), the first term is
 s^2 k' A^-1 k / n, and E the posterior variance of the process. Here a cell's own data say them: s^2 and t^2 are mean
 squares of its residuals as points show them that it has not seen, sum r^2 / (n - tr H), H = K A^-1 K'W (generalised
-cross-validation), and s0^2 = a'Ga / tr H is the size of the fit itself by what the data determine of it.
+cross-validation), t^2 times 1 + 2 sum of the correlations of residuals of neighbours, by which the variance of a mean
+of errors is larger that they share: normals that were estimated are those of planes through the same points. And s0^2 =
+a'Ga / tr H is the size of the fit itself by what the data determine of it.
 
 All is computed in the basis in which G is the identity: with G = R R' and u = R^-1 k, K is K R^-T, and A is B +
 lambda I, B = R^-1 K'WK R^-T. G itself is so near to singular that A^-1 has no digits left in some cells: there the
@@ -42,6 +44,7 @@ from .weights import CellWeights, sum_by
 SMALL = 0.02  # shares of a blend below it say nothing of its errors that the others do not
 PLACES = 1024  # of a cell at a time
 LEAST_TOLD = 1.0  # numbers of a fit that its data determine
+SHARED = 8  # points before and after one that may share its error
 LEAST_LEFT = 0.01  # of the points: a fit through all of them says nothing of its errors
 
 
@@ -233,6 +236,8 @@ class _Data:
             gram, off = N * direct.gram(whitened, weights), (0.5 * (residual[:, :, 1] - residual[:, :, 2])).square()
         on = residual[:, :, 0].square()
         squares = (trust * on).sum(1) / n[:, 0, 0], (trust * off).sum(1) / n[:, 0, 0]
+        if batch.width == 4:
+            squares = squares[0], squares[1] * _shared(residual[:, :, 1:], trust)
         of_errors, of_hats = 1.0 / N**2, 1.0 / (N * n)
         return cls(
             gram / N, (errors[0] * of_errors, errors[1] * of_errors), squares, (hats[0] * of_hats, hats[1] * of_hats)
@@ -245,6 +250,16 @@ class _Data:
             left = (1.0 - (inverse * hat).sum((1, 2))).clamp_min(LEAST_LEFT)
             total += (square / left)[:, None, None] * error
         return total
+
+
+def _shared(residual: Tensor, trust: Tensor) -> Tensor:
+    """By how much errors that neighbours share make the variance of a mean larger [b]: 1 + 2 sum of the correlations of
+    residuals [b, n, k] of points and those so many places further in the order of the octree; 1 at least.
+    """
+    r = residual * trust.sqrt()[:, :, None]
+    own = r.square().sum((1, 2)).clamp_min(1e-300)
+    lagged = [(r[:, lag:] * r[:, :-lag]).sum((1, 2)) / own for lag in range(1, min(SHARED, r.shape[1] - 1) + 1)]
+    return (1.0 + 2.0 * torch.stack([torch.zeros_like(own), *lagged]).sum(0)).clamp_min(1.0)
 
 
 def _ridges(attempts: Tensor, smoothing: Smoothing) -> Tensor:
