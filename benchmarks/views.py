@@ -1,13 +1,14 @@
 """Do views that are ranked by what is not supported complete a surface sooner than views in any order?
 
-    python benchmarks/views.py [--data FOLDER] [--grid 96] [--orders 20] [--shapes bunny,torus]
+    python benchmarks/views.py [--data FOLDER] [--grid 96] [--orders 20] [--shapes bunny,torus] [--sets 6,7]
 
 Ten range images of a shape (`spoilt.scanned`: orthographic, .05 % noise, slightly misaligned). Greedy: from the first
 image on, what there is is closed by fill_holes, and the image taken next is that whose direction `views` ranks first by
 support. Random: the others in any order after the same first image. After every image the cloud is reconstructed, with
 a smoothing that is not chosen anew each time; completeness is the mean distance of the truth from that mesh over the
 truth's diagonal, in 1e-4. Told is how many images it takes to come to 1.1 times the completeness of all ten, in the
-mean of greedy orders from several first images and of random ones, and the completeness after some images.
+mean of greedy orders from several first images and of random ones, and the completeness after some images. With --sets
+also what no order can do better: the best completeness of all sets of so many images.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import sys
 import warnings
+from itertools import combinations
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -91,6 +93,10 @@ class Images:
         limit = ENOUGH * self.completeness(range(spoilt.SCANS))
         return next(k for k in range(1, spoilt.SCANS + 1) if self.completeness(order[:k]) <= limit)
 
+    def best(self, count: int) -> tuple[int, ...]:
+        """Of all sets of so many images the one that is most complete."""
+        return min(combinations(range(spoilt.SCANS), count), key=self.completeness)
+
 
 def main(argv=None) -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -99,6 +105,7 @@ def main(argv=None) -> None:
     p.add_argument("--orders", type=int, default=20, help="random ones (%(default)s)")
     p.add_argument("--firsts", type=int, default=4, help="first images that greedy orders begin with (%(default)s)")
     p.add_argument("--shapes", default="bunny,knot,gear", help="by commas (%(default)s)")
+    p.add_argument("--sets", default="", metavar="NUMBERS", help="try all sets of so many images, as 6,7: minutes each")
     options = p.parse_args(argv)
     columns = ["shape", "all ten", "greedy needs", "random needs", *(f"{k}: greedy, random" for k in SOME)]
     print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
@@ -124,6 +131,11 @@ def main(argv=None) -> None:
         told = [f"{np.mean(part):.1f} ({min(part)} to {max(part)})" for part in needs]
         whole = f"{1e4 * images.completeness(range(spoilt.SCANS)):.2f}"
         print(f"| {' | '.join([name, whole, *told, *after])} |", flush=True)
+        for count in map(int, filter(None, options.sets.split(","))):
+            best = images.best(count)
+            print(
+                f"{name}, best of all sets of {count}: {1e4 * images.completeness(best):.2f}, images {best}", flush=True
+            )
 
 
 if __name__ == "__main__":
