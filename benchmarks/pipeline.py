@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT))
 import torch  # noqa: E402
 from machine import ceilings, evaluation_rate, name_of, peak_bytes, reset_peak  # noqa: E402
 
-from neural_splines.command_line import arguments, fit, fit_grid  # noqa: E402
+from neural_splines.command_line import arguments, cell_arguments, fit, fit_grid  # noqa: E402
 from neural_splines.files.point_clouds import load_point_cloud  # noqa: E402
 from neural_splines.kernels.products import resolve  # noqa: E402
 from neural_splines.run.whole import Reconstruction, mesh_cloud  # noqa: E402
@@ -34,7 +34,7 @@ def settings_of(cloud: str, words: list[str]):
     script = "fit.py" if positional == 3 else "fit-grid.py"
     command = fit if script == "fit.py" else fit_grid
     args = command.parse_arguments([cloud, *words, "--seed", "0"], script)
-    cells = arguments.cell_settings_from(args) if script == "fit-grid.py" else None
+    cells = cell_arguments.cell_settings_from(args) if script == "fit-grid.py" else None
     return arguments.settings_from(args, cells=cells)
 
 

@@ -11,7 +11,6 @@ from ..settings import (
     AUTO,
     BACKENDS,
     DEPENDS,
-    DEPTHS,
     DTYPES,
     KERNELS,
     NYSTROM_MODES,
@@ -19,17 +18,16 @@ from ..settings import (
     OUTLIER_MODES,
     REGULARIZATION,
     SOLVERS,
-    WEIGHT_TYPES,
     CellSettings,
     Settings,
 )
 from .input_arguments import add_input_options
-from .outputs import add_output_options, path, printing_from
+from .outputs import add_output_options, path
 from .parsing import number_or
 from .terrain_arguments import add_terrain_options
 
 
-def add_cloud_arguments(p: argparse.ArgumentParser, centers: str) -> None:
+def add_cloud_arguments(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "input_point_cloud",
         type=path,
@@ -37,22 +35,28 @@ def add_cloud_arguments(p: argparse.ArgumentParser, centers: str) -> None:
         nargs="+",
         help="file of points; -: standard input; several files or folders with --out-dir or --merge",
     )
-    p.add_argument(
-        "eps",
-        metavar="EPS",
-        type=number_or(float, "a length", AUTO),
-        help="finite-difference offset along the normals, in the units of the cloud; auto chooses it",
-    )
-    p.add_argument(
-        "num_nystrom_samples", metavar="NUM_NYSTROM_SAMPLES", type=number_or(int, "a number", AUTO), help=centers
-    )
-    p.add_argument(
-        "grid_size",
-        metavar="GRID_SIZE",
-        type=number_or(int, "a number", AUTO),
-        help="voxels along the longest side of the scaled bounding box; auto: 1.6 for the median spacing of the "
-        "points, 128 at least",
-    )
+
+
+def add_sizes(p: argparse._ActionsContainer, centers: str, *, cells: bool, named: bool = False) -> None:
+    """EPS, NUM_NYSTROM_SAMPLES, GRID_SIZE and, with `cells`, CELLS_PER_AXIS: in this order, or `named` as options that
+    are auto where they are not given.
+    """
+    eps = number_or(float, "a length", AUTO), "finite-difference offset along the normals, in the units of the cloud"
+    count = number_or(int, "a number", AUTO)
+    grid = "voxels along the longest side of the scaled bounding box; auto: voxels 1.6 times smaller than the typical "
+    split = "this many cells along each axis of the scaled box; auto: adaptive cells that follow the points"
+    sizes = {
+        "eps": (eps[0], f"{eps[1]}; auto: half the diagonal of a voxel"),
+        "num_nystrom_samples": (count, centers),
+        "grid_size": (count, f"{grid}gap between points, 128 at least"),
+        **({"cells_per_axis": (count, split)} if cells else {}),
+    }
+    for name, (kind, said) in sizes.items():
+        if named:
+            option = "--" + name.replace("_", "-")
+            p.add_argument(option, type=kind, default=AUTO, metavar="N", help=f"{said} (default: {AUTO})")
+        else:
+            p.add_argument(name, type=kind, metavar=name.upper(), help=said)
 
 
 def add_shared_options(p: argparse.ArgumentParser) -> None:
@@ -176,96 +180,6 @@ def add_device(p: argparse._ActionsContainer) -> None:
     )
 
 
-def add_cell_options(p: argparse.ArgumentParser) -> None:
-    """What fit-grid.py alone takes."""
-    d, shown = CellSettings, " (default: %(default)s)"
-    p.add_argument(
-        "cells_per_axis",
-        metavar="CELLS_PER_AXIS",
-        type=number_or(int, "a number", AUTO),
-        help="so many cells along each axis of the scaled box; auto: adaptive cells that follow the points",
-    )
-    cells = p.add_argument_group("cells")
-    cells.add_argument(
-        "--overlap", type=float, default=d.overlap, help="fraction of their side by which cells overlap" + shown
-    )
-    cells.add_argument(
-        "--weight-type",
-        choices=WEIGHT_TYPES,
-        default=d.weight_type,
-        help="trilinear: smooth partition of unity; none: each voxel belongs to its cell alone" + shown,
-    )
-    cells.add_argument(
-        "--min-pts-per-cell",
-        type=int,
-        default=d.min_pts_per_cell,
-        metavar="POINTS",
-        help="cells with fewer points have no spline of their own; adaptive ones have that of a larger cell" + shown,
-    )
-    cells.add_argument(
-        "--points-per-cell",
-        type=number_or(int, "a number", AUTO),
-        default=d.points_per_cell,
-        metavar="POINTS",
-        help="adaptive cells are split until they hold at most so many points; auto: 100 to 3200, as "
-        "held-out points choose; 200 with a --regularization of yours (default: auto)",
-    )
-    cells.add_argument(
-        "--depth",
-        choices=DEPTHS,
-        default=d.depth,
-        help="of adaptive cells; local: smaller or larger ones where held-out points ask for them; even: one size; "
-        "auto: local with a --regularization that is chosen for noisy points (default: auto)",
-    )
-    cells.add_argument(
-        "--fill-holes",
-        nargs="?",
-        type=float,
-        const=True,
-        default=False,
-        metavar="SPACINGS",
-        help="close the surface where there are no points: all of it, or holes whose middle is at most so many local "
-        "spacings of the points from one",
-    )
-    cells.add_argument(
-        "--free-space",
-        action="store_true",
-        help="keep the surface out of what is known to be empty: the segments to points from where they were seen, as "
-        "--sensor-position says, or E57, PTX, COLMAP and columns vp_x vp_y vp_z",
-    )
-    cells.add_argument(
-        "--envelope",
-        type=path,
-        default=None,
-        metavar="MESH",
-        help="no surface outside of this closed mesh: PLY, OBJ, STL or 3MF",
-    )
-    add_regularization(cells, cells=True)
-    cells.add_argument(
-        "--offset-weight",
-        type=number_or(float, "a number", AUTO),
-        default=Settings.offset_weight,
-        metavar="W",
-        help="weight of the constraints off the surface against 1 for those on it; auto: chosen with the "
-        "regularization where that is auto, else 1 (default: auto)",
-    )
-    cells.add_argument(
-        "--robust-passes",
-        type=number_or(int, "a number", AUTO),
-        default=Settings.robust_passes,
-        metavar="N",
-        help="how often points are reweighted by their residuals; auto: as --offset-weight, else 0 (default: auto)",
-    )
-    cells.add_argument(
-        "--gradient-length",
-        type=number_or(float, "a number", AUTO),
-        default=Settings.gradient_length,
-        metavar="H",
-        help="where positive, normals enter as slopes of the function with this weight, in sides of a padded cell, in "
-        "the place of constraints off the surface; auto: as --offset-weight, else 0 (default: auto)",
-    )
-
-
 def add_regularization(p: argparse._ActionsContainer, *, cells: bool) -> None:
     p.add_argument(
         "--regularization",
@@ -289,9 +203,3 @@ def settings_from(args: argparse.Namespace, cells: CellSettings | None) -> Setti
         dense=args.dense or args.save_grid,
         **{name: getattr(args, name) for name in names},
     )
-
-
-def cell_settings_from(args: argparse.Namespace) -> CellSettings:
-    found = {f.name: getattr(args, f.name) for f in fields(CellSettings)}
-    found["fill_holes"] = args.fill_holes or (printing_from(args).asked and args.cells_per_axis != 1)
-    return CellSettings(**found)

@@ -178,7 +178,7 @@ class Run:
     def command(self) -> str:
         """The explicit command that writes the same bytes."""
         args, found = self.job.args, self.outcome
-        words = command(args.prog, self.job.sources, self.settings, found.compute, found.grid_size, found.choice)
+        words = command(args.repeat, self.job.sources, self.settings, found.compute, found.grid_size, found.choice)
         carried = [
             word
             for name in ("attributes", "texture", "quality")
@@ -228,7 +228,15 @@ class Run:
             *([f"shift:    {_shift(found.placed, self.job)}"] if args.shift is not None else []),
             f"seconds:  {self.timer.summary()}",
             *([f"repeat:   {self.command}"] if args.verbose else []),
+            *([f"look:     {self._how_to_look()}"] if getattr(args, "how_to_look", False) else []),
         ]
+
+    def _how_to_look(self) -> str:
+        """What a user does next to see the mesh."""
+        if self.job.page:
+            return f"open {shown(self.job.page)} in a browser"
+        mesh = "the mesh" if self.job.out == STANDARD else shown(self.job.out)
+        return f"open {mesh} in MeshLab or Blender; --html FILE.html writes a page for a browser"
 
     def short_summary(self) -> str:
         """One line, of many runs."""

@@ -10,6 +10,10 @@ from ..settings import SceneSettings
 from . import arguments, normal_arguments, parsing
 from .console import exit_policy
 
+CENTERS = (
+    "number of Nystrom centres, taken from the tripled cloud; negative: every tripled point; "
+    "auto: about 30 sqrt(constraints)"
+)
 IN_PARTS = ("--max-memory", "--work-dir", "--workers", "--scheduler")
 WHOLE = "is of runs in parts, and one spline is fitted to all points at once; use fit-grid.py CLOUD auto auto auto auto"
 OF_CELLS = "is for the splines of cells, and this is one spline; use fit-grid.py CLOUD auto auto auto auto"
@@ -17,11 +21,8 @@ OF_CELLS = "is for the splines of cells, and this is one spline; use fit-grid.py
 
 def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
     p = parsing.parser(prog, __doc__)
-    arguments.add_cloud_arguments(
-        p,
-        centers="number of Nystrom centres, taken from the tripled cloud; negative: every tripled point; "
-        "auto: about 30 sqrt(constraints)",
-    )
+    arguments.add_cloud_arguments(p)
+    arguments.add_sizes(p, CENTERS, cells=False)
     arguments.add_regularization(p, cells=False)
     normal_arguments.add_normal_options(p)
     arguments.add_shared_options(p)

@@ -6,6 +6,7 @@ import importlib
 import sys
 
 COMMANDS = {
+    "reconstruct": ("reconstruct", "a mesh of a cloud, with every choice left to the program"),
     "fit": ("fit", "one neural spline of a cloud (fit.py)"),
     "fit-grid": ("fit_grid", "a blend of many local splines (fit-grid.py)"),
     "normals": ("normals", "estimate the normals of a cloud and write it with them"),
@@ -40,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _main(argv: list[str], prog: str) -> int:
-    usage = USAGE.format("\n".join(f"  {name:<10} {what}" for name, (_, what) in COMMANDS.items()))
+    usage = USAGE.format("\n".join(f"  {name:<11} {what}" for name, (_, what) in COMMANDS.items()))
     if argv[:1] == ["--version"]:
         from .. import __version__
 

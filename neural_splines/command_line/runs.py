@@ -32,7 +32,7 @@ def run_jobs(
     args: Namespace, settings: Settings, sides: NormalSettings, shares: SceneSettings, prog: str, monitor: PhaseTimer
 ) -> None:
     """Do every job that the arguments mean, and exit where any of many failed."""
-    args.prog = prog
+    args.repeat = getattr(args, "repeat", prog)
     if shares.asked:
         scenes.check(args)
     jobs = jobs_of(args)
