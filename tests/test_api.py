@@ -14,11 +14,12 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from scripts import ROOT, run, write_cloud
+from scripts import ROOT, captured, run, write_cloud
 from shapes import sphere
 
 import neural_splines as ns
 from neural_splines.cloud.clouds import OrientedCloud
+from neural_splines.command_line.main import main
 
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 CLOUD = sphere(300)
@@ -251,14 +252,14 @@ def test_the_readme_and_the_command_write_the_same_file(tmp_path, monkeypatch):
     """README.md's example as it stands, and the command that it says it equals, on a tenth of the points."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
-    (arguments,) = re.findall(r"# the same as fit-grid\.py (.*)", code)
+    (arguments,) = re.findall(r"# the same as neural-splines (.*)", code)
     whole = ns.load_point_cloud(ROOT / "examples" / "knot.ply")
     (tmp_path / "examples").mkdir()
     write_cloud(tmp_path / "examples" / "knot.ply", OrientedCloud(*(torch.from_numpy(part[::10]) for part in whole)))
     monkeypatch.chdir(tmp_path)
     exec(code, {})
     (tmp_path / "knot.ply").rename(tmp_path / "example.ply")
-    assert run("fit-grid.py", *arguments.split()).code == 0
+    assert captured(main, *arguments.split()).code == 0
     assert (tmp_path / "knot.ply").read_bytes() == (tmp_path / "example.ply").read_bytes()
     assert (tmp_path / "knot.ply").stat().st_size > 100_000
 

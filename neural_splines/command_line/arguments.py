@@ -54,7 +54,7 @@ def add_sizes(p: argparse._ActionsContainer, centers: str, *, cells: bool, named
     for name, (kind, said) in sizes.items():
         if named:
             option = "--" + name.replace("_", "-")
-            p.add_argument(option, type=kind, default=AUTO, metavar="N", help=f"{said} (default: {AUTO})")
+            p.add_argument(option, type=kind, default=AUTO, metavar=name.upper(), help=f"{said} (default: {AUTO})")
         else:
             p.add_argument(name, type=kind, metavar=name.upper(), help=said)
 
@@ -64,7 +64,7 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
     d, shown = Settings, " (default: %(default)s)"
     add_input_options(p, merge=True)
     fit = p.add_argument_group("fit")
-    fit.add_argument("--kernel", choices=KERNELS, default=d.kernel, help="kernel of the spline" + shown)
+    fit.add_argument("--kernel", choices=KERNELS, default=d.kernel, help="kernel function of the spline" + shown)
     fit.add_argument(
         "--outer-layer-variance",
         type=float,
@@ -74,31 +74,38 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
         f"(default: {OUTER_LAYER_VARIANCE}; with adaptive cells {ADAPTIVE_VARIANCE})",
     )
     fit.add_argument(
-        "--nystrom-mode", choices=NYSTROM_MODES, default=d.nystrom_mode, help="how centres are chosen" + shown
+        "--nystrom-mode",
+        choices=NYSTROM_MODES,
+        default=d.nystrom_mode,
+        help="how the Nyström centres are chosen" + shown,
     )
     fit.add_argument(
         "--voxel-downsample-threshold",
         type=int,
         default=d.voxel_downsample_threshold,
         metavar="POINTS",
-        help="above so many points, points and normals are averaged within voxels" + shown,
+        help="with more points than this, average points and normals within each voxel" + shown,
     )
     fit.add_argument(
         "--remove-outliers",
         choices=OUTLIER_MODES,
         default=DEPENDS,
-        help="auto: leave out points that are sparse, or in small clumps, and at odds with those around them, and say "
-        "how many (default: none; with adaptive cells auto)",
+        help="auto: ignore stray points, which are sparse or in small clumps and do not lie on the surface of "
+        "the points around them; their number is printed (default: none; with adaptive cells auto)",
     )
     fit.add_argument(
-        "--cg-max-iters", type=int, default=d.cg_max_iters, metavar="N", help="conjugate gradient iterations" + shown
+        "--cg-max-iters",
+        type=int,
+        default=d.cg_max_iters,
+        metavar="N",
+        help="most iterations of conjugate gradients" + shown,
     )
     fit.add_argument(
         "--cg-stop-thresh",
         type=float,
         default=d.cg_stop_thresh,
         metavar="R",
-        help="stop at this residual relative to the right-hand side" + shown,
+        help="stop when the residual, relative to the right-hand side, is below this" + shown,
     )
     fit.add_argument("--seed", type=int, default=None, metavar="N", help="random seed (default: random, and printed)")
 
@@ -109,37 +116,42 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
         dest="scale",
         type=float,
         default=d.scale,
-        help="longest side of the box in which the surface is looked for, over that of the cloud's box, with the same "
-        "margin on all sides; --size scales the mesh, this does not" + shown,
+        help="size of the box that is searched for the surface: its longest side divided by the longest side "
+        "of the box of the points; the margin is the same on all sides; this does not scale the mesh, "
+        "--size does" + shown,
     )
-    surface.add_argument("--dense", action="store_true", help="evaluate the whole grid, not only near the surface")
+    surface.add_argument(
+        "--dense", action="store_true", help="evaluate the field on the whole grid, not only near the surface"
+    )
     surface.add_argument(
         "--no-refine-vertices",
         dest="refine_vertices",
         action="store_false",
-        help="leave vertices where linear interpolation puts them, instead of on the exact zero set",
+        help="keep vertices where linear interpolation puts them, instead of moving them onto the zero set of "
+        "the field",
     )
     surface.add_argument(
         "--sharp-edges",
         action="store_true",
-        help="keep creases and corners sharp, as of machined parts and buildings: fit each side by itself where that "
-        "predicts held-out points better, and place vertices where sides meet",
+        help="keep creases and corners sharp, for machined parts and buildings: fit each side separately where "
+        "that predicts held-out points better, and place vertices where sides meet",
     )
     surface.add_argument(
         "--trim",
         type=number_or(float, "a number", AUTO, "none"),
         default=DEPENDS,
         metavar="VOXELS",
-        help="drop faces farther from the input than so many voxel diagonals; auto: cut an open surface back to its "
-        "data by the local spacing of the points; none: keep all (default: none; with adaptive cells auto)",
+        help="drop faces farther from the points than this many voxel diagonals; auto: end the surface where "
+        "the points end, by their local spacing; none: keep all (default: none; with adaptive cells auto)",
     )
     surface.add_argument(
         "--min-component",
         type=number_or(float, "a number", AUTO),
         default=DEPENDS,
         metavar="FRACTION",
-        help="drop components with fewer faces than this fraction of the largest one's; auto: those that float, and "
-        "below 1 %% of it those that few points support (default: auto with adaptive cells or --fill-holes, else 0)",
+        help="drop connected components with fewer faces than this fraction of the largest; auto: drop pieces "
+        "that float, and pieces below 1 %% of the largest that few points support (default: auto with "
+        "adaptive cells or --fill-holes, else 0)",
     )
 
     surface.add_argument(
@@ -147,14 +159,15 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
         type=int,
         default=None,
         metavar="N",
-        help="at most so many faces: edges are collapsed, borders and handles stay, and the error is measured",
+        help="reduce the mesh to at most this many faces by collapsing edges; borders and handles stay; the "
+        "error is measured and printed",
     )
     surface.add_argument(
         "--max-error",
         type=float,
         default=None,
         metavar="DISTANCE",
-        help="as few faces as keep within this distance of the surface, in the units of the cloud",
+        help="reduce the mesh to as few faces as stay within this distance of the surface, in the units of the cloud",
     )
 
     add_output_options(p)
@@ -162,12 +175,15 @@ def add_shared_options(p: argparse.ArgumentParser) -> None:
 
     where = p.add_argument_group("computation")
     add_device(where)
-    where.add_argument("--backend", choices=BACKENDS, default=d.backend, help="kernel products" + shown)
+    where.add_argument(
+        "--backend", choices=BACKENDS, default=d.backend, help="library that multiplies with the kernel matrix" + shown
+    )
     where.add_argument(
         "--solver",
         choices=SOLVERS,
         default=d.solver,
-        help="of one spline; falkon: the FalkonML library, installed by requirements/requirements-falkon.txt" + shown,
+        help="solver of one spline; falkon: the FalkonML library, installed by "
+        "requirements/requirements-falkon.txt" + shown,
     )
     where.add_argument("--dtype", choices=DTYPES, default=d.dtype, help="floating-point type of the fit" + shown)
 
@@ -176,7 +192,8 @@ def add_device(p: argparse._ActionsContainer) -> None:
     p.add_argument(
         "--device",
         default=Settings.device,
-        help="cpu; cuda: all GPUs; cuda:0 or cuda:0,cuda:2: these; auto: one GPU, or the CPU (default: %(default)s)",
+        help="cpu; cuda: all GPUs; cuda:0 or cuda:0,cuda:2: these GPUs; auto: one GPU where there is one, else "
+        "the CPU (default: %(default)s)",
     )
 
 
@@ -186,7 +203,7 @@ def add_regularization(p: argparse._ActionsContainer, *, cells: bool) -> None:
         type=number_or(float, "a number", AUTO),
         default=DEPENDS,
         metavar="LAMBDA",
-        help="weight of the ridge penalty; auto: chosen from held-out points"
+        help="weight of the ridge penalty, larger is smoother; auto: chosen with held-out points"
         + (", with the options below" if cells else "")
         + f" (default: {REGULARIZATION:g}"
         + ("; with adaptive cells auto)" if cells else ")"),

@@ -16,35 +16,41 @@ def add_cell_options(p: argparse.ArgumentParser) -> None:
     d, shown = CellSettings, " (default: %(default)s)"
     cells = p.add_argument_group("cells")
     cells.add_argument(
-        "--overlap", type=float, default=d.overlap, help="fraction of their side by which cells overlap" + shown
+        "--overlap",
+        type=float,
+        default=d.overlap,
+        help="fraction of their side by which neighbouring cells overlap" + shown,
     )
     cells.add_argument(
         "--weight-type",
         choices=WEIGHT_TYPES,
         default=d.weight_type,
-        help="trilinear: smooth partition of unity; none: each voxel belongs to its cell alone" + shown,
+        help="trilinear: smooth weights that sum to one (partition of unity); none: each voxel uses its own "
+        "cell alone" + shown,
     )
     cells.add_argument(
         "--min-pts-per-cell",
         type=int,
         default=d.min_pts_per_cell,
         metavar="POINTS",
-        help="cells with fewer points have no spline of their own; adaptive ones have that of a larger cell" + shown,
+        help="cells with fewer points have no spline of their own; an adaptive cell then uses the spline of "
+        "the larger cell around it" + shown,
     )
     cells.add_argument(
         "--points-per-cell",
         type=number_or(int, "a number", AUTO),
         default=d.points_per_cell,
         metavar="POINTS",
-        help="adaptive cells are split until they hold at most so many points; auto: 100 to 3200, as "
-        "held-out points choose; 200 with a --regularization of yours (default: auto)",
+        help="split adaptive cells until each holds at most this many points; auto: 100 to 3200, chosen by "
+        "held-out points, or 200 where --regularization is a number (default: auto)",
     )
     cells.add_argument(
         "--depth",
         choices=DEPTHS,
         default=d.depth,
-        help="of adaptive cells; local: smaller or larger ones where held-out points ask for them; even: one size; "
-        "auto: local with a --regularization that is chosen for noisy points (default: auto)",
+        help="sizes of adaptive cells; even: one size; local: smaller or larger cells where held-out points "
+        "show that they are better; auto: local for noisy points where --regularization is auto, else "
+        "even (default: auto)",
     )
     cells.add_argument(
         "--fill-holes",
@@ -53,21 +59,22 @@ def add_cell_options(p: argparse.ArgumentParser) -> None:
         const=True,
         default=False,
         metavar="SPACINGS",
-        help="close the surface where there are no points: all of it, or holes whose middle is at most so many local "
-        "spacings of the points from one",
+        help="close the surface where there are no points: everywhere, or only holes whose middle is at most "
+        "this many local point spacings from a point",
     )
     cells.add_argument(
         "--free-space",
         action="store_true",
-        help="keep the surface out of what is known to be empty: the segments to points from where they were seen, as "
-        "--sensor-position says, or E57, PTX, COLMAP and columns vp_x vp_y vp_z",
+        help="keep the surface out of space that is known to be empty: the line from each point to the sensor "
+        "that saw it; sensor positions come from --sensor-position, from E57, PTX or COLMAP, or from "
+        "columns vp_x vp_y vp_z",
     )
     cells.add_argument(
         "--envelope",
         type=path,
         default=None,
         metavar="MESH",
-        help="no surface outside of this closed mesh: PLY, OBJ, STL or 3MF",
+        help="closed mesh that the surface must stay inside of: PLY, OBJ, STL or 3MF",
     )
     add_regularization(cells, cells=True)
     cells.add_argument(
@@ -75,7 +82,7 @@ def add_cell_options(p: argparse.ArgumentParser) -> None:
         type=number_or(float, "a number", AUTO),
         default=Settings.offset_weight,
         metavar="W",
-        help="weight of the constraints off the surface against 1 for those on it; auto: chosen with the "
+        help="weight of the constraints off the surface; those on it have 1; auto: chosen together with the "
         "regularization where that is auto, else 1 (default: auto)",
     )
     cells.add_argument(
@@ -83,15 +90,17 @@ def add_cell_options(p: argparse.ArgumentParser) -> None:
         type=number_or(int, "a number", AUTO),
         default=Settings.robust_passes,
         metavar="N",
-        help="how often points are reweighted by their residuals; auto: as --offset-weight, else 0 (default: auto)",
+        help="number of fits after the first in which points with large residuals get less weight; auto: "
+        "chosen as --offset-weight is, else 0 (default: auto)",
     )
     cells.add_argument(
         "--gradient-length",
         type=number_or(float, "a number", AUTO),
         default=Settings.gradient_length,
         metavar="H",
-        help="where positive, normals enter as slopes of the function with this weight, in sides of a padded cell, in "
-        "the place of constraints off the surface; auto: as --offset-weight, else 0 (default: auto)",
+        help="if positive, normals are constraints on the gradient of the field with this weight, in sides of "
+        "a padded cell, and replace the constraints off the surface; auto: chosen as --offset-weight is, "
+        "else 0 (default: auto)",
     )
 
 

@@ -1,4 +1,4 @@
-"""Look at a mesh of any program: is it closed, manifold, free of intersections; its area, volume and genus."""
+"""Check a mesh of any program: is it closed, manifold, free of intersections; its area, volume and genus."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from . import arguments, normal_arguments, parsing
 from .console import exit_policy
 
 CENTERS = (
-    "number of Nystrom centres, taken from the tripled cloud; negative: every tripled point; "
+    "number of Nyström centres, taken from the tripled cloud; negative: every tripled point; "
     "auto: about 30 sqrt(constraints)"
 )
 IN_PARTS = ("--max-memory", "--work-dir", "--workers", "--scheduler")

@@ -10,7 +10,7 @@ from ..runtime import imports
 from . import arguments, cell_arguments, normal_arguments, parsing, scenes
 from .console import exit_policy
 
-CENTERS = "largest number of Nystrom centres of a cell; negative: every tripled point; auto: 300"
+CENTERS = "largest number of Nyström centres of a cell; negative: every tripled point; auto: 300"
 
 
 def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:

@@ -15,21 +15,24 @@ def add_input_options(p: argparse.ArgumentParser, merge: bool = False) -> None:
         "--columns",
         default="",
         metavar="NAMES",
-        help='what the columns of a table without names are, as "x y z i r g b": x y z, nx ny nz, r g b, i for an '
-        "intensity, any other name for a number, - for what is not needed (default: by their values)",
+        help='names of the columns of a table without a header, such as "x y z i r g b": x y z, nx ny nz, r g '
+        "b, i for intensity, any other name for a number, - to skip a column (default: found from the "
+        "values)",
     )
     group.add_argument(
         "--classes",
         type=classes,
         default=(),
         metavar="NUMBERS",
-        help="read only the points of these classes, as 2,6 for ground and buildings in LAS (default: all but noise)",
+        help="read only the points of these classes, such as 2,6 for ground and buildings in LAS (default: all "
+        "but noise)",
     )
     if merge:
         group.add_argument(
             "--merge",
             action="store_true",
-            help="one mesh of all inputs, which have one frame; --sensor-position may be given for each, in order",
+            help="make one mesh of all inputs, which share one coordinate frame; --sensor-position may be given "
+            "once for each input, in their order",
         )
 
 

@@ -6,13 +6,13 @@ import importlib
 import sys
 
 COMMANDS = {
-    "reconstruct": ("reconstruct", "a mesh of a cloud, with every choice left to the program"),
+    "reconstruct": ("reconstruct", "a mesh of a cloud; the program chooses all sizes"),
     "fit": ("fit", "one neural spline of a cloud (fit.py)"),
     "fit-grid": ("fit_grid", "a blend of many local splines (fit-grid.py)"),
-    "normals": ("normals", "estimate the normals of a cloud and write it with them"),
+    "normals": ("normals", "the cloud with estimated normals"),
     "trim": ("trim", "drop the faces of a mesh that are far from its cloud (trim-surface.py)"),
-    "check": ("check", "is a mesh closed, manifold and free of intersections; its area, volume, genus"),
-    "views": ("views", "from where to scan next: what a mesh is uncertain of, and who sees it"),
+    "check": ("check", "whether a mesh is closed, manifold and free of intersections; its area, volume, genus"),
+    "views": ("views", "positions for the next scan, by how much they see of uncertain parts of a mesh"),
     "doctor": ("doctor", "versions, devices, and which backends work here"),
 }
 USAGE = """usage: neural-splines COMMAND ...

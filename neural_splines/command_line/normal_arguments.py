@@ -17,8 +17,8 @@ def add_normal_options(p: argparse.ArgumentParser, source: str = NormalSettings.
         "--normals",
         choices=NORMALS,
         default=source,
-        help="file: those of the file; estimate: from the points alone; auto: the file's where it has them, else "
-        "estimated (default: %(default)s)",
+        help="file: use the normals of the file; estimate: estimate them from the points; auto: use those of "
+        "the file where there are some, else estimate (default: %(default)s)",
     )
     normals.add_argument(
         "--sensor-position",
@@ -27,33 +27,37 @@ def add_normal_options(p: argparse.ArgumentParser, source: str = NormalSettings.
         action="append",
         default=None,
         metavar=("X", "Y", "Z"),
-        help="where the surface was seen from, in the units of the cloud: estimated normals point to that side; may be "
-        "given several times; with --free-space a column sensor_id says which of them saw a point, from 0",
+        help="position that the surface was seen from, in the units of the cloud; estimated normals point "
+        "towards it; may be given several times; with --free-space a column sensor_id, from 0, says which "
+        "position saw a point",
     )
     normals.add_argument(
         "--cameras",
         type=path,
         default=None,
         metavar="FILE",
-        help="where cameras stood, of a NeRF-style JSON in the frame of the cloud (transforms.json: frames with their "
-        "transform_matrix, camera to world): positions as of --sensor-position",
+        help="JSON file of camera positions in the frame of the cloud, as NeRF programs write it "
+        "(transforms.json: frames with a transform_matrix, camera to world); they are used as "
+        "--sensor-position",
     )
     normals.add_argument(
-        "--inside", action="store_true", help="a room seen from within: estimated normals point into it"
+        "--inside",
+        action="store_true",
+        help="the cloud is a room seen from within: estimated normals point into the room",
     )
     normals.add_argument(
         "--aerial",
         action="store_true",
-        help="seen from above, as from an aircraft, also through leaves: estimated normals point upwards",
+        help="the cloud was seen from above, as from an aircraft, also through leaves: estimated normals point upwards",
     )
     normals.add_argument(
         "--up",
         choices=(AUTO, *UPS),
         default=NormalSettings.up,
-        help="the direction that is up, for what is seen from above, in pictures and in GLB, which turns it to y; "
+        help="upward direction, for clouds seen from above, for pictures and for GLB, which stores y as up; "
         "auto: z, but y in pictures and GLB of models (default: %(default)s)",
     )
-    normals.add_argument("--flip-normals", action="store_true", help="turn all normals round, those of the file too")
+    normals.add_argument("--flip-normals", action="store_true", help="reverse all normals, those of the file too")
 
 
 def normal_settings_from(args: argparse.Namespace) -> NormalSettings:

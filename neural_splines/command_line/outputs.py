@@ -60,20 +60,20 @@ def add_output_options(p: argparse.ArgumentParser) -> None:
         type=path,
         default=None,
         metavar="DIR",
-        help="write the mesh of each input into this folder, under its name",
+        help="write one mesh for each input into this folder, named after the input",
     )
     output.add_argument(
         "--format",
         choices=[f[1:] for f in MESH_FORMATS],
         default=None,
-        help="of the meshes in --out-dir, or of --out - (default: ply)",
+        help="format of the meshes in --out-dir, or of --out - (default: ply)",
     )
     output.add_argument(
         "--units",
         choices=UNITS,
         default=None,
-        help="unit of the numbers in the file, to which those of the cloud are converted (default: of GLB m; of others "
-        "that of the cloud, so that no number changes)",
+        help="unit of the numbers in the mesh file; numbers are converted from the unit of the cloud (default: "
+        "m for GLB; else the unit of the cloud, so that no number changes)",
     )
     output.add_argument(
         "--cloud-units",
@@ -86,10 +86,10 @@ def add_output_options(p: argparse.ArgumentParser) -> None:
         type=float,
         default=None,
         metavar="LENGTH",
-        help="scale the mesh in the file so that its longest side is so long, in --units, else mm (GLB: m)",
+        help="scale the mesh in the file so that its longest side has this length, in --units, else in mm (GLB: m)",
     )
     output.add_argument(
-        "--to-origin", action="store_true", help="move the lower corner of the mesh's box to 0 in the file"
+        "--to-origin", action="store_true", help="move the lower corner of the box of the mesh to 0 in the file"
     )
     output.add_argument(
         "--shift",
@@ -98,16 +98,20 @@ def add_output_options(p: argparse.ArgumentParser) -> None:
         default=None,
         metavar=("auto|none|X", "Y Z"),
         help="subtract X Y Z from the coordinates in the file, and write them to {out}.offset.xyz; auto: round "
-        "numbers, in all formats but PLY, whose readers lose digits of large coordinates (default: none)",
+        "numbers, in all formats but PLY, because programs that read those formats lose digits of large "
+        "coordinates (default: none)",
     )
     output.add_argument(
         "--printable",
         action="store_true",
-        help="close the surface, flat rims by their planes; write what printers take: manifold, no faces that meet, "
-        "in float32 at the origin; or end with a line that says why not; needs manifold3d",
+        help="write a mesh for 3D printers: close the surface, flat rims by planes, move it to the origin, and "
+        "check that in float32 it is manifold and no faces intersect; one line says why where that is "
+        "impossible; needs manifold3d",
     )
     output.add_argument(
-        "--flat-bottom", action="store_true", help="--printable, cut across --up at the lowest point of the cloud"
+        "--flat-bottom",
+        action="store_true",
+        help="--printable, and cut flat across --up at the lowest point of the cloud",
     )
     output.add_argument(
         "--cut-plane",
@@ -115,26 +119,27 @@ def add_output_options(p: argparse.ArgumentParser) -> None:
         nargs=4,
         default=None,
         metavar=("A", "B", "C", "D"),
-        help="--printable, cut so that what has A x + B y + C z >= D is kept",
+        help="--printable, and keep only the part with A x + B y + C z >= D",
     )
     output.add_argument(
         "--attributes",
         default=None,
         metavar="NAMES",
-        help="carry these numbers of the points to the mesh, as a,b or all; colours are always carried",
+        help="copy these numbers of the points to the vertices of the mesh, as a,b or all; colours are always copied",
     )
     output.add_argument(
         "--texture",
         type=int,
         default=None,
         metavar="SIZE",
-        help="the colours of all points as a picture of SIZE x SIZE on the mesh, e.g. 4096, in the place of colours of "
-        "vertices; GLB, or OBJ with MTL and PNG; needs xatlas",
+        help="store the colours of all points as an image of SIZE x SIZE pixels on the mesh, such as 4096, "
+        "instead of colours of vertices; GLB, or OBJ with MTL and PNG; needs xatlas",
     )
     output.add_argument(
         "--normal-map",
         action="store_true",
-        help="--texture with a picture of the surface's normals, for a mesh of few --faces; also without colours",
+        help="with --texture: store an image of the surface normals too, for a mesh of few --faces; works "
+        "without colours",
     )
     output.add_argument(
         "--quality",
@@ -148,21 +153,23 @@ def add_output_options(p: argparse.ArgumentParser) -> None:
         type=path,
         default=None,
         metavar="FILE.png",
-        help="draw the mesh beside the points; {} in the name stands for the mesh's without its extension",
+        help="write a picture of the mesh beside the points; {} in the name stands for the name of the mesh "
+        "without its extension",
     )
     output.add_argument(
         "--html",
         type=path,
         default=None,
         metavar="FILE.html",
-        help="write a page to turn the mesh in, with distances, settings, warnings and times; {} as above",
+        help="write a web page that shows the mesh to turn it, with distances, settings, warnings and times; "
+        "{} as above",
     )
     output.add_argument(
         "--report",
         type=path,
         default=None,
         metavar="FILE.json",
-        help="write what was done, chosen and found (docs/report.md)",
+        help="write a JSON file of what was done, chosen and found (docs/report.md)",
     )
     output.add_argument(
         "--save-grid", action="store_true", help="evaluate the dense grid and write {out}.grid.npy, {out}.grid.json"
@@ -170,10 +177,10 @@ def add_output_options(p: argparse.ArgumentParser) -> None:
     output.add_argument(
         "--save-points",
         action="store_true",
-        help="write {out}.pts.npz: constraints, their values, the Nyström samples, eps",
+        help="write {out}.pts.npz: constraints, their values, the Nyström centres, eps",
     )
     add_verbosity(output)
-    output.add_argument("--quiet", action="store_true", help="print nothing but warnings and errors")
+    output.add_argument("--quiet", action="store_true", help="print only warnings and errors")
 
 
 def add_verbosity(p: argparse._ActionsContainer) -> None:

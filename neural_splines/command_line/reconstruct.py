@@ -1,4 +1,4 @@
-"""Reconstruct a triangle mesh from a point cloud: fit-grid with every choice left to the program."""
+"""Reconstruct a triangle mesh from a point cloud; the program chooses all sizes that are not given."""
 
 from __future__ import annotations
 

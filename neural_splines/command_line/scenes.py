@@ -49,22 +49,25 @@ def add_scene_options(p: argparse.ArgumentParser) -> None:
         type=size,
         default=None,
         metavar="SIZE",
-        help="work in parts that take at most so much, as 4GB or 4GiB, all processes together (default: half of what "
-        "is free)",
+        help="work in parts that take at most this much memory, such as 4GB or 4GiB, all processes together "
+        "(default: half of what is free)",
     )
     scene.add_argument(
         "--work-dir",
         type=path,
         default=None,
         metavar="DIR",
-        help="keep what is finished in this folder: the same command goes on where it was stopped",
+        help="keep finished parts in this folder; the same command continues where it was stopped",
     )
-    scene.add_argument("--workers", type=int, default=1, metavar="N", help="processes of this machine (default: 1)")
+    scene.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="number of processes on this machine (default: 1)"
+    )
     scene.add_argument(
         "--scheduler",
         default=None,
         metavar="ADDRESS",
-        help="share the work out to a dask.distributed cluster, as tcp://host:8786; it must see --work-dir",
+        help="give the work to a dask.distributed cluster, such as tcp://host:8786; it must see --work-dir "
+        "under the same path",
     )
 
 

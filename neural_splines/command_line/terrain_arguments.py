@@ -14,35 +14,35 @@ def add_terrain_options(p: argparse.ArgumentParser) -> None:
         "--crs",
         default=None,
         metavar="CODE",
-        help="coordinate system of the cloud, as EPSG:25833 (default: that of a LAS file); needs pyproj",
+        help="coordinate system of the cloud, such as EPSG:25833 (default: that of a LAS file); needs pyproj",
     )
     terrain.add_argument(
         "--dem",
         type=path,
         default=None,
         metavar="FILE.tif",
-        help="write the heights of the topmost surface as a GeoTIFF, in the coordinates of the cloud; {} in the name "
-        "stands for the mesh's without its extension; needs rasterio and pyproj",
+        help="write the heights of the topmost surface as a GeoTIFF in the coordinates of the cloud; {} in the "
+        "name stands for the name of the mesh without its extension; needs rasterio and pyproj",
     )
     terrain.add_argument(
         "--contours",
         type=path,
         default=None,
         metavar="FILE.geojson",
-        help="write lines of equal height of that raster; {} as above",
+        help="write contour lines of that raster as GeoJSON; {} as above",
     )
     terrain.add_argument(
         "--resolution",
         type=float,
         default=None,
         metavar="R",
-        help="side of a square of the raster, in the units of the cloud (default: 1, 2 or 5 times a power of ten, no "
-        "finer than the mesh)",
+        help="side of a square of the raster, in the units of the cloud (default: 1, 2 or 5 times a power of "
+        "ten, not finer than the mesh)",
     )
     terrain.add_argument(
         "--interval",
         type=float,
         default=None,
         metavar="H",
-        help=f"heights between contour lines (default: {CONTOUR_INTERVAL:g})",
+        help=f"height between contour lines (default: {CONTOUR_INTERVAL:g})",
     )

@@ -24,7 +24,7 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
         nargs="?",
         type=int,
         default=None,
-        help="the one that the mesh was made with; none with absolute units",
+        help="grid size that the mesh was made with; not with --use-abs-units",
     )
     p.add_argument(
         "distance", metavar="DISTANCE", type=float, help="drop faces farther from the input, in voxel diagonals"
@@ -38,13 +38,13 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
         dest="scale",
         type=float,
         default=Settings.scale,
-        help="the one that the mesh was made with (default: %(default)s)",
+        help="margin that the mesh was made with (default: %(default)s)",
     )
     p.add_argument(
         "--remove-outliers",
         choices=OUTLIER_MODES,
         default=None,
-        help="the one that the mesh was made with; auto estimates normals where there are none (default: auto, as with "
+        help="as the mesh was made with; auto estimates normals where there are none (default: auto, as with "
         "adaptive cells; none with absolute units)",
     )
     add_input_options(p)

@@ -1,4 +1,4 @@
-"""Say from where to scan next: viewpoints that see the most of what a mesh is uncertain of, the best first."""
+"""Rank positions for the next scan by how much they see of the uncertain parts of a mesh, the best first."""
 
 from __future__ import annotations
 
@@ -29,52 +29,57 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
         "--by",
         choices=VIEWS_BY,
         default=None,
-        help="which number of the vertices says what is uncertain (default: support where the file has it)",
+        help="number of the vertices that says how uncertain they are (default: support where the file has it)",
     )
     p.add_argument(
         "--worse-than",
         type=float,
         default=None,
         metavar="VALUE",
-        help="support below it, uncertainty above it counts (default: 2/3; twice the median)",
+        help="a vertex is uncertain if its support is below this, or its uncertainty above it (default: 2/3; "
+        "twice the median)",
     )
     p.add_argument(
         "--candidates",
         type=int,
         default=CANDIDATES,
         metavar="N",
-        help="places that are tried, evenly on a sphere about the middle of the mesh's box (default: %(default)s)",
+        help="number of positions to try, spread evenly on a sphere around the middle of the box of the mesh "
+        "(default: %(default)s)",
     )
     p.add_argument(
         "--distance",
         type=float,
         default=None,
         metavar="D",
-        help="of these places from the middle, in the units of the mesh (default: the diagonal of the box)",
+        help="distance of these positions from the middle, in the units of the mesh (default: the diagonal of the box)",
     )
     p.add_argument(
         "--path",
         type=path,
         default=None,
         metavar="FILE",
-        help="places to try instead, as a cloud of any format: x y z, or x y z nx ny nz with the direction of the view",
+        help="positions to try instead, as a cloud of any format: x y z, or x y z nx ny nz with the direction "
+        "of the view",
     )
-    p.add_argument("--count", type=int, default=VIEWS, metavar="K", help="at most so many views (default: %(default)s)")
+    p.add_argument(
+        "--count", type=int, default=VIEWS, metavar="K", help="largest number of views (default: %(default)s)"
+    )
     p.add_argument(
         "--grazing",
         type=float,
         default=GRAZING,
         metavar="DEGREES",
-        help="between the surface and a ray, below which a scanner sees nothing (default: %(default)g)",
+        help="smallest angle between the surface and a ray at which a scanner sees the surface (default: %(default)g)",
     )
     p.add_argument(
         "--field-of-view",
         type=float,
         default=None,
         metavar="DEGREES",
-        help="across the cone that a scanner sees (default: all around)",
+        help="angle across the cone that a scanner sees (default: all around)",
     )
-    p.add_argument("--out", type=path, default=None, metavar="FILE", help="write the views as .json or .csv, too")
+    p.add_argument("--out", type=path, default=None, metavar="FILE", help="also write the views, as .json or .csv")
     return parsing.parse(p, argv)
 
 

@@ -1,11 +1,12 @@
-"""The command neural-splines: its four commands are the scripts, and what it says of itself."""
+"""The command neural-splines: some of its commands are the scripts; what it says of itself."""
 
 import re
+import shlex
 import subprocess
 import sys
 
 import pytest
-from scripts import ROOT, run, write_cloud
+from scripts import ROOT, captured, run, write_cloud
 from shapes import sphere
 from test_packaging import PROJECT
 
@@ -32,6 +33,48 @@ def test_the_commands_write_what_the_scripts_write(tmp_path, cloud, capsys):
         assert ours.read_bytes() == theirs.read_bytes()
 
 
+def test_reconstruct_needs_one_argument(tmp_path, cloud, monkeypatch):
+    """All sizes are auto; the last line says how to look at what was written."""
+    monkeypatch.chdir(tmp_path)
+    done = captured(main, "reconstruct", "cloud.ply")
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[-1].startswith("look:     open recon.ply in MeshLab or Blender; --html")
+    (seed,) = re.findall(r"^seed: +(\d+)$", done.out, re.MULTILINE)
+    assert run("fit-grid.py", "cloud.ply", *["auto"] * 4, "--seed", seed, "--out", "theirs.ply").code == 0
+    assert (tmp_path / "recon.ply").read_bytes() == (tmp_path / "theirs.ply").read_bytes()
+
+
+def test_reconstruct_has_the_sizes_as_options(tmp_path, cloud, monkeypatch):
+    """The same mesh as by position, and from the command that --verbose names."""
+    monkeypatch.chdir(tmp_path)
+    sizes = ["--eps", 0.05, "--num-nystrom-samples", 60, "--grid-size", 16, "--cells-per-axis", 2]
+    done = captured(main, "reconstruct", "cloud.ply", *sizes, "--seed", 0, "--html", "a.html", "--verbose")
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[-1] == "look:     open a.html in a browser"
+    ours = (tmp_path / "recon.ply").read_bytes()
+    assert run("fit-grid.py", "cloud.ply", 0.05, 60, 16, 2, "--seed", 0, "--out", "theirs.ply").code == 0
+    assert (tmp_path / "theirs.ply").read_bytes() == ours
+    (words,) = re.findall(r"^repeat: +neural-splines (fit-grid .*)$", done.out, re.MULTILINE)
+    assert captured(main, *shlex.split(words)).code == 0
+    assert (tmp_path / "recon.ply").read_bytes() == ours
+
+
+@pytest.mark.parametrize("words", [["auto", "auto", "192"], ["0.05"], ["-1"]])
+def test_reconstruct_says_where_sizes_belong(cloud, tmp_path, words):
+    done = captured(main, "reconstruct", cloud, *words, "--out", tmp_path / "mesh.ply")
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+    assert f"there is no file {words[0]!r}; sizes are options here, as --grid-size 192" in done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["cloud.ply"]
+
+
+def test_a_file_that_is_called_like_a_size_is_a_file(tmp_path, cloud, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "192").write_bytes(cloud.read_bytes())
+    done = captured(main, "reconstruct", "cloud.ply", "192", "--out", "mesh.ply")
+    assert "2 inputs and one output" in done.err
+
+
 @pytest.mark.parametrize("command", [*COMMANDS, ""])
 def test_help_says_how(command, capsys):
     if command:
@@ -52,7 +95,7 @@ def test_no_such_command_is_one_line(args, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert err.count("\n") == 1
-    assert "use one of fit, fit-grid, normals, trim, check, views, doctor" in err
+    assert "use one of reconstruct, fit, fit-grid, normals, trim, check, views, doctor" in err
 
 
 def test_errors_name_the_command(tmp_path, cloud, capsys):

@@ -71,7 +71,6 @@ NOT_RUN = {
     ". .venv/bin/activate": "installs",
     "pip install": "installs",
     "python -m pytest": "is what runs this",
-    "python -m neural_splines doctor": "test_packaging.py runs it",
     "neural-splines doctor": "test_packaging.py runs it",
     "benchmarks/benchmark.py": "takes an hour; test_benchmark.py runs it on one cloud with peers of its own",
     "benchmarks/quality.py": "takes an hour, and scans; test_quality.py runs it on one shape",
@@ -99,6 +98,8 @@ def smaller(words):
     sizes = slice(3, 5) if words[0] in SCRIPTS else slice(4, 6)  # behind the input and EPS, or the input and the mesh
     if words[0] in SCRIPTS or words[1] in ("fit", "fit-grid", "trim"):
         words[sizes] = [str(min(int(word), 48)) if word.isdigit() else word for word in words[sizes]]
+    elif words[1] == "reconstruct":
+        words += ["--grid-size", "48"]
     return None if why_not(words) else words
 
 
