@@ -75,7 +75,9 @@ def test_every_page_can_be_reached():
     found, queue = set(), [README]
     while queue:
         links = set(re.findall(r"\]\((?:docs/)?(\w+\.md)", queue.pop())) - found
-        queue += [(ROOT / "docs" / name).read_text(encoding="utf-8") for name in links if (ROOT / "docs" / name).exists()]
+        queue += [
+            (ROOT / "docs" / name).read_text(encoding="utf-8") for name in links if (ROOT / "docs" / name).exists()
+        ]
         found |= links
     assert {page.name for page in (ROOT / "docs").glob("*.md")} <= found
 
