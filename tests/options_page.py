@@ -137,7 +137,7 @@ def guide(title: str) -> str:
 
 
 def usage(parser: argparse.ArgumentParser, groups: dict[str, list[argparse.Action]]) -> str:
-    return " ".join([parser.prog, *map(name_of, groups.get(ARGUMENTS, [])), "[options]"])
+    return " ".join(["usage:", parser.prog, *map(name_of, groups.get(ARGUMENTS, [])), "[options]"])
 
 
 def other(command: str) -> list[str]:
