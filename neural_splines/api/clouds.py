@@ -29,7 +29,7 @@ def load_point_cloud(path: PathLike, *, columns: str = "", classes: Iterable[int
     columns: what those of a table without names are, as "x y z i r g b"; by their values where it is empty.
     classes: only the points of these, as (2, 6); none for all.
 
-    Raises CloudError, which names the path, for whatever is no such cloud (docs/input.md has all cases).
+    Raises CloudError, which names the path, for whatever is no such cloud (docs/messages.md has all cases).
     """
     scanned = point_clouds.load_scanned_cloud(path, (), columns, check_classes("classes", classes))
     if scanned.normals is not None:
