@@ -110,7 +110,7 @@ def test_what_works_whole_works_in_parts(name, clouds, made_in_parts, tmp_path):
     parts, others = made_in_parts(name)
     assert (parts.code, warnings(parts)) == (whole.code, warnings(whole))
     assert whole.code == 0
-    some = {"sensor_position", "cameras", "aerial"} & set(asked)  # which do not see all of a torus
+    some = {"sensor_position", "cameras"} & set(asked)  # which do not see all of a torus
     assert not warnings(whole) or some
     assert told(parts.out) == told(whole.out)
     assert set(others) == set(files)

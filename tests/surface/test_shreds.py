@@ -11,7 +11,7 @@ from scripts import run, write_cloud
 
 from neural_splines.cloud.clouds import OrientedCloud
 from neural_splines.settings import Settings
-from neural_splines.surface.advice import SHREDS, shred_lines
+from neural_splines.surface.advice import SHRED_LOOPS, SHREDS, shred_lines
 from neural_splines.surface.checks import checked
 
 OPEN = Settings(trim="auto")
@@ -29,15 +29,19 @@ def strips(count: int, width: float) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize(("width", "said"), [(0.05, True), (0.5, False)])
 def test_strips_are_shreds_where_they_are_narrow(width, said):
     """Of rectangles w x 1 the mean width is 2 w / (2 w + 2) = w / (1 + w)."""
-    shape = checked(*strips(7, width))
+    shape = checked(*strips(SHRED_LOOPS, width))
     spacing = 0.01
     assert 2 * shape.area / shape.border_length == pytest.approx(width / (1 + width))
     assert (width / (1 + width) < SHREDS * spacing) == said
     assert len(shred_lines(shape, spacing, 0.01, OPEN)) == said
 
 
+def test_one_narrow_surface_is_small_and_not_in_shreds():
+    assert not shred_lines(checked(*strips(1, 0.01)), 0.01, 0.01, OPEN)
+
+
 def test_a_closed_surface_and_one_that_a_user_trimmed_have_no_shreds():
-    shape = checked(*strips(7, 0.01))
+    shape = checked(*strips(SHRED_LOOPS, 0.01))
     assert shred_lines(shape, 0.01, 0.01, OPEN)
     assert not shred_lines(shape, 0.01, 0.01, Settings(trim=3.0))
     corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], float)
