@@ -46,6 +46,6 @@ def shred_lines(shape: Checked, spacing: float, diagonal: float, settings: Setti
     asked = math.ceil(WIDE_GAP * spacing / diagonal)
     return [
         f"the surface is in shreds, on average less than {SHREDS:g} times as wide as the points are apart: the points "
-        "have wide gaps, as between the lines of a scanner, or lie on no one surface, as leaves do, or their normals are "
-        f"wrong; --trim {asked} closes gaps of up to {2.0 * WIDE_GAP:g} times that distance"
+        "have wide gaps, as between the lines of a scanner, or lie on no one surface, as leaves do, or their normals "
+        f"are wrong; --trim {asked} closes gaps of up to {2.0 * WIDE_GAP:g} times that distance"
     ]
