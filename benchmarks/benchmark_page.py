@@ -37,28 +37,29 @@ def _machine(results: Results) -> list[str]:
     versions = sorted({f"{row['family']} {row['version']}" for row in rows})
     others = [run["others"] for row in rows for run in row.get("runs", ())]
     span = (
-        f"other processes kept {np.median(others):.2f} cores busy in the median, {max(others):.1f} at most"
+        f" Load of other processes: {np.median(others):.2f} cores in the median, {max(others):.1f} at most."
         if others
         else ""
     )
-    return [f"{'; '.join(machines)}; {span}. {', '.join(versions)}."]
+    return [f"Machine: {'; '.join(machines)}.{span} Versions: {', '.join(versions)}."]
 
 
 def _standings(found: list[Match]) -> list[str]:
     lines = [
-        "What ours won, all four arguments `auto`; as near: the quickest of ours that is, at any grid that was run.",
+        "Comparisons that Neural Splines won with all settings `auto`. Last column: of its runs at any grid whose cd is "
+        "at most that of the peer, the fastest is compared.",
         "",
     ]
     lines += standings(found)
     ladder = [m for m in found if m.cloud.startswith(f"{LADDER}-") and 35_000 <= m.truth["points"] <= 250_000]
     if ladder:
-        lines += ["", "The same for the ladder of sizes from 35,000 to 250,000 points:", "", *standings(ladder)]
+        lines += ["", "Only the clouds `scales` from 35,000 to 250,000 points:", "", *standings(ladder)]
     return lines
 
 
 def _table(found: list[Match]) -> list[str]:
     columns = ["cloud", "what", "points", "compared", "ours: cd", "nc", "s", "GB", "best peer"]
-    columns += ["its cd", "nc", "s", "GB", "cd ratio", "ours as near the truth, s"]
+    columns += ["its cd", "nc", "s", "GB", "cd ratio", "ours at equal or less cd, s"]
     return [_row(columns), _row(["---"] * len(columns)), *map(_line, found)]
 
 
@@ -121,7 +122,8 @@ def _pictures(found: list[Match], images: Path, work: Path | None) -> list[str]:
         if path.exists():
             names = ", ".join(f"{row['family']} {row['setting']} ({1e4 * row['cd']:.2f})" for row in rows)
             caption = (
-                f"{match.cloud}: {names}. Dark at the truth, yellow {1e4 * span:.1f} and more away; borders are red"
+                f"{match.cloud}, cd in brackets: {names}. Colour: distance from the truth, dark 0, yellow at least "
+                f"{1e4 * span:.1f}; borders are red"
             )
             parts += [f"![{match.cloud}: distance from the truth](images/{path.name})", "", f"*{caption}.*", ""]
     return ["## Distance from the truth", "", *parts] if parts else []
@@ -138,7 +140,7 @@ def _losses(found: list[Match]) -> list[str]:
             told.append(f"nc {shown} against {match.best['normal_consistency']:.4f}")
         if told:
             parts.append(f"- {match.cloud}, {match.surface}: {', '.join(told)} of {match.peer}")
-    return ["## Lost in distance or normals", "", *(parts or ["Nothing."]), ""]
+    return ["## Comparisons lost in cd or normals", "", *(parts or ["Nothing."]), ""]
 
 
 def _everything(results: Results) -> list[str]:

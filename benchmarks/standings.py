@@ -8,13 +8,13 @@ from methods import ONE_SPLINE, OURS
 from results import Results
 
 LABELS = {
-    "cd": "nearer (cd)",
+    "cd": "less cd",
     "normal_consistency": "better normals (nc)",
     "wall": "fewer seconds",
     "cpu": "fewer CPU seconds",
     "GB": "less memory",
 }
-EQUAL = "fewer seconds where one of ours is as near"
+EQUAL = "fewer seconds at equal or less cd"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Match:
 
     @property
     def equal(self) -> dict | None:
-        """The quickest of ours that is as near the truth as the best peer."""
+        """The fastest of ours whose cd is at most that of the best peer."""
         good = [row for row in self.mine.values() if row["cd"] <= self.best["cd"]]
         return min(good, key=lambda row: row["wall"], default=None)
 
