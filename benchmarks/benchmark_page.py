@@ -46,8 +46,8 @@ def _machine(results: Results) -> list[str]:
 
 def _standings(found: list[Match]) -> list[str]:
     lines = [
-        "Comparisons that Neural Splines won with all settings `auto`. Last column: of its runs at any grid whose cd is "
-        "at most that of the peer, the fastest is compared.",
+        "Comparisons that Neural Splines won with all settings `auto`. Last column: of its runs at any grid whose cd "
+        "is at most that of the peer, the fastest is compared.",
         "",
     ]
     lines += standings(found)
