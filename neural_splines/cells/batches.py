@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -190,7 +190,8 @@ class Batch:
     def solve(self, smoothing: Smoothing, grams: Grams | None = None) -> tuple[Tensor, Tensor]:
         """(coefficients [b, m], relative jitter [b], NaN where a system cannot be solved).
 
-        `grams` saves the first product where one batch is solved with many smoothings.
+        `grams` saves the first products where one batch is solved with many smoothings; without robust passes they are
+        all that is needed of K.
         """
         found = self.solved(smoothing, grams)
         return found.solution, found.jitter
@@ -200,11 +201,10 @@ class Batch:
         base = weights = self.base_weights(smoothing.normal_weight)
         for remaining in range(smoothing.robust_passes, -1, -1):
             if grams and weights is base:
-                A = grams.weighted(smoothing.normal_weight)
+                A, rhs = grams.weighted(smoothing.normal_weight)
             else:
-                A = direct.gram(self.K, weights)
+                A, rhs = direct.gram(self.K, weights), ((weights * self.y)[:, None, :] @ self.K)[:, 0]
             A.add_(self.gram_centers, alpha=smoothing.regularization)
-            rhs = ((weights * self.y)[:, None, :] @ self.K)[:, 0]
             A, solution, jitter = self._solved_with_ties(A, rhs)
             if remaining:
                 weights = base * self.robust(solution)
@@ -222,6 +222,10 @@ class Batch:
             tied = A + ties.matrix
             solution, jitter = direct.solve_spd(tied, rhs + ties.right_hand_side)
         return tied, solution, jitter
+
+    def without_rows(self) -> Batch:
+        """The same without K, which takes most of the memory: what can be solved by its `Grams`."""
+        return replace(self, K=self.K[:, :0].clone(), y=self.y[:, :0])
 
     def robust(self, solution: Tensor) -> Tensor:
         """min(1, cutoff sigma / |residual|) [b, r], sigma from the median residual of the surface rows.
@@ -245,19 +249,22 @@ class Batch:
 
 @dataclass(frozen=True)
 class Grams:
-    """K' W K of a batch for any weight of the rows that know the normals, in which it is linear.
+    """K' W K and K' W y of a batch for any weight of the rows that know the normals, in which they are linear.
 
-    surface, normals [b, m, m]: the sums over the rows of either kind, over the number of rows.
+    surface, normals [b, m, m]: the sums over the rows of either kind, over the number of rows. right [b, m]: K' y of
+    the latter; y is zero in the others.
     """
 
     surface: Tensor
     normals: Tensor
+    right: Tensor
 
     @classmethod
     def of(cls, batch: Batch) -> Grams:
         kinds = batch.K.unflatten(1, (-1, batch.width)).unbind(2)
         share = 1.0 / batch.rows.to(batch.K)[:, None, None]
-        return cls(direct.gram_of_rows(kinds[:1]).mul_(share), direct.gram_of_rows(kinds[1:]).mul_(share))
+        right = (batch.y[:, None, :] @ batch.K * share)[:, 0]
+        return cls(direct.gram_of_rows(kinds[:1]).mul_(share), direct.gram_of_rows(kinds[1:]).mul_(share), right)
 
-    def weighted(self, normal_weight: float) -> Tensor:
-        return torch.add(self.surface, self.normals, alpha=normal_weight)
+    def weighted(self, normal_weight: float) -> tuple[Tensor, Tensor]:
+        return torch.add(self.surface, self.normals, alpha=normal_weight), self.right * normal_weight

@@ -79,22 +79,27 @@ class ValidationFit:
         if bool(self._mute.all()):
             raise score.UnjudgedError
         self._lines: dict[float, CellWeights] = {}
-        self._batches: list[tuple[Batch, Grams]] = []
+        self._batches: list[tuple[Batch, Grams, Tensor]] = []
         self._problem.map_batches(self._make)
 
     def _make(self, problem: FitProblem, cell: Tensor, draws: Tensor) -> None:
         batch = Batch.make(problem, cell, draws)
-        self._batches.append((batch, Grams.of(batch)))
+        self._batches.append((batch.without_rows(), Grams.of(batch), draws))
 
     def field(self, smoothing: Smoothing) -> BlendedField:
         """The blend of the cells without the held-out points."""
         store, p = ModelStore(self._problem, Silent()), self._problem
+        devices = p.compute.devices
+        problems = {device: p.on(device) if len(devices) > 1 else p for device in devices}
 
-        def solve(device: torch.device, made: tuple[Batch, Grams]) -> None:
-            solution, jitter = made[0].solve(smoothing, made[1])
-            store.put(made[0], solution, jitter, torch.zeros_like(jitter, dtype=torch.int64))
+        def solve(device: torch.device, made: tuple[Batch, Grams, Tensor]) -> None:
+            batch, grams, draws = made
+            if smoothing.robust_passes:  # few candidates: the rows are made again, and not kept for all
+                batch = Batch.make(problems[device], batch.cell, draws)
+            solution, jitter = batch.solve(smoothing, grams)
+            store.put(batch, solution, jitter, torch.zeros_like(jitter, dtype=torch.int64))
 
-        map_on_devices(p.compute.devices, solve, self._batches)
+        map_on_devices(devices, solve, self._batches)
         return BlendedField.of(p, store.models(smoothing))
 
     def residuals(self, smoothing: Smoothing, window: float) -> score.Residuals:

@@ -96,6 +96,14 @@ def test_every_system_is_solved_as_if_it_were_alone(batch, systems, smoothing, w
         assert not a[len(gram) :].any()
 
 
+@pytest.mark.parametrize("smoothing", [s for s in SMOOTHINGS if not s.robust_passes], ids=str)
+def test_grams_are_all_that_is_needed_without_robust_passes(batch, smoothing):
+    grams, few = Grams.of(batch), batch.without_rows()
+    assert few.K.shape[1] == 0
+    for found, expected in zip(few.solve(smoothing, grams), batch.solve(smoothing, grams), strict=True):
+        assert torch.equal(found, expected)
+
+
 def test_robust_weights_hold_down_an_outlier(problem, batch):
     """A point moved off the surface by three offsets: with passes, the fit follows it less."""
     y = batch.y.clone()
