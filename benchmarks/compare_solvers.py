@@ -78,7 +78,7 @@ def main() -> None:
         fits[name] = fit
         meshes[name] = extract(fit.field, lattice, cloud.points, settings, compute, PhaseTimer()).mesh
         spent = f"seconds {monitor.summary()}, mesh {time.perf_counter() - start:.1f}"
-        print(f"{name}: {fit.summary()}; {spent}", flush=True)
+        print(f"{name}: {fit.summary()}, {fit.details()}; {spent}", flush=True)
     for one, mesh in meshes.items():
         for other, fit in fits.items():
             if one == other:

@@ -75,7 +75,7 @@ def measure(cloud, settings, repeat: int, bounds: dict[str, float]) -> dict:
         "first": sum(first.seconds.values()),
         "total": statistics.median(sum(run.seconds.values()) for run in warm),
         "phases": phases,
-        "fit": result.fit.summary(),
+        "fit": f"{result.fit.summary()}, {result.fit.details()}",
         "vertices": len(result.mesh.vertices),
         "device": str(compute.device),
         "backend": compute.backend.name,

@@ -61,7 +61,12 @@ def ours(cloud: Cloud, settings) -> tuple[dict, tuple | None]:
     except ns.NeuralSplinesError as error:
         return {"error": str(error), "seconds": time.perf_counter() - start}, None
     seconds = time.perf_counter() - start
-    told = {"seconds": seconds, "phases": result.seconds, "fit": result.fit.summary(), "warnings": result.warnings}
+    told = {
+        "seconds": seconds,
+        "phases": result.seconds,
+        "fit": f"{result.fit.summary()}, {result.fit.details()}",
+        "warnings": result.warnings,
+    }
     return told, (result.mesh.vertices, result.mesh.faces)
 
 

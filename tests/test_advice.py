@@ -42,7 +42,7 @@ def test_sheets_far_from_the_points_are_a_warning_until_they_are_trimmed(warned)
     """One spline closes a hemisphere with a sheet through its middle, up to a radius from the rim."""
     args = [hemisphere(1000), "fit.py", "auto", 500, 32, "--margin", 1.7]
     said = warned(*args)
-    match = re.fullmatch(r"fit.py: warning: (\d+)% of the faces lie farther than ([\d.]+) from .*--trim auto\n", said)
+    match = re.fullmatch(r"fit.py: warning: (\d+)% of the faces are more than ([\d.]+) from .*--trim auto\n", said)
     assert 1 < int(match[1]) < 30
     assert 0.2 < float(match[2]) < 0.5
     assert warned(*args, "--trim", "auto") == ""

@@ -98,6 +98,7 @@ def reconstruct(
     around = None if envelope is None else Envelope.of(envelope)
     empty = EmptySpace(rays, around) if rays or around else None
     result = mesh_cloud(found.cloud, chosen, monitor, empty)
+    result = replace(result, warnings=[line for line in result.warnings if line not in found.notes])  # once
     warn_all(result.warnings)
     rows, back = as_rows(points)
     mesh = Mesh(*(back(part) for part in (result.mesh.vertices, result.mesh.normals, result.mesh.faces)))

@@ -63,7 +63,12 @@ class CellsFit:
         return replace(self, field=replace(self.field, box=box))
 
     def summary(self) -> str:
-        return self.tally.summary(self.chosen or self.smoothing)
+        """One line."""
+        return self.tally.summary()
+
+    def details(self) -> str:
+        """One line of numerical details: centres, smoothing and how it was chosen, jitter."""
+        return self.tally.details(self.chosen or self.smoothing)
 
     def options(self) -> str:
         """The options of the command line that ask for what was chosen."""

@@ -112,6 +112,7 @@ def fit_and_judge(problem: FitProblem, smoothing: Smoothing, monitor: Monitor) -
         problem.map_batches(fit_fused, stored=False)
     else:
         problem.map_batches(fit)
+    logger.debug("cells fitted: %d, with up to %d centres each", store.total, problem.centers.count)
     home = problem.cloud.points.device
     left = LeftOut.joined([to_device(part, home) for part in found]) if found else None
     return store.models(smoothing), left
@@ -166,10 +167,6 @@ class ModelStore:
         with self.lock:
             self.done += len(cell)
             self.monitor.progress(self.done, self.total)
-        logger.debug(
-            "cells %d of %d: batch of %d with up to %d centres",
-            self.done, self.total, len(cell), batch.centers.shape[1],
-        )  # fmt: skip
 
     def models(self, smoothing: Smoothing) -> CellModels:
         """All of them, when every batch was put."""

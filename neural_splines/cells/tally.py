@@ -78,16 +78,19 @@ class Tally:
             allowed=min(self.allowed, other.allowed),
         )
 
-    def summary(self, choice: object) -> str:
-        """One line; `choice`: the smoothing, or why it was chosen."""
-        parts = [f"{self.cells} cells, {self.centers} centres, {choice}"]
-        if self.jitter:
-            parts.append(f"jitter up to {self.jitter:.0e}")
+    def summary(self) -> str:
+        """One line: how many local splines there are, and how many could not be fitted as asked."""
+        parts = [f"{self.cells} local spline{'s (cells)' if self.cells != 1 else ' (cell)'}"]
         if self.retried:
             parts.append(f"{self.retried} cells fitted with more regularization")
         if self.failed:
             parts.append(f"{self.failed} cells failed")
         return ", ".join(parts)
+
+    def details(self, choice: object) -> str:
+        """One line of numerical details; `choice`: the smoothing, or why it was chosen."""
+        jitter = f", jitter up to {self.jitter:.0e}" if self.jitter else ""
+        return f"{self.centers} centres, {choice}{jitter}"
 
 
 def solution_of_each(models: CellModels, cells: Cells) -> dict[str, Tensor]:

@@ -22,26 +22,39 @@ LYING = 0.43  # sine of the angle between neighbours and the plane of a normal: 
 FLAT_ACROSS = 0.25  # mean square cosine between the normals and that of a plane
 GAP, GAP_SPACINGS = 1 / 32, 10.0  # of the box's longest side, and median spacings: a wider gap parts clusters
 FEW_VOXELS, GOOD_VOXELS = 16.0, 64.0
+NOT_PERPENDICULAR = (
+    "the normals are not perpendicular to the surface, so the mesh is not usable; use --normals estimate"
+)
 LEAST_EPS, SHORT_EPS = 1e-9, 0.01  # of a box's diagonal; of half a voxel diagonal, and of the spacing
 
 
 def shape_lines(cloud: OrientedCloud) -> list[str]:
     """Points on a line, and normals that run along the surface that the points lie on."""
-    points = cloud.points - cloud.points.mean(0)
-    squares, axes = principal_axes(points / points.abs().max())
-    thickness, width, length = squares.sqrt().tolist()
+    (_, width, length), _ = _extents(cloud)
     if width < FLAT * length:
         return [f"the {len(cloud)} points lie on a line, around which the surface is a guess; scan more of it"]
+    return [NOT_PERPENDICULAR] if unusable(cloud) else []
+
+
+def unusable(cloud: OrientedCloud) -> bool:
+    """Whether the normals of nearly all points run along the surface or point anywhere; never where points lie on a
+    line.
+    """
+    (thickness, width, length), across = _extents(cloud)
+    if width < FLAT * length:
+        return False
     if len(cloud) > 3 and thickness < FLAT * length:  # three points always lie in a plane
-        lying = float((cloud.normals @ axes[:, 0]).square().mean()) < FLAT_ACROSS
-    else:
-        lying = len(cloud) >= FEWEST and _lying(cloud)
-    if not lying:
-        return []
-    return [
-        "the normals do not stand on the surface that the points lie on, they lie in it or point anywhere: the mesh "
-        "means nothing; use --normals estimate"
-    ]
+        return float((cloud.normals @ across).square().mean()) < FLAT_ACROSS
+    return len(cloud) >= FEWEST and _lying(cloud)
+
+
+def _extents(cloud: OrientedCloud) -> tuple[list[float], Tensor]:
+    """Standard deviations of the points along their principal axes [3], ascending, in units of their largest
+    coordinate; and the first of these axes [3].
+    """
+    points = cloud.points - cloud.points.mean(0)
+    squares, axes = principal_axes(points / points.abs().max())
+    return squares.sqrt().tolist(), axes[:, 0]
 
 
 def _lying(cloud: OrientedCloud) -> bool:

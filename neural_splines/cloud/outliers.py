@@ -133,9 +133,10 @@ def outlier_lines(count: int, total: int) -> list[str]:
     """One line where so many of all points were left out."""
     if not count:
         return []
+    what = "was ignored as a stray point" if count == 1 else "were ignored as stray points"
     return [
-        f"{count} of {total} points were left out as outliers: they are sparse, or clumps, and at odds with the points "
-        "around them; keep them with --remove-outliers none"
+        f"{count} of {total} points {what} (far from the surface of {'its' if count == 1 else 'their'} neighbours); "
+        "keep such points with --remove-outliers none"
     ]
 
 

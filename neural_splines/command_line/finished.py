@@ -118,9 +118,10 @@ class Outcome:
     cleaning: what was dropped. reading: how columns were read whose meaning the file does not say. classes: how many
     points of those that were asked for. merged: names and numbers of points of several inputs. fitted: points, after
     outliers were left out and, where `averaged`, voxels averaged; box: of these. spacing: their median distance from
-    the 6th neighbour. fit: in words. choice: the options that ask for what the data chose, or nothing; why, in words.
-    mesh: its vertices and faces; error: of fewer faces, where they were asked for; placed: in its file; shape: what it
-    is, None where it is too large to look at. parts: of a run in parts; part_options make parts of the same size.
+    the 6th neighbour. fit, fit_details: in words. choice: the options that ask for what the data chose,
+    or nothing; why, in words. mesh: its vertices and faces; error: of fewer faces, where they were asked for; placed:
+    in its file; shape: what it is, None where it is too large to look at. parts: of a run in parts; part_options make
+    parts of the same size.
     texture, support by the data, terrain: where they were asked for. crs: of the coordinates.
     """
 
@@ -134,6 +135,7 @@ class Outcome:
     lines: Lines | None
     normals: Normals
     fit: str
+    fit_details: str
     choice: str
     why: str
     spacing: Callable[[], float]
@@ -206,6 +208,7 @@ class Run:
         shape = found.shape()
         self.timer.phase("")
         share, parts, chosen = found.evaluations / found.lattice.size, found.parts, found.choice
+        evaluated = f", {found.evaluations} evaluations ({share:.1%} of a dense grid)" if args.verbose else ""
         return [
             *([f"seed:     {args.chosen_seed}"] if args.seed is None else []),
             f"points:   {found.cleaning.summary()}{fitted}{f' ({found.reading})' if found.reading else ''}",
@@ -213,10 +216,10 @@ class Run:
             *([f"lines:    {found.lines.summary()}"] if found.lines else []),
             f"normals:  {found.normals.summary}",
             *([f"parts:    {parts.summary()}"] if parts else []),
-            f"fit:      {found.fit}, eps {found.eps:.6g} ({found.compute.summary})",
+            f"fit:      {found.fit}, {found.compute.summary}",
+            *([f"details:  {found.fit_details}, eps {found.eps:.6g}"] if args.verbose else []),
             *([f"choice:   repeat it with {chosen} {found.normals.options}".rstrip()] if chosen else []),
-            f"lattice:  {nx} x {ny} x {nz}, voxel {found.lattice.voxel_size:.6g}, {found.evaluations} evaluations "
-            f"({share:.1%} of the dense grid)",
+            f"lattice:  {nx} x {ny} x {nz} voxels, side {found.lattice.voxel_size:.3g}{evaluated}",
             f"mesh:     {found.mesh[0]} vertices, {found.mesh[1]} faces -> {shown(self.job.out)}",
             *([f"error:    {found.error.summary()}"] if found.error else []),
             f"shape:    {shape.summary() if shape else 'too large to look at within the memory'}",
@@ -227,8 +230,8 @@ class Run:
             *([f"size:     {_size(found.placed)}"] if self.job.placement.asked else []),
             *([f"shift:    {_shift(found.placed, self.job)}"] if args.shift is not None else []),
             f"seconds:  {self.timer.summary()}",
-            *([f"repeat:   {self.command}"] if args.verbose else []),
             *([f"look:     {self._how_to_look()}"] if getattr(args, "how_to_look", False) else []),
+            *([f"repeat:   {self.command}"] if args.verbose else []),
         ]
 
     def _how_to_look(self) -> str:

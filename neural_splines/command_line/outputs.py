@@ -179,12 +179,12 @@ def add_output_options(p: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write {out}.pts.npz: constraints, their values, the Nyström centres, eps",
     )
-    add_verbosity(output)
+    add_verbosity(output, "; the last line is a command that repeats this run")
     output.add_argument("--quiet", action="store_true", help="print only warnings and errors")
 
 
-def add_verbosity(p: argparse._ActionsContainer) -> None:
-    p.add_argument("--verbose", action="store_true", help="log what happens in detail")
+def add_verbosity(p: argparse._ActionsContainer, more: str = "") -> None:
+    p.add_argument("--verbose", action="store_true", help=f"print each phase and all numerical details{more}")
     p.add_argument(
         "--strict",
         action="store_true",

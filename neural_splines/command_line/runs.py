@@ -136,6 +136,8 @@ def noted(prefix: str) -> Iterator[list[str]]:
 
     def note(message: Warning | str, *rest: Any, **others: Any) -> None:
         line = said(message)
+        if line in notes:  # what is true of the points in the file, and of those that are fitted
+            return
         notes.append(line)
         show(line if line.startswith(prefix) else f"{prefix}{line}", *rest, **others)
 

@@ -66,6 +66,7 @@ def facts(run: Run, note: str = "") -> dict[str, dict[str, Any]]:
             "points": found.cleaning.summary(),
             "normals": found.normals.summary,
             "fit": found.fit,
+            "fit details": found.fit_details,
             "vertices": found.mesh[0],
             "faces": found.mesh[1],
             **({"drawn": note} if note else {}),

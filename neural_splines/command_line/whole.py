@@ -67,6 +67,7 @@ def mesh_whole(job: Job, settings: Settings, sides: NormalSettings, timer: Phase
         lines=result.lines,
         normals=Normals.of(origin.estimated, origin.settings),
         fit=fit.summary(),
+        fit_details=fit.details(),
         choice=fit.options() if fit.chosen else "",
         why=fit.chosen,
         spacing=lambda: result.kept.sampling.median_spacing,

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ..cloud.clouds import OrientedCloud
+from ..cloud.degeneracy import NOT_PERPENDICULAR, unusable
 from ..cloud.octree import morton_order
 from .areas import AREA_RANK, LARGEST_AREA, disc_areas
 from .consistency import consistency
@@ -47,7 +48,8 @@ def contradictions(cloud: OrientedCloud, given: np.ndarray) -> list[str]:
             f"the signs of normals are mixed: about {found.turned:.0%} are opposite to those around them; {remedy}"
         )
     elif found.off > OFF:
-        lines.append(f"{found.off:.0%} of the normals do not stand on the surface that the points lie on; {remedy}")
+        part = f"{found.off:.0%} of the normals are not perpendicular to the surface; {remedy}"
+        lines.append(NOT_PERPENDICULAR if unusable(cloud) else part)
     elif inward(cloud, order):
         lines.append(
             "the normals point into a closed shape, which turns it inside out; use --flip-normals, unless it is a room "

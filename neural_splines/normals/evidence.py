@@ -193,8 +193,8 @@ def _claimed(graph: PointGraph, guidance: Guidance) -> Known:
     unset = default and _within(from_place(graph, places[rows[0]]))
     if unset or np.average(shares, weights=sizes) > HIDDEN:
         doubt = (
-            "the viewpoints of the file were not used: from there many of its points hide behind others, or their rays "
-            "are as of no scanner; if they are right, give them with --sensor-position"
+            "the viewpoints of the file were not used: seen from there, many points are hidden behind others, or the "
+            "rays do not look like those of a scanner; if they are right, give them with --sensor-position"
         )
         return Known(doubts=(doubt,))
     return Known(CLAIMS, at_origin=default)

@@ -121,7 +121,12 @@ def mesh_files(
             normals = orient_nodes(found, sides, store, most, name, team, monitor)
             parts = Parts(store, normals.source, settings, found.nodes, found.report, found.sample, block=side)
             made = _made(parts, normals, out, form, sides.up, drawing_memory(asked, compute.device.type), team, monitor)
-            yield replace(made, part=(most, side), resumed=resumed, warnings=[*said, *normals.notes, *made.warnings])
+            yield replace(
+                made,
+                part=(most, side),
+                resumed=resumed,
+                warnings=list(dict.fromkeys([*said, *normals.notes, *made.warnings])),
+            )
 
 
 def _made(

@@ -44,6 +44,7 @@ def facts(result: Reconstruction) -> dict[str, dict[str, Any]]:
             "points": result.cleaning.summary() if result.cleaning else len(result.kept),
             "normals": words,
             "fit": result.fit.summary(),
+            "fit details": result.fit.details(),
             "vertices": len(result.mesh.vertices),
             "faces": len(result.mesh.faces),
             "eps": f"{result.eps:.6g}",

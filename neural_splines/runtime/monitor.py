@@ -10,6 +10,8 @@ from typing import Protocol
 
 logger = logging.getLogger(__name__)
 
+WORTH_SAYING = 0.005  # seconds of a phase that is entered again
+
 
 class Monitor(Protocol):
     """What the library tells about a run while it runs: from several threads, but one at a time (`PhaseTimer`)."""
@@ -53,11 +55,16 @@ class PhaseTimer:
             self._enter(name)
 
     def _enter(self, name: str) -> None:
+        if name and name == self._name:  # the same phase goes on
+            self.inner.phase(name)
+            return
         self.synchronize()
         now = time.perf_counter()
         if self._name:
-            self.seconds[self._name] = self.seconds.get(self._name, 0.0) + now - self._since
-            logger.info("%s: %.2f s", self._name, now - self._since)
+            spent, again = now - self._since, self._name in self.seconds
+            self.seconds[self._name] = self.seconds.get(self._name, 0.0) + spent
+            if not (isinstance(self.inner, PhaseTimer) or (again and spent < WORTH_SAYING)):  # that one says it
+                logger.info("%s: %.2f s", self._name, spent)
             if self.measured:
                 from . import memory  # not before: it imports torch
 

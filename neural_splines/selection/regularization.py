@@ -33,10 +33,10 @@ def choose_regularization(
     except score.UnjudgedError:
         taken = plan.solver.regularization
         line = (
-            "no held-out point could judge how much to smooth: there are too few, or their normals contradict each "
-            f"other. Taken: regularization {taken:.0e}; check the cloud, or give --regularization a number"
+            "smoothing could not be chosen from the points: too few points, or contradictory normals. Defaults are "
+            f"used (regularization {taken:.0e}); check the cloud, or set --regularization"
         )
-        return taken, f"regularization {taken:.0e} (no held-out point could judge)", [line]
+        return taken, f"regularization {taken:.0e} (default, not chosen from the points)", [line]
 
 
 def _best(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,8 @@ from . import score
 from .dependence import follows_noise
 from .regions import Region
 from .validation import LeftOut, ValidationFit
+
+logger = logging.getLogger(__name__)
 
 HELD_OUT = 0.2  # of the points in the regions that are looked at
 FEW, MANY = 3000, 12000  # points of these regions: to find who may win, and who wins
@@ -66,10 +69,10 @@ def unjudged(points_per_cell: int, kernel: Kernel) -> Choice:
     """What is taken where no held-out point can score."""
     smoothing = pilot(kernel.is_smooth)
     line = (
-        "no held-out point could judge how much to smooth: there are too few, or their normals contradict each other. "
-        f"Taken: up to {points_per_cell} points a cell, {smoothing}; check the cloud, or give --regularization a number"
+        "smoothing could not be chosen from the points: too few points, or contradictory normals. Defaults are used "
+        f"(up to {points_per_cell} points a cell, {smoothing}); check the cloud, or set --regularization"
     )
-    return Choice(points_per_cell, smoothing, f"{smoothing} (no held-out point could judge)", [line])
+    return Choice(points_per_cell, smoothing, f"{smoothing} (default, not chosen from the points)", [line])
 
 
 def pilot(slopes: bool) -> Smoothing:
@@ -161,7 +164,11 @@ class SmoothingSearch:
     def _judge(self, trial: ValidationFit, size: int, smoothings: Sequence[Smoothing]) -> None:
         self._unit = self._unit or max(1, len(trial.points))
         for smoothing in smoothings:
-            self._found[size, smoothing] = trial.residuals(smoothing, self._window)
+            found = self._found[size, smoothing] = trial.residuals(smoothing, self._window)
+            logger.debug(
+                "tried up to %d points a cell, %s: half of the held-out points within %.3g",
+                size, smoothing, score.percentile(found.distance),
+            )  # fmt: skip
             self._work += len(trial.points) / self._unit  # how much is to come depends on what is found
             self._monitor.progress(self._work, max(TYPICAL, self._work), f"{len(self._found)} tried")
 

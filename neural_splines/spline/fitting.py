@@ -51,8 +51,13 @@ class SplineFit:
         return replace(self, field=replace(self.field, box=box))
 
     def summary(self) -> str:
+        """One line."""
+        return f"one spline of {len(self.field.centers)} centres"
+
+    def details(self) -> str:
+        """One line of numerical details: how the regularization was chosen, iterations, residual, jitter."""
         chosen = f"{self.chosen}, " if self.chosen else ""
-        return f"{len(self.field.centers)} centres, {chosen}{self.solution.summary()}"
+        return f"{chosen}{self.solution.summary()}"
 
     def options(self) -> str:
         """The options of the command line that ask for what was chosen."""

@@ -29,7 +29,7 @@ def far_lines(share: float, far: float, settings: Settings) -> list[str]:
     remedies = {"none": "drop them with --trim auto", AUTO: "drop them with --trim 2"}
     remedy = remedies.get(str(settings.trim), "drop them with a smaller --trim, or auto")
     remedy = remedy if share < MOST else "check the points and their normals"
-    return [f"{share:.0%} of the faces lie farther than {far:.3g} from every point: no data support them; {remedy}"]
+    return [f"{share:.0%} of the faces are more than {far:.3g} from every point, so no data support them; {remedy}"]
 
 
 def shred_lines(shape: Checked, spacing: float, diagonal: float, settings: Settings) -> list[str]:
@@ -45,7 +45,6 @@ def shred_lines(shape: Checked, spacing: float, diagonal: float, settings: Setti
         return []
     asked = math.ceil(WIDE_GAP * spacing / diagonal)
     return [
-        f"the surface is in shreds, on average less than {SHREDS:g} times as wide as the points are apart: the points "
-        "have wide gaps, as between the lines of a scanner, or lie on no one surface, as leaves do, or their normals "
-        f"are wrong; --trim {asked} closes gaps of up to {2.0 * WIDE_GAP:g} times that distance"
+        f"the mesh is in narrow strips (mean width below {SHREDS:g} point spacings). Cause: wide gaps between scan "
+        f"lines, leaves, or wrong normals; --trim {asked} closes gaps of up to {2.0 * WIDE_GAP:g} spacings"
     ]

@@ -1,4 +1,4 @@
-"""Points that the mesh does not show: how many, why, and what would show them."""
+"""Points far from the mesh: how many, why, and what would show them."""
 
 from __future__ import annotations
 
@@ -89,8 +89,9 @@ def lost_line(
     least: the distance within which most of the points that were looked at should have had a mesh.
     """
     reasons = sorted(_reasons(lost, losses, voxel_size, grid_size, settings), key=lambda reason: -reason[0])
-    why = "; ".join(f"{share:.1%} {words}" for share, words in reasons)
-    return f"{lost.share:.0%} of the points lie farther than {least:.3g} from the mesh, which does not show them: {why}"
+    shares = [f"{share:.1%}" for share, _ in reasons] if len(reasons) > 1 else ["they"]
+    why = ". ".join(f"{which} {words}" for which, (_, words) in zip(shares, reasons, strict=True))
+    return f"{lost.share:.0%} of the points are more than {least:.3g} from the mesh: {why}"
 
 
 def _reasons(
@@ -103,18 +104,18 @@ def _reasons(
         size = math.ceil(grid_size * ACROSS * voxel_size / least)
         remedy = f"use GRID_SIZE {size}" if size <= MAX_GRID else "reconstruct these parts by themselves"
         middle = float(losses.thickness[thin].median())
-        yield share, f"lie on what is about {middle:.3g} thick, where a voxel is {voxel_size:.3g}, {remedy}"
+        yield share, f"lie on parts about {middle:.3g} thick, too thin for voxels of {voxel_size:.3g}; {remedy}"
     cut = ~thin & losses.crossed
     dropped = cut & (losses.component >= 0)
     if share := lost.part(dropped).share:
         count = len(losses.component[dropped].unique())
         what = f"{count} small parts that were" if count > 1 else "a small part that was"
-        yield share, f"lie on {what} dropped, keep such with --min-component 0"
+        yield share, f"lie on {what} dropped; keep such parts with --min-component 0"
     if share := lost.part(cut & ~dropped).share:
         remedy = "keep it with --trim none" if settings.trim == AUTO else "use a larger --trim"
-        yield share, f"lie where the surface was trimmed away, {remedy}"
+        yield share, f"lie where the surface was trimmed away; {remedy}"
     if share := lost.part(~thin & ~losses.crossed).share:
-        yield share, "lie where the field has no surface, check their normals and whether they are outliers"
+        yield share, "lie where no surface was found; check their normals, and whether they are stray points"
 
 
 def thickness(lost: Samples, cloud: OrientedCloud, voxel_size: float) -> Tensor:

@@ -32,7 +32,7 @@ def test_scattered_points_are_outliers_and_those_of_surfaces_are_not():
     mask = torch.isin(spoilt.points[:, 0], kept.points[:, 0])
     assert mask[:6000].all()
     assert not mask[6000:][far].any()
-    assert f"{6120 - len(kept)} of 6120 points were left out as outliers" in line
+    assert f"{6120 - len(kept)} of 6120 points were ignored as stray points" in line
     assert "--remove-outliers none" in line
 
 
@@ -115,7 +115,7 @@ def test_no_outlier_goes_without_a_word():
     """Also where a field is fitted and no mesh is made."""
     spoilt = with_outliers(sphere(800), 40)
     settings = Settings(grid_size=16, device="cpu", regularization=1e-6)
-    assert any("left out as outliers" in line for line in whole.fit_cloud(spoilt, settings).warnings)
+    assert any("ignored as stray point" in line for line in whole.fit_cloud(spoilt, settings).warnings)
 
 
 @pytest.mark.filterwarnings("ignore::neural_splines.errors.ReconstructionWarning")

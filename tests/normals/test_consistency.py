@@ -99,7 +99,7 @@ def test_normals_that_are_all_the_same_are_named(name):
     up = torch.zeros_like(shape.normals)
     up[:, 2] = 1.0
     (line,) = said(OrientedCloud(shape.points, up))
-    assert int(re.match(r"(\d+)% of the normals do not stand on the surface", line)[1]) > 15
+    assert int(re.match(r"(\d+)% of the normals are not perpendicular to the surface", line)[1]) > 15
 
 
 @pytest.mark.parametrize("shape", CLOSED.values(), ids=CLOSED)

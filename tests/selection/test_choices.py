@@ -144,7 +144,7 @@ def test_one_spline_chooses_more_regularization_for_noise():
             outer_layer_variance=0.0,
         )
         fit = whole.fit_cloud(noisy(sphere(1500), sigma), settings)
-        assert "held-out points" in fit.summary()
+        assert "held-out points" in fit.details()
         levels[sigma] = fit.regularization
     assert levels[0.05] > 10 * levels[0.0]
 

@@ -77,7 +77,7 @@ def test_a_thing_thinner_than_a_voxel_is_named_with_the_grid_size_that_shows_it(
 
     mesh, lattice = meshed(field, cloud, 30)
     (line,) = lines(cloud, lattice, mesh)
-    words = r"(\d+)% of the points .*: [\d.]+% lie on what is about ([\d.]+) thick, .* use GRID_SIZE (\d+)"
+    words = r"(\d+)% of the points .*: they lie on parts about ([\d.]+) thick, .*; use GRID_SIZE (\d+)"
     share, thickness, size = map(float, re.fullmatch(words, line).groups())
     assert share == pytest.approx(23, abs=3)  # a quarter, but for what is near the ball
     assert thickness == pytest.approx(1.2, rel=0.1)
@@ -94,7 +94,9 @@ def test_parts_that_were_dropped_as_specks_are_counted():
     mesh = drop_specks(whole, Metric(cloud.points))
     assert len(mesh.faces) < len(whole.faces)
     (line,) = lines(cloud, lattice, mesh, whole, whole)
-    assert re.match(r"33% .*: 33.3% lie on 30 small parts that were dropped, keep such with --min-component 0", line)
+    assert re.match(
+        r"33% .*: they lie on 30 small parts that were dropped; keep such parts with --min-component 0", line
+    )
     assert lines(cloud, lattice, whole) == []
 
 
@@ -104,7 +106,7 @@ def test_a_surface_that_was_trimmed_away_is_named_with_what_keeps_it(asked, reme
     whole, lattice = meshed(spheres((1.0, (0.0, 0.0, 0.0))), cloud, 48)
     half = keep_faces(whole, (whole.vertices[whole.faces][:, :, 2] < 0.0).all(1))
     (line,) = lines(cloud, lattice, half, whole, half, replace(NONE, trim=asked))
-    assert re.match(rf"3\d% .*: 3[\d.]+% lie where the surface was trimmed away, .*{remedy}", line)
+    assert re.match(rf"3\d% .*: they lie where the surface was trimmed away; .*{remedy}", line)
 
 
 def test_points_without_any_surface_are_named():
@@ -112,7 +114,7 @@ def test_points_without_any_surface_are_named():
     mesh, lattice = meshed(spheres((1.0, (0.0, 0.0, 0.0))), cloud, 48)
     (line,) = lines(cloud, lattice, mesh)
     assert "20% of the points" in line
-    assert "the field has no surface, check their normals" in line
+    assert "they lie where no surface was found; check their normals" in line
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.01])
@@ -133,5 +135,6 @@ def test_a_strict_run_that_loses_points_fails(script, tmp_path):
     args = [script[0], path, *script[1:], "--seed", 0, "--out", tmp_path / "mesh.ply", "--strict"]
     lossy = run(*args, "--min-component", 0.9)
     assert lossy.code == 3
-    assert "23.1% lie on a small part that was dropped, keep such with --min-component 0" in lossy.err
+    assert "23% of the points are more than" in lossy.err
+    assert "they lie on a small part that was dropped; keep such parts with --min-component 0" in lossy.err
     assert run(*args, "--min-component", 0).code == 0

@@ -68,7 +68,7 @@ def test_crossing_scan_lines_are_named_and_the_remedy_closes_them(tmp_path):
     words = ["fit-grid.py", path, "auto", "auto", 60, "auto", "--seed", 0, "--regularization", 1e-8]
     found = run(*words, "--out", tmp_path / "mesh.ply")
     assert found.code == 0, found.err
-    assert "in shreds" in found.err
+    assert "the mesh is in narrow strips" in found.err
     trim = re.search(r"--trim (\d+) closes", found.err)
     assert trim
     closed = run(*words, "--trim", trim[1], "--out", tmp_path / "closed.ply")
