@@ -79,7 +79,9 @@ class CellSettings:
         if not isinstance(self.fill_holes, bool):
             _keep(self, "fill_holes", check_number, "--fill-holes", 0.0, strict=True)
         if not self.adaptive and self.points_per_cell != AUTO:
-            raise SettingsError("--points-per-cell is a size of adaptive cells; use CELLS_PER_AXIS auto, or drop it")
+            raise SettingsError(
+                "--points-per-cell sets the size of adaptive cells; use CELLS_PER_AXIS auto, or drop it"
+            )
         if not self.adaptive and self.depth == "local":
             raise SettingsError("--depth local is for adaptive cells; use CELLS_PER_AXIS auto, or drop it")
         if self.single and self.fill_holes:
@@ -288,7 +290,7 @@ class Settings:
         _keep(self, "refine_vertices", check_flag, "--no-refine-vertices")
         _keep(self, "sharp_edges", check_flag, "--sharp-edges")
         if self.sharp_edges and not self.cell_settings:
-            raise SettingsError("--sharp-edges is for the splines of cells, and this is one spline; drop it")
+            raise SettingsError("--sharp-edges needs cells, but this run fits one spline; drop it")
         _keep(self, "trim", check_number, "--trim", 0.0, strict=True, words=(AUTO, "none"))
         _keep(self, "min_component", check_number, "--min-component", 0.0, 1.0, words=(AUTO,))
         if self.faces is not None:
@@ -333,7 +335,7 @@ class Settings:
             if value == AUTO:
                 continue
             if not self.cell_settings:
-                raise SettingsError(f"{name} is for the splines of cells, and this is one spline; drop it")
+                raise SettingsError(f"{name} needs cells, but this run fits one spline; drop it")
             if self.regularization == AUTO:
                 raise SettingsError(
                     f"{name} is chosen with the regularization where that is auto; give --regularization a number too"
@@ -346,7 +348,7 @@ class Settings:
                 "--gradient-length needs a kernel without a kink: use --kernel neural-spline --outer-layer-variance 0"
             )
         if asked and self.offset_weight != AUTO:
-            raise SettingsError("--offset-weight is of constraints that --gradient-length replaces; drop one of them")
+            raise SettingsError("--offset-weight weighs constraints that --gradient-length replaces; drop one of them")
 
     def _default(self, name: str, value: object) -> None:
         if getattr(self, name) is DEPENDS:

@@ -129,7 +129,7 @@ def test_one_call_with_settings_by_name():
         ({"fillholes": True}, "there is no setting 'fillholes'; did you mean fill_holes?"),
         ({"Trim": 1.0}, "there is no setting 'Trim'; did you mean trim?"),
         ({"colour": "red"}, "there is no setting 'colour'; help(neural_splines.Settings) lists them"),
-        ({"cells": None, "overlap": 0.5}, "overlap is of cells, and cells=None is one spline; drop one of them"),
+        ({"cells": None, "overlap": 0.5}, "overlap needs cells, but cells=None fits one spline; drop one of them"),
     ],
 )
 def test_near_names_are_told(options, message):

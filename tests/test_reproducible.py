@@ -114,7 +114,7 @@ def test_slopes_of_a_mesh_do_not_depend_on_what_is_taken_at_a_time(at_once, monk
     assert torch.equal(face_average_normals(mesh), whole)
 
 
-@pytest.mark.filterwarnings("ignore:the true residual")
+@pytest.mark.filterwarnings("ignore:conjugate gradients reached")
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_a_value_depends_on_its_point_alone(dtype, generator):
     """In boxes that need several polynomials too: neither on those asked for with it nor on their order."""

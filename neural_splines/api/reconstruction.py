@@ -200,7 +200,7 @@ def _settings(given: Settings | None, options: Mapping[str, Any], **usual: Any) 
     if cells := {name: value for name, value in options.items() if name in of_cells}:
         before = own.get("cells", given.cells if given else usual.get("cells", CellSettings()))
         if before is None:
-            raise SettingsError(f"{next(iter(cells))} is of cells, and cells=None is one spline; drop one of them")
+            raise SettingsError(f"{next(iter(cells))} needs cells, but cells=None fits one spline; drop one of them")
         own["cells"] = replace(before, **cells)
     return Settings(**usual | own) if given is None else replace(given, **own)
 
@@ -209,7 +209,7 @@ def _sides(sensor_positions: Any, free_space: bool, device: str) -> NormalSettin
     """What is known of the sides of a cloud."""
     if sensor_positions is None:
         if free_space:
-            raise SettingsError("free_space=True is of sensor_positions; give these, or the places themselves")
+            raise SettingsError("free_space=True needs sensor_positions; give these, or the places themselves")
         return NormalSettings(device=device)
     places = as_rows(sensor_positions, "sensor_positions")[0].tolist()
     return NormalSettings(sensor_positions=tuple(map(tuple, places)), free_space=free_space, device=device)

@@ -32,7 +32,7 @@ def shape_lines(cloud: OrientedCloud) -> list[str]:
     """Points on a line, and normals that run along the surface that the points lie on."""
     (_, width, length), _ = _extents(cloud)
     if width < FLAT * length:
-        return [f"the {len(cloud)} points lie on a line, around which the surface is a guess; scan more of it"]
+        return [f"the {len(cloud)} points lie on a line, which determines no surface; scan more of the object"]
     return [NOT_PERPENDICULAR] if unusable(cloud) else []
 
 
@@ -82,8 +82,8 @@ def cluster_line(cloud: OrientedCloud, voxel_size: float) -> str | None:
     grid = 1.1 * GOOD_VOXELS * longest / max(largest, 1e-300)
     remedy = f", or raise GRID_SIZE to {grid:.0f}" if grid <= MAX_GRID else ""
     return (
-        f"the points lie in {len(parts)} clusters far apart, of which the largest is {largest / voxel_size:.2g} voxels "
-        f"long in a box of {longest / voxel_size:.0f}; reconstruct each by itself{remedy}"
+        f"the points lie in {len(parts)} clusters far apart, and the largest spans only {largest / voxel_size:.2g} "
+        f"voxels of the {longest / voxel_size:.0f} along the box; reconstruct each by itself{remedy}"
     )
 
 

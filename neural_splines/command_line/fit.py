@@ -15,8 +15,11 @@ CENTERS = (
     "auto: about 30 sqrt(constraints)"
 )
 IN_PARTS = ("--max-memory", "--work-dir", "--workers", "--scheduler")
-WHOLE = "is of runs in parts, and one spline is fitted to all points at once; use fit-grid.py CLOUD auto auto auto auto"
-OF_CELLS = "is for the splines of cells, and this is one spline; use fit-grid.py CLOUD auto auto auto auto"
+WHOLE = (
+    "is for runs in parts only, but fit.py fits one spline to all points at once; use fit-grid.py CLOUD auto auto auto "
+    "auto"
+)
+OF_CELLS = "needs cells, but this run fits one spline; use fit-grid.py CLOUD auto auto auto auto"
 
 
 def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:

@@ -118,7 +118,7 @@ def jobs_of(args: Namespace) -> list[Job]:
         out = standard(args.out or DEFAULT_OUT)
         if args.format and out != STANDARD:
             raise SettingsError(
-                "--format is of the meshes in --out-dir and of --out -; drop it, --out has an extension"
+                "--format is only for --out-dir and --out -; drop it: the extension of --out is the format"
             )
         if out == STANDARD and (args.save_grid or args.save_points):
             raise SettingsError("--save-grid and --save-points write beside the mesh; name a file with --out")
@@ -166,7 +166,7 @@ def _sources(args: Namespace) -> list[str]:
     """The files that are read; refuses several for one mesh that are not to be merged."""
     given = args.input_point_cloud
     if args.merge and args.out_dir is not None:
-        raise SettingsError("--merge makes one mesh and --out-dir one of each input; drop one of them")
+        raise SettingsError("--merge makes one mesh and --out-dir one for each input; drop one of them")
     if args.merge or args.out_dir is not None:
         sources = [path for one in given for path in (clouds_in(one) if os.path.isdir(one) else [one])]
         places = len(args.sensor_position or ())

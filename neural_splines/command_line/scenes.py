@@ -38,7 +38,7 @@ REFUSED = (
     Refusal("--envelope", lambda a: a.envelope is not None, "fits all cells again; drop it, or work without parts"),
     Refusal("--texture", lambda a: a.texture is not None, WHOLE_MESH),
     Refusal("--normal-map", lambda a: a.normal_map, WHOLE_MESH),
-    Refusal("CELLS_PER_AXIS", lambda a: a.cells_per_axis == 1, "1 is one spline of all points; use auto, or more"),
+    Refusal("CELLS_PER_AXIS", lambda a: a.cells_per_axis == 1, "1 fits one spline to all points; use auto, or more"),
 )
 
 

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 def check(args: argparse.Namespace) -> None:
     """Refuse, before any work, what could not be written and what would say nothing."""
     if args.resolution is not None and not (args.dem or args.contours):
-        raise SettingsError("--resolution is that of --dem and --contours; name one of them, or drop it")
+        raise SettingsError("--resolution needs --dem or --contours; give one of them, or drop it")
     if args.interval is not None and not args.contours:
-        raise SettingsError("--interval is that of --contours; name a file for these, or drop it")
+        raise SettingsError("--interval needs --contours; name a file for them, or drop it")
     asked_of(args)
     if (args.dem or args.contours) and args.up not in (AUTO, "z"):
-        raise SettingsError(f"--dem and --contours are of heights along z, and --up is {args.up}; turn the cloud")
+        raise SettingsError(f"--dem and --contours need heights along z, but --up is {args.up}; turn the cloud")
     if args.dem:
         require_rasters("--dem")
 

@@ -55,7 +55,7 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
 def trim_settings_from(args: Namespace) -> Settings:
     """The settings that matter to trimming."""
     if args.use_abs_units and args.grid_size is not None:
-        raise SettingsError("GRID_SIZE says nothing with --use-abs-units; drop one of them")
+        raise SettingsError("GRID_SIZE has no effect with --use-abs-units; drop one of them")
     if args.use_abs_units:
         return Settings(scale=args.scale, trim=args.distance, remove_outliers=args.remove_outliers or "none")
     if args.grid_size is None:

@@ -111,7 +111,7 @@ def _found(args: Namespace) -> tuple[Views, list[str]]:
     from ..surface.mesh import Mesh
 
     if args.path and args.distance is not None:
-        raise SettingsError("--distance is of places on a sphere, and --path has its own; drop one of them")
+        raise SettingsError("--distance is for places on a sphere, but --path has its own; drop one of them")
     kinds = (args.by,) if args.by else VIEWS_BY
     vertices, faces, numbers = load_mesh_numbers(args.mesh, kinds)
     kind = next((name for name in kinds if name in numbers), None)

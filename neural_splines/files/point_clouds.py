@@ -94,7 +94,7 @@ def _scanned(path: PathLike, attributes: Sequence[str], columns: str, classes: S
     if suffix == ".stl":
         raise CloudError("STL files have no vertex normals; sample the mesh with normals and export it as PLY")
     there = ", ".join((*EXTENSIONS, "points3D.bin"))
-    raise CloudError(f"is of no format that is read; give it the extension of its format ({there})")
+    raise CloudError(f"is not in a known format; give it the extension of its format ({there})")
 
 
 def kind_of_data(suffix: str, start: bytes) -> str:

@@ -12,7 +12,7 @@ def sign_warnings(c: Confidence, guidance: Guidance) -> list[str]:
     lines = []
     if c.down:
         lines.append(
-            f"the surface is open and looks down, {c.down:.0%} of its area (confidence {c.value:.2f}); if it was seen "
+            f"the surface is open and {c.down:.0%} of it faces down (confidence {c.value:.2f}); if it was seen "
             "from above, use --aerial, if from within, --inside; if another axis is up, say --up"
         )
     if c.agreement * c.continuity >= SURE_ENOUGH:

@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 
 CLASS = "support_class"
 PER_POINT = 1  # vertices at which uncertainty is asked for; between them it varies no faster than the points do
-ONE_SPLINE = (
-    "uncertainty is told by the data of cells, and this is one spline; use fit-grid.py with CELLS_PER_AXIS auto"
-)
-SHARP = "uncertainty and curvature are those of a smooth surface, and this one has sharp edges; drop them"
+ONE_SPLINE = "uncertainty needs cells, but this run fits one spline; use fit-grid.py with CELLS_PER_AXIS auto"
+SHARP = "uncertainty and curvature need a smooth surface, but this one has sharp edges; drop them"
 
 
 def qualities(result: Reconstruction, names: Iterable[str]) -> dict[str, np.ndarray]:

@@ -95,7 +95,7 @@ def _places(
     """Places [p, 3] to look from, and unit directions [p, 3]."""
     if positions is None:
         if directions is not None:
-            raise SettingsError("directions are those of positions; give both")
+            raise SettingsError("directions need positions; give both")
         most = check_count("--candidates", candidates, 1, MOST_CANDIDATES)
         if distance is not None:
             check_number("--distance", distance, 0.0, strict=True)

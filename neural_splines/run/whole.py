@@ -47,8 +47,7 @@ from .totals import Totals, dropped_lines
 from .workers import Here
 
 ONE_SPLINE = (
-    "--free-space and --envelope are for the splines of cells, and this is one spline; use fit-grid.py CLOUD auto auto "
-    "auto auto"
+    "--free-space and --envelope need cells, but this run fits one spline; use fit-grid.py CLOUD auto auto auto auto"
 )
 
 

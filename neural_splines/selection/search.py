@@ -165,10 +165,10 @@ class SmoothingSearch:
         self._unit = self._unit or max(1, len(trial.points))
         for smoothing in smoothings:
             found = self._found[size, smoothing] = trial.residuals(smoothing, self._window)
-            logger.debug(
-                "tried up to %d points a cell, %s: half of the held-out points within %.3g",
-                size, smoothing, score.percentile(found.distance),
-            )  # fmt: skip
+            if logger.isEnabledFor(logging.DEBUG) and bool(found.distance.isfinite().any()):
+                reached = score.percentile(found.distance)
+                told = size, smoothing, 100.0 * score.PERCENTILE, reached
+                logger.debug("tried up to %d points a cell, %s: %.0f%% of the held-out points within %.3g", *told)
             self._work += len(trial.points) / self._unit  # how much is to come depends on what is found
             self._monitor.progress(self._work, max(TYPICAL, self._work), f"{len(self._found)} tried")
 

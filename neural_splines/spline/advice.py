@@ -22,12 +22,12 @@ def convergence_lines(solution: Solution, tolerance: float, dtype: torch.dtype) 
     cg = solution.cg
     if not cg.converged:
         return [
-            f"conjugate gradients ended by {cg.reason} after {cg.iterations} iterations at residual "
-            f"{cg.relative_residual:.1e}, above {tolerance:.0e}; raise --cg-max-iters or --regularization"
+            f"conjugate gradients did not converge ({cg.reason} after {cg.iterations} iterations, residual "
+            f"{cg.relative_residual:.1e} instead of {tolerance:.0e}); raise --cg-max-iters or --regularization"
         ]
     if cg.relative_residual > 10 * tolerance:
         return [
-            f"the true residual {cg.relative_residual:.1e} stayed above {tolerance:.0e}: {str(dtype)[6:]} has no more "
-            "digits here; use --dtype float64 or a larger --regularization"
+            f"conjugate gradients reached a residual of only {cg.relative_residual:.1e} instead of {tolerance:.0e}, "
+            f"the limit of {str(dtype)[6:]}; use --dtype float64 or a larger --regularization"
         ]
     return []

@@ -34,7 +34,7 @@ def refused(tmp_path, script, cloud, *args) -> str:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ([1, "--gradient-length", 0.2], "--gradient-length is for the splines of cells, and this is one spline; drop"),
+        ([1, "--gradient-length", 0.2], "--gradient-length needs cells, but this run fits one spline; drop"),
         (["auto", "--gradient-length", 0.2], "--gradient-length is chosen with the regularization where that is auto"),
         (
             [2, "--gradient-length", 0.2],
@@ -42,16 +42,16 @@ def refused(tmp_path, script, cloud, *args) -> str:
         ),
         (
             ["auto", "--regularization", 1e-6, "--gradient-length", 0.2, "--offset-weight", 0.5],
-            "--offset-weight is of constraints that --gradient-length replaces",
+            "--offset-weight weighs constraints that --gradient-length replaces",
         ),
-        ([1, "--robust-passes", 2], "--robust-passes is for the splines of cells, and this is one spline; drop it"),
-        ([1, "--offset-weight", 0.5], "--offset-weight is for the splines of cells, and this is one spline; drop it"),
+        ([1, "--robust-passes", 2], "--robust-passes needs cells, but this run fits one spline; drop it"),
+        ([1, "--offset-weight", 0.5], "--offset-weight needs cells, but this run fits one spline; drop it"),
         ([1, "--fill-holes"], "--fill-holes is for many cells"),
         ([1, "--min-pts-per-cell", 201], "no cell holds enough points; lower --min-pts-per-cell"),
         (["auto", "--offset-weight", 0.5], "--offset-weight is chosen with the regularization where that is auto"),
         (["auto", "--robust-passes", 0], "--robust-passes is chosen with the regularization where that is auto"),
         ([2, "--regularization", "auto", "--offset-weight", 1], "--offset-weight is chosen with the regularization"),
-        ([2, "--points-per-cell", 50], "--points-per-cell is a size of adaptive cells; use CELLS_PER_AXIS auto"),
+        ([2, "--points-per-cell", 50], "--points-per-cell sets the size of adaptive cells; use CELLS_PER_AXIS auto"),
         (["auto", "--solver", "falkon"], "--solver falkon fits one spline, and cells are solved directly"),
     ],
     ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else "",
@@ -144,7 +144,7 @@ def test_an_extension_that_cannot_be_written_is_refused_with_the_list(tmp_path, 
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ([12, 0.1, "--use-abs-units"], "GRID_SIZE says nothing with --use-abs-units; drop one of them"),
+        ([12, 0.1, "--use-abs-units"], "GRID_SIZE has no effect with --use-abs-units; drop one of them"),
         ([0.1], "DISTANCE is in voxel diagonals: give GRID_SIZE before it, or --use-abs-units"),
     ],
 )

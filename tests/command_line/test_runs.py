@@ -85,7 +85,7 @@ def test_warnings_name_their_input(tmp_path, folder):
     [
         (["a.ply", "c.ply"], "2 inputs and one output; give a folder with --out-dir"),
         (["."], "is a directory; give a file in it, or a folder for all with --out-dir"),
-        (["a.ply", "--format", "obj"], "--format is of the meshes in --out-dir"),
+        (["a.ply", "--format", "obj"], "--format is only for --out-dir"),
         (["a.ply", "--out-dir", "../out", "--out", "x.ply"], "drop one of them"),
         (["a.ply", "--out-dir", "../nowhere"], "there is no such folder; create it first"),
         (["a.ply", "--out-dir", "."], "is the input, which --out-dir of a.ply would overwrite"),

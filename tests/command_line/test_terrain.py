@@ -99,13 +99,13 @@ def test_with_the_roof_it_is_the_topmost_surface(cloud, tmp_path):
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["--resolution", 1], "--resolution is that of --dem and --contours; name one of them, or drop it"),
-        (["--interval", 1], "--interval is that of --contours; name a file for these, or drop it"),
-        (["--dem", "a.tif", "--interval", 1], "--interval is that of --contours; name a file for these, or drop it"),
+        (["--resolution", 1], "--resolution needs --dem or --contours; give one of them, or drop it"),
+        (["--interval", 1], "--interval needs --contours; name a file for them, or drop it"),
+        (["--dem", "a.tif", "--interval", 1], "--interval needs --contours; name a file for them, or drop it"),
         (["--dem", "a.tif", "--resolution", 0], "--resolution must be greater than 0, got 0"),
         (["--dem", "a.png"], "a.png: is written as GeoTIFF; give it the extension .tif"),
         (["--contours", "a.dxf"], "a.dxf: is written as GeoJSON; give it the extension .geojson"),
-        (["--dem", "a.tif", "--up", "y"], "--dem and --contours are of heights along z, and --up is y; turn the cloud"),
+        (["--dem", "a.tif", "--up", "y"], "--dem and --contours need heights along z, but --up is y; turn the cloud"),
         (["--crs", "EPSG:1"], "--crs 'EPSG:1' is no coordinate system; give its code, as EPSG:25833"),
         (["--dem", "a.tif", "--resolution", 1e-9], "--resolution 1e-09 makes more than 10000000 squares along a side"),
         (["--contours", "a.geojson", "--interval", 1e-9], "--interval 1e-09 makes more than 100000 contour lines"),

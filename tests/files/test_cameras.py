@@ -201,7 +201,7 @@ def test_python_takes_them_as_the_command_does(tmp_path):
     assert np.abs(mesh.vertices - vertices).max() < 1e-6
     normals = ns.estimate_normals(points, sensor_positions=cameras)
     assert ((normals * torus(1200).normals.numpy()).sum(1) > 0.0).mean() > 0.99
-    with pytest.raises(ns.SettingsError, match="free_space=True is of sensor_positions"):
+    with pytest.raises(ns.SettingsError, match="free_space=True needs sensor_positions"):
         ns.reconstruct(points, free_space=True, **options)
     with pytest.warns(ns.ReconstructionWarning, match="sensor_positions was not used: the cloud has normals; leave"):
         ns.reconstruct(points, normals, sensor_positions=cameras, **options)

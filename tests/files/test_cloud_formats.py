@@ -105,7 +105,7 @@ BAD = {
     "a.las": (b"LASF" + bytes(400), "is not read as LAS or LAZ"),
     "a.laz": (b"nothing", "is not read as LAS or LAZ"),
     "a.e57": (b"ASTM-E57" + bytes(400), "is not read as E57"),
-    "a.docx": (b"0 0 0\n", "is of no format that is read; give it the extension of its format (.ply, "),
+    "a.docx": (b"0 0 0\n", "is not in a known format; give it the extension of its format (.ply, "),
 }  # fmt: skip
 
 

@@ -108,7 +108,7 @@ def test_one_mesh_and_what_is_said_of_it(tmp_path):
 
 WRONG = {
     "no merge": ([], "or --merge for one mesh of all"),
-    "a mesh of each": (["--merge", "--out-dir", "."], "--merge makes one mesh and --out-dir one of each"),
+    "a mesh of each": (["--merge", "--out-dir", "."], "--merge makes one mesh and --out-dir one for each"),
     "in parts": (["--merge", "--max-memory", "1GB", "--normals", "file"], "error: a.csv: the points have no normals"),
     "sensors": (["--merge", *["--sensor-position", 0, 0, 9] * 3], "3 times --sensor-position and 2 inputs to merge"),
     "attributes": (["--merge", "--attributes", "heat"], "b.xyz: has no attribute 'heat'"),

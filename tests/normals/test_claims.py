@@ -151,6 +151,6 @@ def test_an_open_surface_that_looks_down_is_doubted():
     angle = np.pi * (0.1 + 0.8 * u) * 1.25 - 0.125 * np.pi
     trough = np.stack([6 * v, -np.cos(angle), -np.sin(angle)], 1)
     (line,) = oriented(trough).notes
-    assert re.match(r"the surface is open and looks down, \d+% of its area .*--aerial.*--inside", line)
+    assert re.match(r"the surface is open and \d+% of it faces down .*--aerial.*--inside", line)
     assert oriented(trough, inside=True).notes == []
     assert oriented(trough[:, [0, 2, 1]]).notes == []

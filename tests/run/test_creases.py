@@ -173,5 +173,5 @@ def test_sides_know_nothing_far_away():
 
 
 def test_one_spline_has_no_sides():
-    with pytest.raises(ns.SettingsError, match="--sharp-edges is for the splines of cells"):
+    with pytest.raises(ns.SettingsError, match="--sharp-edges needs cells"):
         ns.Settings(cells=None, sharp_edges=True)

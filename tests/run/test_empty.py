@@ -188,7 +188,7 @@ def test_the_command_takes_places_ids_and_viewpoints(tmp_path):
         assert line in found.err
     found = captured(fit_command.main, tmp_path / "ids.csv", "auto", 50, 16, "--free-space")
     assert found.code == 2
-    assert "--free-space is for the splines of cells, and this is one spline; use fit-grid.py" in found.err
+    assert "--free-space needs cells, but this run fits one spline; use fit-grid.py" in found.err
 
 
 def test_the_command_keeps_to_an_envelope(tmp_path):

@@ -83,7 +83,9 @@ def test_one_spline_in_parts_is_refused_with_what_works(option, tmp_path):
     found = run("fit.py", tmp_path / "cloud.ply", "auto", 100, 16, *option)
     name = option[0].partition("=")[0]
     assert found.code == 2
-    assert found.err.startswith(f"fit.py: error: {name} is of runs in parts, and one spline is fitted to all points")
+    assert found.err.startswith(
+        f"fit.py: error: {name} is for runs in parts only, but fit.py fits one spline to all points"
+    )
     assert len(found.err.splitlines()) == 1
 
 

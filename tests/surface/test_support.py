@@ -156,7 +156,7 @@ def test_what_cannot_be_told_is_refused(tmp_path):
     args = [cloud, "auto", 100, 12, "--out", tmp_path / "a.ply", "--quality"]
     for quality, line in {
         "sureness": "expected some of distance, density, support",
-        "uncertainty": "uncertainty is told by the data of cells, and this is one spline; use fit-grid.py",
+        "uncertainty": "uncertainty needs cells, but this run fits one spline; use fit-grid.py",
         "mean-curvature": "curvature asks second derivatives, and this kernel has kinks",
     }.items():
         done = run("fit.py", *args, quality)

@@ -127,7 +127,7 @@ def test_a_missing_cap_is_looked_at_from_its_side(tmp_path):
         ({"numbers": 0, "positions": [[0, 0, np.nan]]}, "positions must be finite"),
         ({"numbers": 0, "positions": [UP], "directions": [UP, UP]}, "1 positions but 2 directions"),
         ({"numbers": 0, "positions": [UP], "directions": [0 * UP]}, "directions must be finite and not zero"),
-        ({"numbers": 0, "directions": [UP]}, "directions are those of positions"),
+        ({"numbers": 0, "directions": [UP]}, "directions need positions"),
         ({"numbers": 0, "grazing": 91.0}, "grazing must be at least 0, at most 90"),
         ({"numbers": 0, "field_of_view": 0.0}, "field_of_view must be greater than 0"),
         ({"numbers": 0, "worse_than": -1.0}, "worse_than must be at least 0"),
