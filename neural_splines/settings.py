@@ -208,8 +208,8 @@ class Settings:
     gradient_length: where positive, the normals enter as slopes h grad f = h n with h in sides of a padded cell, in
         the place of constraints off the surface; auto: as offset_weight, else 0. Of cells.
     nystrom_mode: random, blue-noise or k-means.
-    remove_outliers: auto: leave out points that are sparse, or in small clumps, and at odds with those around
-        them; none: keep all. Default none, with adaptive cells auto.
+    remove_outliers: auto: leave out stray points, which are sparse or in small clumps and do not lie on the
+        surface of the points around them; none: keep all. Default none, with adaptive cells auto.
     voxel_downsample_threshold: above so many points, points and normals are averaged within voxels.
     kernel: neural-spline, spherical-laplace or linear-angle.
     outer_layer_variance: of the neural-spline kernel. Default 1.0, with adaptive cells 0.0.

@@ -1,4 +1,4 @@
-"""Points that belong to no surface: far from their neighbours, and at odds with them."""
+"""Points that belong to no surface: far from their neighbours, and off the surface that these lie on."""
 
 from __future__ import annotations
 

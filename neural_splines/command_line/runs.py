@@ -83,7 +83,7 @@ def one(job: Job, settings: Settings, sides: NormalSettings, mesh: Meshing, time
 
 
 def shreds(outcome: Outcome, settings: Settings, timer: PhaseTimer) -> list[str]:
-    """A line where the mesh is in shreds."""
+    """A line where the mesh is in narrow strips."""
     timer.phase("shape")
     shape, unit = outcome.shape(), outcome.placed.factor if outcome.parts else 1.0  # of parts it is that of the file
     timer.phase("")

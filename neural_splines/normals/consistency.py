@@ -95,7 +95,7 @@ def _turned(coupling: np.ndarray, near: np.ndarray) -> tuple[float, float]:
 
 
 def _off(x: Tensor, n: Tensor, near: Tensor) -> float:
-    """The share of points that lie on a plane with their neighbours, but whose normals do not stand on it."""
+    """The share of points that lie on a plane with their neighbours, but whose normals are not perpendicular to it."""
     square, axes = principal_axes(x[near])
     plane = (square[:, 0] < FLAT * square[:, 1]) & (square[:, 1] > ROUND * square[:, 2])
     return float((plane & ((axes[:, :, 0] * n).sum(1).abs() < OFF)).double().mean())

@@ -11,8 +11,8 @@ from .checks import Checked
 # leaves wider gaps.
 FAR_DIAGONALS, FAR_SPACINGS = 0.03, 4.0
 NOTABLE, MOST = 0.01, 0.5  # of the faces
-# Mean width in spacings below which a surface is in shreds. Of real scans: crossing scan lines 5.6 to 7.0, leaves 2.0;
-# a building among trees 7.6; shapes on a floor 8.1, others from 15 on.
+# Mean width in spacings below which a surface is in narrow strips. Of real scans: crossing scan lines 5.6 to 7.0,
+# leaves 2.0; a building among trees 7.6; shapes on a floor 8.1, others from 15 on.
 SHREDS, SHRED_LOOPS = 8.0, 10  # with fewer borders a narrow surface is a small one, or has holes that can be seen
 WIDE_GAP = 6.0  # spacings from the middle of a gap to its ends
 
@@ -33,8 +33,8 @@ def far_lines(share: float, far: float, settings: Settings) -> list[str]:
 
 
 def shred_lines(shape: Checked, spacing: float, diagonal: float, settings: Settings) -> list[str]:
-    """One line where trimming left a surface in shreds: it has many borders, and its mean width, 2 area / length of
-    these, is small.
+    """One line where trimming left a surface in narrow strips: it has many borders, and its mean width, 2 area /
+    length of these, is small.
 
     spacing: the median distance of points from their 6th neighbour. diagonal: of a voxel. All in units of the shape.
     """

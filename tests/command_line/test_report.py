@@ -1,15 +1,19 @@
 """--report: what docs/report.schema.json says; --verbose: the command that writes the same bytes."""
 
 import json
+import re
 import shlex
 from dataclasses import replace
 
 import jsonschema
 import numpy as np
 import pytest
+import torch
 from scripts import ROOT, run, write_cloud
 from shapes import edges, sphere, torus
 
+import neural_splines as ns
+from neural_splines.cloud.degeneracy import NOT_PERPENDICULAR
 from neural_splines.files.meshes import load_mesh
 
 SCHEMA = json.loads((ROOT / "docs" / "report.schema.json").read_text(encoding="utf-8"))
@@ -49,6 +53,45 @@ def test_the_repeat_command_writes_the_same_bytes(tmp_path, cloud, name):
     again = run(*words)
     assert again.code == 0, again.err
     assert out.read_bytes() == bytes_
+
+
+@pytest.mark.parametrize("name", ["one spline", "uniform cells", "adaptive cells", "in parts"])
+def test_numerical_details_are_for_those_who_ask(tmp_path, cloud, name):
+    """They see every phase once, and as their last line what repeats the run; others see none of it."""
+    script, args = RUNS[name]
+    words = [script, cloud, *args, "--seed", 0, "--out", tmp_path / "mesh.ply"]
+    plain, asked = run(*words), run(*words, "--verbose")
+    assert plain.code == asked.code == 0, asked.err
+    titles = [[line.split(":")[0] for line in found.out.splitlines()] for found in (plain, asked)]
+    assert [title for title in titles[1] if title not in ("details", "repeat")] == titles[0]
+    assert titles[1][-1] == "repeat"
+    details = re.search(r"^details: .*", asked.out, re.MULTILINE)[0]
+    assert "eps " in details
+    assert ("residual" in details) == (name == "one spline")
+    assert not re.search(r"eps|residual|K_nm|jitter|held-out|evaluations", plain.out)
+    assert re.search(r"^lattice:  \d+ x \d+ x \d+ voxels, side [\d.e-]+, \d+ evaluations", asked.out, re.MULTILINE)
+    phases = re.findall(rf"^{script}: ([a-z ]+): [\d.]+ s$", asked.err, re.MULTILINE)
+    assert "mesh" in phases
+    assert len(phases) == len({*phases}), phases
+    assert not re.search(rf"^{script}: [a-z ]+: [\d.]+ s$", plain.err, re.MULTILINE)
+
+
+@pytest.mark.parametrize("more", [[], ["--max-memory", "2GB"]], ids=["whole", "in parts"])
+def test_a_warning_is_given_once(tmp_path, more):
+    """Of normals that are looked at as they are in the file, and again as they are fitted."""
+    cloud = sphere(400)
+    normals = np.random.default_rng(0).normal(size=(400, 3))
+    units = torch.from_numpy(normals / np.linalg.norm(normals, axis=1, keepdims=True))
+    path, report = write_cloud(tmp_path / "a.ply", replace(cloud, normals=units)), tmp_path / "a.json"
+    words = [path, "auto", 60, 16, "auto", "--seed", 0, *more, "--out", tmp_path / "m.ply", "--report", report]
+    found = run("fit-grid.py", *words)
+    assert found.code == 0, found.err
+    assert found.err.count(NOT_PERPENDICULAR) == 1
+    assert json.loads(report.read_text())["runs"][0]["warnings"].count(NOT_PERPENDICULAR) == 1
+    with pytest.warns(ns.ReconstructionWarning) as noted:
+        made = ns.reconstruct(cloud.points.numpy(), units.numpy(), grid_size=16)
+    assert sum("not perpendicular" in line for line in made.warnings) == 1
+    assert sum("not perpendicular" in str(note.message) for note in noted) == 1
 
 
 def test_the_report_agrees_with_the_run(tmp_path, cloud):

@@ -1,4 +1,4 @@
-"""A surface that trimming leaves in shreds is said to be one, and what closes it does."""
+"""A surface that trimming leaves in narrow strips is said to be one, and what closes it does."""
 
 from __future__ import annotations
 
