@@ -50,7 +50,7 @@ def test_a_file_of_any_name_is_read_and_written(tmp_path, many):
         assert outcome.code == (2 if many else 0), outcome.err
         assert readable(outcome.out + outcome.err)
         assert "\\x1b[31mred" in outcome.out
-        assert len(outcome.out.splitlines()) == (1 if many else 8)
+        assert len(outcome.out.splitlines()) == (1 if many else 9)
         assert os.path.getsize(f"{ODD}.json") > 1000
         assert os.path.getsize(f"{ODD}/{ODD}.ply" if many else "elsewhere.ply") > 1000
 

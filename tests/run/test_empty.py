@@ -124,7 +124,7 @@ def test_an_envelope_has_all_of_the_surface():
         ({"free_space": [0.0, 1.0]}, "free_space needs one place"),
         ({"free_space": [np.nan] * 3}, "no point has a place that it was seen from"),
         ({"free_space": [0.0, 0.0, 0.01]}, "most points look away from where they were seen from"),
-        ({"free_space": [0.0, 0.0, 9.0], "cells": None}, "are for the splines of cells"),
+        ({"free_space": [0.0, 0.0, 9.0], "cells": None}, "need cells, but this run fits one spline"),
     ],
 )
 def test_what_cannot_be_is_one_line(given, line):
