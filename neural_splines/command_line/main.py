@@ -13,6 +13,7 @@ COMMANDS = {
     "trim": ("trim", "drop the faces of a mesh that are far from its cloud (trim-surface.py)"),
     "check": ("check", "whether a mesh is closed, manifold and free of intersections; its area, volume, genus"),
     "views": ("views", "positions for the next scan, by how much they see of uncertain parts of a mesh"),
+    "tiles": ("tiles", "a mesh as 3D Tiles, for viewers in a browser"),
     "doctor": ("doctor", "versions, devices, and which backends work here"),
 }
 USAGE = """usage: neural-splines COMMAND ...

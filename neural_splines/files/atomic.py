@@ -63,6 +63,24 @@ def atomic(*paths: PathLike, result: bool = True, synced: bool = False) -> Itera
         raise unwritable(path, error) from error
 
 
+@contextlib.contextmanager
+def atomic_folder(path: str) -> Iterator[str]:
+    """A new folder that is at `path` when the block ends, in the place of one that was there, or not at all."""
+    try:
+        beside = os.path.join(os.path.dirname(os.path.abspath(path)), f".neural-splines-{secrets.token_hex(8)}")
+        with interrupts.temporary(f"{beside}.tmp"), interrupts.temporary(f"{beside}.old.tmp"):
+            with interrupts.undivided:
+                os.mkdir(f"{beside}.tmp")
+            yield f"{beside}.tmp"
+            with interrupts.undivided:
+                if os.path.isdir(path):
+                    os.rename(path, f"{beside}.old.tmp")
+                os.rename(f"{beside}.tmp", path)
+                interrupts.completed(shown(path))
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
 def _move(moves: list[tuple[str, str, str]], result: bool) -> None:
     """Rename temporaries to their targets, which an interrupt waits for; where one cannot be, there is none."""
     with interrupts.undivided:

@@ -17,7 +17,7 @@ import numpy as np
 from . import mesh_content
 from .mesh_content import Column, Content, Part, TextureMap, array, chunks, refuse_size, table
 
-TYPES = {"<f4": 5126, "<u2": 5123, "<u4": 5125}  # its numbers of types
+TYPES = {"i1": 5120, "<i2": 5122, "<u2": 5123, "<u4": 5125, "<f4": 5126}  # its numbers of types
 VERTICES, INDICES = 34962, 34963  # and of what a buffer is for
 POINTS, TRIANGLES = 0, 4
 KINDS = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4"}
@@ -26,7 +26,7 @@ OPAQUE = 65535
 Y, X, Z = (0.0, 1.0, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
 
 
-def _linear() -> np.ndarray:
+def linear() -> np.ndarray:
     """The light [256] in 0..65535 of the values of sRGB: 8 bits would not tell dark ones apart."""
     value = np.arange(256) / 255.0
     light = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
@@ -46,7 +46,7 @@ def write_glb(content: Content, name: str) -> Iterator[Part]:
     if not content.single and count:
         parts = [vertices[rows] for rows in chunks(0, count)]
         origin = 0.5 * (np.min([part.min(0) for part in parts], 0) + np.max([part.max(0) for part in parts], 0))
-    buffers = _Buffers()
+    buffers = Buffers()
     mode = POINTS
     primitive: dict[str, Any] = {}
     if content.faces is not None:
@@ -58,7 +58,7 @@ def write_glb(content: Content, name: str) -> Iterator[Part]:
     if content.texture is not None:
         attributes["TEXCOORD_0"] = buffers.add(count, array("<f4", content.texture.uv), VERTICES)
     elif content.colours is not None:
-        colours, light = content.colours, _linear()
+        colours, light = content.colours, linear()
         tinted: Column = ("<u2", lambda first, last: np.insert(light[colours[first:last]], 3, OPAQUE, axis=1), 4)
         attributes["COLOR_0"] = buffers.add(count, tinted, VERTICES, normalized=True)
     if content.normals is not None:
@@ -75,8 +75,15 @@ def write_glb(content: Content, name: str) -> Iterator[Part]:
         "scene": 0, "scenes": [{"nodes": [0]}], "nodes": [{"name": "mesh", "mesh": 0} | _placed(content.up, origin)],
         "meshes": [{"name": "mesh", "primitives": [primitive]}],
         "materials": [{"name": "surface"} | surface | ({} if content.closed else {"doubleSided": True})],
-        "accessors": buffers.accessors, "bufferViews": buffers.views, "buffers": [{"byteLength": buffers.size}],
     } | pictures  # fmt: skip
+    yield from packed(described, buffers, name)
+
+
+def packed(described: dict[str, Any], buffers: Buffers, name: str) -> Iterator[Part]:
+    """The bytes of a GLB file: what it says, without its arrays, and these."""
+    described |= {
+        "accessors": buffers.accessors, "bufferViews": buffers.views, "buffers": [{"byteLength": buffers.size}],
+    }  # fmt: skip
     text = json.dumps(described).encode()
     text += b" " * (-len(text) % 4)
     total = 12 + 8 + len(text) + 8 + buffers.size
@@ -88,7 +95,7 @@ def write_glb(content: Content, name: str) -> Iterator[Part]:
         yield from table(rows, [column])
 
 
-def _pictures(texture: TextureMap, surface: dict[str, Any], buffers: _Buffers) -> dict[str, Any]:
+def _pictures(texture: TextureMap, surface: dict[str, Any], buffers: Buffers) -> dict[str, Any]:
     """The pictures of a texture, which a material then refers to."""
     images: list[dict[str, Any]] = []
     for name, png in (("colours", texture.png), ("normals", texture.normals)):
@@ -117,7 +124,7 @@ def _placed(up: tuple[float, float, float], origin: np.ndarray) -> dict[str, lis
 
 
 @dataclass
-class _Buffers:
+class Buffers:
     """The arrays of a glTF file, one behind the other in one buffer, and what it says of them."""
 
     columns: list[tuple[int, Column]] = field(default_factory=list)
@@ -125,26 +132,35 @@ class _Buffers:
     accessors: list[dict[str, Any]] = field(default_factory=list)
     size: int = 0
 
-    def add(self, rows: int, column: Column, target: int, bounds: bool = False, normalized: bool = False) -> int:
-        """The number of the accessor of a column, whose rows have a multiple of 4 bytes each."""
+    def add(
+        self, rows: int, column: Column, target: int, bounds: bool = False, normalized: bool = False, used: int = 0
+    ) -> int:
+        """The number of the accessor of a column. used: how many numbers of a row count, where the others fill it up
+        to a multiple of 4 bytes, which rows of vertices have.
+        """
         type_, values, width = column
         length = rows * width * np.dtype(type_).itemsize
-        self.views.append({"buffer": 0, "byteOffset": self.size, "byteLength": length, "target": target})
+        stride = {"byteStride": width * np.dtype(type_).itemsize} if used else {}
+        self.views.append({"buffer": 0, "byteOffset": self.size, "byteLength": length, "target": target} | stride)
         accessor: dict[str, Any] = {"bufferView": len(self.views) - 1, "componentType": TYPES[type_]}
-        accessor |= {"count": rows, "type": KINDS[width]} | ({"normalized": True} if normalized else {})
+        accessor |= {"count": rows, "type": KINDS[used or width]} | ({"normalized": True} if normalized else {})
         if bounds and rows:
-            parts = [values(part.start, part.stop).astype(type_) for part in chunks(0, rows)]
+            parts = [values(part.start, part.stop)[:, : used or width].astype(type_) for part in chunks(0, rows)]
             accessor["min"] = np.min([part.min(0) for part in parts], 0).tolist()
             accessor["max"] = np.max([part.max(0) for part in parts], 0).tolist()
         self.accessors.append(accessor)
         self.columns.append((rows, column))
         self.size += length
+        if length % 4:
+            self._append(bytes(-length % 4))
         return len(self.accessors) - 1
 
     def add_bytes(self, data: bytes) -> int:
         """The number of the view of bytes that are no numbers, such as a file."""
         self.views.append({"buffer": 0, "byteOffset": self.size, "byteLength": len(data)})
-        padded = np.frombuffer(data + bytes(-len(data) % 4), np.uint8)[:, None]
-        self.columns.append((len(padded), array("u1", padded)))
-        self.size += len(padded)
+        self._append(data + bytes(-len(data) % 4))
         return len(self.views) - 1
+
+    def _append(self, data: bytes) -> None:
+        self.columns.append((len(data), array("u1", np.frombuffer(data, np.uint8)[:, None])))
+        self.size += len(data)

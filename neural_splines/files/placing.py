@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..errors import OutputError
+from ..errors import CloudError, OutputError
 from ..placement import Placed, Placement
 from .atomic import STANDARD, PathLike
 from .mesh_content import Content, chunks
+from .reading import errors_name
 
 OFFSET = ".offset.xyz"
 
@@ -55,3 +56,13 @@ def check_offset(path: PathLike, placement: Placement) -> None:
 def _three(values: np.ndarray) -> tuple[float, float, float]:
     x, y, z = values.tolist()
     return x, y, z
+
+
+def read_offset(path: PathLike) -> np.ndarray:
+    """The three numbers [3] of such a file."""
+    with errors_name(path):
+        with open(path, encoding="ascii") as file:
+            numbers = np.array(file.read(1000).split(), np.float64)
+        if numbers.shape != (3,) or not np.isfinite(numbers).all():
+            raise CloudError("has no three numbers that --shift moved a mesh by; repair or remove it")
+        return numbers

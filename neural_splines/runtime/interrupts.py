@@ -30,7 +30,7 @@ _installed = 0
 
 @contextlib.contextmanager
 def temporary(path: str) -> Iterator[None]:
-    """A block that makes the file at `path` and renames it: when it ends, or is interrupted, there is none."""
+    """A block that makes the file or the folder at `path` and renames it: at its end, or an interrupt, there is none."""
     with undivided:
         _unfinished.add(path)
     try:
@@ -39,7 +39,16 @@ def temporary(path: str) -> Iterator[None]:
         with undivided:
             _unfinished.discard(path)
             with contextlib.suppress(FileNotFoundError):  # it has its new name
-                os.unlink(path)
+                _remove(path)
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        import shutil
+
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
 
 
 def completed(path: str) -> None:
@@ -105,7 +114,7 @@ def _end(prog: str, number: int) -> None:
     undivided.acquire()  # and never release it: the main thread goes on until the process ends
     for path in _unfinished:
         with contextlib.suppress(OSError):
-            os.unlink(path)
+            _remove(path)
     kept = f"complete: {', '.join(_complete)}" if _complete else "nothing written"
     start = "\n" if sys.stderr.isatty() else ""  # below a progress bar
     with contextlib.suppress(OSError):

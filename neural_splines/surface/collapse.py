@@ -24,12 +24,13 @@ ROUNDS = 10  # in which vertices are kept whose faces would meet others
 @dataclass(frozen=True)
 class Stage:
     """A mesh on the way to one with fewer faces: vertices [v, 3], float64, faces [f, 3], int32, and which vertices stay
-    as they are [v].
+    as they are [v]. became: the vertex here that each one of the first mesh became, -1 without a face.
     """
 
     vertices: np.ndarray
     faces: np.ndarray
     kept: np.ndarray
+    became: np.ndarray
 
     @classmethod
     def first(cls, vertices: np.ndarray, faces: np.ndarray) -> Stage:
@@ -39,7 +40,7 @@ class Stage:
         x, f = np.ascontiguousarray(vertices, np.float64), np.ascontiguousarray(faces, np.int32)
         corners, odd = quadrics_numba.lists(f.reshape(-1), len(x)), np.empty(len(x), bool)
         parallel(collapse_numba.odd, len(x), f.reshape(-1), *corners, odd)
-        return cls(x, f, odd)
+        return cls(x, f, odd, np.arange(len(x)))
 
     def least(self, count: int) -> int:
         """How many faces the next one has where nothing is in the way: `count`, but a quarter fewer at most."""
@@ -68,7 +69,8 @@ class Stage:
         used = first >= 0
         place = np.where(used, used.cumsum() - 1, -1)
         left = place[flat.reshape(-1, 3)[flat[::3] >= 0]].astype(np.int32)
-        return Stage(x[used], left, self.kept[used]), place[into]
+        became = np.where(self.became >= 0, place[into][self.became], -1)
+        return Stage(x[used], left, self.kept[used], became), place[into]
 
 
 def collapsed(stages: Sequence[Stage], count: int) -> list[Stage]:

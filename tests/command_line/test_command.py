@@ -95,7 +95,7 @@ def test_no_such_command_is_one_line(args, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert err.count("\n") == 1
-    assert "use one of reconstruct, fit, fit-grid, normals, trim, check, views, doctor" in err
+    assert "use one of reconstruct, fit, fit-grid, normals, trim, check, views, tiles, doctor" in err
 
 
 def test_errors_name_the_command(tmp_path, cloud, capsys):

@@ -1,0 +1,134 @@
+"""A finished mesh as 3D Tiles: the pyramid of its tiles, written level by level from the finest."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..errors import warn
+from ..files.atomic import atomic_folder, shown
+from ..files.gltf import linear
+from ..files.mesh_content import Content
+from ..files.tileset import TILES, TileFile, described, write_tile, write_tileset
+from ..runtime.monitor import Monitor
+from ..runtime.threads import parallel_map
+from ..surface.mesh import Mesh, face_average_normals
+from ..surface.pyramid import Node, Tile, coarser, divided, joined, leaf, shared_depth
+
+PER_EDGE = 64  # steps of the lattice of vertices, at least, in the median edge: a vertex moves by a hundredth of it
+EDGES = 1_000_000  # that the median is of
+ROOT_BYTES = 2_000_000  # of the tile that every viewer loads first
+
+
+@dataclass(frozen=True)
+class Tiled:
+    """What was written: tiles and their levels, bytes of all and of the root, faces of the root, and its error."""
+
+    tiles: int
+    levels: int
+    size: int
+    root_size: int
+    root_faces: int
+    error: float
+
+    def summary(self) -> str:
+        return (
+            f"{self.tiles} in {self.levels} levels, {self.size / 1e6:.1f} MB; the root {self.root_size / 1e6:.2f} MB, "
+            f"{self.root_faces} faces, at most {self.error:.3g} off"
+        )
+
+
+def write_tiles(
+    folder: str,
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    colours: np.ndarray | None,
+    most: int,
+    matrix: np.ndarray,
+    monitor: Monitor,
+) -> Tiled:
+    """A folder of tiles with at most so many faces each, of a mesh: vertices [v, 3], z up, faces [f, 3], colours [v, 3]
+    in 0..255. matrix [4, 4]: brings its coordinates to those of the world.
+    """
+    monitor.phase("divide")
+    step = step_of(vertices, faces)
+    centre = step * np.rint((vertices.min(0) + vertices.max(0)) / (2.0 * step))
+    local = vertices - centre
+    normals = face_average_normals(Mesh(*(torch.from_numpy(array) for array in (local, local, faces)))).numpy()
+    light = [] if colours is None else [linear()[colours].astype(np.float64)]
+    values = np.concatenate([np.nan_to_num(normals), *light], axis=1)
+    closed = Content(local, None, faces).closed
+    root = divided(local, faces, most)
+    shared = shared_depth(root, faces, len(local))
+    nodes = sorted(root.all(), key=lambda node: -node.depth)
+    meshes: dict[str, Tile] = {}
+    files: dict[str, TileFile] = {}
+    errors: dict[str, float] = {}
+    monitor.phase("tiles")
+
+    def make(node: Node) -> tuple[Tile, TileFile]:
+        if node.rows is not None:
+            tile = leaf(local, faces, values, node.rows)
+        else:
+            tile = joined([meshes.pop(part.name) for part in node.parts])
+            count = len(tile.faces) // len(node.parts)
+            tile = coarser(tile, shared[tile.ids] < node.depth, count, step)
+        length = np.linalg.norm(tile.values[:, :3], axis=1, keepdims=True)
+        turned = np.where(length > 0.0, tile.values[:, :3] / np.maximum(length, 1e-300), (0.0, 0.0, 1.0))
+        path = os.path.join(inside, TILES, file_of(node))
+        tints = None if colours is None else tile.values[:, 3:]
+        return tile, write_tile(path, tile.vertices, tile.faces, turned, tints, step, closed)
+
+    with atomic_folder(folder) as inside:
+        os.mkdir(os.path.join(inside, TILES))
+        for _, level in groupby(nodes, key=lambda node: node.depth):
+            some = list(level)
+            for node, (tile, file) in zip(some, parallel_map(make, some), strict=True):
+                meshes[node.name], files[node.name], errors[node.name] = tile, file, tile.error + file.moved
+            monitor.progress(len(files), len(nodes))
+        moved = np.eye(4)
+        moved[:3, 3] = centre
+        stated, *_ = _stated(root, files, errors)
+        write_tileset(inside, stated, matrix @ moved)
+    first = files[""]
+    if first.size > ROOT_BYTES:
+        warn(
+            f"{shown(folder)}: the tile that is loaded first has {first.size / 1e6:.1f} MB, more than "
+            f"{ROOT_BYTES / 1e6:g}; use a smaller --tile-faces, or drop small pieces of the mesh (--min-component)"
+        )
+    return Tiled(
+        len(nodes), 1 + max(node.depth for node in nodes), sum(file.size for file in files.values()), first.size,
+        len(meshes[""].faces), stated["geometricError"],
+    )  # fmt: skip
+
+
+def step_of(vertices: np.ndarray, faces: np.ndarray) -> float:
+    """The step of the lattice: a power of two, so that its multiples are exact, and at most 1/64 of the median edge."""
+    some = faces[:: max(1, len(faces) // EDGES)]
+    edges = np.linalg.norm(vertices[some[:, 1]] - vertices[some[:, 0]], axis=1)
+    edges = edges[edges > 0.0]
+    length = float(np.median(edges)) if len(edges) else float(np.ptp(vertices, axis=0).max()) or 1.0
+    return float(2.0 ** np.floor(np.log2(length / PER_EDGE)))
+
+
+def file_of(node: Node) -> str:
+    """The name of a tile's file: the root, or the path from there."""
+    return f"{node.name or 'root'}.glb"
+
+
+def _stated(
+    node: Node, files: Mapping[str, TileFile], errors: Mapping[str, float]
+) -> tuple[dict[str, Any], np.ndarray, np.ndarray, float]:
+    """A tile and those below it for tileset.json, and its box and error, which are at least theirs."""
+    below = [_stated(part, files, errors) for part in node.parts]
+    file = files[node.name]
+    lower = np.min([file.lower, *(part[1] for part in below)], axis=0)
+    upper = np.max([file.upper, *(part[2] for part in below)], axis=0)
+    error = max([errors[node.name], *(part[3] for part in below)])
+    return described(file_of(node), lower, upper, error, [part[0] for part in below]), lower, upper, error

@@ -1,0 +1,254 @@
+"""Tilesets as the specification has viewers read them, whole or not there at all."""
+
+import json
+import os
+from functools import partial
+from pathlib import Path
+
+import glb
+import numpy as np
+import pytest
+from meshes import hills, places, ring
+from scipy.spatial import KDTree
+from scripts import captured
+
+from neural_splines.command_line import tiles as command
+from neural_splines.files.meshes import save_mesh
+from neural_splines.ranges import UPS
+from neural_splines.run import tiles as run
+from neural_splines.surface.distance import Tree, distances
+
+Z_UP = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # what a viewer does to each tile: y of glTF becomes z
+FAR = np.array([389_000.0, 5_820_000.0, 40.0])
+tiled = partial(captured, command.main)
+
+
+def scene(tmp_path, name="mesh.ply", at=FAR, colours=True):
+    """Hills of 1 km in metres, and the file; red grows with x, green with y."""
+    vertices, faces = hills(90)
+    vertices = 1000.0 * vertices
+    tint = np.rint(255.0 * np.column_stack([vertices[:, :2] / 1000.0, 0.0 * vertices[:, 0]]))
+    save_mesh(tmp_path / name, vertices + at, None, faces, colours=tint if colours else None)
+    return vertices + at, faces, tmp_path / name
+
+
+def walked(path):
+    """The tiles of tileset.json, root first, each with its vertices in the world, its faces, and its file."""
+    tileset = json.loads(Path(path).read_text())
+    matrix = np.reshape(tileset["root"]["transform"], (4, 4)).T
+    waiting, found = [tileset["root"]], []
+    while waiting:
+        tile = waiting.pop()
+        file = Path(path).parent / tile["content"]["uri"]
+        local = glb.placed(file) @ Z_UP.T
+        found.append((tile, local, local @ matrix[:3, :3].T + matrix[:3, 3], glb.triangles(file), file))
+        waiting += tile.get("children", [])
+    return tileset, found
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The mesh, and what was told and written of it."""
+    folder = tmp_path_factory.mktemp("tiles")
+    vertices, faces, path = scene(folder)
+    done = tiled(path, "--out", folder / "scene" / "tileset.json", "--tile-faces", "1500")
+    assert (done.code, done.err) == (0, "")
+    return vertices, faces, done.out, folder / "scene"
+
+
+def test_the_tileset_says_what_viewers_need(written):
+    """Boxes hold their tiles and the boxes below; errors grow towards the root; refinement replaces."""
+    tileset, found = walked(written[3] / "tileset.json")
+    assert tileset["asset"]["version"] == "1.1"
+    assert tileset["geometricError"] > 1000.0
+    assert {path.name for path in written[3].iterdir()} == {"tileset.json", "tiles"}
+    assert {path.name for path in (written[3] / "tiles").iterdir()} == {item[-1].name for item in found}
+    for tile, local, _, faces, file in found:
+        box = np.array(tile["boundingVolume"]["box"])
+        middle, half = box[:3], box[3:].reshape(3, 3)
+        assert np.array_equal(half, np.diag(np.diag(half)))
+        assert (np.abs(local - middle) <= np.diag(half) + 1e-9).all()
+        for child in tile.get("children", []):
+            inner = np.array(child["boundingVolume"]["box"])
+            assert (np.abs(inner[:3] - middle) + inner[[3, 7, 11]] <= np.diag(half) + 1e-9).all()
+            assert child["geometricError"] <= tile["geometricError"]
+        if "children" not in tile:
+            assert (np.abs(local.min(0) - middle + np.diag(half)) < 1e-9).all()  # tight
+        assert tile["refine"] == "REPLACE"
+        assert faces.max() == len(local) - 1
+        assert glb.parsed(file)[0]["extensionsRequired"] == ["KHR_mesh_quantization"]
+    assert found[0][-1].stat().st_size <= 2e6
+
+
+def test_the_finest_tiles_are_the_mesh(written):
+    """Every face once, its corners moved by at most their error, which is a hundredth of an edge."""
+    vertices, faces, _, folder = written
+    leaves = [item for item in walked(folder / "tileset.json")[1] if "children" not in item[0]]
+    there = np.concatenate([world[corners] for _, _, world, corners, _ in leaves])
+    _, near = KDTree(there.mean(1)).query(vertices[faces].mean(1))
+    assert len(there) == len(np.unique(near)) == len(faces)
+    error = max(item[0]["geometricError"] for item in leaves)
+    edge = 1000.0 / 89
+    assert np.linalg.norm(there[near] - vertices[faces], axis=2).max() <= error * (1 + 1e-6) <= 0.02 * edge
+
+
+def test_no_error_is_less_than_what_is_measured_in_the_files(written):
+    vertices, faces, _, folder = written
+    _, found = walked(folder / "tileset.json")
+    assert len(found) > 10
+    for tile, _, world, corners, _ in found:
+        if "children" not in tile:
+            continue
+        back = distances(places(world, corners, 5_000), Tree.of(vertices, faces)).max()
+        assert tile["geometricError"] >= back
+    tile, _, world, corners, _ = found[0]
+    there = distances(places(vertices, faces, 20_000), Tree.of(world, corners)).max()
+    assert there <= tile["geometricError"] <= 2.0 * there
+
+
+def test_colours_and_normals_are_those_of_their_places(written):
+    _, found = walked(written[3] / "tileset.json")
+    vertices = written[0]
+    for _, _, world, _, file in found:
+        tint = glb.shown(glb.values(file, "COLOR_0"))
+        place = (world - vertices.min(0))[:, :2] / 1000.0
+        assert np.abs(tint[:, :2] - 255.0 * place).max() < 20.0
+        assert (glb.values(file, "COLOR_0")[:, 3] == 1.0).all()
+        matrix = np.reshape(glb.parsed(file)[0]["nodes"][0]["matrix"], (4, 4)).T[:3, :3]
+        normals = glb.values(file, "NORMAL") @ (matrix / np.linalg.norm(matrix[:, 0])).T @ Z_UP.T
+        assert np.abs(np.linalg.norm(normals, axis=1) - 1.0).max() < 0.02
+        assert normals[:, 2].min() > 0.5
+
+
+def test_what_is_told(written):
+    out = written[2]
+    assert "15842 faces" in out
+    assert "tileset.json" in out
+    assert "levels" in out
+
+
+def test_a_mesh_without_colours_that_is_closed_is_shown_from_outside_alone(tmp_path):
+    vertices, faces = ring(40)
+    save_mesh(tmp_path / "ring.stl", vertices, None, faces)
+    done = tiled(tmp_path / "ring.stl", "--out", tmp_path / "t" / "tileset.json", "--tile-faces", 1000, "--up", "y")
+    assert done.code == 0, done.err
+    _, found = walked(tmp_path / "t" / "tileset.json")
+    for *_, file in found:
+        said = glb.parsed(file)[0]
+        assert "doubleSided" not in said["materials"][0]
+        assert "COLOR_0" not in said["meshes"][0]["primitives"][0]["attributes"]
+    world = found[0][2]
+    assert np.ptp(world, axis=0) == pytest.approx([2.8, 0.8, 2.8], abs=0.1)  # y is up now, in z
+
+
+@pytest.mark.parametrize("up", ["x", "-x", "y", "-y", "z", "-z"])
+def test_up_is_turned_to_z(up, tmp_path):
+    args = command.parse_arguments(["mesh.ply", f"--up={up}"], "tiles")
+    turned, matrix = command._placed(args, np.concatenate([np.eye(3), [UPS[up]]]), None)
+    assert turned[3].tolist() == [0.0, 0.0, 1.0]
+    assert np.linalg.det(turned[:3]) == pytest.approx(1.0)
+    assert np.array_equal(matrix, np.eye(4))
+
+
+def test_georeferenced_tiles_lie_on_the_earth(tmp_path):
+    """As pyproj has them about the earth's centre, to a hundredth of an edge; up is up there."""
+    pyproj = pytest.importorskip("pyproj")
+    vertices, _, path = scene(tmp_path, colours=False)
+    more = ["--crs", "EPSG:25833", "--geoid-height", "39.5"]
+    done = tiled(path, "--out", tmp_path / "t" / "tileset.json", "--tile-faces", "4000", *more)
+    assert done.code == 0, done.err
+    assert "crs:      ETRS89 / UTM zone 33N (EPSG:25833)" in done.out
+    tileset, found = walked(tmp_path / "t" / "tileset.json")
+    world = np.concatenate([item[2] for item in found if "children" not in item[0]])
+    degrees = pyproj.Transformer.from_crs(25833, 4326, always_xy=True).transform(vertices[:, 0], vertices[:, 1])
+    centred = pyproj.Transformer.from_crs(4979, 4978, always_xy=True)
+    expected = np.stack(centred.transform(*degrees, vertices[:, 2] + 39.5), 1)
+    assert KDTree(world).query(expected)[0].max() < 0.12
+    matrix = np.reshape(tileset["root"]["transform"], (4, 4)).T
+    assert matrix[:3, :3].T @ matrix[:3, :3] == pytest.approx(np.eye(3), abs=1e-12)
+    above = matrix[:3, 3] / np.linalg.norm(matrix[:3, 3])
+    assert above @ matrix[:3, 2] > 0.99999  # but for the flattening
+
+
+def test_a_shift_is_taken_back(tmp_path):
+    _, _, path = scene(tmp_path, at=np.zeros(3), colours=False)
+    (tmp_path / "mesh.ply.offset.xyz").write_text("389000.0 5820000.0 40.0\n")
+    assert tiled(path, "--out", tmp_path / "t" / "tileset.json", "--tile-faces", 8000).code == 0
+    world = walked(tmp_path / "t" / "tileset.json")[1][0][2]
+    assert np.abs(world.min(0)[:2] - FAR[:2]).max() < 2.0
+
+
+def test_the_same_bytes_again_in_the_place_of_an_earlier_tileset(tmp_path):
+    _, _, path = scene(tmp_path, colours=False)
+    out = tmp_path / "t" / "tileset.json"
+    (tmp_path / "t").mkdir()  # an empty folder is as good as none
+    contents = []
+    for faces in (3000, 8000, 3000):
+        done = tiled(path, "--out", out, "--tile-faces", faces)
+        assert done.code == 0, done.err
+        contents.append({file: file.read_bytes() for file in (tmp_path / "t").rglob("*") if file.is_file()})
+    assert contents[0] == contents[2] != contents[1]
+    assert sorted(os.listdir(tmp_path)) == ["mesh.ply", "t"]
+
+
+def test_a_failure_leaves_what_was_there(tmp_path, monkeypatch):
+    _, _, path = scene(tmp_path, colours=False)
+    out = tmp_path / "t" / "tileset.json"
+    assert tiled(path, "--out", out, "--tile-faces", "8000").code == 0
+    before = out.read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(run, "write_tileset", full)
+    done = tiled(path, "--out", out, "--tile-faces", "4000")
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+    assert "No space left" in done.err
+    assert out.read_bytes() == before
+    assert sorted(os.listdir(tmp_path)) == ["mesh.ply", "t"]
+
+
+REFUSED = {
+    "not called so": (["--out", "a.json"], "a tileset is a folder"),
+    "no folder of its own": (["--out", "tileset.json"], "a tileset is a folder"),
+    "standard output": (["--out", "-"], "a tileset is a folder"),
+    "nowhere": (["--out", "no/such/tileset.json"], "create it first"),
+    "files of others": (["--out", "full/tileset.json"], "is no tileset of this program"),
+    "a file": (["--out", "mesh.ply/tileset.json"], "is no tileset of this program"),
+    "too few faces": (["--tile-faces", "10"], "--tile-faces must be a whole number of at least 1000"),
+    "height of nothing": (["--geoid-height", "3"], "give --crs too"),
+    "no system": (["--crs", "EPSG:999999"], "is no coordinate system"),
+    "degrees": (["--crs", "EPSG:4326"], "is in degrees"),
+    "up with a system": (["--crs", "EPSG:25833", "--up", "y"], "with --crs z is up"),
+    "no height": (["--crs", "EPSG:25833", "--geoid-height", "nan"], "--geoid-height must be"),
+    "elsewhere": (["far.ply", "--crs", "EPSG:25833"], "far.ply: its coordinates, about x 1e+12, y "),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_is_refused_in_one_line(case, tmp_path, monkeypatch):
+    words, reason = REFUSED[case]
+    if "--crs" in words:
+        pytest.importorskip("pyproj")
+    monkeypatch.chdir(tmp_path)
+    scene(tmp_path, colours=False)
+    scene(tmp_path, "far.ply", at=np.array([1e12, 1e12, 0.0]), colours=False)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").write_text("mine")
+    before = sorted(map(str, tmp_path.rglob("*")))
+    done = tiled(*([] if words[0] == "far.ply" else ["mesh.ply"]), *words)
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+    assert reason in done.err
+    assert sorted(map(str, tmp_path.rglob("*"))) == before
+
+
+@pytest.mark.parametrize("text", ["1 2", "a b c", "1 2 nan", "\xff"])
+def test_an_offset_that_is_none_is_refused(text, tmp_path):
+    _, _, path = scene(tmp_path, colours=False)
+    (tmp_path / "mesh.ply.offset.xyz").write_text(text, encoding="latin-1")
+    done = tiled(path, "--out", tmp_path / "t" / "tileset.json")
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+    assert "mesh.ply.offset.xyz: " in done.err
