@@ -82,6 +82,7 @@ IN_NO_ORDER = {
     "components.py": "the least of whole numbers",
     "surface/features.py": "NumPy, one after another",
     "surface/marching_cubes.py": "one number for each place",
+    "surface/pyramid.py": "NumPy, one after another",
     "surface/printing.py": "NumPy, one after another",
     "surface/support.py": "NumPy, one after another",
     "surface/tangents.py": "NumPy, one after another",

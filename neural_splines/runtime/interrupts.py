@@ -30,7 +30,7 @@ _installed = 0
 
 @contextlib.contextmanager
 def temporary(path: str) -> Iterator[None]:
-    """A block that makes the file or the folder at `path` and renames it: at its end, or an interrupt, there is none."""
+    """A block that makes the file or folder at `path` and renames it: at its end, or an interrupt, there is none."""
     with undivided:
         _unfinished.add(path)
     try:
