@@ -65,7 +65,9 @@ def largest_distance(vertices: np.ndarray, faces: np.ndarray, tree: Tree, enough
     near, apart = _nearest(points, tree)
     most, flat = np.empty(len(faces)), np.ascontiguousarray(faces).reshape(-1)
     least = max(enough**2, float(apart[flat].max(initial=0.0)))  # a bound cannot be less than this
-    parallel(numba.of_faces, len(faces), points, flat, near, tree.corners, tree.lower, tree.upper, least * SLACK, most)
+    parallel(
+        numba.of_faces, len(faces), points, flat, near, apart, tree.corners, tree.lower, tree.upper, least * SLACK, most
+    )  # fmt: skip
     return float(np.sqrt(most.max(initial=0.0))) * SLACK
 
 

@@ -15,7 +15,7 @@ LEAF = 4
 DEEP = 64  # nodes or triangles that wait
 SPLITS, PIECES = 60, 200_000  # of a triangle, one after another and in all, until its bound is taken as it is
 CLOSE = 1.02  # of the largest distance at its corners, that a bound may be
-HALVINGS = 16  # of the piece of an edge in which two triangles become equally near
+HALVINGS = 8  # of the piece of an edge in which two triangles become equally near
 
 
 @_jit
@@ -101,19 +101,23 @@ def of_points(begin, end, points, corners, lower, upper, found, distance):
 
 
 @_jit
-def _matrix(p, faces, corners, out):
-    """Write to out [3, 3] how far each corner v of a triangle p [3, 3] is from the nearest face of each corner k."""
-    for k in range(3):
-        for v in range(3):
-            out[k, v] = to_triangle(p[v, 0], p[v, 1], p[v, 2], corners[faces[k]])
-
-
-@_jit
-def _kept(d, a, b, c):
-    """The least over k of what the distance from face k is at most, of d [k, v], on corners a, b and c."""
+def _kept(p, n, d, a, b, c, limit, corners):
+    """Of the nearest triangles n of corners of p, at distances d, what corners a, b and c are from one of them at most:
+    from one that is within the limit, or else the least.
+    """
     least = np.inf
     for k in range(3):
-        least = min(least, max(d[k, a], d[k, b], d[k, c]))
+        if k > 0 and (n[k] == n[k - 1] or n[k] == n[0]):
+            continue
+        most = 0.0
+        for v in (a, b, c):
+            t = d[v] if n[v] == n[k] else to_triangle(p[v, 0], p[v, 1], p[v, 2], corners[n[k]])
+            most = max(most, t)
+            if most >= least:
+                break
+        least = min(least, most)
+        if least <= limit:
+            break
     return least
 
 
@@ -134,26 +138,25 @@ def _across(p, a, b, s, t, corners):
 
 
 @_jit
-def of_faces(begin, end, points, flat, near, corners, lower, upper, enough, most):
+def of_faces(begin, end, points, flat, near, apart, corners, lower, upper, enough, most):
     """Write to most [f] a bound on how far each face of a range is from the mesh, or on `enough` where that is more.
 
-    The distance from one triangle is convex, so no point of a piece of a face is farther from it than a corner of the
-    piece. A face that passes from one nearest triangle to another is split where both are equally near, until each
-    piece keeps to one: the overlay of both meshes, as far as it matters.
+    near, apart: the triangles nearest to points, and how far they are. The distance from one triangle is convex, so no
+    point of a piece of a face is farther from it than a corner of the piece. A face that passes from one nearest
+    triangle to another is split where both are equally near, until each piece keeps to one: the overlay of both
+    meshes, as far as it matters.
     """
-    p, n, level = np.empty((DEEP, 3, 3)), np.empty((DEEP, 3), np.int64), np.empty(DEEP, np.int64)
-    d = np.empty((3, 3))
+    p, n, d = np.empty((DEEP, 3, 3)), np.empty((DEEP, 3), np.int64), np.empty((DEEP, 3))
+    level = np.empty(DEEP, np.int64)
     for f in range(begin, end):
         for k in range(3):
-            for c in range(3):
-                p[0, k, c] = points[flat[3 * f + k], c]
-            n[0, k] = near[flat[3 * f + k]]
+            v = flat[3 * f + k]
+            p[0, k], n[0, k], d[0, k] = points[v], near[v], apart[v]
         level[0], size, largest, pieces = 0, 1, 0.0, 1
         while size > 0:
             top = size - 1
-            _matrix(p[top], n[top], corners, d)
-            bound = _kept(d, 0, 1, 2)
-            limit = max(enough, largest, CLOSE * max(d[0, 0], d[1, 1], d[2, 2]))
+            limit = max(enough, largest, CLOSE * max(d[top, 0], d[top, 1], d[top, 2]))
+            bound = _kept(p[top], n[top], d[top], 0, 1, 2, limit, corners)
             if bound <= limit or level[top] >= SPLITS or pieces >= PIECES:
                 largest = max(largest, bound)
                 size -= 1
@@ -164,7 +167,7 @@ def of_faces(begin, end, points, flat, near, corners, lower, upper, enough, most
                 length = 0.0
                 for c in range(3):
                     length += (p[top, j, c] - p[top, k, c]) ** 2
-                other = _kept(d, k, j, k) > limit
+                other = _kept(p[top], n[top], d[top], k, j, k, limit, corners) > limit
                 if (other and not mixed) or (other == mixed and length > longest):
                     a, longest, mixed = k, length, other
             b = (a + 1) % 3
@@ -172,12 +175,12 @@ def of_faces(begin, end, points, flat, near, corners, lower, upper, enough, most
             x = p[top, a, 0] + u * (p[top, b, 0] - p[top, a, 0])
             y = p[top, a, 1] + u * (p[top, b, 1] - p[top, a, 1])
             z = p[top, a, 2] + u * (p[top, b, 2] - p[top, a, 2])
-            s, _ = nearest(x, y, z, corners, lower, upper, n[top, a])
-            p[size], n[size] = p[top], n[top]
+            s, far = nearest(x, y, z, corners, lower, upper, n[top, a])
+            p[size], n[size], d[size] = p[top], n[top], d[top]
             level[top] += 1
             level[size] = level[top]
-            p[top, b, 0], p[top, b, 1], p[top, b, 2], n[top, b] = x, y, z, s
-            p[size, a, 0], p[size, a, 1], p[size, a, 2], n[size, a] = x, y, z, s
+            p[top, b, 0], p[top, b, 1], p[top, b, 2], n[top, b], d[top, b] = x, y, z, s, far
+            p[size, a, 0], p[size, a, 1], p[size, a, 2], n[size, a], d[size, a] = x, y, z, s, far
             size += 1
             pieces += 1
         most[f] = largest
