@@ -82,8 +82,10 @@ def main(argv: Sequence[str] | None = None, prog: str = "neural-splines tiles") 
         monitor.phase("read")
         vertices, faces, numbers = load_mesh_numbers(args.mesh, COLOURS)
         lines = [f"mesh:     {len(vertices)} vertices, {len(faces)} faces"]
-        points, matrix = _placed(args, vertices.numpy(), crs)
-        tiled = write_tiles(folder, points, faces.numpy(), _colours(numbers), args.tile_faces, matrix, monitor)
+        used, solid = _solid(args.mesh, vertices.numpy(), faces.numpy())
+        points, matrix = _placed(args, vertices.numpy()[used], crs)
+        colours = _colours({name: values[used] for name, values in numbers.items()})
+        tiled = write_tiles(folder, points, solid, colours, args.tile_faces, matrix, monitor)
         monitor.phase("")
         lines.append(f"tiles:    {tiled.summary()} -> {shown(args.out)}")
         lines += [f"crs:      {crs.summary()}"] if crs else []
@@ -104,6 +106,23 @@ def _crs(args: Namespace) -> CoordinateSystem | None:
     if args.up != "z":
         raise SettingsError(f"--up {args.up}: with --crs z is up; drop one of them")
     return given(args.crs)
+
+
+def _solid(mesh: str, vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The vertices that faces with three corners have, and these faces of them: others show nothing, and widen boxes.
+
+    CloudError where none is left.
+    """
+    import numpy as np
+
+    from ..errors import CloudError
+    from ..files.atomic import shown
+
+    solid = faces[(faces != np.roll(faces, 1, axis=1)).all(1)]
+    used, corners = np.unique(solid, return_inverse=True)
+    if not len(used) or not np.ptp(vertices[used], axis=0).any():
+        raise CloudError(f"{shown(mesh)}: no face has an area; check how the mesh was made")
+    return used, corners.reshape(-1, 3)
 
 
 def _placed(args: Namespace, points: np.ndarray, crs: CoordinateSystem | None) -> tuple[np.ndarray, np.ndarray]:

@@ -72,7 +72,7 @@ def write_tiles(
     errors: dict[str, float] = {}
     monitor.phase("tiles")
 
-    def make(node: Node) -> tuple[Tile, TileFile]:
+    def make(node: Node) -> None:
         if node.rows is not None:
             tile = leaf(local, faces, values, node.rows)
         else:
@@ -83,15 +83,14 @@ def write_tiles(
         turned = np.where(length > 0.0, tile.values[:, :3] / np.maximum(length, 1e-300), (0.0, 0.0, 1.0))
         path = os.path.join(inside, TILES, file_of(node))
         tints = None if colours is None else tile.values[:, 3:]
-        return tile, write_tile(path, tile.vertices, tile.faces, turned, tints, step, closed)
+        file = write_tile(path, tile.vertices, tile.faces, turned, tints, step, closed)
+        meshes[node.name], files[node.name], errors[node.name] = tile, file, tile.error + file.moved
+        monitor.progress(len(files), len(nodes))
 
     with atomic_folder(folder) as inside:
         os.mkdir(os.path.join(inside, TILES))
         for _, level in groupby(nodes, key=lambda node: node.depth):
-            some = list(level)
-            for node, (tile, file) in zip(some, parallel_map(make, some), strict=True):
-                meshes[node.name], files[node.name], errors[node.name] = tile, file, tile.error + file.moved
-            monitor.progress(len(files), len(nodes))
+            parallel_map(make, list(level))
         moved = np.eye(4)
         moved[:3, 3] = centre
         stated, *_ = _stated(root, files, errors)

@@ -125,6 +125,8 @@ def coarser(tile: Tile, border: np.ndarray, faces: int, enough: float) -> Tile:
     first = Stage.first(tile.vertices, tile.faces)
     stages = [replace(first, kept=first.kept | border)]
     last = apart(collapsed(stages, faces), faces)[-1]
+    if len(last.faces) == len(tile.faces):
+        return tile
     used = last.became >= 0
     became, weight = last.became[used], tile.weights[used]
     ids, count = np.empty(len(last.vertices), np.int64), len(last.vertices)

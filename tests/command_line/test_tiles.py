@@ -209,6 +209,27 @@ def test_a_failure_leaves_what_was_there(tmp_path, monkeypatch):
     assert sorted(os.listdir(tmp_path)) == ["mesh.ply", "t"]
 
 
+def test_vertices_without_faces_and_faces_without_corners_are_left_out(tmp_path):
+    """Which would widen the box, and move its middle away."""
+    vertices, faces = hills(30)
+    vertices, faces = np.concatenate([vertices, [[1e9, 0.0, 0.0]]]), np.concatenate([faces, [[900, 900, 3], [5, 5, 5]]])
+    save_mesh(tmp_path / "a.ply", vertices, None, faces)
+    done = tiled(tmp_path / "a.ply", "--out", tmp_path / "t" / "tileset.json", "--tile-faces", "1000")
+    assert done.code == 0, done.err
+    _, found = walked(tmp_path / "t" / "tileset.json")
+    assert sum(len(corners) for tile, _, _, corners, _ in found if "children" not in tile) == len(faces) - 2
+    assert max(np.abs(world).max() for _, _, world, _, _ in found) < 1.1
+
+
+@pytest.mark.parametrize("corners", [[0, 0, 1], [0, 2, 3]], ids=["two corners", "one place"])
+def test_a_mesh_that_shows_nothing_is_refused(corners, tmp_path):
+    save_mesh(tmp_path / "a.ply", np.array([[1.0, 2, 3], [2, 3, 4], [1, 2, 3], [1, 2, 3]]), None, np.array([corners]))
+    done = tiled(tmp_path / "a.ply", "--out", tmp_path / "t" / "tileset.json")
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "a.ply: no face has an area" in done.err
+    assert not (tmp_path / "t").exists()
+
+
 REFUSED = {
     "not called so": (["--out", "a.json"], "a tileset is a folder"),
     "no folder of its own": (["--out", "tileset.json"], "a tileset is a folder"),
