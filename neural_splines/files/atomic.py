@@ -73,9 +73,15 @@ def atomic_folder(path: str) -> Iterator[str]:
                 os.mkdir(f"{beside}.tmp")
             yield f"{beside}.tmp"
             with interrupts.undivided:
-                if os.path.isdir(path):
+                old = os.path.isdir(path)
+                if old:
                     os.rename(path, f"{beside}.old.tmp")
-                os.rename(f"{beside}.tmp", path)
+                try:
+                    os.rename(f"{beside}.tmp", path)
+                except OSError:
+                    if old:
+                        os.rename(f"{beside}.old.tmp", path)
+                    raise
                 interrupts.completed(shown(path))
     except OSError as error:
         raise unwritable(path, error) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -57,6 +58,43 @@ def test_no_file_of_a_grid_appears_before_both_are_written(tmp_path):
             stream.write(b"new")
         assert not {"g.npy", "g.json"} & set(os.listdir(tmp_path))
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"g.npy": b"new", "g.json": b"new"}
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_folder_is_replaced_as_a_whole_or_not_at_all(there, tmp_path, monkeypatch):
+    """Left early, with a name that cannot be given, and at last; nothing else remains beside it."""
+    folder, rename = tmp_path / "f", os.rename
+    if there:
+        folder.mkdir()
+        (folder / "old").write_text("old")
+
+    def look(expected):
+        assert os.listdir(tmp_path) == (["f"] if expected else [])
+        assert expected is None or os.listdir(folder) == [expected]
+
+    def write():
+        with atomic.atomic_folder(str(folder)) as inside:
+            os.mkdir(os.path.join(inside, "new"))
+            assert os.listdir(inside) == ["new"]
+            yield
+
+    with pytest.raises(KeyboardInterrupt), contextlib.contextmanager(write)():
+        raise KeyboardInterrupt
+    look("old" if there else None)
+
+    def failing(source, target):
+        if target == str(folder) and "old" not in os.path.basename(source):
+            raise OSError(errno.EPERM, "Operation not permitted")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", failing)
+    with pytest.raises(OutputError, match="not permitted"), contextlib.contextmanager(write)():
+        pass
+    look("old" if there else None)
+    monkeypatch.setattr(os, "rename", rename)
+    with contextlib.contextmanager(write)():
+        pass
+    look("new")
 
 
 def test_links_are_followed_and_devices_written_to(tmp_path):
