@@ -78,7 +78,9 @@ def write_tiles(
         else:
             tile = joined([meshes.pop(part.name) for part in node.parts])
             count = len(tile.faces) // len(node.parts)
-            tile = coarser(tile, shared[tile.ids] < node.depth, count, step)
+            used, part = np.unique(faces[node.below], return_inverse=True)
+            border = shared[tile.ids] < node.depth
+            tile = coarser(tile, border, count, local[used], part.reshape(-1, 3), step)
         length = np.linalg.norm(tile.values[:, :3], axis=1, keepdims=True)
         turned = np.where(length > 0.0, tile.values[:, :3] / np.maximum(length, 1e-300), (0.0, 0.0, 1.0))
         path = os.path.join(inside, TILES, file_of(node))

@@ -11,30 +11,33 @@ from typing import Any, TextIO
 from . import streams
 
 # Seconds of each phase, in order, as measured on two cores; what counts is their proportions: cells of 100,000 points
-# at grid auto, one spline with 5,000 centres on 36,000 points, and a fiftieth of a scene of 5 million points in parts.
+# at grid auto, one spline with 5,000 centres on 36,000 points, a fiftieth of a scene of 5 million points in parts,
+# and tiles of a mesh of a million faces.
 SHARES = {
-    "partition": (0.0, 0.0, 0.7),
-    "read": (0.6, 0.3, 0.0),
-    "check": (0.0, 0.0, 0.4),
-    "points": (1.0, 0.1, 5.3),
-    "downsample": (0.1, 0.1, 0.0),
-    "smoothing": (4.1, 0.0, 1.0),
-    "regularization": (0.0, 0.0, 0.0),
-    "nystrom": (0.0, 1.0, 0.0),
-    "preconditioner": (0.0, 4.0, 0.0),
-    "conjugate gradients": (0.0, 8.0, 0.0),
-    "fit": (3.4, 0.0, 33.0),
-    "background": (0.0, 0.0, 0.0),
-    "sample": (4.2, 1.5, 0.0),
-    "mesh": (2.5, 1.5, 27.5),
-    "trim": (0.6, 0.1, 0.6),
-    "compare": (0.1, 0.1, 0.0),
-    "colour": (0.2, 0.2, 0.0),
-    "write": (0.2, 0.2, 0.6),
-    "pictures": (0.0, 0.0, 0.0),
+    "partition": (0.0, 0.0, 0.7, 0.0),
+    "read": (0.6, 0.3, 0.0, 0.8),
+    "check": (0.0, 0.0, 0.4, 0.0),
+    "points": (1.0, 0.1, 5.3, 0.0),
+    "downsample": (0.1, 0.1, 0.0, 0.0),
+    "smoothing": (4.1, 0.0, 1.0, 0.0),
+    "regularization": (0.0, 0.0, 0.0, 0.0),
+    "nystrom": (0.0, 1.0, 0.0, 0.0),
+    "preconditioner": (0.0, 4.0, 0.0, 0.0),
+    "conjugate gradients": (0.0, 8.0, 0.0, 0.0),
+    "fit": (3.4, 0.0, 33.0, 0.0),
+    "background": (0.0, 0.0, 0.0, 0.0),
+    "sample": (4.2, 1.5, 0.0, 0.0),
+    "mesh": (2.5, 1.5, 27.5, 0.0),
+    "trim": (0.6, 0.1, 0.6, 0.0),
+    "compare": (0.1, 0.1, 0.0, 0.0),
+    "colour": (0.2, 0.2, 0.0, 0.0),
+    "write": (0.2, 0.2, 0.6, 0.0),
+    "pictures": (0.0, 0.0, 0.0, 0.0),
+    "divide": (0.0, 0.0, 0.0, 0.9),
+    "tiles": (0.0, 0.0, 0.0, 40.0),
 }
 # The phases that tell which column it is.
-TELLING = {"regularization": 1, "nystrom": 1, "preconditioner": 1, "partition": 2}
+TELLING = {"regularization": 1, "nystrom": 1, "preconditioner": 1, "partition": 2, "divide": 3}
 LINE_SECONDS = 15.0  # between plain lines
 EVERY = "NEURAL_SPLINES_PROGRESS"  # of the environment: other seconds between them, for a program that reads them
 TELLS = 0.2  # of a run: before that its first phases, which small and large clouds share, say little about the rest

@@ -30,6 +30,11 @@ class Node:
     def depth(self) -> int:
         return len(self.name)
 
+    @property
+    def below(self) -> np.ndarray:
+        """The faces of all leaves below it, or its own."""
+        return np.concatenate([node.rows for node in self.all() if node.rows is not None])
+
     def all(self) -> Iterator[Node]:
         """This one and all below it."""
         yield self
@@ -116,24 +121,25 @@ def joined(tiles: Sequence[Tile]) -> Tile:
     return Tile(vertices, np.concatenate(faces), ids, values, weights, max(tile.error for tile in tiles))
 
 
-def coarser(tile: Tile, border: np.ndarray, faces: int, enough: float) -> Tile:
-    """The tile with at most so many faces, or as few as can be; vertices of `border` [v] stay as they are.
+def coarser(tile: Tile, border: np.ndarray, count: int, vertices: np.ndarray, faces: np.ndarray, enough: float) -> Tile:
+    """The tile with at most `count` faces, or as few as can be; vertices of `border` [v] stay as they are.
 
-    Numbers are means of those of the vertices that became one. Its error is what it was, and the distance of both
-    meshes from each other; distances below `enough` count as that.
+    Numbers are means of those of the vertices that became one. Its error is the distance of both from each other, the
+    tile and its part of the mesh, vertices and faces [f, 3]; distances below `enough` count as that.
     """
     first = Stage.first(tile.vertices, tile.faces)
     stages = [replace(first, kept=first.kept | border)]
-    last = apart(collapsed(stages, faces), faces)[-1]
+    last = apart(collapsed(stages, count), count)[-1]
     if len(last.faces) == len(tile.faces):
         return tile
     used = last.became >= 0
     became, weight = last.became[used], tile.weights[used]
-    ids, count = np.empty(len(last.vertices), np.int64), len(last.vertices)
+    left = len(last.vertices)
+    ids = np.empty(left, np.int64)
     ids[became] = tile.ids[used]
-    weights = np.bincount(became, weight, count)
-    sums = [np.bincount(became, weight * column, count) for column in tile.values[used].T]
-    values = np.stack(sums, 1) / weights[:, None] if sums else np.empty((count, 0))
-    far = largest_distance(tile.vertices, tile.faces, Tree.of(last.vertices, last.faces), enough)
-    far = largest_distance(last.vertices, last.faces, Tree.of(tile.vertices, tile.faces), max(far, enough))
-    return Tile(last.vertices, last.faces, ids, values, weights, tile.error + far)
+    weights = np.bincount(became, weight, left)
+    sums = [np.bincount(became, weight * column, left) for column in tile.values[used].T]
+    values = np.stack(sums, 1) / weights[:, None] if sums else np.empty((left, 0))
+    there = largest_distance(vertices, faces, Tree.of(last.vertices, last.faces), enough)
+    back = largest_distance(last.vertices, last.faces, Tree.of(vertices, faces), max(there, enough))
+    return Tile(last.vertices, last.faces, ids, values, weights, max(there, back))

@@ -25,7 +25,7 @@ def pyramid(request):
             continue
         tile = joined([tiles[part.name] for part in node.parts])
         count = len(tile.faces) // len(node.parts)
-        tiles[node.name] = coarser(tile, shared[tile.ids] < node.depth, count, 1e-5)
+        tiles[node.name] = coarser(tile, shared[tile.ids] < node.depth, count, vertices, faces[node.below], 1e-5)
     return vertices, faces, root, tiles
 
 
@@ -86,15 +86,15 @@ def test_no_tile_has_a_gap_to_another_of_any_level(pyramid, seed):
 
 
 def test_errors_are_never_less_than_what_is_measured(pyramid):
-    """At places that were not used to find them, both ways; and not much more, although errors of levels add up."""
+    """At places that were not used to find them, both ways; and hardly more."""
     vertices, faces, root, tiles = pyramid
     for node in root.all():
         tile = tiles[node.name]
-        rows = np.concatenate([part.rows for part in node.all() if part.rows is not None])
+        rows = node.below
         there = distances(places(vertices, faces[rows], 20_000), Tree.of(tile.vertices, tile.faces)).max()
         back = distances(places(tile.vertices, tile.faces, 20_000), Tree.of(vertices, faces[rows])).max()
         assert tile.error >= max(there, back) - 1e-12, node.name
-        assert tile.error <= 1.8 * max(there, back) + 1e-4, node.name
+        assert tile.error <= 1.25 * max(there, back) + 1e-4, node.name
         assert node.parts == [] or tile.error > 0.0
 
 
