@@ -14,6 +14,7 @@ from scripts import captured
 
 from neural_splines.command_line import tiles as command
 from neural_splines.files.meshes import save_mesh
+from neural_splines.files.tileset import write_tile
 from neural_splines.ranges import UPS
 from neural_splines.run import tiles as run
 from neural_splines.surface.distance import Tree, distances
@@ -168,6 +169,30 @@ def test_georeferenced_tiles_lie_on_the_earth(tmp_path):
     assert matrix[:3, :3].T @ matrix[:3, :3] == pytest.approx(np.eye(3), abs=1e-12)
     above = matrix[:3, 3] / np.linalg.norm(matrix[:3, 3])
     assert above @ matrix[:3, 2] > 0.99999  # but for the flattening
+
+
+@pytest.mark.parametrize("wide", [60_000, 90_000])
+def test_a_vertex_of_two_tiles_has_one_place_however_wide_they_are(wide, tmp_path):
+    """In 16 bits or float32, with indices of either size: multiples of the step, to the bit."""
+    step, rng = 2.0**-7, np.random.default_rng(wide)
+    common = rng.integers(wide, size=(3, 3)) * step + 0.3 * step
+    places_ = []
+    for name, count in (("a.glb", 10), ("b.glb", 70_000)):
+        vertices = np.concatenate([common, rng.random((count, 3)) * wide * step, np.eye(3) * wide * step])
+        faces = np.arange(len(vertices) // 3 * 3).reshape(-1, 3)
+        found = write_tile(
+            str(tmp_path / name), vertices, faces, np.tile([0.0, 0, 1], (len(vertices), 1)), None, step, True
+        )
+        local = glb.placed(tmp_path / name) @ Z_UP.T
+        places_.append(local[:3])
+        assert np.array_equal(glb.triangles(tmp_path / name), faces)
+        assert np.array_equal(local, np.rint(vertices / step) * step)
+        assert found.moved == pytest.approx(np.linalg.norm(local - vertices, axis=1).max())
+        assert np.array_equal([found.lower, found.upper], [local.min(0), local.max(0)])
+        said = glb.parsed(tmp_path / name)[0]
+        position = said["accessors"][said["meshes"][0]["primitives"][0]["attributes"]["POSITION"]]
+        assert position["componentType"] == (5122 if wide < 65_535 else 5126)
+    assert np.array_equal(*places_)
 
 
 def test_a_shift_is_taken_back(tmp_path):
