@@ -16,6 +16,8 @@ from ..files.atomic import atomic_folder, shown
 from ..files.gltf import linear
 from ..files.mesh_content import Content
 from ..files.tileset import TILES, TileFile, described, write_tile, write_tileset
+from ..runtime import memory
+from ..runtime.budget import TILED_FACE_BYTES
 from ..runtime.monitor import Monitor
 from ..runtime.threads import parallel_map
 from ..surface.mesh import Mesh, face_average_normals
@@ -56,6 +58,12 @@ def write_tiles(
     """A folder of tiles with at most so many faces each, of a mesh: vertices [v, 3], z up, faces [f, 3], colours [v, 3]
     in 0..255. matrix [4, 4]: brings its coordinates to those of the world.
     """
+    memory.check(
+        f"a tileset of {len(faces)} faces",
+        TILED_FACE_BYTES * len(faces),
+        memory.CPU,
+        lambda share: f"reduce the mesh to {int(share * len(faces))} faces (--faces), or make a tileset of each part",
+    )
     monitor.phase("divide")
     step = step_of(vertices, faces)
     centre = step * np.rint((vertices.min(0) + vertices.max(0)) / (2.0 * step))

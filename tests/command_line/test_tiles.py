@@ -17,6 +17,7 @@ from neural_splines.files.meshes import save_mesh
 from neural_splines.files.tileset import write_tile
 from neural_splines.ranges import UPS
 from neural_splines.run import tiles as run
+from neural_splines.runtime import memory
 from neural_splines.surface.distance import Tree, distances
 
 Z_UP = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # what a viewer does to each tile: y of glTF becomes z
@@ -253,6 +254,15 @@ def test_a_mesh_that_shows_nothing_is_refused(corners, tmp_path):
     assert (done.code, done.err.count("\n")) == (2, 1)
     assert "a.ply: no face has an area" in done.err
     assert not (tmp_path / "t").exists()
+
+
+def test_a_mesh_that_does_not_fit_is_refused_before_any_work(tmp_path, monkeypatch):
+    _, faces, path = scene(tmp_path, colours=False)
+    monkeypatch.setattr(memory, "available", lambda _: 250 * len(faces))
+    done = tiled(path, "--out", tmp_path / "t" / "tileset.json")
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert f"reduce the mesh to {len(faces) // 2} faces" in done.err
+    assert os.listdir(tmp_path) == ["mesh.ply"]
 
 
 REFUSED = {
