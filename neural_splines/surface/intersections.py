@@ -22,13 +22,18 @@ Point = Sequence[int]
 def intersections(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Pairs [k, 2] of faces [f, 3] that have a point in common which is not of a common corner or edge; at most MOST.
 
-    Faces that only touch meet. The vertices [v, 3] are taken as they are, in float64.
+    Faces that only touch meet. Those with a repeated corner are no triangles, and are left out. The vertices [v, 3] are
+    taken as they are, in float64.
     """
     from . import intersections_numba as numba  # not before: Numba takes half a second to import
 
     if not len(faces):
         return np.empty((0, 2), np.int64)
     vertices, faces = np.ascontiguousarray(vertices, np.float64), np.ascontiguousarray(faces, np.int64)
+    proper = (faces != np.roll(faces, 1, axis=1)).all(1)
+    if not proper.all():
+        rows = np.flatnonzero(proper)
+        return np.asarray(rows[intersections(vertices, faces[rows])])
     corners = vertices[faces]
     a, b, c = corners.transpose(1, 0, 2)
     lower, upper = np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c)

@@ -124,3 +124,13 @@ def test_a_heap_of_triangles_is_counted_up_to_a_limit(monkeypatch):
     monkeypatch.setattr(module, "MOST", 50)
     points = np.random.default_rng(0).random((300, 3))
     assert len(intersections(points, np.arange(300).reshape(-1, 3))) == 50
+
+
+def test_faces_with_a_repeated_corner_are_left_out():
+    """Two triangles that cross, and beside them faces that are segments and points."""
+    vertices = np.array([[0, 0, 0], [4, 0, 0], [0, 4, 0], [1, 1, -1], [1, 1, 1], [3, 3, 1]], float)
+    crossing = np.array([[0, 1, 2], [3, 4, 5]])
+    assert intersections(vertices, crossing).tolist() == [[0, 1]]
+    faces = np.array([[0, 3, 3], [0, 1, 2], [4, 4, 4], [3, 4, 5], [1, 3, 1]])
+    assert intersections(vertices, faces).tolist() == [[1, 3]]
+    assert intersections(vertices, faces[[0, 2]]).shape == (0, 2)
