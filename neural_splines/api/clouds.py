@@ -109,9 +109,9 @@ def estimate_normals(
 
 
 def carry(points: Any, values: Any, places: Any) -> Any:
-    """Values [n] or [n, k] at points [n, 3], carried to places [q, 3] such as vertices, in the kind of array they have.
+    r"""Values [n] or [n, k] at points [n, 3], carried to places [q, 3] such as vertices, in the kind of array they have.
 
-    Means of the nearest points with smooth weights (1 - (d / R)^2)^2, R the distance of the 9th; floating point.
+    Means of the nearest points with smooth weights $(1 - (d / R)^2)^2$, R the distance of the 9th; floating point.
     """
     x, _ = as_rows(points)
     y, back = as_rows(places, "places")

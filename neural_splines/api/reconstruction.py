@@ -49,7 +49,7 @@ def reconstruct(
     monitor: Monitor | None = None,
     **options: Any,
 ) -> Reconstruction:
-    """A triangle mesh of the surface {f = 0} that an oriented point cloud samples.
+    r"""A triangle mesh of the surface $\{f = 0\}$ that an oriented point cloud samples.
 
     Parameters
     ----------
@@ -120,10 +120,11 @@ def fit(
     monitor: Monitor | None = None,
     **options: Any,
 ) -> NeuralSpline:
-    """One neural spline f(x) = sum_j k(x, c_j) a_j of an oriented cloud, without a mesh; negative inside.
+    r"""One neural spline of an oriented cloud, $f(x) = \sum_j k(x, c_j) a_j$, without a mesh; negative inside.
 
-    f minimizes |f(x_i) - y_i|^2 / n + lambda |f|^2 over x_i -> 0 and x_i +- eps n_i -> +-eps. Parameters and errors are
-    those of `reconstruct`, the default `Settings(cells=None)`. Returns a Field: `evaluate`, `gradient`, `save`.
+    f minimizes $\sum_i |f(x_i) - y_i|^2 / n + \lambda |f|^2$, where y is 0 at a point $x_i$ and $\pm\epsilon$ at
+    $x_i \pm \epsilon n_i$. Parameters and errors are those of `reconstruct`, the default `Settings(cells=None)`.
+    Returns a Field: `evaluate`, `gradient`, `save`.
 
     Source: A. Rudi, L. Carratino, L. Rosasco, FALKON: An Optimal Large Scale Kernel Method, NIPS 2017.
     """
@@ -141,7 +142,7 @@ def fit_cells(
     monitor: Monitor | None = None,
     **options: Any,
 ) -> BlendedField | SharpField:
-    """The blend F(x) = sum_c w_c(x) f_c(x) / sum_c w_c(x) of local splines of an oriented cloud, without a mesh.
+    r"""The blend of local splines of an oriented cloud, $F(x) = \sum_c w_c(x) f_c(x) / \sum_c w_c(x)$, without a mesh.
 
     F is NaN where no cell is, unless `CellSettings(fill_holes=True)`. Parameters and errors are those of `reconstruct`.
     Returns a Field: `evaluate`, `gradient`, `save`.
