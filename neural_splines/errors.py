@@ -1,4 +1,4 @@
-"""What can go wrong, by name. Scripts catch `NeuralSplinesError` once and exit 2 with its one line."""
+"""What can go wrong, by name. Commands catch `NeuralSplinesError` once, and exit with its one line."""
 
 import sys
 import warnings
@@ -32,6 +32,10 @@ class OutputError(NeuralSplinesError):
     """A result that cannot be written."""
 
 
+class DiskFullError(OutputError):
+    """A result that cannot be written because the disk, or a quota of it, is full."""
+
+
 class PrintError(NeuralSplinesError):
     """A mesh that cannot be made what a printer needs."""
 
@@ -46,6 +50,10 @@ class NotPositiveDefiniteError(NeuralSplinesError):
 
 class OutOfMemoryBudgetError(NeuralSplinesError):
     """A problem whose matrices cannot fit in the memory that is there."""
+
+
+class LargeCloudError(CloudError, OutOfMemoryBudgetError):
+    """A cloud that does not fit into memory while it is read."""
 
 
 class ReconstructionWarning(UserWarning):

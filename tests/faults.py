@@ -3,8 +3,9 @@
     PYTHONPATH=. OMP_NUM_THREADS=1 python tests/faults.py    tries them all, and writes the table of docs/robustness.md
 
 A run is first counted: how many calls of a kind it makes. Then it is repeated with the k-th of them failing, for each k
-or for MOST of them, evenly. Whatever fails, `broken` finds nothing: one line and exit code 2, or that of a signal, or
-the run gets over it; no traceback; an older output is as it was, or replaced whole; no other file is left.
+or for MOST of them, evenly. Whatever fails, `broken` finds nothing: one line and exit code 2, that of
+memory and disk (4) or of a signal, or the run gets over it; no traceback; an older output is as it was, or replaced
+whole; no other file is left.
 """
 
 from __future__ import annotations
@@ -228,7 +229,7 @@ def broken(script: str, outcome: Outcome, folder: Path, cloud: bytes, failing: i
     errors = [line for line in outcome.err.splitlines() if " error: " in line or ": interrupted; " in line]
     whole = mesh.startswith(b"ply\n") and len(mesh) > 1000
     checks = {
-        f"exit code {outcome.code}": outcome.code in ({0} if failing is None else {0, 2, 143}),
+        f"exit code {outcome.code}": outcome.code in ({0} if failing is None else {0, 2, 4, 143}),
         "no line that says why": len(errors) == (outcome.code != 0),
         "a traceback": "Traceback" not in outcome.err,
         f"files left: {left - NAMES}": left - NAMES == {"cloud.ply"},

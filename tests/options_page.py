@@ -12,6 +12,7 @@ from unittest import mock
 
 from scripts import ROOT
 
+from neural_splines.command_line.codes import MEANINGS
 from neural_splines.command_line.main import COMMANDS
 
 PAGE = ROOT / "docs" / "options.md"
@@ -161,7 +162,22 @@ def page() -> str:
     for command in COMMANDS:
         if command not in MESHING:
             lines += other(command)
+    lines += exit_codes()
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)) + "\n"
+
+
+def exit_codes() -> list[str]:
+    """What a script that calls a command learns from its exit code."""
+    lines = ["", "## Exit codes", "", "| code | meaning | what to do |", "|---|---|---|"]
+    lines += [f"| {code} | {meaning} | {remedy} |" for code, (meaning, remedy) in MEANINGS.items()]
+    return [
+        *lines,
+        "",
+        "An error is one line on standard error: the input, what is wrong, what to do. It leaves no partial output, "
+        "and an older mesh stays as it was. Many inputs end with the code of the failure where every one failed, and "
+        "with 1 where one met a bug. The report has `error` and `exit_code` for each input that failed, also for a "
+        "single one. `--out-dir` is made where it is missing.",
+    ]
 
 
 def heading(command: str) -> str:

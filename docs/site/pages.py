@@ -100,7 +100,11 @@ def reference() -> str:
             groups["Errors"].append(name)
         else:
             groups["Settings" if name.endswith("Settings") else "Results and monitors"].append(name)
-    lines = ["# Python, every name", "", "Everything is in `neural_splines`. [Python, by example](api.md) shows it at work."]
+    lines = [
+        "# Python, every name",
+        "",
+        "Everything is in `neural_splines`. [Python, by example](api.md) shows it at work.",
+    ]
     for title, members in groups.items():
         lines += ["", f"## {title}"]
         lines += [f"\n::: neural_splines.{name}" for name in members]

@@ -109,7 +109,7 @@ def estimate_normals(
 
 
 def carry(points: Any, values: Any, places: Any) -> Any:
-    r"""Values [n] or [n, k] at points [n, 3], carried to places [q, 3] such as vertices, in the kind of array they have.
+    r"""Values [n] or [n, k] at points [n, 3], carried to places [q, 3] such as vertices, in the array type they have.
 
     Means of the nearest points with smooth weights $(1 - (d / R)^2)^2$, R the distance of the 9th; floating point.
     """

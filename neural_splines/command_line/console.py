@@ -1,8 +1,4 @@
-"""What a user sees beside results: progress, warnings, errors, and the exit codes of the commands.
-
-0: done. 1: a bug. 2: refused or failed, with one line that says why. 3: done, but with warnings under
---strict. 130 and 143: interrupted by Ctrl-C or SIGTERM.
-"""
+"""What a user sees beside results: progress, warnings and errors, and the exit code that goes with them (`codes`)."""
 
 from __future__ import annotations
 
@@ -20,22 +16,14 @@ from ..runtime import limits, streams
 from ..runtime.interrupts import interruptible
 from ..runtime.monitor import PhaseTimer
 from ..runtime.progress import Progress
-
-NO_MEMORY = (
-    "out of memory",
-    "can't allocate memory",
-    "not enough memory",
-    "cannot allocate memory",
-    "bad_alloc",
-    "alloc_failed",
-)
+from .codes import NO_ROOM, WARNED, code_of
 
 
 @contextlib.contextmanager
 def exit_policy(
     prog: str, verbose: bool, strict: bool = False, quiet: bool = False, measured: bool = False
 ) -> Iterator[PhaseTimer]:
-    """Known errors become one line on standard error and exit code 2; warnings become one line each.
+    """Known errors become one line on standard error and an exit code; warnings become one line each.
 
     With `strict`, a run that warned exits with code 3 after it has written its outputs. The block gets a monitor that
     times its phases, measures their memory where `measured`, and draws their progress unless `quiet`.
@@ -67,10 +55,11 @@ def exit_policy(
         line = explained(error)
         if line is None:
             raise
-        sys.exit(_fail(prog, line))
+        say(prog, f"error: {line}")
+        sys.exit(code_of(error))
     if strict and shown:
         say(prog, f"{shown} warning{'s' if shown > 1 else ''} under --strict; the outputs were written")
-        sys.exit(3)
+        sys.exit(WARNED)
 
 
 class _Lines(logging.Formatter):
@@ -104,8 +93,7 @@ def explained(error: Exception) -> str | None:
     ):  # a library that is missing or cannot be loaded, a system at its limits
         return f"{_of_the_system(error)}; {_remedy(error)}"
     reason = str(error).strip().split("\n")[0]
-    known = isinstance(error, RuntimeError) and any(words in reason.lower() for words in NO_MEMORY)
-    if known or isinstance(error, MemoryError):
+    if code_of(error) == NO_ROOM:
         return f"{_without_location(reason)}; use fewer centres, a smaller grid or --dtype float32"
     return None
 
@@ -133,11 +121,6 @@ def _without_location(reason: str) -> str:
         if words in reason:
             reason = reason[reason.index(words) :].removeprefix("DefaultCPUAllocator: ")
     return reason if "memory" in reason else f"out of memory: {reason or 'no allocation is possible'}"
-
-
-def _fail(prog: str, message: str) -> int:
-    say(prog, f"error: {message}")
-    return 2
 
 
 def say(prog: str, message: str) -> None:

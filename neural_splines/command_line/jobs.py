@@ -128,8 +128,6 @@ def jobs_of(args: Namespace) -> list[Job]:
             raise SettingsError("standard input has no name in a folder; name a file with --out")
         if args.out:
             raise SettingsError("--out names one file and --out-dir a folder for all; drop one of them")
-        if not os.path.isdir(args.out_dir):
-            raise OutputError(f"{shown(args.out_dir)}: there is no such folder; create it first")
         jobs = [Job([path], _in_folder(path, args), args) for path in sources]
         for name in BESIDE:
             pattern = getattr(args, name)

@@ -52,9 +52,10 @@ def _main(argv: list[str], prog: str) -> int:
         print(usage, end="")
         return 0
     if not argv or argv[0] not in COMMANDS:
+        from .codes import REFUSED
         from .console import say
 
         said = f"no command {argv[0]!r}" if argv else "no command given"
         say("neural-splines", f"error: {said}; use one of {', '.join(COMMANDS)} (see --help)")
-        return 2
+        return REFUSED
     return importlib.import_module(f".{COMMANDS[argv[0]][0]}", __package__).main(argv[1:], prog) or 0

@@ -60,7 +60,7 @@ def add_output_options(p: argparse.ArgumentParser) -> None:
         type=path,
         default=None,
         metavar="DIR",
-        help="write one mesh for each input into this folder, named after the input",
+        help="write one mesh for each input into this folder, named after the input; it is made where it is missing",
     )
     output.add_argument(
         "--format",

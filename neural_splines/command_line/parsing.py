@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from ..ranges import UPS
 from ..runtime import streams
+from .codes import REFUSED
 from .console import say
 
 UNRECOGNIZED = "unrecognized arguments: "
@@ -30,7 +31,7 @@ def number_or(kind: Callable[[str], Any], name: str, *words: str) -> Callable[[s
 
 
 class Parser(argparse.ArgumentParser):
-    """One line and exit code 2 for a wrong argument, like every other error.
+    """One line for a wrong argument, like every other error.
 
     elsewhere: options that another command has, and what to say to who asks for them here.
     """
@@ -42,7 +43,7 @@ class Parser(argparse.ArgumentParser):
             asked = {word.partition("=")[0] for word in message.removeprefix(UNRECOGNIZED).split()}
             message = next((line for option, line in self.elsewhere.items() if option in asked), message)
         say(self.prog, f"error: {message} (see {self.prog} --help)")
-        self.exit(2)
+        self.exit(REFUSED)
 
     def _print_message(self, message: str, file: Any = None) -> None:
         super()._print_message(streams.encodable(message, file or sys.stderr), file)

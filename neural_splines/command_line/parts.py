@@ -12,8 +12,8 @@ from typing import TypeVar
 import torch
 
 from ..cells.fitting import choice_options
-from ..errors import CloudError, OutputError, warn
-from ..files.atomic import STANDARD
+from ..errors import CloudError, warn
+from ..files.atomic import STANDARD, kind_of
 from ..files.point_clouds import step_lines
 from ..files.streams import ReadOptions
 from ..run.constraints import save_constraints
@@ -83,7 +83,7 @@ def folder_of(shares: SceneSettings, out: str, many: bool = False) -> Iterator[s
         with tempfile.TemporaryDirectory(prefix=".neural-splines-", dir=beside) as made:
             yield made
     except OSError as error:
-        raise OutputError(f"{error.filename}: {error.strerror}; choose another place with --work-dir") from None
+        raise kind_of(error)(f"{error.filename}: {error.strerror}; choose another place with --work-dir") from None
 
 
 def outcome_of(

@@ -1,7 +1,7 @@
 """The story of both scripts: load, reconstruct, save, print, for one input or for many.
 
-Of many, one that fails does not stop the others: failures are repeated at the end, and the exit code is that of the
-worst.
+Of many, one that fails does not stop the others: failures are repeated at the end, and the exit code says that some
+failed (`codes`). --report has an entry for each input, also for one that failed.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from ..errors import said, warn
+from ..errors import NeuralSplinesError, first_line, said, warn
+from ..files.folders import folder
 from ..runtime.monitor import PhaseTimer
 from ..runtime.progress import Progress
 from ..settings import NormalSettings, SceneSettings, Settings
 from ..surface.advice import shred_lines
 from . import scenes
+from .codes import BUG, code_of, of_many
 from .console import explained, say, tell
 from .finished import Outcome, Run
 from .jobs import Job, jobs_of
@@ -35,26 +37,24 @@ def run_jobs(
     args.repeat = getattr(args, "repeat", prog)
     if shares.asked:
         scenes.check(args)
-    jobs = jobs_of(args)
-    mesh = _meshing(shares)
-    failures: dict[Job, tuple[int, str]] = {}
-    if args.out_dir is None:
-        run = one(jobs[0], settings, sides, mesh, monitor)
-        if not args.quiet:
-            tell(run.summary(), run.job.out)
-        entries = [_entry(run)] if args.report else []
-    else:
-        entries, failures = many(jobs, settings, sides, mesh, monitor)
-    if args.report:
-        from . import report
+    with contextlib.nullcontext() if args.out_dir is None else folder(args.out_dir):
+        jobs = jobs_of(args)
+        mesh = _meshing(shares)
+        failures: dict[Job, tuple[int, str]] = {}
+        if args.out_dir is None:
+            entries = single(jobs[0], settings, sides, mesh, monitor)
+        else:
+            entries, failures = many(jobs, settings, sides, mesh, monitor)
+        if args.report:
+            from . import report
 
-        report.save(args.report, entries)
+            report.save(args.report, entries)
     if failures:
         say(prog, f"{len(failures)} of {len(jobs)} inputs failed:")
         for job, (_, line) in failures.items():
             name = job.name
             say(prog, f"error: {line if name in line else f'{name}: {line}'}")
-        sys.exit(min(code for code, _ in failures.values()))  # a bug, 1, is worse than a refusal, 2
+        sys.exit(of_many([code for code, _ in failures.values()], len(jobs)))
 
 
 def _meshing(shares: SceneSettings) -> Meshing:
@@ -66,6 +66,27 @@ def _meshing(shares: SceneSettings) -> Meshing:
     from .parts import mesh_in_parts
 
     return partial(mesh_in_parts, shares=shares)
+
+
+def single(
+    job: Job, settings: Settings, sides: NormalSettings, mesh: Meshing, monitor: PhaseTimer
+) -> list[dict[str, Any]]:
+    """What is reported of the only job; where it fails that is written at once, and the error goes on."""
+    try:
+        run = one(job, settings, sides, mesh, monitor)
+    except Exception as error:
+        monitor.phase("")
+        if job.args.report:
+            from . import report
+
+            try:
+                report.save(job.args.report, [_failed(job, *failure(error))])
+            except (NeuralSplinesError, OSError) as other:  # the disk may be full, which the first error says
+                warn(f"no report: {first_line(other)}")
+        raise
+    if not job.args.quiet:
+        tell(run.summary(), run.job.out)
+    return [_entry(run)] if job.args.report else []
 
 
 def one(job: Job, settings: Settings, sides: NormalSettings, mesh: Meshing, timer: PhaseTimer, prefix: str = "") -> Run:
@@ -106,20 +127,26 @@ def many(
             run = one(job, settings, sides, mesh, timer, f"{job.name}: ")
         except Exception as error:
             timer.phase("")
-            line = explained(error)
-            if line is None:
+            failures[job] = failure(error)
+            if failures[job][0] == BUG:
                 traceback.print_exc()
-            failures[job] = (
-                1 if line is None else 2,
-                line or f"a bug, {type(error).__name__}: {error}; please report it",
-            )
-            entries.append({"input": job.source, "output": job.out, "error": failures[job][1]})
+            entries.append(_failed(job, *failures[job]))
             continue
         if not job.args.quiet:
             tell([run.short_summary()])
         if job.args.report:
             entries.append(_entry(run))
     return entries, failures
+
+
+def failure(error: Exception) -> tuple[int, str]:
+    """The exit code and the line of a job that ended with this error."""
+    line = explained(error)
+    return code_of(error), line or f"a bug, {type(error).__name__}: {error}; please report it"
+
+
+def _failed(job: Job, code: int, line: str) -> dict[str, Any]:
+    return {"input": job.source, "output": job.out, "error": line, "exit_code": code}
 
 
 def _entry(run: Run) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from ..errors import OutputError
+from ..errors import DiskFullError, OutputError
 from ..runtime import interrupts
 
 STANDARD = "-"  # input or output
@@ -201,7 +201,12 @@ def _exists(path: str) -> bool:
 
 
 def unwritable(path: PathLike, error: OSError) -> OutputError:
-    return OutputError(f"{shown(path)}: cannot be written ({error.strerror or error}); choose another place")
+    return kind_of(error)(f"{shown(path)}: cannot be written ({error.strerror or error}); choose another place")
+
+
+def kind_of(error: OSError) -> type[OutputError]:
+    """The class of error for what the system says of a write."""
+    return DiskFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else OutputError
 
 
 def shown(path: PathLike) -> str:

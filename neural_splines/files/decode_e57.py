@@ -21,7 +21,7 @@ def decode(path: str, wanted: Sequence[str]) -> Iterator[Columns]:
     try:
         import pye57
     except ImportError as error:
-        raise CloudError(f"E57 needs pye57 ({first_line(error)}); pip install 'neural-splines[e57]'") from None
+        raise CloudError(f"E57 needs pye57 ({first_line(error)}); pip install pye57") from None
     confine(path)
     with pye57.E57(path) as file:
         for k in range(file.scan_count):

@@ -21,9 +21,11 @@ def decode(path: str, wanted: Sequence[str]) -> Iterator[Columns]:
     try:
         import laspy
     except ImportError as error:
-        raise CloudError(f"LAS and LAZ need laspy ({first_line(error)}); pip install 'neural-splines[las]'") from None
+        raise CloudError(f"LAS and LAZ need laspy ({first_line(error)}); pip install laspy lazrs") from None
     confine(path)
     with laspy.open(path, read_evlrs=False) as reader:
+        if reader.header.are_points_compressed and not laspy.LazBackend.detect_available():
+            raise CloudError("LAZ needs a decompressor beside laspy; pip install laspy lazrs")
         format_ = reader.header.point_format
         numbers = [d.name for d in format_.dimensions if d.num_elements == 1 and d.name.lower() not in COORDINATES]
         names = [*MARKS, *(name for names in roles((*COORDINATES, *numbers), wanted) for name in names)]

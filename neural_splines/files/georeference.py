@@ -16,7 +16,7 @@ from .reading import first_bytes, printable
 
 MARK = b"LASF_Projection"  # of the records of a LAS file that say it
 START, END = 1 << 20, 1 << 20  # bytes at both ends of a file in which these are looked for
-NEEDS = "needs pyproj: pip install 'neural-splines[geo]'"
+NEEDS = "needs pyproj: pip install pyproj"
 SURE = 70  # percent, that a definition is that of a code
 
 

@@ -15,7 +15,7 @@ from .georeference import CoordinateSystem
 
 NODATA = -9999.0  # as surveyors' programs have it where there is no height
 TILE = 256  # of a GeoTIFF, squares along a side
-INSTALL = "pip install 'neural-splines[geo]'"
+INSTALL = "pip install rasterio pyproj"
 Line = tuple[float, np.ndarray]  # a height, and places [n, 2] of that height
 
 

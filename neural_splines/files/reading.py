@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 from typing import TypeVar
 
-from ..errors import CloudError, NeuralSplinesError, ReconstructionWarning, first_line, said
+from ..errors import CloudError, LargeCloudError, NeuralSplinesError, ReconstructionWarning, first_line, said
 from . import ply
 from .atomic import STANDARD, PathLike, shown
 
@@ -31,11 +31,11 @@ def errors_name(path: PathLike) -> Iterator[None]:
             raise OSError("a NUL character in its name")
         yield
     except CloudError as error:
-        raise CloudError(f"{shown(path)}: {printable(said(error))}") from None
+        raise type(error)(f"{shown(path)}: {printable(said(error))}") from None
     except (NeuralSplinesError, ReconstructionWarning):
         raise
     except MemoryError:
-        raise CloudError(f"{shown(path)}: does not fit into memory; thin it out first") from None
+        raise LargeCloudError(f"{shown(path)}: does not fit into memory; thin it out first") from None
     except Exception as error:
         if isinstance(error, OSError) and (error.errno or "\0" in os.fspath(path)):
             reason = error.strerror or str(error)

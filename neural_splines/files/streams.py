@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -59,6 +60,8 @@ def open_stream(
     CloudError names the path, also where a piece turns out to be unreadable.
     """
     with errors_name(path):
+        if not os.path.exists(path):
+            raise CloudError(f"cannot be read ({os.strerror(errno.ENOENT)}); check the path and its permissions")
         if not os.path.isfile(path):
             raise CloudError("is not a regular file; a scene is read several times, so save it to one")
         source = _source(path, options, rows, scratch)

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..errors import CloudError, OutputError, SettingsError
+from ..errors import CloudError, EmptySurfaceError, OutputError, SettingsError
 from ..runtime.threads import parallel_map
 from .arrays import as_array, load_arrays
-from .atomic import atomic, shown, sync, sync_folder, unwritable
+from .atomic import atomic, kind_of, shown, sync, sync_folder, unwritable
 
 MANIFESTS = "run.json", "run.copy.json"  # the same twice: one damaged bit does not hide what the other files are of
 LEFTOVERS = ".neural-splines-*.tmp"  # of a process that was killed
@@ -118,15 +118,18 @@ class WorkDirectory:
     def claimed(self, identity: Mapping[str, Any]) -> Iterator[None]:
         """A block in which this process alone leads a run of that identity here.
 
-        The folder is made where there is none. SettingsError where it holds a run of another identity, with the first
-        difference; OutputError where it cannot be used, or another process leads.
+        The folder is made where there is none. Where the cloud or the settings turn out to be of no use, what this
+        block made is removed: a corrected run has another identity, and would be refused. SettingsError where it holds
+        a run of another identity, with the first difference; OutputError where it cannot be used, or another process
+        leads.
         """
+        made = not os.path.isdir(self.path)
         try:
             os.makedirs(self.path, exist_ok=True)
             self._refuse_files_of_others()
             lock = os.open(self.file("lock"), os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
-            raise OutputError(
+            raise kind_of(error)(
                 f"{shown(self.path)}: cannot be a work directory ({error.strerror}); choose another --work-dir"
             ) from None
         try:
@@ -134,11 +137,25 @@ class WorkDirectory:
                 raise OutputError(f"{shown(self.path)}: another run is using it; wait for its end, or choose another")
             for leftover in Path(self.path).glob(LEFTOVERS):
                 leftover.unlink(missing_ok=True)
-            if self._check(json.loads(json.dumps(identity))):
+            known = self._check(json.loads(json.dumps(identity)))
+            if known:
                 self._verify()
-            yield
+            try:
+                yield
+            except (CloudError, EmptySurfaceError, SettingsError):
+                if not known:
+                    self._clear(made)
+                raise
         finally:
             os.close(lock)
+
+    def _clear(self, made: bool) -> None:
+        """Remove every file of a run that cannot be continued, and the folder where the run made it."""
+        with contextlib.suppress(OSError):
+            for path in Path(self.path).iterdir():
+                path.unlink()
+            if made:
+                os.rmdir(self.path)
 
     def known(self) -> dict[str, Any]:
         """The identity of the run that is kept here; nothing where there is none."""

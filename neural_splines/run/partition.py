@@ -207,7 +207,8 @@ def _boxes(passes: _Passes, name: str) -> tuple[Box, Box, list[int], Tensor, tup
         sample.append(points[::step])
     kept, box = read[0] - read[1] - (read[2] if passes.layout.oriented else 0), hull.box
     if kept < 2 or not bool((box.upper > box.lower).any()):
-        raise CloudError(f"{name}: {kept} of its {read[0]} points are usable; a surface needs at least 2 distinct")
+        found = f"{kept} of its {read[0]} points are usable{', all at one place' if kept > 1 else ''}"
+        raise CloudError(f"{name}: {found}; a surface needs at least 2 distinct")
     check_range(torch.stack([box.lower, box.upper]), name)
     spread = torch.cat(sample)
     most = Box.around_most(spread)

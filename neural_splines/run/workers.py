@@ -128,7 +128,7 @@ class Cluster:
             from distributed import Client
         except ImportError as error:
             raise BackendError(
-                f"--scheduler needs dask.distributed ({first_line(error)}); pip install 'neural-splines[cluster]'"
+                f"--scheduler needs dask.distributed ({first_line(error)}); pip install dask distributed"
             ) from None
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         try:

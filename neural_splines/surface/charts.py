@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import BackendError, SettingsError, first_line
 from ..ranges import check_count
 
-NEEDED = "--texture needs the package xatlas; install neural-splines[texture]"
+NEEDED = "--texture needs the package xatlas; pip install xatlas"
 SMALLEST, LARGEST = 64, 8192  # texels along a side; what shows meshes takes 8192 nearly everywhere, and 16384 not
 SIDE = 1000.0  # of the mesh as xatlas has it, in float32; it leaves out faces of an area below 1e-7
 CHART = 0.01  # of the area, at most: 40,000 faces take 2.7 s, and without a bound 27

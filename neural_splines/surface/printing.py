@@ -24,7 +24,7 @@ from .mesh import Mesh, border_edges, face_average_normals, keep_faces
 from .trimming import OPEN_SPACINGS, labels, trim_unsupported
 from .walls import border_steps, walked
 
-NEEDED = "--printable needs the package manifold3d; install neural-splines[print]"
+NEEDED = "--printable needs the package manifold3d; pip install manifold3d"
 KEPT_OFF = 0.1  # voxels between a vertex and a plane that cuts: nearer ones make slivers
 SHORT = (0.05, 0.01, 0.0)  # voxels: edges of faces that a printer cannot show; shorter ones are kept if need be
 RIM = 0.2  # of the mesh's diagonal: a border as long is a rim that something stood on

@@ -278,3 +278,20 @@ def test_the_conda_recipe_agrees():
     wanted = {canonicalize_name(r.name): str(r.specifier) for r in runtime()}
     wanted.pop("point-cloud-utils")
     assert found == wanted
+
+
+def test_the_package_that_a_message_asks_for_is_on_the_index():
+    """What follows `pip install` in a message are distributions that are declared, never this package with an extra."""
+    declared = (
+        names(runtime() + optional()) | {"lazrs"} | names(closure(ROOT / "requirements" / "requirements-cpu.txt"))
+    )
+    assert "laspy[lazrs]" in " ".join(map(str, optional()))  # the extra that is the package lazrs
+    found = {}
+    for path in (ROOT / "neural_splines").rglob("*.py"):
+        for line in re.findall(r"pip install ([^\"'`;{]+)", path.read_text(encoding="utf-8")):
+            found[path.name] = {canonicalize_name(word) for word in line.split() if not word.startswith(("-r", "requ"))}
+    assert {"decode_las.py", "decode_e57.py", "rasters.py", "printing.py", "charts.py"} <= set(found)
+    assert {name: words - declared for name, words in found.items() if words - declared} == {}
+    assert not [
+        path for path in (ROOT / "neural_splines").rglob("*.py") if "install 'neural-splines[" in path.read_text()
+    ]

@@ -1,5 +1,6 @@
 """Clouds of every format: the points, normals and colours that were written, also by other programs; or one line."""
 
+import re
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ from scripts import ROOT, run
 from shapes import sphere
 
 from neural_splines.errors import CloudError
+from neural_splines.files import decode_e57, decode_las
 from neural_splines.files.point_clouds import load_scanned_cloud
 
 COUNT = 200
@@ -157,3 +159,31 @@ def test_standard_input_to_standard_output(tmp_path):
     empty = subprocess.run(command, input=b"", capture_output=True, timeout=120)
     assert (empty.returncode, empty.stdout) == (2, b"")
     assert b"standard input is empty" in empty.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "package", "line"),
+    [
+        (decode_las, "laspy", r"LAS and LAZ need laspy \(.*\); pip install laspy lazrs"),
+        (decode_e57, "pye57", r"E57 needs pye57 \(.*\); pip install pye57"),
+    ],
+)
+def test_without_its_library_a_format_names_what_to_install(module, package, line, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(CloudError) as error:
+        next(module.decode("cloud", ()))
+    assert re.fullmatch(line, str(error.value))
+
+
+def test_laz_without_a_decompressor_names_what_to_install(tmp_path, monkeypatch):
+    """laspy reads LAS by itself, and LAZ by a package that it does not ask for."""
+    laspy = pytest.importorskip("laspy")
+    cloud = laspy.create(point_format=0)
+    cloud.x, cloud.y, cloud.z = np.random.default_rng(0).random((3, 20))
+    for name in ("a.las", "a.laz"):
+        cloud.write(tmp_path / name)
+    monkeypatch.setattr(decode_las, "confine", lambda path: None)  # it is for a process of its own
+    monkeypatch.setattr(laspy.LazBackend, "detect_available", lambda: ())
+    assert sum(len(piece["x"]) for piece in decode_las.decode(str(tmp_path / "a.las"), ())) == 20
+    with pytest.raises(CloudError, match="pip install laspy lazrs"):
+        next(decode_las.decode(str(tmp_path / "a.laz"), ()))

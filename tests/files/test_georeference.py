@@ -76,21 +76,17 @@ def test_without_pyproj_the_points_are_read_and_a_line_says_what_to_install(tmp_
     )
     found = load_scanned_cloud(path)
     assert len(found.points) == len(P)
-    assert found.crs.summary() == (
-        "is named by the file and not read, which needs pyproj: pip install 'neural-splines[geo]'"
-    )
+    assert found.crs.summary() == ("is named by the file and not read, which needs pyproj: pip install pyproj")
     assert not found.crs.wkt
 
 
 @pytest.mark.parametrize("missing", ["rasterio", "pyproj"])
 def test_what_is_missing_is_one_line(monkeypatch, missing):
     monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(
-        OutputError, match=r"--dem needs rasterio and pyproj \(.*\); pip install 'neural-splines\[geo\]'"
-    ):
+    with pytest.raises(OutputError, match=r"--dem needs rasterio and pyproj \(.*\); pip install rasterio pyproj"):
         rasters.require_rasters("--dem")
     if missing == "pyproj":
-        with pytest.raises(SettingsError, match=r"--crs needs pyproj: pip install 'neural-splines\[geo\]' \("):
+        with pytest.raises(SettingsError, match=r"--crs needs pyproj: pip install pyproj \("):
             given("EPSG:25833")
 
 

@@ -183,15 +183,15 @@ def test_errors_of_the_system_have_their_own_remedy(capsys):
 
     from neural_splines.command_line.console import exit_policy
 
-    for number, remedy in (
-        (errno.ENOSPC, "make room there, or set TMPDIR"),
-        (errno.EMFILE, "raise the limits"),
-        (None, "check the installation with python -m neural_splines doctor"),
+    for number, remedy, code in (
+        (errno.ENOSPC, "make room there, or set TMPDIR", 4),
+        (errno.EMFILE, "raise the limits", 2),
+        (None, "check the installation with python -m neural_splines doctor", 2),
     ):
         error = OSError(number, os.strerror(number), "/some/file") if number else OSError("libx.so: cannot open")
         with pytest.raises(SystemExit) as stop, exit_policy("x", verbose=False):
             raise error
-        assert stop.value.code == 2
+        assert stop.value.code == code
         said = capsys.readouterr().err
         assert remedy in said
         assert said.count("\n") == 1

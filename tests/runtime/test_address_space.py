@@ -57,6 +57,6 @@ def test_a_limit_on_the_address_space_is_one_line(extra, message, tmp_path):
     if message is None:
         assert result.returncode == 0, result.stderr
         return
-    assert result.returncode == 2, result.stderr
+    assert result.returncode == 4, result.stderr
     (line,) = complaints(result.stderr)
     assert re.fullmatch(rf"fit.py: error: .*{message}.*", line)
