@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-__version__ = "0.3.0"
+__version__ = "1.0.0"
 
 if TYPE_CHECKING:
     from .api.clouds import carry, estimate_normals, load_attributes, load_point_cloud

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = {"README.md": "index.md", "CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
 LANGUAGES = {".py": "python", ".toml": "toml", ".yml": "yaml", ".yaml": "yaml", ".json": "json"}
 LINK = re.compile(r"(\]\()([^)#\s]+)(#[^)\s]*)?(\))")
+NAMED = re.compile(r"\[(\w+)\.md\](?=\(\1\.md[)#])")  # a link whose text is the name of its file
 CODE = re.compile(r"(^```.*?^```|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
 FORMULA = re.compile(r"\$\$(.+?)\$\$|\$(?=\S)([^$\n]+?)(?<=\S)\$", re.DOTALL)
 
@@ -29,7 +30,9 @@ def on_files(files: Files, *, config: Any) -> Files:
     for name, page in PAGES.items():
         files.append(File.generated(config, page, abs_src_path=str(ROOT / name)))
         texts.append((ROOT / name, ""))
-    for target in sorted({target for path, folder in texts for target in outside(path.read_text("utf-8"), folder)}):
+    for target in sorted(
+        {target for path, folder in texts for target in outside(path.read_text(encoding="utf-8"), folder)}
+    ):
         files.append(File.generated(config, source_page(target), content=listing(target)))
     files.append(File.generated(config, "reference.md", content=reference()))
     return files
@@ -41,7 +44,14 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Files) -> 
     if name.startswith("source/"):
         return markdown
     folder = "" if name in PAGES.values() else "docs"
-    return with_formulas(LINK.sub(lambda link: moved(link, folder), markdown))
+    titled = NAMED.sub(lambda link: f"[{title_of(link[1])}]", markdown)
+    return with_formulas(LINK.sub(lambda link: moved(link, folder), titled))
+
+
+def title_of(name: str) -> str:
+    """The heading of a page, for readers who see no files."""
+    path = ROOT / "docs" / f"{name}.md"
+    return path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ") if path.is_file() else f"{name}.md"
 
 
 def outside(text: str, folder: str) -> set[str]:
