@@ -7,8 +7,13 @@ Documents are written to be read in the repository. There README links to docs/m
 from __future__ import annotations
 
 import ast
+import importlib.util
+import logging
 import posixpath
 import re
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +21,34 @@ from latex2mathml.converter import convert
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[2]
+TURNED = ROOT / "build" / "gallery" / "knot.html"
+SIZES = ("auto", "auto", "96", "auto", "--regularization", "1e-7")
+GALLERY = """
+
+## A mesh to turn
+
+The shipped example, as `--html` writes it: drag to turn, scroll to zoom. [The page alone](site/knot.html).
+
+<iframe class="turned" src="../site/knot.html" title="The mesh of examples/knot.ply" loading="lazy"></iframe>
+"""
 PAGES = {"README.md": "index.md", "CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
 LANGUAGES = {".py": "python", ".toml": "toml", ".yml": "yaml", ".yaml": "yaml", ".json": "json"}
 LINK = re.compile(r"(\]\()([^)#\s]+)(#[^)\s]*)?(\))")
 NAMED = re.compile(r"\[(\w+)\.md\](?=\(\1\.md[)#])")  # a link whose text is the name of its file
 CODE = re.compile(r"(^```.*?^```|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
+logger = logging.getLogger("mkdocs.hooks.pages")
 FORMULA = re.compile(r"\$\$(.+?)\$\$|\$(?=\S)([^$\n]+?)(?<=\S)\$", re.DOTALL)
+
+
+def on_startup(*, command: str, dirty: bool) -> None:
+    """Make the page of a mesh to turn, by the program itself, where it is installed beside MkDocs."""
+    if importlib.util.find_spec("torch") is None:
+        logger.info("without PyTorch in this environment the gallery has no mesh to turn")
+        return
+    TURNED.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        words = [sys.executable, "-m", "neural_splines", "fit-grid", "examples/knot.ply", *SIZES, "--quiet"]
+        subprocess.run([*words, "--out", f"{folder}/knot.ply", "--html", str(TURNED)], cwd=ROOT, check=True)
 
 
 def on_files(files: Files, *, config: Any) -> Files:
@@ -35,6 +62,8 @@ def on_files(files: Files, *, config: Any) -> Files:
     ):
         files.append(File.generated(config, source_page(target), content=listing(target)))
     files.append(File.generated(config, "reference.md", content=reference()))
+    if TURNED.exists():
+        files.append(File.generated(config, "site/knot.html", abs_src_path=str(TURNED)))
     return files
 
 
@@ -44,6 +73,8 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Files) -> 
     if name.startswith("source/"):
         return markdown
     folder = "" if name in PAGES.values() else "docs"
+    if name == "gallery.md" and TURNED.exists():
+        markdown += GALLERY
     titled = NAMED.sub(lambda link: f"[{title_of(link[1])}]", markdown)
     return with_formulas(LINK.sub(lambda link: moved(link, folder), titled))
 

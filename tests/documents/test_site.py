@@ -43,6 +43,9 @@ def test_the_site_builds_without_a_warning(tmp_path):
     method = (tmp_path / "site" / "method" / "index.html").read_text(encoding="utf-8")
     assert 'href="../source/neural_splines/cells/levels.py/"' in method
     assert (tmp_path / "site" / "source" / "neural_splines" / "cells" / "levels.py" / "index.html").is_file()
+    assert 'src="../site/knot.html"' in (tmp_path / "site" / "gallery" / "index.html").read_text(encoding="utf-8")
+    assert "vertices" in (tmp_path / "site" / "site" / "knot.html").read_text(encoding="utf-8")
+    assert [path.name for path in (tmp_path / "site" / "site").rglob("*.py*")] == []
     home = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
     assert 'href="method/"' in home
     scripts = re.findall(r'(?:src|href)="(https?:[^"]+\.(?:js|css))"', home)
