@@ -47,7 +47,7 @@ def test_a_file_of_any_name_is_read_and_written(tmp_path, many):
     given = [cloud, *([tmp_path / f"{ODD}.bad.ply"] if many else []), *ARGS, *(several if many else one)]
     with working_in(str(tmp_path)), mock.patch.object(show, "preview", partial(preview, size=32)):
         outcome = run("fit.py", *given, "--report", f"{ODD}.json")
-        assert outcome.code == (2 if many else 0), outcome.err
+        assert outcome.code == (5 if many else 0), outcome.err
         assert readable(outcome.out + outcome.err)
         assert "\\x1b[31mred" in outcome.out
         assert len(outcome.out.splitlines()) == (1 if many else 9)
