@@ -1,6 +1,5 @@
 """Clouds of every format: the points, normals and colours that were written, also by other programs; or one line."""
 
-import re
 import subprocess
 import sys
 
@@ -11,7 +10,7 @@ from scripts import ROOT, run
 from shapes import sphere
 
 from neural_splines.errors import CloudError
-from neural_splines.files import decode_e57, decode_las
+from neural_splines.files import decode_las
 from neural_splines.files.point_clouds import load_scanned_cloud
 
 COUNT = 200
@@ -159,20 +158,6 @@ def test_standard_input_to_standard_output(tmp_path):
     empty = subprocess.run(command, input=b"", capture_output=True, timeout=120)
     assert (empty.returncode, empty.stdout) == (2, b"")
     assert b"standard input is empty" in empty.stderr
-
-
-@pytest.mark.parametrize(
-    ("module", "package", "line"),
-    [
-        (decode_las, "laspy", r"LAS and LAZ need laspy \(.*\); pip install laspy lazrs"),
-        (decode_e57, "pye57", r"E57 needs pye57 \(.*\); pip install pye57"),
-    ],
-)
-def test_without_its_library_a_format_names_what_to_install(module, package, line, monkeypatch):
-    monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(CloudError) as error:
-        next(module.decode("cloud", ()))
-    assert re.fullmatch(line, str(error.value))
 
 
 def test_laz_without_a_decompressor_names_what_to_install(tmp_path, monkeypatch):

@@ -178,4 +178,4 @@ def test_cells_larger_than_the_cloud_are_one_cell(tmp_path):
     args = [path, "auto", 50, 12, "auto", "--points-per-cell", 10**9, "--seed", 0, "--out", tmp_path / "mesh.ply"]
     outcome = run("fit-grid.py", *args)
     assert (outcome.code, outcome.err) == (0, "")
-    assert "1 cells" in outcome.out
+    assert "1 local spline (cell)" in outcome.out

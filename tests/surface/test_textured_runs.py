@@ -78,7 +78,7 @@ def test_an_obj_and_its_two_files_are_there_together_or_not_at_all(tmp_path, mon
 
     monkeypatch.setitem(meshes.WRITERS, ".obj", broken)
     failed = run(*words, "--out", "a.obj")
-    assert (failed.code, failed.err.count("\n")) == (2, 1)
+    assert (failed.code, failed.err.count("\n")) == (4, 1)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == old
 
 
