@@ -11,13 +11,14 @@ MEANINGS = {
     DONE: ("done", "use the output"),
     BUG: ("a bug, with a traceback", "report it"),
     REFUSED: (
-        "the arguments or an input cannot be used, or a package or a device is missing; nothing was written",
+        "the arguments or an input cannot be used here: they are wrong, need more memory than there is by an estimate "
+        "before the work, or a package or a device is missing; nothing was written",
         "correct what the line names; the same command fails again",
     ),
     WARNED: ("done, with a warning under `--strict`; the outputs were written", "look at the warnings"),
     NO_ROOM: (
-        "memory or disk is not enough, as estimated before the work or as found in it",
-        "use the size that the line names or a larger machine; with `--work-dir` repeat the command, which continues",
+        "memory or disk ran out in the work",
+        "make room, or use a smaller size or a larger machine; with `--work-dir` repeat the command, which continues",
     ),
     SOME_FAILED: (
         "some of many inputs failed (`--out-dir`), the others were written",
@@ -40,7 +41,9 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM}
 
 def code_of(error: BaseException) -> int:
     """The exit code of a run that ended with this error."""
-    if isinstance(error, (OutOfMemoryBudgetError, DiskFullError, MemoryError)):
+    if isinstance(error, OutOfMemoryBudgetError):
+        return REFUSED
+    if isinstance(error, (DiskFullError, MemoryError)):
         return NO_ROOM
     if isinstance(error, (ImportError, OSError)):
         return NO_ROOM if getattr(error, "errno", None) in FULL or lacks_memory(error) else REFUSED

@@ -89,7 +89,7 @@ def test_a_small_cloud_on_the_largest_grid_is_refused_or_announced(script, free,
         assert re.fullmatch(r"this will take about \d+ (minutes|hours) and \d+ GB, most of it for .*", said[0])
         return
     outcome = run(script, *args, "--out", tmp_path / "mesh.ply")
-    assert outcome.code == 4
+    assert outcome.code == 2
     assert re.search(r"takes [\d.]+ GB, and 24 GB are free on cpu; use a GRID_SIZE of at most \d{4}\n", outcome.err)
     assert outcome.err.count("\n") == 1
 

@@ -226,7 +226,7 @@ def test_two_runs_do_not_share_a_folder(tmp_path):
 @pytest.mark.parametrize(
     ("extra", "code", "line"),
     [
-        (["--max-memory", "1MB"], 4, "use a larger --max-memory or fewer --workers"),
+        (["--max-memory", "1MB"], 2, "use a larger --max-memory or fewer --workers"),
         (["--workers", "0"], 2, "--workers must be a whole number"),
         (["--max-memory", "many"], 2, "expected a size such as 4GB"),
         (["--scheduler", "tcp://h:1"], 2, "--scheduler needs a --work-dir"),
