@@ -249,5 +249,5 @@ def test_what_is_printed_in_parts_is_a_body_with_its_colours_or_refused(tmp_path
     assert "quality" in loaded.metadata["_ply_raw"]["vertex"]["properties"]
     monkeypatch.setattr(writing, "PRINTED_FACE_BYTES", 10**9)
     found, files = outcome_of(asked, clouds[:1], tmp_path / "refused")
-    assert (found.code, files) == (4, {})
+    assert (found.code, files) == (2, {})
     assert "error: --printable takes the mesh as a whole: " in found.err
