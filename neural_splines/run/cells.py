@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 
 import torch
+from torch import Tensor
 
 from ..cells import background
 from ..cells.batches import Smoothing
@@ -129,17 +130,22 @@ def sample_coarse(plan: Plan) -> None:
     if plan.store.has("coarse"):
         return
     counts = [fitted_count(plan, node) for node in range(len(plan.nodes))]
-    total, first, sample = sum(counts), 0, []
-    row = torch.arange(min(total, FILLING_POINTS)) * total // max(1, min(total, FILLING_POINTS))
+    total, kept = sum(counts), min(sum(counts), FILLING_POINTS)
+    cloud = _rows_of_all(plan, counts, torch.arange(kept) * total // max(1, kept))
+    plan.store.save("coarse", points=cloud.points, normals=cloud.normals)
+    plan.store.sync(["coarse"])
+
+
+def _rows_of_all(plan: Plan, counts: list[int], rows: Tensor) -> OrientedCloud:
+    """The fitted points with these sorted rows [k] in the list of all nodes, which have so many each."""
+    first, sample = 0, []
     for node, count in enumerate(counts):
-        mine = row[(row >= first) & (row < first + count)] - first
+        mine = rows[(rows >= first) & (rows < first + count)] - first
         if len(mine):
             own = fitted(plan, node)
             sample.append(OrientedCloud(own.points[mine], own.normals[mine]))
         first += count
-    cloud = joined(sample)
-    plan.store.save("coarse", points=cloud.points, normals=cloud.normals)
-    plan.store.sync(["coarse"])
+    return joined(sample)
 
 
 def coarse_posterior(plan: Plan, compute: Compute) -> CellPosterior | None:
@@ -210,15 +216,8 @@ def fit_background(plan: Plan, monitor: Monitor) -> None:
     rows = torch.arange(total)
     if total > background.POINTS:
         rows = torch.randint(total, (background.POINTS,), generator=generator).unique()
-    sample, first = [], 0
-    for node, count in enumerate(counts):
-        mine = rows[(rows >= first) & (rows < first + count)] - first
-        if len(mine):
-            own = fitted(plan, node)
-            sample.append(OrientedCloud(own.points[mine], own.normals[mine]))
-        first += count
     solver = Falkon(background.REGULARIZATION, s.cg_max_iters, s.cg_stop_thresh)
-    cloud, kernel = joined(sample), make_kernel(s.kernel, s.outer_layer_variance)
+    cloud, kernel = _rows_of_all(plan, counts, rows), make_kernel(s.kernel, s.outer_layer_variance)
     spline = background.fit_background(cloud, plan.box.diagonal, kernel, solver, compute, generator, plan.free)
     plan.store.save("background", **spline.state())
     plan.store.sync(["background"])
