@@ -9,13 +9,14 @@ from torch import Tensor
 
 from ..cells import background
 from ..cells.batches import Smoothing
-from ..cells.blending import BlendedField, Splines
+from ..cells.blending import BlendedField
 from ..cells.fitting import BlendPlan
 from ..cells.levels import FILLING_CENTERS, FILLING_POINTS, Fitted, fit_levels
 from ..cells.members import Members, capped
 from ..cells.models import CellModels, fit_cells
 from ..cells.partition import Cells, Share, cells_with
 from ..cells.posterior import CellPosterior, Posterior
+from ..cells.splines import Splines
 from ..cells.tally import Tally
 from ..cells.ties import Ties
 from ..cloud.clouds import OrientedCloud

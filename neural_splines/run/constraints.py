@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..cells.blending import Splines
+from ..cells.splines import Splines
 from ..files.arrays import save_arrays_in_parts
 from ..geometry import offset_triples
 from .cells import cells_of

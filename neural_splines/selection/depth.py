@@ -9,8 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..cells.cubes import Cubes
 from ..cells.left_out import LeftOut, blended
-from ..cells.levels import Cubes, Levels
+from ..cells.levels import Levels
 from ..cells.weights import sum_by
 from . import score
 

@@ -25,7 +25,8 @@ def intersections(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     Faces that only touch meet. Those with a repeated corner are no triangles, and are left out. The vertices [v, 3] are
     taken as they are, in float64.
     """
-    from . import intersections_numba as numba  # not before: Numba takes half a second to import
+    from . import box_grids_numba as grids  # not before: Numba takes half a second to import
+    from . import intersections_numba as numba
 
     if not len(faces):
         return np.empty((0, 2), np.int64)
@@ -40,14 +41,14 @@ def intersections(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     sides = (upper - lower).max(1)
     origin = lower.min(0)
     whole = float((upper.max(0) - origin).max())
-    size = max(float(np.median(sides)), whole / 2.0**numba.AXIS_BITS * 2.0, 1e-300)
+    size = max(float(np.median(sides)), whole / 2.0**grids.AXIS_BITS * 2.0, 1e-300)
     level = np.ceil(np.log2(np.maximum(sides / size, 1.0))).astype(np.int64).clip(0, LEVELS - 1)
-    keys, owners = numba.entries(lower, upper, level, origin, size)
+    keys, owners = grids.entries(lower, upper, level, origin, size)
     order = np.argsort(keys, kind="stable")
     owners = owners[order]
     keys, starts = np.unique(keys[order], return_index=True)
     starts = np.append(starts, len(owners))
-    table, levels = numba.table_of(keys), int(level.max()) + 1
+    table, levels = grids.table_of(keys), int(level.max()) + 1
     found = []
 
     def look(first: int, last: int) -> None:

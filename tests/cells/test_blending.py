@@ -8,8 +8,9 @@ import torch
 from references import kernel_matrix
 from shapes import torus
 
-from neural_splines.cells.blending import BlendedField, Splines
+from neural_splines.cells.blending import BlendedField
 from neural_splines.cells.partition import REACH_WEIGHT, adaptive_cells, uniform_cells
+from neural_splines.cells.splines import Splines
 from neural_splines.kernels.kernels import make_kernel
 from neural_splines.kernels.products import resolve
 

@@ -7,11 +7,12 @@ import torch
 from shapes import knot, sphere, torus
 
 from neural_splines.cells.batches import Smoothing
-from neural_splines.cells.blending import BlendedField, Splines
+from neural_splines.cells.blending import BlendedField
 from neural_splines.cells.members import Members
 from neural_splines.cells.models import fit_cells
 from neural_splines.cells.partition import adaptive_cells, uniform_cells
 from neural_splines.cells.problem import FitProblem
+from neural_splines.cells.splines import Splines
 from neural_splines.cells.weights import CellWeights
 from neural_splines.cloud.clouds import OrientedCloud
 from neural_splines.cloud.sampling import Sampling

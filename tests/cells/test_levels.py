@@ -8,8 +8,9 @@ from shapes import sphere, torus
 
 from neural_splines.cells import levels, ties
 from neural_splines.cells.batches import Smoothing
+from neural_splines.cells.cubes import Cubes
 from neural_splines.cells.fitting import BlendPlan
-from neural_splines.cells.levels import Cubes, fit_levels
+from neural_splines.cells.levels import fit_levels
 from neural_splines.cells.members import Members, capped
 from neural_splines.cloud.clouds import OrientedCloud
 from neural_splines.cloud.octree import bounding_cube
