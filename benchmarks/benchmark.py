@@ -14,6 +14,7 @@ import argparse
 import statistics
 import sys
 import tempfile
+import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -37,7 +38,8 @@ from neural_splines.files.meshes import load_mesh, save_mesh  # noqa: E402
 def measured(method: Method, runs: list[dict], cloud: Path, mesh: Path, points: int, options) -> dict:
     """Medians of the runs of a method, those of before among them; why it failed, where it did. Leaves its mesh."""
     row = {"family": method.family, "setting": method.setting, "closed": method.closed, "version": method.version}
-    row["machine"], commands = options.machine, method.commands(str(cloud), str(mesh), points)
+    row["machine"], row["date"] = options.machine, time.strftime("%Y-%m-%d")
+    commands = method.commands(str(cloud), str(mesh), points)
     mesh.unlink(missing_ok=True)
     try:
         while not _enough(runs, options):
@@ -189,7 +191,10 @@ def parse(argv):
     p.add_argument("--work", type=Path, metavar="FOLDER", help="keep clouds and meshes here")
     p.add_argument("--out", type=Path, default=BENCHMARK, metavar="FILE", help="JSON of the results (%(default)s)")
     p.add_argument(
-        "--document", type=Path, metavar="FILE", help="put tables here, figures in the folder images beside it"
+        "--document",
+        type=Path,
+        metavar="FILE",
+        help="put standings here; figures go to the folder images beside it, all rows to the folder results",
     )
     p.add_argument("--only-document", action="store_true", help="from what is stored")
     return p.parse_args(argv)

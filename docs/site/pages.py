@@ -53,7 +53,7 @@ def on_startup(*, command: str, dirty: bool) -> None:
 
 def on_files(files: Files, *, config: Any) -> Files:
     """Add the pages that are no files of docs/."""
-    texts = [(ROOT / "docs" / file.src_uri, "docs") for file in files.documentation_pages()]
+    texts = [(ROOT / "docs" / file.src_uri, folder_of(file.src_uri)) for file in files.documentation_pages()]
     for name, page in PAGES.items():
         files.append(File.generated(config, page, abs_src_path=str(ROOT / name)))
         texts.append((ROOT / name, ""))
@@ -72,11 +72,15 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Files) -> 
     name = page.file.src_uri
     if name.startswith("source/"):
         return markdown
-    folder = "" if name in PAGES.values() else "docs"
     if name == "gallery.md" and TURNED.exists():
         markdown += GALLERY
     titled = NAMED.sub(lambda link: f"[{title_of(link[1])}]", markdown)
-    return with_formulas(LINK.sub(lambda link: moved(link, folder), titled))
+    return with_formulas(LINK.sub(lambda link: moved(link, name), titled))
+
+
+def folder_of(name: str) -> str:
+    """The folder of a page of the site, as a path of the repository."""
+    return "" if name in PAGES.values() else posixpath.normpath(posixpath.join("docs", posixpath.dirname(name)))
 
 
 def title_of(name: str) -> str:
@@ -99,10 +103,10 @@ def is_outside(path: str) -> bool:
     return ":" not in path and not path.startswith(("docs/", "..")) and (ROOT / path).is_file()
 
 
-def moved(link: re.Match[str], folder: str) -> str:
-    """The link, with its target where the site has it. What is nowhere stays, and MkDocs warns of it."""
+def moved(link: re.Match[str], name: str) -> str:
+    """A link of this page, with its target where the site has it. What is nowhere stays, and MkDocs warns of it."""
     before, target, anchor, after = link.groups()
-    path = resolved(target, folder)
+    path = resolved(target, folder_of(name))
     if path in PAGES:
         path = PAGES[path]
     elif is_outside(path):
@@ -111,7 +115,7 @@ def moved(link: re.Match[str], folder: str) -> str:
         path = path.removeprefix("docs/")
     else:
         return link.group()
-    return f"{before}{path}{anchor or ''}{after}"
+    return f"{before}{posixpath.relpath(path, posixpath.dirname(name) or '.')}{anchor or ''}{after}"
 
 
 def source_page(path: str) -> str:

@@ -160,7 +160,8 @@ def test_a_run_is_stored_judged_and_resumed(stubs, scans, tmp_path, capsys):
     assert text.startswith("before\n")
     assert text.endswith("after\n")
     assert "old" not in text
-    assert "| PoissonRecon depth 9 | no memory is left |" in text
+    assert "| PoissonRecon depth 9 | no memory is left |" in (page.parent / "results" / "page.md").read_text()
+    assert row["date"] in text
     assert "Open3D is left out" in capsys.readouterr().out
 
 
@@ -241,7 +242,7 @@ def test_a_failed_run_of_ours_is_lost():
 
 
 def test_the_page_is_made_from_what_is_stored(tmp_path):
-    """The best of a column in bold, a loss in its list; no run, no mesh and no picture is needed."""
+    """A loss in its list, and on the page of all runs the best of a column in bold. It needs no run and no mesh."""
     page = tmp_path / "page.md"
     page.write_text(f"{documents.BEGIN}\n{documents.END}\n")
     stored(tmp_path / "out.json")
@@ -249,6 +250,7 @@ def test_the_page_is_made_from_what_is_stored(tmp_path):
     text = page.read_text()
     assert "- ball, closed: cd 5.00 against 4.00 of Open3D Poisson depth 8" in text
     assert "- ball, trimmed: nc 0.9900 against 0.9950 of Open3D Poisson depth 8 trimmed" in text
+    text = (tmp_path / "results" / "page.md").read_text()
     assert re.search(r"\| Neural Splines grid auto \|.*\| \*\*2\.00\*\* \|", text)
     assert re.search(r"\| Open3D Poisson depth 8 trimmed \|.*\| \*\*0\.9950\*\* \|", text)
 

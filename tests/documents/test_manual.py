@@ -16,7 +16,12 @@ from shapes import sphere, torus
 
 from neural_splines.runtime import progress
 
-PAGES = sorted((ROOT / "docs").glob("*.md"))
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+
+
+def name_of(page):
+    """As ids of tests have it."""
+    return page.relative_to(ROOT).as_posix()
 
 
 def fewer_points(words):
@@ -103,7 +108,7 @@ def smaller(words):
     return None if why_not(words) else words
 
 
-@pytest.mark.parametrize("page", [p for p in MANUAL if p.name not in ("tutorial.md", "tasks.md")], ids=lambda p: p.name)
+@pytest.mark.parametrize("page", [p for p in MANUAL if p.name not in ("tutorial.md", "tasks.md")], ids=name_of)
 def test_every_command_runs(page, tmp_path):
     """On a small cloud in the place of each that the page names."""
     (tmp_path / "examples").mkdir()
@@ -156,7 +161,7 @@ def test_what_is_not_run_is_there():
             assert language or not shown, f"{page.name}: a command in a block without a language"
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "CHANGELOG.md", *PAGES], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "CHANGELOG.md", *PAGES], ids=name_of)
 def test_links_and_pictures_are_there_and_small(page):
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         if "://" in target:

@@ -72,14 +72,14 @@ def test_the_last_line_says_how_to_look_at_the_result():
 
 def test_every_page_can_be_reached():
     """From README, by links of the pages that it links to."""
-    found, queue = set(), [README]
+    found, queue = set(), [ROOT / "README.md"]
     while queue:
-        links = set(re.findall(r"\]\((?:docs/)?(\w+\.md)", queue.pop())) - found
-        queue += [
-            (ROOT / "docs" / name).read_text(encoding="utf-8") for name in links if (ROOT / "docs" / name).exists()
-        ]
-        found |= links
-    assert {page.name for page in (ROOT / "docs").glob("*.md")} <= found
+        page = queue.pop()
+        links = re.findall(r"\]\(([\w/.-]+\.md)", page.read_text(encoding="utf-8"))
+        new = {file for link in links if (file := (page.parent / link).resolve()).exists()} - found
+        found |= new
+        queue += new
+    assert set((ROOT / "docs").resolve().rglob("*.md")) <= found
 
 
 def test_every_file_that_the_readme_links_to_exists():

@@ -12,6 +12,7 @@ import pytest
 from scripts import ROOT
 
 NAV = re.findall(r"^ {6}- [^:]+: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
 WRITTEN = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")]
 OF_FILES = {"index.md", "changelog.md", "contributing.md", "reference.md"}  # which docs/site/pages.py adds
 HERE = all(importlib.util.find_spec(name) for name in ("mkdocs", "material", "mkdocstrings", "latex2mathml"))
@@ -19,10 +20,10 @@ HERE = all(importlib.util.find_spec(name) for name in ("mkdocs", "material", "mk
 
 def test_every_page_is_in_the_navigation_once():
     assert len(NAV) == len(set(NAV))
-    assert {path.name for path in (ROOT / "docs").glob("*.md")} | OF_FILES == set(NAV)
+    assert {path.relative_to(ROOT / "docs").as_posix() for path in PAGES} | OF_FILES == set(NAV)
 
 
-@pytest.mark.parametrize("page", [*WRITTEN, *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*WRITTEN, *PAGES], ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_to_files_lead_somewhere_in_the_repository(page):
     """As on a page of the repository; the site makes pages of them."""
     for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
