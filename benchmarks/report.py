@@ -1,9 +1,10 @@
-"""The tables of docs/quality.md: every case of benchmarks/quality.py, won or lost, from the stored results.
+"""docs/quality.md and docs/results/quality.md: standings and every case of benchmarks/quality.py, won or lost.
 
 In use:
     python benchmarks/report.py RESULTS.json [--before RESULTS.json] [--peers FILE] [--document docs/quality.md]
 
-The tables take the place of what stands between the two marks of the document; the text around them is written by hand.
+Standings take the place of what stands between the two marks of the document; the text around them is written by
+hand. The tables of all cases are a page of their own, of the same name, in the folder results beside the document.
 """
 
 from __future__ import annotations
@@ -17,25 +18,25 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 
 from cases import Case, all_cases  # noqa: E402
 from comparison import Comparison, compare, not_compared  # noqa: E402
-from documents import put  # noqa: E402
+from documents import of_data, put  # noqa: E402
 from figures import figures, print_summary  # noqa: E402
 from peers import DEPTHS  # noqa: E402
+from quality_page import standings  # noqa: E402
 from results import PEERS, Results  # noqa: E402
 
+HEAD = """# Quality: every case
+
+Made by `benchmarks/report.py`. [Quality](../quality.md) says what is measured and who won;
+[the cases](quality_cases.md) says what the names mean. A star marks held-out cases; bold is better."""
 TITLES = {
     "default": "## Every case at `auto`",
     "filled": "## With `--fill-holes`, against closed Poisson",
 }
 
 
-def tables(results: Results, stored: Results, before: Results) -> str:
-    """The figures and the rows of each mode, in Markdown."""
-    cases = {case.name: case for case in all_cases(Path())}
-    found, earlier = compare(results, stored, cases), compare(before, stored, cases)
-    lacking = not_compared(results, found, cases)
-    parts = ["## Figures", "", *(f"- {line}" for line in figures(found))]
-    parts += [f"- before: {line}" for line in figures(earlier)]
-    parts += [f"- not compared: {', '.join(lacking)}"] if lacking else []
+def tables(found: list[Comparison], earlier: list[Comparison], stored: Results, cases: dict[str, Case]) -> str:
+    """The rows of each mode, and those of the peers, in Markdown."""
+    parts = [HEAD, *(f"- before: {line}" for line in figures(earlier))]
     for mode, title in TITLES.items():
         rows = [row for row in found if (row.at_auto if mode == "default" else row.mode == mode)]
         old = {(row.case.name, row.mode): row for row in earlier}
@@ -103,13 +104,21 @@ def main(argv=None) -> None:
     p.add_argument("results", type=Path, metavar="RESULTS", help="JSON of benchmarks/quality.py --out")
     p.add_argument("--before", type=Path, metavar="RESULTS", help="of an earlier program, for one more column")
     p.add_argument("--peers", type=Path, default=PEERS, metavar="FILE", help="JSON of the peers (%(default)s)")
-    p.add_argument("--document", type=Path, metavar="FILE", help="put the tables in here; without it print the summary")
+    p.add_argument(
+        "--document",
+        type=Path,
+        metavar="FILE",
+        help="put the standings in here, all cases into its folder results; without it print the summary",
+    )
     options = p.parse_args(argv)
     results, stored, before = Results(options.results), Results(options.peers), Results(options.before)
     if not options.document:
         print_summary(results, stored, {case.name: case for case in all_cases(Path())})
         return
-    put(options.document, tables(results, stored, before))
+    cases = {case.name: case for case in all_cases(Path())}
+    found, earlier = compare(results, stored, cases), compare(before, stored, cases)
+    put(options.document, standings(found, not_compared(results, found, cases)))
+    of_data(options.document, tables(found, earlier, stored, cases))
 
 
 if __name__ == "__main__":

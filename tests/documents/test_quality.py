@@ -134,15 +134,18 @@ def test_tables_take_the_place_between_the_marks(one_case, tmp_path):
     document.write_text(f"before\n{documents.BEGIN}\nold\n{documents.END}\nafter\n")
     report.main([str(out), "--peers", str(peer), "--document", str(document), "--before", str(out)])
     text = document.read_text()
+    assert "| all | 1 | 1 (100%) | 0.50 | 0.50 (bracket) | 0 (0%) |" in text
+    assert "- `auto`, normals: bracket 0.9500 against 0.9900." in text
+    assert "old" not in text
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    text = (tmp_path / "results" / "quality.md").read_text()
     assert (
         "| bracket | 2.00 (1.00 / 3.00) | 0.9500 | 1 of 1, 7 | 6 | 4.00 (4.00 / 4.00) | 0.9900 | **0.50** | 0.50 |"
         in text
     )
     assert "| bracket | no face is left |" in text
     assert "| bracket | **4.00 / 0.9900** | 4.00 / 0.9900 | 4.00 / 0.9900 | 4.00 / 0.9900 |  |" in text
-    assert "old" not in text
-    assert text.startswith("before\n")
-    assert text.endswith("after\n")
 
 
 @pytest.mark.skipif(not peers.available(), reason="open3d is not installed")
