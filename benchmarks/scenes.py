@@ -31,13 +31,18 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 
 import peers  # noqa: E402
-from documents import put  # noqa: E402
+from documents import of_data  # noqa: E402
 from measures import judged, measure, nearest, welded  # noqa: E402
 from results import RESULTS, Results  # noqa: E402
 from scene_list import SCENES, built  # noqa: E402
 from scene_makers import Scene, held_out  # noqa: E402
 
 PEERS = RESULTS / "scene_peers.json"
+HEAD = """# Scanned scenes: every scene
+
+Made by `benchmarks/scenes.py`. [Scanned scenes](../scenes.md) says what the columns mean. Scenes where ours is worst
+come first; held-out scenes had no part in the choice of constants.
+"""
 DEPTHS, TRIMS, COUNTS = (7, 8, 9), (0.05,), (15, 30)
 REACH = 3.0  # distances of points to their 6th neighbour, in the median
 RIGHT = 0.95  # of the area, and the confidence above which nothing is said
@@ -235,7 +240,7 @@ def main(argv=None) -> None:
     options = parse(argv)
     if options.document:
         found = {name: case["ours"] for name, case in Results(options.out).cases.items()}
-        put(options.document, "\n".join(table(found, Results(options.peers))))
+        of_data(options.document, "\n".join([HEAD, *table(found, Results(options.peers))]))
         return
     wanted = [word for word in options.scenes.split(",") if word]
     names = [name for name in SCENES if not wanted or any(word in name for word in wanted)]
@@ -271,7 +276,12 @@ def parse(argv):
     p.add_argument("--device", default="auto", help="of ours (%(default)s)")
     p.add_argument("--out", type=Path, metavar="FILE", help="JSON of ours; scenes that are there already are replaced")
     p.add_argument("--peers", type=Path, default=PEERS, metavar="FILE", help="JSON of the peers (%(default)s)")
-    p.add_argument("--document", type=Path, metavar="PAGE", help="write the table of what --out holds, and run nothing")
+    p.add_argument(
+        "--document",
+        type=Path,
+        metavar="PAGE",
+        help="write the table of what --out holds into its folder results; run nothing",
+    )
     p.add_argument("--peers-only", action="store_true", help="compute the peers that are not stored yet")
     p.add_argument("--verbose", action="store_true", help="what is said of each scene, too")
     return p.parse_args(argv)

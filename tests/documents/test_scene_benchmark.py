@@ -5,6 +5,7 @@ import scene_list
 import scene_shapes as shapes
 import scenes
 import truths
+from results import Results
 from scene_makers import held_out
 
 
@@ -56,3 +57,16 @@ def test_one_scene_from_its_name_to_its_line(capsys, tmp_path):
     assert "signs 1.000" in said
     assert "1 scenes" in said
     assert (tmp_path / "out.json").exists()
+
+
+def test_the_page_has_a_row_for_each_scene_the_worst_first(tmp_path):
+    ours, peers = Results(tmp_path / "ours.json"), Results(tmp_path / "peers.json")
+    for name, cd in (("tube", 2e-4), ("town", 8e-4)):
+        row = {"points": 9, "right": 0.5, "confidence": 0.25, "cd": cd, "seen": cd}
+        ours.add(name, [1.0], {"ours": row})
+        peers.add(name, [1.0], {"camera depth 8": {"cd": 4e-4, "seen": 4e-4}})
+    words = ["--out", str(tmp_path / "ours.json"), "--peers", str(tmp_path / "peers.json")]
+    scenes.main([*words, "--document", str(tmp_path / "scenes.md")])
+    first, second = (tmp_path / "results" / "scenes.md").read_text().splitlines()[-2:]
+    assert first == "| town (held out) | 9 | 0.500 | 0.25 | 8.0 | 4.0 (camera depth 8), 2.00 | 2.00 |"
+    assert second == "| tube | 9 | 0.500 | 0.25 | 2.0 | 4.0 (camera depth 8), **0.50** | 0.50 |"
