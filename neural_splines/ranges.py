@@ -83,6 +83,23 @@ def check_classes(name: str, value: Any) -> tuple[int, ...]:
     return tuple(dict.fromkeys(codes))
 
 
+def check_bounds(name: str, value: Any) -> tuple[float, ...]:
+    """The corners of a box, as (x0, y0, x1, y1) or (x0, y0, z0, x1, y1, z1); () for none."""
+    try:
+        numbers = [_float(number) for number in value]
+    except TypeError:
+        numbers = [math.nan]
+    half = len(numbers) // 2
+    if len(numbers) not in (0, 4, 6) or not all(map(math.isfinite, numbers)):
+        raise SettingsError(
+            f"{name} must be four or six finite numbers, X0 Y0 X1 Y1 or X0 Y0 Z0 X1 Y1 Z1, got {shown(value)}"
+        )
+    for axis, low, high in zip("XYZ", numbers[:half], numbers[half:], strict=False):
+        if low > high:
+            raise SettingsError(f"{name}: {axis}0 is {low:.10g} and {axis}1 {high:.10g}; give the lower one first")
+    return tuple(numbers)
+
+
 def check_places(name: str, value: Any) -> tuple[tuple[float, ...], ...]:
     """Places [n, 3] in space."""
     try:

@@ -53,7 +53,8 @@ GROUPS: dict[str, dict[str, str]] = {
         "out": "--out {}/mesh.ply",
     },
     "seen from a place": PLAIN | {
-        "normals": "--normals estimate", "sensor_position": "--sensor-position 9 0 0", "out": "--out {}/mesh.ply",
+        "normals": "--normals estimate", "sensor_position": "--sensor-position 9 0 0",
+        "bounds": "--bounds -9 -9 9 0.9", "out": "--out {}/mesh.ply",
     },
     "seen by cameras": PLAIN | {
         "normals": "--normals estimate", "cameras": f"--cameras {CAMERAS}", "out": "--out {}/mesh.ply",

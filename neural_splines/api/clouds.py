@@ -16,22 +16,27 @@ from ..files.atomic import PathLike, shown
 from ..files.scans import ALL
 from ..normals.orient import estimated
 from ..normals.repair import repaired
-from ..ranges import check_classes
+from ..ranges import check_bounds, check_classes
 from ..runtime.arrays import as_rows
 from ..runtime.monitor import Monitor
 from ..settings import AUTO, NormalSettings
 from ..surface import attributes
 
 
-def load_point_cloud(path: PathLike, *, columns: str = "", classes: Iterable[int] = ()) -> tuple[Any, Any]:
+def load_point_cloud(
+    path: PathLike, *, columns: str = "", classes: Iterable[int] = (), bounds: Iterable[float] = ()
+) -> tuple[Any, Any]:  # fmt: skip
     """Points [n, 3] and unit normals [n, 3], numpy float64, of a file, cleaned; None for no normals.
 
     columns: what those of a table without names are, as "x y z i r g b"; by their values where it is empty.
     classes: only the points of these, as (2, 6); none for all.
+    bounds: only the points in this box, as (x0, y0, x1, y1) or (x0, y0, z0, x1, y1, z1); of COPC, no other nodes are
+    read. A box is a closed one.
 
     Raises CloudError, which names the path, for whatever is no such cloud (docs/messages.md has all cases).
     """
-    scanned = point_clouds.load_scanned_cloud(path, (), columns, check_classes("classes", classes))
+    box = check_bounds("bounds", bounds)
+    scanned = point_clouds.load_scanned_cloud(path, (), columns, check_classes("classes", classes), box)
     if scanned.normals is not None:
         normals, lines = repaired(scanned.points, scanned.normals)
         warn_all(lines)

@@ -47,7 +47,9 @@ def main(argv: Sequence[str] | None = None, prog: str = "neural-splines normals"
         if shares.asked:
             tell([*_in_parts(args, out, sides, shares, monitor), f"seconds:  {monitor.summary()}"], out)
             return
-        scanned, origin = steps.load([args.input_point_cloud], sides, monitor, (), args.columns, args.classes)
+        scanned, origin = steps.load(
+            [args.input_point_cloud], sides, monitor, (), args.columns, args.classes, args.bounds
+        )
         monitor.phase("write")
         steps.save_cloud(out, origin.cloud)
         monitor.phase("")
@@ -73,7 +75,7 @@ def _in_parts(
 
     check(args.input_point_cloud)
     with folder_of(shares, out) as folder:
-        options = ReadOptions((), args.columns, args.classes)
+        options = ReadOptions((), args.columns, args.classes, args.bounds)
         found = write_cloud(args.input_point_cloud, out, sides, shares, folder, options, monitor)
     for line in found.notes:
         warn(line)

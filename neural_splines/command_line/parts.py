@@ -56,7 +56,7 @@ def mesh_in_parts(
 
 def options_of(job: Job) -> ReadOptions:
     """What is read of the inputs."""
-    return ReadOptions(job.attributes, job.args.columns, job.args.classes)
+    return ReadOptions(job.attributes, job.args.columns, job.args.classes, job.args.bounds)
 
 
 def output_of(job: Job) -> Output:

@@ -16,7 +16,7 @@ from ..errors import CloudError, warn
 from ..files import meshes
 from ..files.arrays import save_arrays, save_grid
 from ..files.atomic import shown
-from ..files.merging import joined
+from ..files.merging import chosen, counted, joined, some_within
 from ..files.point_clouds import load_scanned_cloud, step_lines
 from ..files.scans import ALL, ScannedCloud
 from ..geometry import Box
@@ -41,22 +41,25 @@ if TYPE_CHECKING:
 
 def load(
     paths: Sequence[str], sides: NormalSettings, monitor: PhaseTimer, attributes: Sequence[str] = (), columns: str = "",
-    classes: Sequence[int] = (),
+    classes: Sequence[int] = (), bounds: Sequence[float] = (),
 ) -> tuple[ScannedCloud, Orientation]:  # fmt: skip
     """What files say together, and their cloud with these normals or estimated ones, of which the user is warned."""
     monitor.phase("read")
     names = [shown(path) for path in paths]
     several = sides.free_space and len(sides.sensor_positions) > 1 and len(paths) == 1
     read = (ALL,) if several else attributes
-    parts = [load_scanned_cloud(path, read, columns, classes) for path in paths]
+    inside = some_within(paths, lambda path: load_scanned_cloud(path, read, columns, classes, bounds))
+    parts = list(inside.values())
+    there, stations = chosen(names, paths, inside), chosen(sides.of_files, paths, inside)
     if several:
         parts = [known.by_ids(parts[0], sides, attributes, paths[0])]
     if sides.source == "file" and (
-        without := [n for n, part in zip(names, parts, strict=True) if part.normals is None]
+        without := [n for n, part in zip(there, parts, strict=True) if part.normals is None]
     ):
         raise CloudError(f"{without[0]}: {NO_NORMALS}")
-    scanned, lines = joined(parts, names, () if several else sides.of_files)
+    scanned, lines = joined(parts, there, () if several else stations, len(there) < len(names))
     scanned = replace(scanned, stations=parts[0].stations) if several else scanned
+    scanned = replace(scanned, parts=counted(scanned.parts, names)) if len(there) < len(names) else scanned
     found = orient(scanned, sides, together(names), monitor)
     steps = step_lines(found.cloud.box, together(names)) if scanned.single else []
     for line in [*steps, *lines, *found.notes]:
@@ -65,13 +68,14 @@ def load(
 
 
 def load_points(
-    path: str, settings: Settings, monitor: PhaseTimer, columns: str = "", classes: Sequence[int] = ()
-) -> Tensor:
+    path: str, settings: Settings, monitor: PhaseTimer, columns: str = "", classes: Sequence[int] = (),
+    bounds: Sequence[float] = (),
+) -> Tensor:  # fmt: skip
     """The points of a file as a reconstruction takes them: cleaned, whether they have normals or not, and without
     outliers where the settings say so.
     """
     monitor.phase("read")
-    scanned = load_scanned_cloud(path, (), columns, classes)
+    scanned = load_scanned_cloud(path, (), columns, classes, bounds)
     if settings.remove_outliers == "none" and scanned.normals is None:
         kept, _, cleaning = clean_points(torch.from_numpy(scanned.points), shown(path))
         points, notes = kept.points, cleaning.notes()

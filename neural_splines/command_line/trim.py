@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "trim-surface.py") -> No
             from . import jobs, steps  # not before: they import torch
 
         out = jobs.only_output(args.out, "--out", args.input_point_cloud, args.mesh)
-        points = steps.load_points(args.input_point_cloud, settings, monitor, args.columns, args.classes)
+        points = steps.load_points(args.input_point_cloud, settings, monitor, args.columns, args.classes, args.bounds)
         mesh = steps.load_mesh(args.mesh)
         trimmed = steps.trim(mesh, points, settings, args.use_abs_units)
         steps.save_mesh(out, trimmed)

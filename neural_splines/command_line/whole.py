@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 def mesh_whole(job: Job, settings: Settings, sides: NormalSettings, timer: PhaseTimer) -> Outcome:
     """Write the mesh of a job, and what else is asked for beside it."""
     args = job.args
-    scanned, origin = steps.load(job.sources, sides, timer, job.attributes, args.columns, args.classes)
+    scanned, origin = steps.load(job.sources, sides, timer, job.attributes, args.columns, args.classes, args.bounds)
     if args.texture is not None:
         from . import texturing  # not before: Numba takes memory and a second
 

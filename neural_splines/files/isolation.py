@@ -27,7 +27,7 @@ from .atomic import PathLike
 from .column_statistics import Columns
 from .reading import unread
 
-Decoder = Callable[[str, Sequence[str]], Iterator[Columns]]
+Decoder = Callable[..., Iterator[Columns]]  # of a path, wanted names, and what else `decoded` was given
 ROOM, ROOM_OF_A_BYTE = (
     384 << 20,
     64,
@@ -39,9 +39,9 @@ CODE = BOOT + "; from {} import main; main()"
 THREADS = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "4", "MALLOC_ARENA_MAX": "4"}
 
 
-def decoded(module: str, path: PathLike, wanted: Sequence[str] = ()) -> Iterator[Columns]:
-    """The columns that the decoder of a module of this room gives, piece after piece."""
-    child = start(module, json.dumps([os.fspath(path), list(wanted)]))
+def decoded(module: str, path: PathLike, wanted: Sequence[str] = (), *further: Sequence[float]) -> Iterator[Columns]:
+    """The columns that the decoder of a module of this room gives, piece after piece. further: what else it takes."""
+    child = start(module, json.dumps([os.fspath(path), list(wanted), *map(list, further)]))
     assert isinstance(child.stdout, io.BufferedReader)
     with child:
         try:
@@ -88,12 +88,12 @@ def _ended(child: subprocess.Popen[bytes]) -> CloudError:
 
 def serve(kind: str, decoder: Decoder) -> None:
     """In the process: send what the decoder gives, or the one line about what it raises."""
-    path, wanted = json.loads(sys.argv[-1])
+    asked = json.loads(sys.argv[-1])
     pipe = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no column
     with suppress(OSError):  # nobody listens any more
         try:
-            for columns in decoder(path, wanted):
+            for columns in decoder(*asked):
                 _send(pipe, columns)
             _say(pipe, [])
         except CloudError as error:

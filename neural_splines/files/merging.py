@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
+from .bounds import OutsideError
 from .georeference import common
 from .scans import ScannedCloud, listed
 
 Place = Sequence[float]  # three coordinates
+Part = TypeVar("Part")
 
 
 def together(names: Sequence[str]) -> str:
@@ -18,17 +21,46 @@ def together(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
+def some_within(paths: Sequence[str], read: Callable[[str], Part]) -> dict[int, Part]:
+    """What `read` makes of each file, by its number, but for those that have no point within the bounds.
+
+    OutsideError where none has.
+    """
+    found: dict[int, Part] = {}
+    first: OutsideError | None = None
+    for number, path in enumerate(paths):
+        try:
+            found[number] = read(path)
+        except OutsideError as error:
+            first = first or error
+    if not found and first:
+        raise first
+    return found
+
+
+def chosen(values: Sequence[Part], of: Sequence[object], numbers: Iterable[int]) -> list[Part]:
+    """Those of some files, where there is one value for each of them; else all values."""
+    return [values[k] for k in numbers] if len(values) == len(of) else list(values)
+
+
+def counted(parts: Iterable[tuple[str, int]], names: Sequence[str]) -> tuple[tuple[str, int], ...]:
+    """The numbers of points of files, 0 of those that did not take part."""
+    there = dict(parts)
+    return tuple((name, there.get(name, 0)) for name in names)
+
+
 def joined(
-    parts: Sequence[ScannedCloud], names: Sequence[str], stations: Sequence[Place] = ()
+    parts: Sequence[ScannedCloud], names: Sequence[str], stations: Sequence[Place] = (), left: bool = False
 ) -> tuple[ScannedCloud, list[str]]:
     """The points of several files as one cloud, and lines about what not all of them have.
 
-    stations: where each file was seen from, if as many are given as there are files.
+    stations: where each file was seen from, if as many are given as there are files. left: these are what is left of
+    several; else one file is a cloud as it is.
 
     Normals, colours, scalars and what a laser tells are those that all have. Where a file says nothing of the sides of
     its points, those of the others are kept: their viewpoints are NaN, the sums of their faces 0.
     """
-    if len(parts) == 1:
+    if len(parts) == 1 and not left:
         return parts[0], []
     lines = []
     for what, consequence in (("normals", "normals are estimated for all points"), ("colours", "none are carried")):

@@ -17,6 +17,7 @@ from ..geometry import Box
 from ..runtime import interrupts
 from . import colmap, column_statistics, numpy_clouds, obj_off, ply, ptx, scans, surveys, text_tables
 from .atomic import STANDARD, PathLike, shown
+from .bounds import within
 from .columns import refuse_words
 from .placing import OFFSET
 from .ply_clouds import read_ply
@@ -58,19 +59,23 @@ def oriented(scanned: ScannedCloud, name: str) -> tuple[OrientedCloud, CleaningR
 
 
 def load_scanned_cloud(
-    path: PathLike, attributes: Sequence[str] = (), columns: str = "", classes: Sequence[int] = ()
-) -> ScannedCloud:
+    path: PathLike, attributes: Sequence[str] = (), columns: str = "", classes: Sequence[int] = (),
+    bounds: Sequence[float] = (),
+) -> ScannedCloud:  # fmt: skip
     """The points of a file as they are, with normals, viewpoints, colours and the wanted attributes where it has them.
 
     The format is that of the extension, or of the first bytes where there is none that is known; `-`: standard input.
     attributes: names of further numbers of every point, or ("all",). columns: what those of a table without names are,
-    as "x y z i r g b". classes: the points of these alone, or none for all.
+    as "x y z i r g b". classes: the points of these alone, or none for all. bounds: those in this box alone
+    (bounds.py).
     """
     with errors_name(path):
-        return scans.of_classes(_scanned(path, attributes, columns, classes), classes)
+        return scans.of_classes(within(_scanned(path, attributes, columns, classes, bounds), bounds), classes)
 
 
-def _scanned(path: PathLike, attributes: Sequence[str], columns: str, classes: Sequence[int]) -> ScannedCloud:
+def _scanned(
+    path: PathLike, attributes: Sequence[str], columns: str, classes: Sequence[int], bounds: Sequence[float]
+) -> ScannedCloud:
     suffix = Path(path).suffix.lower()
     survey = suffix in SURVEYS and not ply.is_ply(first_bytes(path, ply.HEADER_LIMIT))
     data = b"" if survey else read_bytes(path)
@@ -83,10 +88,10 @@ def _scanned(path: PathLike, attributes: Sequence[str], columns: str, classes: S
     if kind == ".ply":
         return read_ply(data, shown(path), attributes)
     if survey:
-        return SURVEYS[kind](path, attributes, classes)
+        return SURVEYS[kind](path, attributes, classes, bounds)
     if kind in SURVEYS:
         with _kept(path, data) as place:
-            return SURVEYS[kind](place, attributes, classes)
+            return SURVEYS[kind](place, attributes, classes, bounds)
     if kind in TABLES or (path == STANDARD and not kind):
         return TABLES.get(kind, text_tables.read_text)(data, attributes, columns)
     if kind:
@@ -158,10 +163,10 @@ READERS: dict[str, Callable[[bytes, Sequence[str]], ScannedCloud]] = {
     ".pcd": _read_pcd,
 }
 # by path, since what decodes them does so in a process of its own
-SURVEYS: dict[str, Callable[[PathLike, Sequence[str], Sequence[int]], ScannedCloud]] = {
+SURVEYS: dict[str, Callable[[PathLike, Sequence[str], Sequence[int], Sequence[float]], ScannedCloud]] = {
     ".las": surveys.read_las,
     ".laz": surveys.read_las,
-    ".e57": lambda path, wanted, _: surveys.read_e57(path, wanted),  # which has no classes
+    ".e57": lambda path, wanted, *_: surveys.read_e57(path, wanted),  # which has no classes
 }
 EXTENSIONS = (".ply", *READERS, *TABLES, *SURVEYS)  # what is read, also of a folder
 OUTPUTS = (".pts.npz", ".grid.npy", OFFSET)  # of --save-points, --save-grid and --shift, which are no inputs

@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import CloudError
 from . import colmap, numpy_pieces, obj_off_pieces, ply, ply_pieces, ptx, scans, surveys, text_tables
 from .atomic import PathLike
+from .bounds import pieces_within
 from .columns import refuse_words
 from .merging import Place, conformed, joined
 from .point_clouds import TABLES, kind_of_data, load_scanned_cloud
@@ -43,6 +44,7 @@ class ReadOptions:
     attributes: Sequence[str] = ()
     columns: str = ""
     classes: Sequence[int] = ()
+    bounds: Sequence[float] = ()
 
 
 EVERYTHING = ReadOptions()
@@ -73,19 +75,19 @@ def open_stream(
         form = None if source is None else scans.rows_of(source.cloud(source.first), slice(0))
     if source is None or form is None:
         return _whole(path, options, rows)
-    return CloudStream(source.count, form, guarded(path, lambda: _clouds(source, form, options.classes)))
+    return CloudStream(source.count, form, guarded(path, lambda: _clouds(source, options)))
 
 
 def merged(
-    streams: Sequence[CloudStream], names: Sequence[str], stations: Sequence[Place] = ()
+    streams: Sequence[CloudStream], names: Sequence[str], stations: Sequence[Place] = (), left: bool = False
 ) -> tuple[CloudStream, list[str]]:
     """The points of several files as one cloud, file after file, and lines about what not all of them have.
 
-    stations: as of `joined`.
+    stations, left: as of `joined`.
     """
-    if len(streams) == 1:
+    if len(streams) == 1 and not left:
         return streams[0], []
-    form, lines = joined([stream.form for stream in streams], names, stations)
+    form, lines = joined([stream.form for stream in streams], names, stations, left)
     of_each = [()] * len(streams) if form.stations is None else stations
 
     def pieces() -> Iterator[ScannedCloud]:
@@ -113,7 +115,7 @@ def _source(path: PathLike, options: ReadOptions, rows: int, scratch: str | None
         case ".ply":
             return ply_pieces.ply_source(path, ply.parse_header(start), wanted, rows)
         case ".las" | ".laz":
-            return surveys.las_source(path, wanted, options.classes, rows, scratch)
+            return surveys.las_source(path, wanted, options.classes, rows, scratch, options.bounds)
         case ".e57":
             return surveys.e57_source(path, wanted, rows, scratch)
         case ".npy":
@@ -135,11 +137,11 @@ def _source(path: PathLike, options: ReadOptions, rows: int, scratch: str | None
     return None
 
 
-def _clouds(source: Source[Any], form: ScannedCloud, classes: Sequence[int]) -> Generator[ScannedCloud, None, None]:
-    """The points of all pieces, or of these classes of them."""
+def _clouds(source: Source[Any], options: ReadOptions) -> Generator[ScannedCloud, None, None]:
+    """The points of all pieces, or of some classes of them and within bounds."""
     there: Counter[int] = Counter()
-    for piece in source.read():
-        cloud = source.cloud(piece)
+    classes = options.classes
+    for cloud in pieces_within(map(source.cloud, source.read()), options.bounds):
         if classes:
             there.update(scans.class_counts(cloud.codes))
             cloud = scans.rows_of(cloud, scans.in_classes(cloud, classes))
@@ -148,7 +150,7 @@ def _clouds(source: Source[Any], form: ScannedCloud, classes: Sequence[int]) -> 
 
 
 def _whole(path: PathLike, options: ReadOptions, rows: int) -> CloudStream:
-    scanned = load_scanned_cloud(path, options.attributes, options.columns, options.classes)
+    scanned = load_scanned_cloud(path, options.attributes, options.columns, options.classes, options.bounds)
 
     def pieces() -> Iterator[ScannedCloud]:
         for start in range(0, len(scanned.points), rows):

@@ -18,7 +18,7 @@ from .. import __version__
 from ..cloud.clouds import NO_NORMALS
 from ..errors import CloudError, OutOfMemoryBudgetError
 from ..files.atomic import shown
-from ..files.merging import together
+from ..files.merging import chosen, counted, some_within, together
 from ..files.rasters import Heights
 from ..files.scans import ScannedCloud
 from ..files.streams import EVERYTHING, CloudStream, ReadOptions, merged, open_stream
@@ -115,7 +115,8 @@ def mesh_files(
         form = stream.form
         found = partition(stream, name, settings.scale, most, store, monitor, sides.source == "file")
         classes = {code: found.classes.get(code, 0) for code in options.classes}
-        form = replace(form, classes=classes, parts=tuple(found.files.items()))
+        names = [shown(source) for source in sources] if len(sources) > 1 else list(found.files)
+        form = replace(form, classes=classes, parts=counted(found.files.items(), names))
         del stream
         with workers(asked.workers, asked.scheduler, gpus(settings.device, compute), __version__) as team:
             normals = orient_nodes(found, sides, store, most, name, team, monitor)
@@ -168,12 +169,18 @@ def opened(
     sources: Sequence[str], memory: int | None, options: ReadOptions, sides: NormalSettings, scratch: str
 ) -> tuple[CloudStream, list[str]]:
     """The points of all files, and lines about what not all of them have. memory, scratch: as of `open_stream`."""
-    names, streams = [shown(source) for source in sources], []
-    for source, name in zip(sources, names, strict=True):
-        streams.append(open_stream(source, memory, options, scratch=scratch))
-        if streams[-1].form.normals is None and sides.source == "file":
-            raise CloudError(f"{name}: {NO_NORMALS}")
-    return merged(streams, names, sides.of_files)
+
+    def opened_one(source: str) -> CloudStream:
+        stream = open_stream(source, memory, options, scratch=scratch)
+        if len(sources) > 1 and options.bounds:  # a file that has no point within them takes no part
+            next((piece for piece in stream.pieces() if len(piece.points)), None)
+        if stream.form.normals is None and sides.source == "file":
+            raise CloudError(f"{shown(source)}: {NO_NORMALS}")
+        return stream
+
+    found = some_within(sources, opened_one)
+    names = [shown(sources[number]) for number in found]
+    return merged(list(found.values()), names, chosen(sides.of_files, sources, found), len(found) < len(sources))
 
 
 def gpus(asked: str, compute: Compute) -> list[str]:
@@ -234,5 +241,5 @@ def identity(
         "version": __version__, "input": [path for path, _ in files], "input_bytes": [s.st_size for _, s in files],
         "input_time": [s.st_mtime_ns for _, s in files], "points_per_node": most, "cubes_per_block": side,
         "computed_by": device, "attributes": list(options.attributes), "columns": options.columns,
-        "classes": list(options.classes), **given,
+        "classes": list(options.classes), "bounds": list(options.bounds), **given,
     }  # fmt: skip

@@ -211,6 +211,10 @@ def _boxes(passes: _Passes, name: str) -> tuple[Box, Box, list[int], Tensor, tup
         raise CloudError(f"{name}: {found}; a surface needs at least 2 distinct")
     check_range(torch.stack([box.lower, box.upper]), name)
     spread = torch.cat(sample)
+    if len(spread) < min(kept, SAMPLE) // 2:  # of a few of many points, by class or bounds
+        passes.expected += 1
+        step = max(1, kept // SAMPLE)
+        spread = torch.cat([points[::step] for points, *_ in passes.pieces()])
     most = Box.around_most(spread)
     room = 0.5 * most.sides.max()
     return box, Box(most.lower - room, most.upper + room), read, spread, (classes, files)
