@@ -12,6 +12,7 @@ import os
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import numpy as np
 
@@ -86,7 +87,7 @@ def chunks_within(path: PathLike, bounds: Sequence[float]) -> Chunks | None:
     return Chunks(used["offset"].astype(np.int64), used["bytes"].astype(np.int64), counts, len(found), total)
 
 
-def _entries(file, offset: int, length: int, size: int) -> np.ndarray:  # type: ignore[no-untyped-def]
+def _entries(file: BinaryIO, offset: int, length: int, size: int) -> np.ndarray:
     """The entries of all pages."""
     pages, seen, found = [(offset, length)], set[int](), []
     while pages:
