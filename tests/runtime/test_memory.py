@@ -266,7 +266,7 @@ def test_a_gpu_with_little_memory_is_no_traceback(script, extra, device, megabyt
     assert result.returncode in ((0,) if device == "auto" else (0, 4)), result.stderr
     assert out.exists() == (result.returncode == 0)
     if device == "auto":
-        assert ("(numba on cpu" in result.stdout) == ("done anew on the CPU" in result.stderr)
+        assert ("numba on cpu" in result.stdout) == ("done anew on the CPU" in result.stderr)
     if result.returncode == 4:
         (line,) = complaints(result.stderr)
         assert re.fullmatch(rf"{script}: error: .*memory.*", line)
