@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..files.georeference import CoordinateSystem
+    from ..pictures.tiles_page import TilesPage
 
 FEWEST = 1000  # faces of a tile: with fewer, files outweigh what is in them
 COLOURS = ("red", "green", "blue")
+OPENED = "open it in a browser"
+SERVED = "run python -m http.server in its folder and open http://localhost:8000"
 
 
 def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
@@ -74,7 +77,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "neural-splines tiles") 
         from ..files.atomic import shown
         from ..files.meshes import load_mesh_numbers
         from ..files.targets import Target, check
-        from ..files.tileset import folder_of  # not before: they import torch
+        from ..files.tileset import PAGE, folder_of  # not before: they import torch
         from ..run.tiles import write_tiles
 
         folder = folder_of(args.out)
@@ -83,11 +86,12 @@ def main(argv: Sequence[str] | None = None, prog: str = "neural-splines tiles") 
         vertices, faces, numbers = load_mesh_numbers(args.mesh, COLOURS)
         lines = [f"mesh:     {len(vertices)} vertices, {len(faces)} faces"]
         used, solid = _solid(args.mesh, vertices.numpy(), faces.numpy())
-        points, matrix = _placed(args, vertices.numpy()[used], crs)
+        points, matrix, page = _placed(args, vertices.numpy()[used], crs)
         colours = _colours({name: values[used] for name, values in numbers.items()})
-        tiled = write_tiles(folder, points, solid, colours, args.tile_faces, matrix, monitor)
+        tiled = write_tiles(folder, points, solid, colours, args.tile_faces, matrix, page, monitor)
         monitor.phase("")
         lines.append(f"tiles:    {tiled.summary()} -> {shown(args.out)}")
+        lines.append(f"page:     {shown(os.path.join(folder, PAGE))}, {OPENED if tiled.whole else SERVED}")
         lines += [f"crs:      {crs.summary()}"] if crs else []
         tell([*lines, f"seconds:  {monitor.summary()}"])
 
@@ -125,24 +129,31 @@ def _solid(mesh: str, vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarr
     return used, corners.reshape(-1, 3)
 
 
-def _placed(args: Namespace, points: np.ndarray, crs: CoordinateSystem | None) -> tuple[np.ndarray, np.ndarray]:
-    """The vertices with z up, and the matrix that brings them to the world."""
+def _placed(
+    args: Namespace, points: np.ndarray, crs: CoordinateSystem | None
+) -> tuple[np.ndarray, np.ndarray, TilesPage]:
+    """The vertices with z up, the matrix that brings them to the world, and the page that knows the way back."""
     import numpy as np
 
-    from ..files.earth import east_north_up
+    from ..files.earth import east_north_up, projected_again
     from ..files.placing import offset_path, read_offset
     from ..files.reading import errors_name
+    from ..pictures.tiles_page import TilesPage
 
-    offset = offset_path(args.mesh)
+    offset, title = offset_path(args.mesh), os.path.basename(args.mesh)
     points = points + read_offset(offset) if os.path.exists(offset) else points
     if crs is not None:
+        geoid = args.geoid_height or 0.0
         with errors_name(args.mesh):
-            return east_north_up(points, crs, args.geoid_height or 0.0)
-    up = np.array(UPS[args.up])
-    if up[2] == 1.0:
-        return points, np.eye(4)
-    side = np.array(UPS["x" if up[0] == 0.0 else "y"])
-    return points @ np.stack([side, np.cross(up, side), up]).T, np.eye(4)
+            local, matrix = east_north_up(points, crs, geoid)
+        back = projected_again(points.min(0), points.max(0), crs, geoid, matrix)
+        return local, matrix, TilesPage(title, np.linalg.inv(matrix), crs.summary(), back)
+    up, turn = np.array(UPS[args.up]), np.eye(4)
+    if up[2] != 1.0:
+        side = np.array(UPS["x" if up[0] == 0.0 else "y"])
+        turn[:3, :3] = np.stack([side, np.cross(up, side), up])
+        points = points @ turn[:3, :3].T
+    return points, np.eye(4), TilesPage(title, turn.T)
 
 
 def _colours(numbers: dict[str, np.ndarray]) -> np.ndarray | None:

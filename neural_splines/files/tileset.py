@@ -20,7 +20,7 @@ from .atomic import STANDARD, shown
 from .gltf import INDICES, OPAQUE, TRIANGLES, VERTICES, Buffers, packed
 from .mesh_content import array
 
-NAME, TILES, GENERATOR = "tileset.json", "tiles", "neural-splines"
+NAME, TILES, PAGE, GENERATOR = "tileset.json", "tiles", "index.html", "neural-splines"
 SHORT = 32767  # steps from the middle of a tile that 16 bits count; float32 is exact up to 2^24
 LAST_INDEX = 65534  # of 16 bits; the next one has a meaning of its own
 QUANTIZED = "KHR_mesh_quantization"
@@ -150,6 +150,8 @@ def _replaceable(folder: str) -> bool:
     try:
         with open(os.path.join(folder, NAME), encoding="utf-8") as file:
             ours = json.load(file)["asset"]["extras"]["generator"] == GENERATOR
-        return ours and names <= {NAME, TILES} and all(n.endswith(".glb") for n in os.listdir(f"{folder}/{TILES}"))
+        return (
+            ours and names <= {NAME, TILES, PAGE} and all(n.endswith(".glb") for n in os.listdir(f"{folder}/{TILES}"))
+        )
     except (OSError, ValueError, TypeError, LookupError):
         return False

@@ -16,6 +16,8 @@ from ..files.atomic import atomic_folder, shown
 from ..files.gltf import linear
 from ..files.mesh_content import Content
 from ..files.tileset import TILES, TileFile, described, write_tile, write_tileset
+from ..files.tileset_page import write_page
+from ..pictures.tiles_page import TilesPage
 from ..runtime import memory
 from ..runtime.budget import TILED_FACE_BYTES
 from ..runtime.monitor import Monitor
@@ -26,11 +28,14 @@ from ..surface.pyramid import Node, Tile, coarser, divided, joined, leaf, shared
 PER_EDGE = 64  # steps of the lattice of vertices, at least, in the median edge: a vertex moves by a hundredth of it
 EDGES = 1_000_000  # that the median is of
 ROOT_BYTES = 2_000_000  # of the tile that every viewer loads first
+WHOLE_BYTES = 20_000_000  # of all tiles, up to which the page has them in it
 
 
 @dataclass(frozen=True)
 class Tiled:
-    """What was written: tiles and their levels, bytes of all and of the root, faces of the root, and its error."""
+    """What was written: tiles and their levels, bytes of all and of the root, faces of the root, and its error; and
+    whether the page has all of it.
+    """
 
     tiles: int
     levels: int
@@ -38,6 +43,7 @@ class Tiled:
     root_size: int
     root_faces: int
     error: float
+    whole: bool
 
     def summary(self) -> str:
         return (
@@ -53,10 +59,11 @@ def write_tiles(
     colours: np.ndarray | None,
     most: int,
     matrix: np.ndarray,
+    page: TilesPage,
     monitor: Monitor,
 ) -> Tiled:
     """A folder of tiles with at most so many faces each, of a mesh: vertices [v, 3], z up, faces [f, 3], colours [v, 3]
-    in 0..255. matrix [4, 4]: brings its coordinates to those of the world.
+    in 0..255. matrix [4, 4]: brings its coordinates to those of the world. page: shows it.
     """
     memory.check(
         f"a tileset of {len(faces)} faces",
@@ -105,6 +112,8 @@ def write_tiles(
         moved[:3, 3] = centre
         stated, *_ = _stated(root, files, errors)
         write_tileset(inside, stated, matrix @ moved)
+        size = sum(file.size for file in files.values())
+        write_page(inside, *page.around(), whole=size <= WHOLE_BYTES)
     first = files[""]
     if first.size > ROOT_BYTES:
         warn(
@@ -112,8 +121,8 @@ def write_tiles(
             f"{ROOT_BYTES / 1e6:g}; use a smaller --tile-faces, or drop small pieces of the mesh (--min-component)"
         )
     return Tiled(
-        len(nodes), 1 + max(node.depth for node in nodes), sum(file.size for file in files.values()), first.size,
-        len(meshes[""].faces), stated["geometricError"],
+        len(nodes), 1 + max(node.depth for node in nodes), size, first.size,
+        len(meshes[""].faces), stated["geometricError"], size <= WHOLE_BYTES,
     )  # fmt: skip
 
 

@@ -63,7 +63,7 @@ def test_the_tileset_says_what_viewers_need(written):
     tileset, found = walked(written[3] / "tileset.json")
     assert tileset["asset"]["version"] == "1.1"
     assert tileset["geometricError"] > 1000.0
-    assert {path.name for path in written[3].iterdir()} == {"tileset.json", "tiles"}
+    assert {path.name for path in written[3].iterdir()} == {"tileset.json", "tiles", "index.html"}
     assert {path.name for path in (written[3] / "tiles").iterdir()} == {item[-1].name for item in found}
     for tile, local, _, faces, file in found:
         box = np.array(tile["boundingVolume"]["box"])
@@ -146,10 +146,12 @@ def test_a_mesh_without_colours_that_is_closed_is_shown_from_outside_alone(tmp_p
 @pytest.mark.parametrize("up", ["x", "-x", "y", "-y", "z", "-z"])
 def test_up_is_turned_to_z(up, tmp_path):
     args = command.parse_arguments(["mesh.ply", f"--up={up}"], "tiles")
-    turned, matrix = command._placed(args, np.concatenate([np.eye(3), [UPS[up]]]), None)
+    given = np.concatenate([np.eye(3), [UPS[up]]])
+    turned, matrix, page = command._placed(args, given, None)
     assert turned[3].tolist() == [0.0, 0.0, 1.0]
     assert np.linalg.det(turned[:3]) == pytest.approx(1.0)
     assert np.array_equal(matrix, np.eye(4))
+    assert np.array_equal(turned @ page.to_mesh[:3, :3].T, given)  # so the page says coordinates of the mesh
 
 
 def test_georeferenced_tiles_lie_on_the_earth(tmp_path):

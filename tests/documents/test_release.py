@@ -17,7 +17,7 @@ import neural_splines as ns
 BUILD = "import setuptools.build_meta as build; build.build_sdist('dist'); build.build_wheel('dist')"
 NOT_RELEASED = shutil.ignore_patterns(
     ".git", ".venv*", "build", "dist", "*.egg-info", "__pycache__", "*.nb[ci]", ".*_cache", ".hypothesis", "shared",
-    ".carry", ".whl", "recon*",
+    ".carry", ".whl", "recon*", "node_modules",
 )  # fmt: skip
 
 
@@ -54,7 +54,7 @@ def test_the_sdist_has_the_whole_repository(built):
     with tarfile.open(sdist) as archive:
         found = {name.partition("/")[2] for name in archive.getnames()}
     wanted = files_of(
-        built, "neural_splines", "tests", "docs", "benchmarks", "examples", "requirements", "conda", ".ci"
+        built, "neural_splines", "tests", "docs", "benchmarks", "examples", "requirements", "conda", "viewer", ".ci"
     )
     wanted |= files_of(built, ".github") | {path.name for path in built.iterdir() if path.is_file()}
     assert {name for name in wanted - found if "__pycache__" not in name} == set()

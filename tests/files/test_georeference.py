@@ -10,6 +10,7 @@ from test_cloud_formats import P
 
 from neural_splines.errors import OutputError, ReconstructionWarning, SettingsError
 from neural_splines.files import rasters
+from neural_splines.files.earth import east_north_up, projected_again
 from neural_splines.files.georeference import CoordinateSystem, given
 from neural_splines.files.merging import joined
 from neural_splines.files.point_clouds import load_scanned_cloud
@@ -160,3 +161,19 @@ def test_contour_lines_are_geojson_to_a_thousandth_of_a_square(tmp_path):
         assert found["features"][0]["geometry"] == {"type": "LineString", "coordinates": [[1.235, 2.0], [3.0, 4.0]]}
     assert save_contours(tmp_path / "a.geojson", [], 0.5, None) == 0
     assert json.loads((tmp_path / "a.geojson").read_text())["features"] == []
+
+
+@pytest.mark.parametrize(("code", "corner"), [(25833, (389_000.0, 5_820_000.0)), (2263, (980_000.0, 200_000.0))])
+def test_the_way_back_from_the_earth_is_a_polynomial_as_exact_as_is_said(code, corner):
+    """In metres and in feet; where none is exact enough there is none."""
+    pytest.importorskip("pyproj")
+    crs, rng = given(f"EPSG:{code}"), np.random.default_rng(0)
+    points = np.array([*corner, 40.0]) + rng.random((500, 3)) * (3000.0, 2000.0, 150.0)
+    local, matrix = east_north_up(points, crs, 39.5)
+    found = projected_again(points.min(0), points.max(0), crs, 39.5, matrix)
+    u = (local - found["centre"]) / found["scale"]
+    back = sum(np.prod(u ** row[:3], axis=1)[:, None] * row[3:] for row in np.array(found["terms"]))
+    assert np.abs(back - points).max() < 1e-3
+    far = points.min(0) + np.array([(0.0, 0.0, 0.0), (600_000.0, 900_000.0, 100.0)])
+    _, matrix = east_north_up(far, crs, 0.0)
+    assert projected_again(*far, crs, 0.0, matrix) is None
