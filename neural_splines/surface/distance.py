@@ -6,6 +6,7 @@ Own code, since libraries measure at samples: between these a mesh may be farthe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -13,12 +14,15 @@ from ..runtime.threads import parallel
 
 BITS = 10  # of an axis, in the order along which triangles are put into the tree
 SLACK = 1.0 + 1e-6  # of a distance, for rounding
+CLOSE = 1.01  # of a distance that some place has, that a bound may be
+PLACES = 256  # the farthest that are known of, whose distances are found to tell which bounds need not be better
 
 
 @dataclass(frozen=True)
 class Tree:
-    """The triangles of a mesh as corners [t, 3, 3] in a binary tree of boxes, lower and upper [2^k - 1, 3]."""
+    """The triangles of a mesh, faces and their corners [t, 3, 3], in a binary tree of boxes, lower and upper [2^k - 1, 3]."""
 
+    faces: np.ndarray
     corners: np.ndarray
     lower: np.ndarray
     upper: np.ndarray
@@ -37,7 +41,8 @@ class Tree:
         for bit in range(BITS):
             for axis in range(3):
                 key |= (cells[:, axis] >> bit & 1) << (3 * bit + axis)
-        corners = np.ascontiguousarray(corners[np.argsort(key, kind="stable")])
+        order = np.argsort(key, kind="stable")
+        corners = corners[order]
         leaves = 1 << max(0, (-(-len(corners) // LEAF) - 1).bit_length())
         boxes = np.full((2, leaves * LEAF, 3), np.inf)
         boxes[0, : len(corners)], boxes[1, : len(corners)] = corners.min(1), -corners.max(1)
@@ -45,7 +50,18 @@ class Tree:
         while levels[0].shape[1] > 1:
             levels.insert(0, levels[0].reshape(2, -1, 2, 3).min(2))
         low, high = np.concatenate(levels, axis=1)
-        return cls(corners, low, -high)
+        return cls(np.asarray(faces)[order].astype(np.int32), corners, low, -high)
+
+    @cached_property
+    def across(self) -> np.ndarray:
+        """The triangles across the edges of each one [3 t], -1 at a border."""
+        from . import overlay_numba, quadrics_numba
+
+        flat = self.faces.reshape(-1)
+        found = np.empty_like(flat)
+        corners = quadrics_numba.lists(flat, int(flat.max(initial=-1)) + 1)
+        parallel(overlay_numba.beside, len(flat), flat, *corners, found)
+        return found
 
 
 def distances(points: np.ndarray, tree: Tree) -> np.ndarray:
@@ -56,19 +72,28 @@ def distances(points: np.ndarray, tree: Tree) -> np.ndarray:
 def largest_distance(vertices: np.ndarray, faces: np.ndarray, tree: Tree, enough: float = 0.0) -> float:
     """A bound on sup over p of min over q of |p - q|, p on the mesh and q on that of the tree.
 
-    It exceeds the distance only by rounding, or where a face passes over more triangles than are told apart; and where
-    the distance is below `enough`, up to that.
+    It exceeds the distance by 1 %, or where a face passes over more triangles than are told apart; and where the
+    distance is below `enough`, up to that. Most faces have a quick bound, by what lies over them; those where it is
+    more than a place is known to be away are split (`distance_numba`).
     """
-    from . import distance_numba as numba  # not before: Numba takes half a second to import
+    from . import distance_numba, overlay_numba  # not before: Numba takes half a second to import
 
     points = np.ascontiguousarray(vertices, np.float64)
     near, apart = _nearest(points, tree)
-    most, flat = np.empty(len(faces)), np.ascontiguousarray(faces).reshape(-1)
-    least = max(enough**2, float(apart[flat].max(initial=0.0)))  # a bound cannot be less than this
+    flat = np.ascontiguousarray(faces).reshape(-1)
+    least = max(enough, float(np.sqrt(apart[flat].max(initial=0.0))))  # a bound cannot be less than this
+    most, place = np.empty(len(faces)), np.empty((len(faces), 3))
+    parallel(overlay_numba.over, len(faces), points, flat, near, tree.corners, tree.across, least, most, place)
+    some = np.where(np.isfinite(most), most, 0.0)
+    far = np.argpartition(some, -PLACES)[-PLACES:] if len(some) > PLACES else np.arange(len(some))
+    least = max(least, float(distances(place[far], tree).max(initial=0.0)))
+    left = most > CLOSE * least
+    rest, split = np.ascontiguousarray(flat.reshape(-1, 3)[left]).reshape(-1), np.empty(int(left.sum()))
     parallel(
-        numba.of_faces, len(faces), points, flat, near, apart, tree.corners, tree.lower, tree.upper, least * SLACK, most
+        distance_numba.of_faces, len(split), points, rest, near, apart, tree.corners, tree.lower, tree.upper,
+        (CLOSE * least) ** 2, split,
     )  # fmt: skip
-    return float(np.sqrt(most.max(initial=0.0))) * SLACK
+    return SLACK * max(least, float(most[~left].max(initial=0.0)), float(np.sqrt(split.max(initial=0.0))))
 
 
 def _nearest(points: np.ndarray, tree: Tree) -> tuple[np.ndarray, np.ndarray]:
