@@ -12,7 +12,6 @@ import numpy as np
 
 from ..runtime.threads import parallel
 
-BITS = 10  # of an axis, in the order along which triangles are put into the tree
 SLACK = 1.0 + 1e-6  # of a distance, for rounding
 CLOSE = 1.01  # of a distance that some place has, that a bound may be
 PLACES = 256  # the farthest that are known of, whose distances are found to tell which bounds need not be better
@@ -20,7 +19,7 @@ PLACES = 256  # the farthest that are known of, whose distances are found to tel
 
 @dataclass(frozen=True)
 class Tree:
-    """The triangles of a mesh, faces and their corners [t, 3, 3], in a binary tree of boxes, lower and upper [2^k - 1, 3]."""
+    """Triangles of a mesh, faces [t, 3] and corners [t, 3, 3], in a binary tree of boxes, lower, upper [2^k - 1, 3]."""
 
     faces: np.ndarray
     corners: np.ndarray
@@ -30,27 +29,17 @@ class Tree:
     @classmethod
     def of(cls, vertices: np.ndarray, faces: np.ndarray) -> Tree:
         """Triangles that are near in space are near in the tree: along Morton's curve of their centres."""
-        from .distance_numba import LEAF
+        from . import distance_numba as numba
 
-        corners = np.asarray(vertices, np.float64)[faces]
-        centre = corners.mean(1)
-        low = centre.min(0)
-        unit = float(np.ptp(centre, axis=0).max()) or 1.0
-        cells = ((centre - low) / unit * (2**BITS - 1)).astype(np.int64)
-        key = np.zeros(len(cells), np.int64)
-        for bit in range(BITS):
-            for axis in range(3):
-                key |= (cells[:, axis] >> bit & 1) << (3 * bit + axis)
-        order = np.argsort(key, kind="stable")
-        corners = corners[order]
-        leaves = 1 << max(0, (-(-len(corners) // LEAF) - 1).bit_length())
-        boxes = np.full((2, leaves * LEAF, 3), np.inf)
-        boxes[0, : len(corners)], boxes[1, : len(corners)] = corners.min(1), -corners.max(1)
-        levels = [boxes.reshape(2, leaves, LEAF, 3).min(2)]
-        while levels[0].shape[1] > 1:
-            levels.insert(0, levels[0].reshape(2, -1, 2, 3).min(2))
-        low, high = np.concatenate(levels, axis=1)
-        return cls(np.asarray(faces)[order].astype(np.int32), corners, low, -high)
+        x, rows = np.ascontiguousarray(vertices, np.float64), np.ascontiguousarray(faces, np.int32)
+        low, unit = x.min(0), float(np.ptp(x, axis=0).max()) or 1.0
+        key = np.empty(len(rows), np.int64)
+        parallel(numba.keys, len(rows), x, rows, low, unit, key)
+        rows = rows[np.argsort(key, kind="stable")]
+        boxes = (2 << max(0, (-(-len(rows) // numba.LEAF) - 1).bit_length())) - 1
+        tree = cls(rows, x[rows], np.full((boxes, 3), np.inf), np.full((boxes, 3), -np.inf))
+        numba.boxed(tree.corners, tree.lower, tree.upper)
+        return tree
 
     @cached_property
     def across(self) -> np.ndarray:

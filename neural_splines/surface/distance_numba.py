@@ -12,10 +12,40 @@ from ..runtime.compiled import compiled
 
 _jit = compiled(nogil=True, error_model="numpy")
 LEAF = 4
+BITS = 10  # of an axis, in the order along which triangles are put into the tree
 DEEP = 64  # nodes or triangles that wait
 SPLITS, PIECES = 60, 200_000  # of a triangle, one after another and in all, until its bound is taken as it is
 CLOSE = 1.02  # of the largest distance at its corners, that a bound may be
 HALVINGS = 8  # of the piece of an edge in which two triangles become equally near
+
+
+@_jit
+def keys(begin, end, x, faces, low, unit, found):
+    """Write where the centres of a range of faces [f, 3] of places x [v, 3] come along Morton's curve, found [f]."""
+    for f in range(begin, end):
+        key = 0
+        for axis in range(3):
+            middle = (x[faces[f, 0], axis] + x[faces[f, 1], axis] + x[faces[f, 2], axis]) / 3.0
+            cell = int((middle - low[axis]) / unit * (2**BITS - 1))
+            for bit in range(BITS):
+                key |= (cell >> bit & 1) << (3 * bit + axis)
+        found[f] = key
+
+
+@_jit
+def boxed(corners, lower, upper):
+    """Write the boxes of a tree over triangles [t, 3, 3]: lower and upper [2^k - 1, 3], which begin as inf and -inf."""
+    first = len(lower) // 2
+    for t in range(len(corners)):
+        node = first + t // LEAF
+        for k in range(3):
+            for axis in range(3):
+                lower[node, axis] = min(lower[node, axis], corners[t, k, axis])
+                upper[node, axis] = max(upper[node, axis], corners[t, k, axis])
+    for node in range(len(lower) - 1, 0, -1):
+        for axis in range(3):
+            lower[(node - 1) // 2, axis] = min(lower[(node - 1) // 2, axis], lower[node, axis])
+            upper[(node - 1) // 2, axis] = max(upper[(node - 1) // 2, axis], upper[node, axis])
 
 
 @_jit

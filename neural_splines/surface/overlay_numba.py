@@ -1,11 +1,11 @@
 """How far a face is at most from a mesh that lies over it, in loops compiled for the CPU.
 
 Both are looked at along the normal of the face. Triangles of the mesh are gathered from one across their edges, as long
-as these pass over the inside of the face. If none of these edges is a border, the sum of the signs of the triangles over
-a place (1 where the triangle is turned as the face, -1 where it is turned back) is the same for all places of the face:
-at an edge its two triangles come and go together. If it is not zero, every place has a triangle above or below it. So
-no place is farther away than the largest height of the triangles over the face, which is at a corner of their common
-parts, since heights are linear there.
+as these pass over the inside of the face. Triangles over a place count 1 where they are turned as the face, -1 where
+they are turned back. If no edge over the face is a border, this sum is the same for all places: at an edge, its two
+triangles come and go together. If it is not zero, every place has a triangle above or below it. So no place is farther
+away than the largest height of triangles over the face. It is at a corner of their common parts, since heights are
+linear there.
 
 Places are given as x and y: in units of the face's edges from its first corner.
 """
@@ -27,7 +27,7 @@ ROOM = 9  # corners of a triangle that is cut three times
 
 @_jit
 def beside(begin, end, flat, first, after, found):
-    """Write the triangles across the edges at a range of corners, -1 at a border or where there are several: found [3 t]."""
+    """Write the triangles across the edges at a range of corners, -1 at a border or an edge of more: found [3 t]."""
     for c in range(begin, end):
         a, b, there, here = flat[c], flat[next_corner(c)], 0, 0
         o = first[b]
@@ -137,7 +137,7 @@ def _sign(g):
 
 @_jit
 def _highest(g, one, other, where):
-    """The largest height of the part of g that is over the face, and write its x and y; one, other [ROOM, 3]: scratch."""
+    """The largest height of what of g is over the face, and write its x and y; one, other [ROOM, 3]: scratch."""
     n = 3
     one[:3] = g
     for k in range(3):
