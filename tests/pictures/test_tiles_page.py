@@ -25,6 +25,9 @@ BACK = np.array([0xEE, 0xF2, 0xF7])  # behind the mesh, light
 HALF = np.tan(np.radians(20.0))  # of the angle of the camera
 DONE = """(() => { const count = document.getElementById("count");
   return Boolean(count) && count.textContent !== "" && !/loaded|^0 /.test(count.textContent); })()"""
+FRAMES = """(async () => { let all = true;
+  for (let k = 0; k < FRAMES; k++) { await new Promise(requestAnimationFrame); all = all && DONE; }
+  return all; })()"""
 NOTICE = "document.getElementById('notice')"
 PLACE = "document.getElementById('place').textContent"
 KNOWN = "TilesRenderer: tiles versions at 1.1 or higher"  # all that its console has: GLB and boxes are supported
@@ -84,9 +87,23 @@ def opened(browser, url, eye=None, at=None, **words):
     if eye is not None:
         words |= {name: ",".join(map(str, place)) for name, place in (("eye", eye), ("at", at))}
     browser.open(f"{url}#{'&'.join(f'{name}={word}' for name, word in words.items())}")
-    browser.wait(DONE)
-    browser.value("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    settled(browser)
     assert all(line.startswith(KNOWN) for line in browser.said), browser.said
+
+
+def settled(browser):
+    """Wait until nothing has been to load for ten frames, and the picture has what there is."""
+    while True:
+        browser.wait(DONE)
+        if browser.value(FRAMES.replace("FRAMES", "10").replace("DONE", DONE)):
+            return
+
+
+def pointed(browser, column, row):
+    """What the page says of the place there."""
+    browser.mouse("Moved", column, row)
+    browser.value(FRAMES.replace("FRAMES", "4").replace("DONE", DONE))
+    return browser.value(PLACE)
 
 
 def seen(places, eye, at):
@@ -161,26 +178,21 @@ def test_the_place_under_the_pointer_the_wheel_and_distances(scene, served, brow
     where = seen(local, eye, at)
     free = (np.abs(where[:, :2] - SIDE / 2) < 100).all(1)
     near = np.flatnonzero(free & (where[:, 2] > 1.0 / 230.0))
-    rng, said = np.random.default_rng(0), []
+    rng = np.random.default_rng(0)
     for vertex in rng.choice(near, 4, replace=False):
         column, row = where[vertex, :2]
-        browser.mouse("Moved", column, row)
-        browser.wait(f"{PLACE} !== '' && {PLACE} !== {said[-1] if said else ''!r}")
-        said.append(browser.value(PLACE))
-        hidden = np.linalg.norm(numbers(said[-1]) - vertices[vertex] - FAR) > 3.0 * pixel
+        said = pointed(browser, column, row)
+        hidden = np.linalg.norm(numbers(said) - vertices[vertex] - FAR) > 3.0 * pixel
         assert not hidden or share[int(row), int(column)] == 1.0
         if hidden:  # by what is before it, in the same direction
-            found = seen(numbers(said[-1])[None] - FAR - vertices[vertex] + local[vertex], eye, at)[0]
+            found = seen(numbers(said)[None] - FAR - vertices[vertex] + local[vertex], eye, at)[0]
             assert np.abs(found[:2] - (column, row)).max() < 1.0
             assert found[2] > where[vertex, 2]
     column, row = np.rint(where[near[0], :2])
-    browser.mouse("Moved", column, row)
-    browser.wait(f"{PLACE} !== {said[-1]!r}")
-    before = numbers(browser.value(PLACE))
+    before = numbers(pointed(browser, column, row))
     for _ in range(4):
         browser.mouse("Wheel", column, row, deltaX=0, deltaY=-120)
-        browser.wait("new Promise(done => setTimeout(() => done(true), 150))")
-    browser.wait(DONE)
+        settled(browser)
     assert np.linalg.norm(numbers(browser.value(PLACE)) - before) < 3.0 * pixel
     eye_ = "new URLSearchParams(location.hash.slice(1)).get('eye')"
     browser.wait(f"{eye_} !== {','.join(map(str, eye))!r}")
