@@ -10,6 +10,7 @@ import zipfile
 import numpy as np
 from cloud_bytes import FACES, MIXED, N, P, lists, obj, off, ply, with_lists
 from format_bytes import e57, las, numpy_bytes, pcd, text
+from openmvs_bytes import scene
 
 FEW = slice(None, None, 20)
 POINTS, NORMALS = P[FEW], N[FEW]
@@ -79,13 +80,17 @@ def seeds(suffix: str) -> list[bytes]:
                 las(POINTS, NORMALS, None, compressed, "1.4", 6),
                 las(np.tile(P, (5, 1)), np.tile(N, (5, 1)), None, compressed, "1.4", 7),
             ]
+        case ".mvs":
+            poses = [(np.eye(3), np.array([0.0, 0, 5]))] * 3
+            tracks = [[k % 3] * (k % 4) for k in range(len(POINTS))]
+            return [scene(POINTS, tracks, poses, **more) for more in ({"normals": NORMALS}, {"colours": COLOURS})]
         case ".e57":
             return [e57([(POINTS, COLOURS, np.zeros(3)), (POINTS, COLOURS, np.ones(3))]), e57([(P, P, np.zeros(3))])]
     raise KeyError(suffix)
 
 
 SUFFIXES = (".ply", ".obj", ".off", ".stl", ".xyz", ".csv", ".pts", ".asc", ".ptx", ".pcd", ".npy", ".npz")
-SUFFIXES += (".las", ".laz", ".e57")
+SUFFIXES += (".las", ".laz", ".e57", ".mvs")
 
 
 def members(archive: bytes) -> dict[str, bytes]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from cloud_bytes import N, P, ply
 from format_bytes import e57, las, numpy_bytes, pcd, text
+from openmvs_bytes import scene
 
 POSITIONAL = ("eps", "num_nystrom_samples", "grid_size", "cells_per_axis")
 PLAIN = {"eps": "auto", "num_nystrom_samples": "40", "grid_size": "20", "cells_per_axis": "auto"}
@@ -114,6 +115,7 @@ INPUTS = {
     ".csv": lambda: text([P, N], ",", header=HEADER),
     ".xyzrgb": lambda: text([P, COLOURS]),
     ".npy": lambda: numpy_bytes(np.save, np.hstack([P, N])),
+    ".mvs": lambda: scene(P, [[0]] * len(P), [(np.eye(3), np.array([0.0, 0, 9]))], normals=N),
     ".las": lambda: las(P, N),
     ".laz": lambda: las(P, N, compressed=True),
     ".e57": lambda: e57([(P, COLOURS, np.zeros(3))]),

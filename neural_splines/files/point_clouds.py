@@ -15,7 +15,7 @@ from ..cloud.clouds import NO_NORMALS, CleaningReport, OrientedCloud, clean
 from ..errors import CloudError, warn
 from ..geometry import Box
 from ..runtime import interrupts
-from . import colmap, column_statistics, numpy_clouds, obj_off, ply, ptx, scans, surveys, text_tables
+from . import colmap, column_statistics, numpy_clouds, obj_off, openmvs, ply, ptx, scans, surveys, text_tables
 from .atomic import STANDARD, PathLike, shown
 from .bounds import within
 from .columns import refuse_words
@@ -87,6 +87,8 @@ def _scanned(
         return colmap.read_model(path, data, attributes)
     if kind == ".ply":
         return read_ply(data, shown(path), attributes)
+    if kind == ".mvs":
+        return openmvs.read_scene(data, shown(path), attributes)
     if survey:
         return SURVEYS[kind](path, attributes, classes, bounds)
     if kind in SURVEYS:
@@ -168,10 +170,10 @@ SURVEYS: dict[str, Callable[[PathLike, Sequence[str], Sequence[int], Sequence[fl
     ".laz": surveys.read_las,
     ".e57": lambda path, wanted, *_: surveys.read_e57(path, wanted),  # which has no classes
 }
-EXTENSIONS = (".ply", *READERS, *TABLES, *SURVEYS)  # what is read, also of a folder
+EXTENSIONS = (".ply", *READERS, ".mvs", *TABLES, *SURVEYS)  # what is read, also of a folder
 OUTPUTS = (".pts.npz", ".grid.npy", OFFSET)  # of --save-points, --save-grid and --shift, which are no inputs
 MAGIC = {".npy": b"\x93NUMPY", ".npz": b"PK\x03\x04", ".pcd": b"# .PCD"}  # where no name tells
-MAGIC |= {".las": b"LASF", ".e57": b"ASTM-E57"}
+MAGIC |= {".las": b"LASF", ".e57": b"ASTM-E57", ".mvs": b"MVSI"}
 
 
 def step_lines(box: Box, name: str) -> list[str]:

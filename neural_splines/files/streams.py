@@ -57,8 +57,8 @@ def open_stream(
     """The points of a file in pieces of so many rows: joined they are those of `load_scanned_cloud`.
 
     What has no such layout is read as a whole, then shared out: PCD that is compressed, OBJ with faces, PWN, COLMAP,
-    and PLY with lists before its points, or with faces where points have no normals. memory: bytes that this may take.
-    scratch: a folder for pieces that take long to decode, which are kept there as long as the stream is there.
+    OpenMVS, and PLY with lists before its points, or with faces where points have no normals. memory: bytes that this
+    may take. scratch: a folder for pieces that take long to decode, kept there as long as the stream is there.
     CloudError names the path, also where a piece turns out to be unreadable.
     """
     with errors_name(path):
