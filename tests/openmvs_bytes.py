@@ -25,8 +25,7 @@ def doubles(*arrays) -> bytes:
 def scene(points, tracks, poses, version=7, colours=None, normals=None, mounts=None, lost=()):
     """tracks: the images that saw each point. poses: (R, centre) of each image, R (X - centre).
 
-    mounts: (R, place) of two cameras on one platform, whose poses follow; image k is taken by camera k % 2. lost: images
-    without a pose.
+    mounts: (R, place) of two cameras on one platform; image k is taken by camera k % 2. lost: images without a pose.
     """
     mounts = mounts or [(np.eye(3), np.zeros(3))] * 2
     cameras = [

@@ -19,7 +19,7 @@ from .jobs import Job
 SENSOR_ID = "sensor_id"
 UNKNOWN = (
     "--free-space asks where points were seen from; give --sensor-position, --cameras, or a file that says it: E57, "
-    "PTX or PCD with poses, a COLMAP model with its images, columns vp_x vp_y vp_z"
+    "PTX or PCD with poses, a COLMAP model with its images, an OpenMVS scene, columns vp_x vp_y vp_z"
 )
 
 
