@@ -66,7 +66,7 @@ def add_cell_options(p: argparse.ArgumentParser) -> None:
         "--free-space",
         action="store_true",
         help="keep the surface out of space that is known to be empty: the line from each point to the sensor "
-        "that saw it; sensor positions come from --sensor-position, from E57, PTX, COLMAP or OpenMVS, or from "
+        "that saw it; sensor positions come from --sensor-position, E57, PTX, COLMAP, OpenMVS, or from "
         "columns vp_x vp_y vp_z",
     )
     cells.add_argument(
