@@ -25,7 +25,7 @@ from .outputs import DEFAULT_OUT, placement_from, printing_from
 
 # What is written of a mesh, by options, and once of all: the format and its extensions.
 BESIDE = {"preview": ("PNG", ".png"), "html": ("HTML", ".html"), "dem": ("GeoTIFF", ".tif", ".tiff")}
-BESIDE |= {"contours": ("GeoJSON", ".geojson", ".json")}
+BESIDE |= {"contours": ("GeoJSON or DXF", ".geojson", ".json", ".dxf")}
 ONCE = {"report": ("JSON", ".json")}
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import SettingsError, warn
 from ..files.atomic import shown
+from ..files.dxf import is_dxf, require_dxf
 from ..files.georeference import CoordinateSystem
 from ..files.rasters import Heights, require_rasters, save_contours, save_dem
 from ..settings import AUTO, CONTOUR_INTERVAL
@@ -31,6 +32,8 @@ def check(args: argparse.Namespace) -> None:
         raise SettingsError(f"--dem and --contours need heights along z, but --up is {args.up}; turn the cloud")
     if args.dem:
         require_rasters("--dem")
+    if args.contours and is_dxf(args.contours):
+        require_dxf("--contours")
 
 
 def asked_of(args: argparse.Namespace) -> AskedHeights | None:

@@ -29,7 +29,8 @@ def add_terrain_options(p: argparse.ArgumentParser) -> None:
         type=path,
         default=None,
         metavar="FILE.geojson",
-        help="write contour lines of that raster as GeoJSON; {} as above",
+        help="write contour lines of that raster as GeoJSON, or as DXF (FILE.dxf: 3D polylines in a layer for each "
+        "height; needs ezdxf); {} as above",
     )
     terrain.add_argument(
         "--resolution",

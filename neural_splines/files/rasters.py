@@ -1,4 +1,4 @@
-"""Heights over squares of the ground, to GeoTIFF by rasterio (an extra), and their contour lines to GeoJSON."""
+"""Heights over squares of the ground, to GeoTIFF by rasterio (an extra), and their contour lines to GeoJSON or DXF."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import OutputError, first_line, warn
 from .atomic import PathLike, atomic, shown
+from .dxf import is_dxf, save_contours_dxf
 from .georeference import CoordinateSystem
 
 NODATA = -9999.0  # as surveyors' programs have it where there is no height
@@ -126,12 +127,15 @@ def save_dem(path: PathLike, heights: Heights, crs: CoordinateSystem | None) -> 
 
 
 def save_contours(path: PathLike, lines: Iterable[Line], resolution: float, crs: CoordinateSystem | None) -> int:
-    """GeoJSON of a LineString for each line, with its height as `elevation`; how many there are.
+    """GeoJSON of a LineString for each line, with its height as `elevation`, or DXF (dxf.py) by the name of the file;
+    how many there are.
 
     Coordinates are those of the cloud, to a thousandth of a square, and `crs` names their system as GDAL and QGIS read
-    it, where it has an EPSG code.
+    it, where it has an EPSG code; DXF has no room for it.
     """
     digits = max(0, 3 - math.floor(math.log10(resolution)))
+    if is_dxf(path):
+        return save_contours_dxf(path, lines, digits)
     head: dict[str, object] = {"type": "FeatureCollection", "name": "contours"}
     if crs is not None and crs.epsg:
         head["crs"] = {"type": "name", "properties": {"name": f"urn:ogc:def:crs:EPSG::{crs.epsg}"}}

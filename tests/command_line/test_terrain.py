@@ -104,7 +104,7 @@ def test_with_the_roof_it_is_the_topmost_surface(cloud, tmp_path):
         (["--dem", "a.tif", "--interval", 1], "--interval needs --contours; name a file for them, or drop it"),
         (["--dem", "a.tif", "--resolution", 0], "--resolution must be greater than 0, got 0"),
         (["--dem", "a.png"], "a.png: is written as GeoTIFF; give it the extension .tif"),
-        (["--contours", "a.dxf"], "a.dxf: is written as GeoJSON; give it the extension .geojson"),
+        (["--contours", "a.shp"], "a.shp: is written as GeoJSON or DXF; give it the extension .geojson"),
         (["--dem", "a.tif", "--up", "y"], "--dem and --contours need heights along z, but --up is y; turn the cloud"),
         (["--crs", "EPSG:1"], "--crs 'EPSG:1' is no coordinate system; give its code, as EPSG:25833"),
         (["--dem", "a.tif", "--resolution", 1e-9], "--resolution 1e-09 makes more than 10000000 squares along a side"),
@@ -132,6 +132,38 @@ def test_without_rasterio_only_a_raster_is_refused(tmp_path, monkeypatch):
     assert "pip install rasterio pyproj" in found.err
     assert run("fit-grid.py", *args, "--contours", tmp_path / "a.geojson", "--interval", 0.2).code == 0
     assert json.loads((tmp_path / "a.geojson").read_text())["features"]
+
+
+def test_contours_as_a_drawing_are_those_of_geojson(cloud, tmp_path):
+    """ezdxf reads them: each at its height, in a layer for it, closed where the line is."""
+    ezdxf = pytest.importorskip("ezdxf")
+    for name in ("a.geojson", "a.DXF"):
+        words = ["--resolution", 0.5, "--interval", 0.5, "--contours", tmp_path / name, "--out", tmp_path / "a.ply"]
+        found = run("fit-grid.py", cloud, *ARGS, *words)
+        assert found.code == 0, found.err
+    lines = json.loads((tmp_path / "a.geojson").read_text())["features"]
+    drawing = ezdxf.readfile(tmp_path / "a.DXF")
+    assert not drawing.audit().has_errors
+    shapes = list(drawing.modelspace().query("POLYLINE"))
+    assert len(shapes) == len(lines) > 3
+    for shape, line in zip(shapes, lines, strict=True):
+        assert shape.is_3d_polyline
+        height, expected = line["properties"]["elevation"], np.array(line["geometry"]["coordinates"])
+        places = np.array([tuple(vertex.dxf.location) for vertex in shape.vertices])
+        assert (places[:, 2] == height).all()
+        assert shape.dxf.layer == f"CONTOUR_{height:g}".replace(".", "_")
+        assert shape.is_closed == bool((expected[0] == expected[-1]).all())
+        assert np.array_equal(places[:, :2], expected[:-1] if shape.is_closed else expected)
+    assert any(shape.is_closed for shape in shapes)
+
+
+def test_without_ezdxf_only_a_drawing_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ezdxf", None)
+    cloud = write_cloud(tmp_path / "ball.ply", sphere(300))
+    found = run("fit-grid.py", cloud, *ARGS, "--contours", tmp_path / "a.dxf", "--out", tmp_path / "mesh.ply")
+    assert (found.code, found.out) == (2, "")
+    assert "error: --contours needs ezdxf for DXF" in found.err
+    assert found.err.endswith("; pip install ezdxf\n")
 
 
 def test_many_clouds_have_a_raster_each(cloud, tmp_path):
