@@ -80,6 +80,8 @@ NOT_RUN = {
     "benchmarks/benchmark.py": "takes an hour; test_benchmark.py runs it on one cloud with peers of its own",
     "benchmarks/quality.py": "takes an hour, and scans; test_quality.py runs it on one shape",
     "benchmarks/srb.py": "wants scans; test_srb.py runs it on one of its own",
+    "benchmarks/srb_page.py": "writes a page of this repository; test_srb.py makes its tables",
+    "benchmarks/abc_parts.py": "takes a quarter of an hour; test_abc.py runs it on one part and on files",
     "benchmarks/scenes.py": "takes half an hour; test_scene_benchmark.py runs it on one scene",
     "benchmarks/report.py": "wants the results of that hour; test_quality.py runs it on a row",
 }
