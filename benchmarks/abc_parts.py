@@ -1,6 +1,7 @@
 """CAD parts from scans without normals, by the protocol of Points2Surf for the ABC data; or your own ABC files.
 
-    python benchmarks/abc_parts.py [DATA] [--noise none,med,var,max] [--jobs 2] [--out abc.json] [--document PAGE.md]
+    python benchmarks/abc_parts.py [DATA] [--noise none,med,var,max] [--shapes plate,gear] [--jobs 2] [--resume]
+                                   [--no-peers] [--out abc.json] [--document PAGE.md]
 
 Without DATA: twelve parts (cad_shapes.py), scanned as tof_scans.py says, with noise of the standard deviations 0
 (none), 0.01 L (med), one between 0 and 0.05 L (var), 0.05 L (max); L is the longest side of the part. With DATA: a
@@ -139,8 +140,9 @@ def line(name: str, method: str, row: dict) -> str:
 
 def main(argv=None) -> None:
     options = parse(argv)
-    tasks = [(name, source, options.device, not options.no_peers) for name, source in options.cases]
     results = Results(options.out)
+    cases = [case for case in options.cases if not (options.resume and case[0] in results.cases)]
+    tasks = [(name, source, options.device, not options.no_peers) for name, source in cases]
     print("Chamfer, % of L; cd, 1e-4 D; normal consistency")
     if options.jobs > 1:
         with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
@@ -169,6 +171,7 @@ def parse(argv):
     p.add_argument("--noise", default=",".join(NOISE), help="of the parts made here (%(default)s)")
     p.add_argument("--shapes", default=",".join(cad_shapes.SHAPES), help="of the parts made here (%(default)s)")
     p.add_argument("--no-peers", action="store_true", help="ours alone")
+    p.add_argument("--resume", action="store_true", help="leave out cases that --out holds already")
     p.add_argument("--jobs", type=int, default=2, help="processes (%(default)s)")
     p.add_argument("--device", default="auto", help="of ours (%(default)s)")
     p.add_argument("--out", type=Path, default=Path("abc.json"), metavar="FILE", help="JSON of all rows (%(default)s)")

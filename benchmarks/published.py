@@ -42,5 +42,5 @@ def lines(path: Path = PUBLISHED) -> list[str]:
     told = ["published, not run: d_C / d_H"]
     for row in rows(path):
         pairs = ", ".join(f"{scan} {near:g} / {far:g}" for scan, (near, far) in row.figures.items())
-        told.append(f"{row.method:32} {pairs} ({row.units}). {row.remark}")
+        told.append(f"{row.method:55} {pairs} ({row.units}). {row.remark}")
     return [*told, *(f"source: {source}" for source in dict.fromkeys(row.source for row in rows(path)))]

@@ -2,8 +2,9 @@
 
 The protocol, as its program prepares the ABC data: 5 to 30 scans, each from a random side. The part is turned at
 random, 3 to 5 away and up to 0.1 beside the axis of the camera, whose image is 43.6 by 34.6 degrees wide. Gaussian
-noise lies along the rays; its standard deviation is one for all scans of a part. The points of all scans are one cloud,
-without normals. Ours differs in two: the longest side L of a part is 1, and the image has 88 x 72 rays, there 176 x 144.
+noise lies along the rays; its standard deviation is one for all scans of a part. The points of all scans are one
+cloud, without normals. Ours differs in two: the longest side L of a part is 1, and an image has 88 x 72 rays, there
+176 x 144.
 """
 
 from __future__ import annotations
