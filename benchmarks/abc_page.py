@@ -65,10 +65,16 @@ def _summary(cases: dict[str, dict]) -> list[str]:
             for key, (scale, form, choose) in MEASURES.items():
                 value = means[key][method] if good else None
                 cells.append(bold(form.format(scale * value), value == choose(means[key].values())) if good else "")
-            won = sum(min(rows[n], key=lambda m, n=n: rows[n][m].get("cd", np.inf)) == method for n in names)
+            won = sum(_leads(rows[name], method) for name in names)
             failed = sum("cd" not in rows[n].get(method, {}) for n in names)
             lines.append(_row([title, str(len(names)), method, *cells, str(won), str(failed) if failed else ""]))
     return lines
+
+
+def _leads(rows: dict[str, dict], method: str) -> bool:
+    """No method has less cd; equal ones lead together."""
+    known = [row["cd"] for row in rows.values() if "cd" in row]
+    return bool(known) and rows.get(method, {}).get("cd") == min(known)
 
 
 def _everything(cases: dict[str, dict]) -> list[str]:
