@@ -17,6 +17,7 @@ __version__ = "1.0.0"
 
 if TYPE_CHECKING:
     from .api.clouds import carry, estimate_normals, load_attributes, load_point_cloud
+    from .api.maps import heights, save_heights, save_tiles
     from .api.meshes import save_mesh
     from .api.reconstruction import extract_mesh, fit, fit_cells, load, reconstruct
     from .errors import (
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "api.clouds": ("carry", "estimate_normals", "load_attributes", "load_point_cloud"),
+    "api.maps": ("heights", "save_heights", "save_tiles"),
     "api.meshes": ("save_mesh",),
     "api.reconstruction": ("extract_mesh", "fit", "fit_cells", "load", "reconstruct"),
     "errors": (
@@ -88,12 +90,15 @@ __all__ = [
     "extract_mesh",
     "fit",
     "fit_cells",
+    "heights",
     "load",
     "load_attributes",
     "load_cameras",
     "load_point_cloud",
     "reconstruct",
+    "save_heights",
     "save_mesh",
+    "save_tiles",
     "views",
 ]
 

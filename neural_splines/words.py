@@ -20,7 +20,7 @@ PARAMETERS = {
         "solver", "dtype", "device", "backend", "trim", "min_component", "faces", "max_error", "columns", "classes",
         "units", "cloud_units", "size", "to_origin", "shift", "up", "flat_bottom", "cut_plane", "texture",
         "free_space", "envelope", "by", "worse_than", "candidates", "distance", "count",
-        "grazing", "field_of_view",
+        "grazing", "field_of_view", "tile_faces", "geoid_height", "crs", "resolution", "interval",
     )},
 }  # fmt: skip
 ARGUMENTS = {name: name.lower() for name in ("EPS", "NUM_NYSTROM_SAMPLES", "GRID_SIZE", "CELLS_PER_AXIS")}

@@ -37,7 +37,8 @@ def test_options_become_parameters(command, python):
 def test_what_a_message_names_is_there():
     """Every parameter is one of the settings or of a public function."""
     known = {f.name for kind in (ns.Settings, ns.CellSettings) for f in fields(kind)}
-    for function in (ns.estimate_normals, ns.load_point_cloud, ns.save_mesh, ns.views, ns.reconstruct):
+    maps = (ns.save_tiles, ns.heights, ns.save_heights)
+    for function in (*maps, ns.estimate_normals, ns.load_point_cloud, ns.save_mesh, ns.views, ns.reconstruct):
         known |= set(inspect.signature(function).parameters)
     named = {re.split("=", name)[0] for name in (*FLAGS.values(), *PARAMETERS.values(), *ARGUMENTS.values())}
     assert named <= known | {"cells_per_axis"}, named - known

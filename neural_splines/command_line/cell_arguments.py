@@ -74,7 +74,7 @@ def add_cell_options(p: argparse.ArgumentParser) -> None:
         type=path,
         default=None,
         metavar="MESH",
-        help="closed mesh that the surface must stay inside of: PLY, OBJ, STL or 3MF",
+        help="closed mesh that the surface must stay inside of: PLY, OBJ, STL, 3MF or GLB",
     )
     add_regularization(cells, cells=True)
     cells.add_argument(

@@ -12,7 +12,7 @@ from .outputs import path
 
 def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
     p = parsing.parser(prog, __doc__)
-    p.add_argument("mesh", type=path, metavar="MESH", help="PLY, OBJ, STL or 3MF file of the mesh")
+    p.add_argument("mesh", type=path, metavar="MESH", help="PLY, OBJ, STL, 3MF or GLB file of the mesh")
     p.add_argument(
         "--strict", action="store_true", help="exit with code 3 where the mesh is open, not manifold or intersects"
     )

@@ -23,6 +23,7 @@ POINTS, TRIANGLES = 0, 4
 KINDS = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4"}
 LINEAR, MIPMAP, CLAMP = 9729, 9987, 33071  # how a picture is read between texels, from afar and across its border
 OPAQUE = 65535
+GENERATOR = "neural-splines"
 Y, X, Z = (0.0, 1.0, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
 
 
@@ -71,7 +72,7 @@ def write_glb(content: Content, name: str) -> Iterator[Part]:
     surface: dict[str, Any] = {"pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 1.0}}
     pictures = {} if content.texture is None else _pictures(content.texture, surface, buffers)
     described = {
-        "asset": {"version": "2.0", "generator": "neural-splines"},
+        "asset": {"version": "2.0", "generator": GENERATOR},
         "scene": 0, "scenes": [{"nodes": [0]}], "nodes": [{"name": "mesh", "mesh": 0} | _placed(content.up, origin)],
         "meshes": [{"name": "mesh", "primitives": [primitive]}],
         "materials": [{"name": "surface"} | surface | ({} if content.closed else {"doubleSided": True})],

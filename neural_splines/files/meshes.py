@@ -18,6 +18,7 @@ from ..settings import MESH_FORMATS
 from . import obj_off, ply, records, stl
 from .arrays import as_array
 from .atomic import STANDARD, PathLike, atomic, shown
+from .glb_reader import read_glb
 from .mesh_content import Content, TextureMap
 from .placing import check_offset, offset_bytes, offset_path, placed
 from .polygons import triangles
@@ -30,21 +31,29 @@ TEXTURE_FORMATS = (".glb", ".obj")
 
 
 def load_mesh(path: PathLike) -> tuple[Tensor, Tensor]:
-    """Vertices [v, 3] float64 and faces [f, 3] int64 of a PLY, OBJ, STL or 3MF mesh; polygons become fans."""
+    """Vertices [v, 3] float64 and faces [f, 3] int64 of a PLY, OBJ, STL, 3MF or GLB mesh; polygons become fans."""
     vertices, faces, _ = load_mesh_numbers(path, ())
     return vertices, faces
 
 
 def load_mesh_numbers(path: PathLike, names: Sequence[str]) -> tuple[Tensor, Tensor, dict[str, np.ndarray]]:
-    """The same, and those of the named numbers [v] that its vertices have, float64; only PLY has some."""
+    """The same, and those of the named numbers [v] that its vertices have; only PLY and GLB have some."""
+    return load_upright(path, names)[:3]
+
+
+def load_upright(path: PathLike, names: Sequence[str]) -> tuple[Tensor, Tensor, dict[str, np.ndarray], Axis | None]:
+    """The same, and the axis that is up where the file says it, which GLB does."""
     with errors_name(path):
         data, suffix, numbers = read_bytes(path), suffix_of(path), dict[str, np.ndarray]()
+        up: Axis | None = None
         if suffix == ".obj":
             vertices, faces = obj_off.read_obj_mesh(data)
         elif suffix == ".stl":
             vertices, faces = stl.read_stl(path, data)
         elif suffix == ".3mf":
             vertices, faces = read_3mf(data)
+        elif suffix == ".glb":
+            vertices, faces, numbers, up = read_glb(data, names)
         else:
             vertices, faces, numbers = _read_ply(data, names)
         if len(faces) == 0:
@@ -53,7 +62,7 @@ def load_mesh_numbers(path: PathLike, names: Sequence[str]) -> tuple[Tensor, Ten
             raise CloudError("the mesh has vertices that are not finite; remove them, e.g. with MeshLab")
         if faces.min() < 0 or faces.max() >= len(vertices):
             raise CloudError(f"faces refer to vertices that are not there; {ply.TRUNCATED}")
-        return torch.from_numpy(vertices), torch.from_numpy(faces), numbers
+        return torch.from_numpy(vertices), torch.from_numpy(faces), numbers, up
 
 
 def _read_ply(data: bytes, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:

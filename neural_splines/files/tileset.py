@@ -17,10 +17,10 @@ import numpy as np
 from ..errors import OutputError
 from ..runtime import interrupts
 from .atomic import STANDARD, shown
-from .gltf import INDICES, OPAQUE, TRIANGLES, VERTICES, Buffers, packed
+from .gltf import GENERATOR, INDICES, OPAQUE, TRIANGLES, VERTICES, Buffers, packed
 from .mesh_content import array
 
-NAME, TILES, PAGE, GENERATOR = "tileset.json", "tiles", "index.html", "neural-splines"
+NAME, TILES, PAGE = "tileset.json", "tiles", "index.html"
 SHORT = 32767  # steps from the middle of a tile that 16 bits count; float32 is exact up to 2^24
 LAST_INDEX = 65534  # of 16 bits; the next one has a meaning of its own
 QUANTIZED = "KHR_mesh_quantization"

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from ..files.rasters import Heights, Squares
 from ..geometry import Box
@@ -29,7 +30,7 @@ def heights(result: Reconstruction, asked: AskedHeights, monitor: Monitor) -> He
     """Those of the mesh of a whole run, on its field."""
     monitor.phase("heights")
     mesh, lattice, compute = result.mesh.numpy(), result.lattice, result.compute
-    found = topmost(mesh.vertices, mesh.faces, _squares(Box.around(result.mesh.vertices), asked, lattice))
+    found = topmost(mesh.vertices, mesh.faces, _squares(Box.around(torch.as_tensor(mesh.vertices)), asked, lattice))
     found = _cropped(on_the_field(found, result.field, lattice.voxel_size, [compute.device]), asked)
     monitor.phase("")
     return found

@@ -17,6 +17,7 @@ from neural_splines.files.meshes import save_mesh
 from neural_splines.files.tileset import write_tile
 from neural_splines.ranges import UPS
 from neural_splines.run import tiles as run
+from neural_splines.run.tiling import AskedTiles, placed
 from neural_splines.runtime import memory
 from neural_splines.surface.distance import Tree, distances
 
@@ -145,9 +146,8 @@ def test_a_mesh_without_colours_that_is_closed_is_shown_from_outside_alone(tmp_p
 
 @pytest.mark.parametrize("up", ["x", "-x", "y", "-y", "z", "-z"])
 def test_up_is_turned_to_z(up, tmp_path):
-    args = command.parse_arguments(["mesh.ply", f"--up={up}"], "tiles")
     given = np.concatenate([np.eye(3), [UPS[up]]])
-    turned, matrix, page = command._placed(args, given, None)
+    turned, matrix, page = placed("mesh.ply", "mesh", given, AskedTiles(up=up))
     assert turned[3].tolist() == [0.0, 0.0, 1.0]
     assert np.linalg.det(turned[:3]) == pytest.approx(1.0)
     assert np.array_equal(matrix, np.eye(4))
