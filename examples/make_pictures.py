@@ -1,9 +1,10 @@
-"""Make the pictures of the manual: docs/images/tutorial_*.png, parameter_*.png and, with scans, gallery_*.png.
+"""Make the pictures of the manual: docs/images/tutorial_*.png, mapping_*, parameter_* and, with scans, gallery_*.
 
-    python examples/make_pictures.py [tutorial] [parameters] [gallery --data SCANS --meshes FOLDER]
+    python examples/make_pictures.py [tutorial] [mapping] [parameters] [gallery --data SCANS --meshes FOLDER]
 
-The pictures of the tutorial come from its own commands, as docs/tutorial.md has them. Those of the parameters are one
-pumpkin with one option changed from left to right. The gallery's come from meshes that its commands made.
+The pictures of the tutorial and of the tile come from the commands of docs/tutorial.md and docs/mapping.md. Those of
+the parameters are one pumpkin with one option changed from left to right. The gallery's come from meshes that its
+commands made.
 """
 
 from __future__ import annotations
@@ -72,6 +73,30 @@ def tutorial() -> None:
     save("tutorial_closed.png", [[draw_mesh(*part[:2], below, SIZE) for part in ((vertices, faces), closed)]])
 
 
+def mapping() -> None:
+    from run_page import run_page
+
+    from neural_splines.files.point_clouds import load_scanned_cloud
+    from neural_splines.pictures.camera import Camera
+    from neural_splines.pictures.shading import draw_mesh, draw_points
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+
+        def first_mesh(words):
+            made = words[0].startswith("examples/") or "tile.glb" in words
+            return words if made else None
+
+        run_page(ROOT / "docs" / "mapping.md", folder, first_mesh, languages=("bash",))
+        cloud = load_scanned_cloud(folder / "tile.laz")
+        vertices, faces, colours = load(folder / "tile.glb")
+    middle = (vertices.min(0) + vertices.max(0)) / 2
+    view = Camera.looking((0.35, -1, 0.75), (0, 0, 1), middle, 68.0)
+    points = draw_points(cloud.points, view, 360, colours=cloud.colours / 255.0)
+    both = points, draw_mesh(vertices, faces, view, 360, colours=colours)
+    save("mapping_tile.png", [[picture[70:300] for picture in both]])
+
+
 def parameters() -> None:
     from make_scan import scan
 
@@ -131,7 +156,9 @@ def gallery(data: Path, meshes: Path) -> None:
 
 def main(argv=None) -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("what", nargs="*", default=["tutorial", "parameters"], help="tutorial, parameters, gallery")
+    p.add_argument(
+        "what", nargs="*", default=["tutorial", "mapping", "parameters"], help="tutorial, mapping, parameters, gallery"
+    )
     p.add_argument("--data", type=Path, help="folder of scans, for the gallery")
     p.add_argument("--meshes", type=Path, help="folder of the meshes that were made from them")
     args = p.parse_args(argv)
@@ -139,7 +166,7 @@ def main(argv=None) -> None:
         if name == "gallery":
             gallery(args.data, args.meshes)
         else:
-            {"tutorial": tutorial, "parameters": parameters}[name]()
+            {"tutorial": tutorial, "mapping": mapping, "parameters": parameters}[name]()
 
 
 if __name__ == "__main__":

@@ -75,4 +75,7 @@ def open_lines(border: int, on_wall: int, filled: bool | float) -> list[str]:
         ]
     if filled is True:
         return [f"holes are left: {border} {ONE_FACE}; keep what fills them with --trim none"]
-    return [f"holes of more than {filled:g} spacings are left: {border} {ONE_FACE}; fill more with --fill-holes"]
+    return [
+        f"the surface ends where points end, and at holes of more than {filled:g} spacings: {border} {ONE_FACE}; "
+        "--fill-holes without a number closes all"
+    ]

@@ -10,6 +10,7 @@ import pytest
 import trimesh
 from glb import shown, values
 from make_scan import ORIGIN, RADIUS, radius
+from make_tile import CORNER, EAVES, SIDE, ground
 from run_page import SCRIPTS, blocks, commands, run_page
 from scripts import ROOT, write_cloud
 from shapes import sphere, torus
@@ -66,6 +67,60 @@ def test_the_closed_mesh_can_be_printed(tutorial):
     assert 3e6 < mesh.volume < 12e6  # cubic millimetres
 
 
+def coarse_tile(words):
+    """A tile of 8,000 points, and a grid of 96 voxels; nothing else is changed."""
+    if words[0] == "pip":
+        return None
+    if words[0] == "examples/make_tile.py":
+        return [*words, "--points", "8000"]
+    return [*words, "--grid-size", "96"] if words[1] == "reconstruct" else words
+
+
+@pytest.fixture(scope="module")
+def mapping(tmp_path_factory):
+    """The folder after every block of docs/mapping.md was run."""
+    for name in ("laspy", "rasterio", "pyproj"):
+        pytest.importorskip(name)
+    folder = tmp_path_factory.mktemp("mapping")
+    run_page(ROOT / "docs" / "mapping.md", folder, coarse_tile, languages=("bash",))
+    return folder
+
+
+def test_a_tile_of_two_flights_becomes_a_raster_of_the_bare_ground(mapping):
+    """Within a tenth of a metre of its formula, also below houses; and not far beyond the tile."""
+    rasterio = pytest.importorskip("rasterio")
+    with rasterio.open(mapping / "ground.tif") as file:
+        heights, place, system = file.read(1, masked=True), file.transform, file.crs.to_epsg()
+    row, column = np.indices(heights.shape)
+    x = place.c + (column + 0.5) * place.a - CORNER[0]
+    y = place.f + (row + 0.5) * place.e - CORNER[1]
+    inside = (x > 1) & (x < SIDE - 1) & (y > 1) & (y < SIDE - 1)
+    off = np.abs(heights - ground(x, y))[inside]
+    assert system == 25833
+    assert off.count() > 0.99 * inside.sum()
+    assert np.sqrt((off**2).mean()) < 0.05
+    assert off.max() < 0.5
+    assert min(x.min(), y.min()) > -3.5  # three voxels
+    assert max(x.max(), y.max()) < SIDE + 3.5
+    lines = json.loads((mapping / "ground.geojson").read_text())["features"]
+    assert len(lines) > 10
+
+
+def test_a_tile_becomes_a_coloured_model_and_a_scene_on_the_globe(mapping):
+    mesh = trimesh.load(mapping / "tile.glb", force="mesh", process=False)
+    x, y = mesh.vertices[:, 0] - CORNER[0], -mesh.vertices[:, 2] - CORNER[1]
+    rgb = shown(values(mapping / "tile.glb", "COLOR_0")).astype(float)
+    roof = mesh.vertices[:, 1] > ground(x, y) + EAVES + 0.5
+    assert (rgb[roof, 0] > 1.5 * rgb[roof, 1]).mean() > 0.9  # red
+    open_ground = (abs(x - 45) < 4) & (abs(y - 45) < 4)
+    assert (rgb[open_ground, 0] < 1.5 * rgb[open_ground, 1]).all()
+    tileset = json.loads((mapping / "scene" / "tileset.json").read_text())
+    place = np.array(tileset["root"]["transform"]).reshape(4, 4)[3, :3]
+    assert abs(np.linalg.norm(place) - 6.365e6) < 5e3  # the ellipsoid's radius at latitude 52.5
+    assert abs(np.degrees(np.arctan2(place[1], place[0])) - 13.4) < 0.1  # east of Greenwich
+    assert (mapping / "scene" / "index.html").exists()
+
+
 def test_many_scans_become_many_meshes(tutorial):
     assert sorted(p.name for p in (tutorial / "meshes").iterdir()) == ["one.glb", "one.png", "two.glb", "two.png"]
 
@@ -110,7 +165,9 @@ def smaller(words):
     return None if why_not(words) else words
 
 
-@pytest.mark.parametrize("page", [p for p in MANUAL if p.name not in ("tutorial.md", "tasks.md")], ids=name_of)
+@pytest.mark.parametrize(
+    "page", [p for p in MANUAL if p.name not in ("tutorial.md", "tasks.md", "mapping.md")], ids=name_of
+)
 def test_every_command_runs(page, tmp_path):
     """On a small cloud in the place of each that the page names."""
     (tmp_path / "examples").mkdir()

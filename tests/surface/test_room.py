@@ -44,6 +44,6 @@ def test_what_is_left_open_is_counted():
     (line,) = lines(mesh([9, 9, 18], tetrahedron[:1]), True)
     assert "holes are left: 3 edges have one face" in line
     (line,) = lines(mesh([9, 9, 9], tetrahedron[1:]), 5.0)
-    assert "more than 5 spacings are left: 3 edges" in line
+    assert "holes of more than 5 spacings: 3 edges" in line
     (line,) = lines(mesh([9, 9, 18], tetrahedron[1:]), True)
     assert "cut off there, at 1 vertices; give it room" in line
