@@ -22,6 +22,7 @@ WEIGHT_TYPES = ("trilinear", "none")
 DEPTHS = (AUTO, "local", "even")
 MESH_FORMATS = (".ply", ".obj", ".stl", ".3mf", ".off", ".glb")  # that can be written
 TILE_FACES = 50_000  # of a tile of 3D Tiles
+COMPRESSIONS = ("draco",)  # of these tiles
 SCALAR_FORMATS = (".ply", ".glb")  # of these, with further numbers of each vertex
 QUALITIES = ("distance", "density", "support", "uncertainty", "mean-curvature", "gauss-curvature")
 CLOUD_FORMATS = (".ply", ".obj", ".off")  # of these, what a cloud without faces can be written in

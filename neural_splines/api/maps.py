@@ -14,7 +14,7 @@ from ..files.rasters import Heights, require_rasters, save_contours, save_dem
 from ..files.tileset import folder_of
 from ..ranges import AUTO, Auto
 from ..run.terrain import heights as heights_on_the_field
-from ..run.tiling import AskedTiles, tiled
+from ..run.tiling import AskedTiles, shown_mesh, tiled
 from ..run.whole import Reconstruction
 from ..runtime.arrays import as_rows
 from ..runtime.monitor import Monitor, Silent
@@ -34,6 +34,7 @@ def save_tiles(
     crs: str | None = None,
     geoid_height: float | None = None,
     up: str = "z",
+    compress: str | None = None,
     monitor: Monitor | None = None,
 ) -> None:
     """Write a mesh as 3D Tiles, with a page that shows them: a new folder, such as scene/tileset.json, all of it or
@@ -44,12 +45,13 @@ def save_tiles(
     crs : the coordinate system of the mesh, as "EPSG:25833", which puts it on the globe; geoid_height : metres, added
         to z there, to make it a height above the ellipsoid.
     up : the axis of the mesh that points upwards, x, y, z or one with a minus.
+    compress : "draco" for tiles in a quarter of the space.
 
     Raises OutputError where the folder has other files or cannot be, CloudError where no face has an area,
     SettingsError for arguments that do not go together, OutOfMemoryBudgetError where the mesh needs more
-    memory than there is.
+    memory than there is, BackendError where `compress` needs a package that is not installed.
     """
-    asked = AskedTiles(tile_faces=tile_faces, crs=crs, geoid_height=geoid_height, up=up)
+    asked = AskedTiles(tile_faces=tile_faces, crs=crs, geoid_height=geoid_height, up=up, compress=compress)
     folder = folder_of(os.fspath(path))
     shape = (mesh.mesh if isinstance(mesh, Reconstruction) else mesh).numpy()
     numbers = {}
@@ -60,7 +62,8 @@ def save_tiles(
         bytes_ = np.clip(np.rint(np.nan_to_num(tints)), 0, 255).astype(np.uint8)
         numbers = {name: bytes_[:, k] for k, name in enumerate(("red", "green", "blue"))}
     title, vertices = os.path.basename(folder), np.asarray(shape.vertices, np.float64)
-    tiled(folder, "the mesh", title, vertices, shape.faces, numbers, asked, monitor or Silent())
+    shown = shown_mesh("the mesh", vertices, shape.faces, numbers)
+    tiled(folder, "the mesh", title, shown, asked, monitor or Silent())
 
 
 def heights(mesh: Mesh | Reconstruction, resolution: float | Auto = AUTO, *, monitor: Monitor | None = None) -> Heights:

@@ -7,10 +7,11 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from ..ranges import UPS
-from ..settings import TILE_FACES
+from ..settings import COMPRESSIONS, TILE_FACES
 from . import parsing
 from .console import exit_policy, tell
 from .outputs import path
+from .scenes import size
 
 COLOURS = ("red", "green", "blue")
 OPENED = "open it in a browser"
@@ -56,6 +57,20 @@ def parse_arguments(argv: Sequence[str] | None, prog: str) -> Namespace:
         "ellipsoid)",
     )
     p.add_argument(
+        "--compress",
+        choices=COMPRESSIONS,
+        default=None,
+        help="write tiles with Draco, in a quarter of the space; needs DracoPy (default: not compressed)",
+    )
+    p.add_argument(
+        "--max-memory",
+        type=size,
+        default=None,
+        metavar="SIZE",
+        help="work in blocks that take at most this much memory with the mesh, such as 4GB or 4GiB (default: what is "
+        "free)",
+    )
+    p.add_argument(
         "--up",
         choices=UPS,
         default=None,
@@ -72,17 +87,23 @@ def main(argv: Sequence[str] | None = None, prog: str = "neural-splines tiles") 
         from ..files.placing import offset_path, read_offset
         from ..files.targets import Target, check
         from ..files.tileset import PAGE, folder_of
-        from ..run.tiling import AskedTiles, tiled  # not before: they import torch
+        from ..run.tiling import AskedTiles, shown_mesh, tiled  # not before: they import torch
 
-        asked = AskedTiles(tile_faces=args.tile_faces, crs=args.crs, geoid_height=args.geoid_height, up=args.up)
+        asked = AskedTiles(
+            tile_faces=args.tile_faces, crs=args.crs, geoid_height=args.geoid_height, up=args.up,
+            compress=args.compress, max_memory=args.max_memory,
+        )  # fmt: skip
         folder = folder_of(args.out)
         check([args.mesh], [Target(folder, "--out", folder=True)])
         monitor.phase("read")
         vertices, faces, numbers, up = load_upright(args.mesh, COLOURS)
         lines = [f"mesh:     {len(vertices)} vertices, {len(faces)} faces"]
         offset, title = offset_path(args.mesh), os.path.basename(args.mesh)
-        places = vertices.numpy() + (read_offset(offset) if os.path.exists(offset) else 0.0)
-        done = tiled(folder, shown(args.mesh), title, places, faces.numpy(), numbers, asked, monitor, up)
+        places = vertices.numpy()
+        places += read_offset(offset) if os.path.exists(offset) else 0.0
+        mesh = shown_mesh(shown(args.mesh), places, faces.numpy(), numbers)
+        del vertices, places, faces, numbers  # several times as large
+        done = tiled(folder, shown(args.mesh), title, mesh, asked, monitor, up)
         monitor.phase("")
         lines.append(f"tiles:    {done.summary()} -> {shown(args.out)}")
         lines.append(f"page:     {shown(os.path.join(folder, PAGE))}, {OPENED if done.whole else SERVED}")

@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import OutputError
 from ..runtime import interrupts
 from .atomic import STANDARD, shown
-from .gltf import GENERATOR, INDICES, OPAQUE, TRIANGLES, VERTICES, Buffers, packed
+from .gltf import GENERATOR, INDICES, KINDS, OPAQUE, TRIANGLES, TYPES, VERTICES, Buffers, packed
 from .mesh_content import array
 
 NAME, TILES, PAGE = "tileset.json", "tiles", "index.html"
@@ -45,16 +45,47 @@ def write_tile(
     light: np.ndarray | None,
     step: float,
     closed: bool,
+    draco: bool = False,
 ) -> TileFile:
     """A GLB file of vertices [v, 3], faces [f, 3], normals [v, 3] and where there are colours light [v, 3] in 0..65535.
 
     Vertices are numbers of steps from the middle of the tile, which the matrix of the node has in double: 16 bits each,
-    or float32 where a tile is more steps wide. closed: the mesh has no side that should not be seen.
+    or float32 where a tile is more steps wide. closed: the mesh has no side that should not be seen. draco: compress
+    all of it, with the same places, if Draco can.
     """
     steps = np.rint(vertices / step).astype(np.int64)
     lower, upper = steps.min(0), steps.max(0)
     middle = (lower + upper) // 2
-    local, count, buffers = steps - middle, len(steps), Buffers()
+    local = steps - middle
+    found = _compressed(local, faces, normals, light) if draco else None
+    buffers, primitive, extensions = found or _plain(local, faces, normals, light)
+    matrix = np.eye(4)
+    matrix[:3, :3], matrix[:3, 3] = step * TURN, TURN @ (step * middle)
+    material = {"pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 1.0}}
+    described = {
+        "asset": {"version": "2.0", "generator": GENERATOR},
+        "extensionsUsed": extensions,
+        "extensionsRequired": extensions,
+        "scene": 0,
+        "scenes": [{"nodes": [0]}],
+        "nodes": [{"mesh": 0, "matrix": (matrix.T.reshape(-1) + 0.0).tolist()}],
+        "meshes": [{"primitives": [primitive | {"mode": TRIANGLES, "material": 0}]}],
+        "materials": [material | ({} if closed else {"doubleSided": True})],
+    }
+    with interrupts.undivided:
+        stream = open(path, "xb")
+    with stream:
+        for part in packed(described, buffers, shown(path)):
+            stream.write(part)
+    moved = float(np.linalg.norm(step * steps - vertices, axis=1).max())
+    return TileFile(step * lower, step * upper, os.path.getsize(path), moved)
+
+
+def _plain(
+    local: np.ndarray, faces: np.ndarray, normals: np.ndarray, light: np.ndarray | None
+) -> tuple[Buffers, dict[str, Any], list[str]]:
+    """Arrays of steps [v, 3], faces, normals and colours, how a primitive has them, and the extensions that takes."""
+    count, buffers = len(local), Buffers()
     index = "<u2" if count - 1 <= LAST_INDEX else "<u4"
     primitive: dict[str, Any] = {"indices": buffers.add(3 * len(faces), array(index, faces.reshape(-1, 1)), INDICES)}
     small = bool(np.abs(local).max() <= SHORT)
@@ -68,26 +99,27 @@ def write_tile(
     if light is not None:
         tint = array("<u2", _filled(np.rint(light), OPAQUE))
         attributes["COLOR_0"] = buffers.add(count, tint, VERTICES, normalized=True)
-    matrix = np.eye(4)
-    matrix[:3, :3], matrix[:3, 3] = step * TURN, TURN @ (step * middle)
-    material = {"pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 1.0}}
-    described = {
-        "asset": {"version": "2.0", "generator": GENERATOR},
-        "extensionsUsed": [QUANTIZED],
-        "extensionsRequired": [QUANTIZED],
-        "scene": 0,
-        "scenes": [{"nodes": [0]}],
-        "nodes": [{"mesh": 0, "matrix": (matrix.T.reshape(-1) + 0.0).tolist()}],
-        "meshes": [{"primitives": [primitive | {"attributes": attributes, "mode": TRIANGLES, "material": 0}]}],
-        "materials": [material | ({} if closed else {"doubleSided": True})],
-    }
-    with interrupts.undivided:
-        stream = open(path, "xb")
-    with stream:
-        for part in packed(described, buffers, shown(path)):
-            stream.write(part)
-    moved = float(np.linalg.norm(step * steps - vertices, axis=1).max())
-    return TileFile(step * lower, step * upper, os.path.getsize(path), moved)
+    return buffers, primitive | {"attributes": attributes}, [QUANTIZED]
+
+
+def _compressed(
+    local: np.ndarray, faces: np.ndarray, normals: np.ndarray, light: np.ndarray | None
+) -> tuple[Buffers, dict[str, Any], list[str]] | None:
+    """The same of what Draco makes of them: float32, and colours of 16 bits. None where it cannot."""
+    from .tileset_draco import EXTENSION, compressed
+
+    found, buffers = compressed(local, faces, normals, light), Buffers()
+    if found is None:
+        return None
+    buffers.accessors.append({"componentType": TYPES["<u4"], "count": 3 * len(faces), "type": KINDS[1]})
+    for attribute in found.attributes:
+        type_ = "<u2" if attribute == "COLOR_0" else "<f4"
+        accessor = {"componentType": TYPES[type_], "count": found.vertices, "type": KINDS[3]}
+        bounds = {"min": local.min(0).tolist(), "max": local.max(0).tolist()} if attribute == "POSITION" else {}
+        buffers.accessors.append(accessor | bounds | ({"normalized": True} if type_ == "<u2" else {}))
+    places = {attribute: 1 + k for k, attribute in enumerate(found.attributes)}
+    extension = {"bufferView": buffers.add_bytes(found.data), "attributes": found.attributes}
+    return buffers, {"indices": 0, "attributes": places, "extensions": {EXTENSION: extension}}, [EXTENSION]
 
 
 def _filled(columns: np.ndarray, value: int) -> np.ndarray:

@@ -9,7 +9,6 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
-import torch
 
 from ..errors import warn
 from ..files.atomic import atomic_folder, shown
@@ -19,15 +18,16 @@ from ..files.tileset import TILES, TileFile, described, write_tile, write_tilese
 from ..files.tileset_page import write_page
 from ..pictures.tiles_page import TilesPage
 from ..runtime import memory
-from ..runtime.budget import TILED_FACE_BYTES
+from ..runtime.budget import TILED_BLOCK_BYTES, TILED_FACE_BYTES
 from ..runtime.monitor import Monitor
 from ..runtime.threads import parallel_map
-from ..surface.mesh import Mesh, face_average_normals
 from ..surface.pyramid import Node, Tile, coarser, divided, joined, leaf, shared_depth
 
 PER_EDGE = 64  # steps of the lattice of vertices, at least, in the median edge: a vertex moves by a hundredth of it
 EDGES = 1_000_000  # that the median is of
 ROOT_BYTES = 2_000_000  # of the tile that every viewer loads first
+BLOCK = 1 << 20  # faces at most that are compared at once; errors above are sums
+BLOCK_TILES = 2  # that a block has room for, at least
 WHOLE_BYTES = 20_000_000  # of all tiles, up to which the page has them in it
 
 
@@ -61,31 +61,38 @@ def write_tiles(
     matrix: np.ndarray,
     page: TilesPage,
     monitor: Monitor,
+    max_memory: int | None = None,
+    draco: bool = False,
 ) -> Tiled:
-    """A folder of tiles with at most so many faces each, of a mesh: vertices [v, 3], z up, faces [f, 3], colours [v, 3]
-    in 0..255. matrix [4, 4]: brings its coordinates to those of the world. page: shows it.
+    """A folder of tiles with at most so many faces each, of a mesh: vertices [v, 3], z up, which are moved, faces
+    [f, 3], colours [v, 3] in 0..255. matrix [4, 4]: brings its coordinates to those of the world. page: shows it.
+
+    Blocks of faces are made into tiles one after the other, as large as max_memory allows, bytes; None: what is free.
+    draco: compress tiles.
     """
-    memory.check(
-        f"a tileset of {len(faces)} faces",
-        TILED_FACE_BYTES * len(faces),
-        memory.CPU,
-        lambda share: f"reduce the mesh to {int(share * len(faces))} faces (--faces), or make a tileset of each part",
-    )
+    from ..surface.quadrics_numba import normals as mean_normals  # not before: Numba takes half a second to import
+
+    block = block_of(len(faces), most, max_memory)
     monitor.phase("divide")
     step = step_of(vertices, faces)
     centre = step * np.rint((vertices.min(0) + vertices.max(0)) / (2.0 * step))
-    local = vertices - centre
-    normals = face_average_normals(Mesh(*(torch.from_numpy(array) for array in (local, local, faces)))).numpy()
-    light = [] if colours is None else [linear()[colours].astype(np.float64)]
-    values = np.concatenate([np.nan_to_num(normals), *light], axis=1)
+    local = np.subtract(vertices, centre, out=vertices)
+    normals, light = mean_normals(local, faces), linear()
     closed = Content(local, None, faces).closed
     root = divided(local, faces, most)
     shared = shared_depth(root, faces, len(local))
-    nodes = sorted(root.all(), key=lambda node: -node.depth)
+    blocks = root.blocks(block)
+    within = {node.name for part in blocks for node in part.all()}
+    above = [node for node in root.all() if node.name not in within]
+    total = len(within) + len(above)
     meshes: dict[str, Tile] = {}
     files: dict[str, TileFile] = {}
     errors: dict[str, float] = {}
     monitor.phase("tiles")
+
+    def values(ids: np.ndarray) -> np.ndarray:
+        tints = [] if colours is None else [light[colours[ids]].astype(np.float64)]
+        return np.concatenate([normals[ids].astype(np.float64), *tints], axis=1)
 
     def make(node: Node) -> None:
         if node.rows is not None:
@@ -93,21 +100,25 @@ def write_tiles(
         else:
             tile = joined([meshes.pop(part.name) for part in node.parts])
             count = len(tile.faces) // len(node.parts)
-            used, part = np.unique(faces[node.below], return_inverse=True)
             border = shared[tile.ids] < node.depth
-            tile = coarser(tile, border, count, local[used], part.reshape(-1, 3), step)
+            tile = coarser(tile, border, count, part_of(node) if node.name in within else None, step)
         length = np.linalg.norm(tile.values[:, :3], axis=1, keepdims=True)
         turned = np.where(length > 0.0, tile.values[:, :3] / np.maximum(length, 1e-300), (0.0, 0.0, 1.0))
         path = os.path.join(inside, TILES, file_of(node))
         tints = None if colours is None else tile.values[:, 3:]
-        file = write_tile(path, tile.vertices, tile.faces, turned, tints, step, closed)
+        file = write_tile(path, tile.vertices, tile.faces, turned, tints, step, closed, draco)
         meshes[node.name], files[node.name], errors[node.name] = tile, file, tile.error + file.moved
-        monitor.progress(len(files), len(nodes))
+        monitor.progress(len(files), total)
+
+    def part_of(node: Node) -> tuple[np.ndarray, np.ndarray]:
+        used, part = np.unique(faces[node.below], return_inverse=True)
+        return local[used], part.reshape(-1, 3)
 
     with atomic_folder(folder) as inside:
         os.mkdir(os.path.join(inside, TILES))
-        for _, level in groupby(nodes, key=lambda node: node.depth):
-            parallel_map(make, list(level))
+        for nodes in [*(list(part.all()) for part in blocks), above]:
+            for _, level in groupby(sorted(nodes, key=lambda node: -node.depth), key=lambda node: node.depth):
+                parallel_map(make, list(level))
         moved = np.eye(4)
         moved[:3, 3] = centre
         stated, *_ = _stated(root, files, errors)
@@ -121,9 +132,27 @@ def write_tiles(
             f"{ROOT_BYTES / 1e6:g}; use a smaller --tile-faces, or drop small pieces of the mesh (--min-component)"
         )
     return Tiled(
-        len(nodes), 1 + max(node.depth for node in nodes), size, first.size,
+        total, 1 + max(node.depth for node in root.all()), size, first.size,
         len(meshes[""].faces), stated["geometricError"], size <= WHOLE_BYTES,
     )  # fmt: skip
+
+
+def block_of(faces: int, most: int, max_memory: int | None) -> int:
+    """How many faces a block may have, of a mesh of so many; OutOfMemoryBudgetError where there is no memory for it."""
+    free = memory.available(memory.CPU) if max_memory is None else max_memory
+    least = min(faces, BLOCK_TILES * most)
+    if free is None:
+        return BLOCK
+    needed = TILED_FACE_BYTES * faces + TILED_BLOCK_BYTES * least
+    if needed > free:
+        whole = free // (TILED_FACE_BYTES + TILED_BLOCK_BYTES)  # where all is one block
+        fewer = max(min(whole, least), (free - TILED_BLOCK_BYTES * least) // TILED_FACE_BYTES)
+        memory.refuse(
+            f"a tileset of {faces} faces", needed, free, memory.CPU,
+            f"reduce the mesh to {max(0, fewer)} faces (--faces), or make a tileset of each part"
+            + ("" if max_memory is None else "; or use a larger --max-memory"),
+        )  # fmt: skip
+    return min(BLOCK, max(least, (free - TILED_FACE_BYTES * faces) // TILED_BLOCK_BYTES))
 
 
 def step_of(vertices: np.ndarray, faces: np.ndarray) -> float:

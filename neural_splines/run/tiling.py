@@ -13,10 +13,11 @@ from ..files.column_statistics import bytes_of_colours
 from ..files.earth import east_north_up, projected_again
 from ..files.georeference import CoordinateSystem, given
 from ..files.reading import errors_name
+from ..files.tileset_draco import check_draco
 from ..pictures.tiles_page import TilesPage
 from ..ranges import UPS, Axis, check_choice, check_count, check_number
 from ..runtime.monitor import Monitor
-from ..settings import TILE_FACES
+from ..settings import COMPRESSIONS, TILE_FACES
 from .tiles import Tiled, write_tiles
 
 FEWEST = 1000  # faces of a tile: with fewer, files outweigh what is in them
@@ -25,19 +26,27 @@ FEWEST = 1000  # faces of a tile: with fewer, files outweigh what is in them
 @dataclass(frozen=True, kw_only=True)
 class AskedTiles:
     """What is asked for. tile_faces: of a finest tile at most. crs: the system of the mesh, for its place on the earth,
-    and geoid_height: metres added to z there. up: the axis that is up; None for what the file says, or z.
+    and geoid_height: metres added to z there. up: the axis that is up; None for what the file says, or z. compress:
+    "draco" or not. max_memory: bytes that may be taken; None for what is free.
     """
 
     tile_faces: int = TILE_FACES
     crs: str | None = None
     geoid_height: float | None = None
     up: str | None = None
+    compress: str | None = None
+    max_memory: int | None = None
     system: CoordinateSystem | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tile_faces", check_count("--tile-faces", self.tile_faces, FEWEST))
         if self.up is not None:
             check_choice("--up", self.up, tuple(UPS))
+        if self.max_memory is not None:
+            object.__setattr__(self, "max_memory", check_count("--max-memory", self.max_memory, 1, 2**62))
+        if self.compress is not None:
+            check_choice("--compress", self.compress, COMPRESSIONS)
+            check_draco()
         if self.crs is None:
             if self.geoid_height is not None:
                 raise SettingsError("--geoid-height is added to heights on the earth; give --crs too")
@@ -54,33 +63,41 @@ def tiled(
     folder: str,
     name: str,
     title: str,
-    vertices: np.ndarray,
-    faces: np.ndarray,
-    numbers: Mapping[str, np.ndarray],
+    mesh: tuple[np.ndarray, np.ndarray, np.ndarray | None],
     asked: AskedTiles,
     monitor: Monitor,
     up: Axis | None = None,
 ) -> Tiled:
-    """A folder of tiles of a mesh: vertices [v, 3], faces [f, 3], and its colours red, green and blue [v], if there are
-    all of them. name: of the mesh, in messages; title: of the page. up: what its file says is up.
+    """A folder of tiles of a mesh as `shown_mesh` has it. name: of the mesh, in messages; title: of the page. up: what
+    its file says is up.
     """
-    used, solid = _solid(name, vertices, faces)
-    points, matrix, page = placed(name, title, vertices[used], asked, up)
+    points, faces, colours = mesh
+    points, matrix, page = placed(name, title, points, asked, up)
+    return write_tiles(
+        folder, points, faces, colours, asked.tile_faces, matrix, page, monitor, asked.max_memory,
+        draco=asked.compress == "draco",
+    )  # fmt: skip
+
+
+def shown_mesh(
+    name: str, vertices: np.ndarray, faces: np.ndarray, numbers: Mapping[str, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """The faces with three corners, int32, and the vertices that they have with their colours [v, 3], bytes, if there
+    are numbers [v] red, green and blue: others show nothing, and widen boxes.
+
+    CloudError where none is left. name: of the mesh, in messages.
+    """
+    a, b, c = faces.T
+    solid = faces[(a != b) & (b != c) & (c != a)]
+    used = np.zeros(len(vertices), bool)
+    used[solid.reshape(-1)] = True
+    points = vertices[used]
+    if not len(points) or not np.ptp(points, axis=0).any():
+        raise CloudError(f"{name}: no face has an area; check how the mesh was made")
     tints = [numbers[key][used] for key in ("red", "green", "blue") if key in numbers]
     colours = bytes_of_colours(np.stack(tints, axis=1)) if len(tints) == 3 else None
-    return write_tiles(folder, points, solid, colours, asked.tile_faces, matrix, page, monitor)
-
-
-def _solid(name: str, vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The vertices that faces with three corners have, and these faces of them: others show nothing, and widen boxes.
-
-    CloudError where none is left.
-    """
-    solid = faces[(faces != np.roll(faces, 1, axis=1)).all(1)]
-    used, corners = np.unique(solid, return_inverse=True)
-    if not len(used) or not np.ptp(vertices[used], axis=0).any():
-        raise CloudError(f"{name}: no face has an area; check how the mesh was made")
-    return used, corners.reshape(-1, 3)
+    place = np.cumsum(used, dtype=np.int32) - 1
+    return points, place[solid], colours
 
 
 def placed(

@@ -18,7 +18,8 @@ EVALUATION_BYTES = CUBE_BYTES // 4  # of the 3.8 values that a cube takes withou
 # A process of a run in parts, at most, by measurement: at rest, for a point of a node, for a square cube of a block
 PROCESS_BYTES, NODE_POINT_BYTES, BLOCK_SQUARE_BYTES = {"cpu": 0.7e9, "cuda": 2.5e9}, 4_000.0, 3_000.0
 DRAWN_FACE_BYTES = 250  # of a face and its share of the vertices, while a picture and a page are made of them
-TILED_FACE_BYTES = 500  # of a face that is there, while its mesh is made into tiles
+# Of a face, while its mesh is made into tiles: of the whole mesh, and of a block of it, in whose tiles it is
+TILED_FACE_BYTES, TILED_BLOCK_BYTES = 140, 450
 
 
 def spline_bytes(centers: int, constraints: int, dtype: torch.dtype) -> int:

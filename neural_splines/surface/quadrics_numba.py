@@ -36,6 +36,27 @@ def lists(flat, count):
 
 
 @_jit
+def normals(x, faces):
+    """Unit normals [v, 3], float32, of vertices x [v, 3]: means of those of faces [f, 3] by area, or 0."""
+    total = np.zeros((len(x), 3))
+    for f in range(len(faces)):
+        a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+        ux, uy, uz = x[b, 0] - x[a, 0], x[b, 1] - x[a, 1], x[b, 2] - x[a, 2]
+        wx, wy, wz = x[c, 0] - x[a, 0], x[c, 1] - x[a, 1], x[c, 2] - x[a, 2]
+        for k in range(3):
+            total[faces[f, k], 0] += uy * wz - uz * wy
+            total[faces[f, k], 1] += uz * wx - ux * wz
+            total[faces[f, k], 2] += ux * wy - uy * wx
+    found = np.zeros((len(x), 3), np.float32)
+    for v in range(len(x)):
+        length = np.sqrt(total[v, 0] ** 2 + total[v, 1] ** 2 + total[v, 2] ** 2)
+        for k in range(3):
+            if length > 0.0:
+                found[v, k] = total[v, k] / length
+    return found
+
+
+@_jit
 def _add(q, v, w, x, y, z, d):
     """Add w (n . p + d)^2 for n = x, y, z to the quadric of a vertex: xx xy xz yy yz zz, then b, then c."""
     q[v, 0] += w * x * x

@@ -19,6 +19,7 @@ from neural_splines.ranges import UPS
 from neural_splines.run import tiles as run
 from neural_splines.run.tiling import AskedTiles, placed
 from neural_splines.runtime import memory
+from neural_splines.runtime.budget import TILED_BLOCK_BYTES, TILED_FACE_BYTES
 from neural_splines.surface.distance import Tree, distances
 
 Z_UP = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # what a viewer does to each tile: y of glTF becomes z
@@ -260,11 +261,30 @@ def test_a_mesh_that_shows_nothing_is_refused(corners, tmp_path):
 
 def test_a_mesh_that_does_not_fit_is_refused_before_any_work(tmp_path, monkeypatch):
     _, faces, path = scene(tmp_path, colours=False)
-    monkeypatch.setattr(memory, "available", lambda _: 250 * len(faces))
+    each = TILED_FACE_BYTES + TILED_BLOCK_BYTES
+    monkeypatch.setattr(memory, "available", lambda _: each * len(faces) // 2)
     done = tiled(path, "--out", tmp_path / "t" / "tileset.json")
     assert (done.code, done.err.count("\n")) == (2, 1)
     assert f"reduce the mesh to {len(faces) // 2} faces" in done.err
+    done = tiled(path, "--out", tmp_path / "t" / "tileset.json", "--max-memory", 2 * each * 1000, "--tile-faces", 1000)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "or use a larger --max-memory" in done.err
     assert os.listdir(tmp_path) == ["mesh.ply"]
+
+
+def test_errors_are_bounds_of_a_mesh_in_blocks_too(written, tmp_path):
+    """With memory for a few tiles at a time, upper errors are sums: not less than what is measured, and not much more.
+    The tiles are the same, to the byte.
+    """
+    vertices, faces, _, folder = written
+    out, memory_ = tmp_path / "t" / "tileset.json", TILED_FACE_BYTES * len(faces) + TILED_BLOCK_BYTES * 3100
+    done = tiled(folder.parent / "mesh.ply", "--out", out, "--tile-faces", "1500", "--max-memory", memory_)
+    assert done.code == 0, done.err
+    for file in (folder / "tiles").iterdir():
+        assert (tmp_path / "t" / "tiles" / file.name).read_bytes() == file.read_bytes()
+    (whole, *_), (tile, _, world, corners, _) = walked(folder / "tileset.json")[1][0], walked(out)[1][0]
+    there = distances(places(vertices, faces, 20_000), Tree.of(world, corners)).max()
+    assert there <= whole["geometricError"] < tile["geometricError"] <= 2.5 * there
 
 
 REFUSED = {

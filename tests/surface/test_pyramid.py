@@ -21,11 +21,11 @@ def pyramid(request):
     tiles = {}
     for node in sorted(root.all(), key=lambda node: -node.depth):
         if node.rows is not None:
-            tiles[node.name] = leaf(vertices, faces, vertices[:, :1], node.rows)
+            tiles[node.name] = leaf(vertices, faces, lambda ids: vertices[ids, :1], node.rows)
             continue
         tile = joined([tiles[part.name] for part in node.parts])
         count = len(tile.faces) // len(node.parts)
-        tiles[node.name] = coarser(tile, shared[tile.ids] < node.depth, count, vertices, faces[node.below], 1e-5)
+        tiles[node.name] = coarser(tile, shared[tile.ids] < node.depth, count, (vertices, faces[node.below]), 1e-5)
     return vertices, faces, root, tiles
 
 
