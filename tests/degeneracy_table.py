@@ -1,4 +1,4 @@
-"""The second table of docs/messages.md: what both scripts say of clouds that are no surface.
+"""The second table of docs/results/messages.md: what both scripts say of clouds that are no surface.
 
 PYTHONPATH=. python tests/degeneracy_table.py    writes it anew, between the marks in that file
 """

@@ -1,4 +1,4 @@
-"""The table of docs/messages.md: what fit.py says to every input of the corpus.
+"""The table of docs/results/messages.md: what fit.py says to every input of the corpus.
 
 PYTHONPATH=. python tests/input_table.py    writes it anew, between the marks in that file
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from corpus import CORPUS, Case
 from scripts import ROOT, run, with_table
 
-PAGE = ROOT / "docs" / "messages.md"
+PAGE = ROOT / "docs" / "results" / "messages.md"
 START, END = "<!-- table: tests/input_table.py -->", "<!-- end of table -->"
 CENTERS = {"two_points": 6, "three_points": 9}  # all that there are; of the others, 100
 

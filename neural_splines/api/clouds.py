@@ -33,7 +33,7 @@ def load_point_cloud(
     bounds: only the points in this box, as (x0, y0, x1, y1) or (x0, y0, z0, x1, y1, z1); of COPC, no other nodes are
     read. A box is a closed one.
 
-    Raises CloudError, which names the path, for whatever is no such cloud (docs/messages.md has all cases).
+    Raises CloudError, which names the path, for whatever is no such cloud (docs/results/messages.md has all cases).
     """
     box = check_bounds("bounds", bounds)
     scanned = point_clouds.load_scanned_cloud(path, (), columns, check_classes("classes", classes), box)
