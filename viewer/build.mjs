@@ -22,6 +22,9 @@ const LICENCES = [
 // three carries a file of another project, whose notice is in its first lines.
 const MESHOPT = "node_modules/three/examples/jsm/libs/meshopt_decoder.module.js";
 
+// three has the decoder of Draco as it was compiled, with its licence named in a file beside it.
+const DRACO = "node_modules/three/examples/jsm/libs/draco/";
+
 const read = name => readFileSync(join(here, name), "utf8").replaceAll("\r\n", "\n");
 
 function notices(inputs) {
@@ -36,12 +39,27 @@ function notices(inputs) {
     const mit = parts.find(part => part.title.startsWith("three ")).text.replace(/^Copyright .*$/m, copyright);
     parts.push({ title: "meshopt_decoder of meshoptimizer, as three has it (MIT), https://github.com/zeux/meshoptimizer", text: mit });
   }
+  if (Object.keys(inputs).some(path => path.startsWith(DRACO))) {
+    if (!/Apache License 2.0/.test(read(`${DRACO}README.md`))) throw new Error("Draco has another licence than was thought");
+    const apache = parts.find(part => part.title.startsWith("3d-tiles-renderer ")).text;
+    const notice = "Copyright The Draco Authors\n\nLicensed under the Apache License, Version 2.0:";
+    parts.push({ title: "decoder of Draco, as three has it (Apache-2.0), https://github.com/google/draco", text: `${notice}\n\n${apache}` });
+  }
   return parts;
 }
+
+// Files that the page has as text or as bytes.
+const asData = {
+  name: "as-data",
+  setup({ onLoad }) {
+    onLoad({ filter: /draco_wasm_wrapper\.js$/ }, ({ path }) => ({ contents: readFileSync(path, "utf8"), loader: "text" }));
+  },
+};
 
 const made = await build({
   absWorkingDir: here, entryPoints: ["main.js"], bundle: true, minify: true, format: "iife", target: "es2022", charset: "ascii",
   legalComments: "none", metafile: true, write: false,
+  plugins: [asData], loader: { ".wasm": "binary" }, define: { "import.meta.url": '"file:///"' }, // the last where DRACOLoader looks, which is not used
 });
 const code = made.outputFiles[0].text.trim();
 const style = (await build({ absWorkingDir: here, entryPoints: ["style.css"], minify: true, write: false, charset: "ascii" })).outputFiles[0].text.trim();

@@ -2,6 +2,9 @@
 import { DoubleSide, LoadingManager, Matrix4, MeshBasicMaterial, MeshLambertMaterial } from "three";
 import { TilesRenderer } from "3d-tiles-renderer/three";
 import { GLTFLoader } from "three/addons/loaders/GLTFLoader.js";
+import { DRACOLoader } from "three/addons/loaders/DRACOLoader.js";
+import wasm from "three/addons/libs/draco/gltf/draco_decoder.wasm";
+import wrapper from "three/addons/libs/draco/gltf/draco_wasm_wrapper.js";
 import { MeshoptDecoder } from "three/addons/libs/meshopt_decoder.module.js";
 
 const LEVELS = ["#7b3294", "#3b6fb6", "#1f9e89", "#6fb33f", "#e0a526", "#d9562b", "#b2183c", "#8c8c8c"];
@@ -13,6 +16,11 @@ async function inside(name) {
   if (!element) return null;
   const bytes = Uint8Array.from(atob(element.textContent.trim()), c => c.charCodeAt(0));
   return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate")));
+}
+
+// Draco's decoder out of this page, in place of files beside it.
+class Draco extends DRACOLoader {
+  async _loadLibrary(_, type) { return type === "text" ? wrapper : wasm.buffer; }
 }
 
 // Asked by the renderer for each file before it loads one.
@@ -31,8 +39,9 @@ export const embedded = () => document.querySelector("script[data-file]") !== nu
 export class Tileset {
   constructor(changed, failed) {
     const base = new URL(".", location.href).href.split(/[?#]/)[0], manager = new LoadingManager();
-    // A compression that tiles may have: its decoder is set here. Draco's would be .setDRACOLoader(...).
-    manager.addHandler(/\.gl(b|tf)$/, new GLTFLoader(manager).setMeshoptDecoder(MeshoptDecoder));
+    // the compressions that tiles may have
+    const loader = new GLTFLoader(manager).setMeshoptDecoder(MeshoptDecoder).setDRACOLoader(new Draco(manager));
+    manager.addHandler(/\.gl(b|tf)$/, loader);
     this.renderer = new TilesRenderer(new URL("tileset.json", base).href);
     this.renderer.manager = manager;
     this.renderer.registerPlugin(new FromThePage(base));

@@ -67,6 +67,7 @@ def test_licences_come_with_the_page_and_with_the_package(name, licence):
 
 def test_the_licences_are_whole():
     words = ["Copyright © 2010-2026 three.js authors", "by Arseny Kapoulkine", "TERMS AND CONDITIONS FOR USE"]
+    words += ["Copyright The Draco Authors"]
     words += ["The above copyright notice and this permission notice shall be included", "END OF TERMS AND CONDITIONS"]
     for word in words:
         assert word in NOTICE
@@ -81,7 +82,8 @@ def test_the_page_loads_nothing_but_tiles():
     assert rules["default-src"] == "'none'"
     assert rules["connect-src"] == "'self'"
     assert rules["img-src"] == "data: blob:"
-    assert rules["script-src"] == "'unsafe-inline' 'wasm-unsafe-eval'"  # the decoder of meshopt is WebAssembly
+    assert rules["worker-src"] == "blob:"  # that of Draco, whose decoder is in the page
+    assert rules["script-src"] == "'unsafe-inline' 'wasm-unsafe-eval'"  # the decoders are WebAssembly
     markup = re.sub(r"<script.*?</script>", "", PAGE, flags=re.DOTALL)
     assert not re.search(r"\bsrc=|@import|url\(", markup)
     assert re.findall(r'href="(.*?)"', markup) == ["data:,"]
