@@ -2,6 +2,7 @@
 
     python benchmarks/readability.py docs/*.md
     python benchmarks/readability.py docs/*.md --before REVISION    beside what the pages were at a git revision
+    python benchmarks/readability.py README.md docs/*.md --before REVISION --document docs/results/readability.md
 
 Flesch reading ease = 206.835 - 1.015 words / sentences - 84.6 syllables / words: 60 to 70 is plain English, 30 to 50 is
 hard. A syllable is a group of vowels, without a silent e at the end. Code and formulas between backticks count as one
@@ -15,6 +16,8 @@ import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+from documents import put
 
 BLOCKS = re.compile(r"^```.*?^```[^\n]*$|<!--.*?-->", re.DOTALL | re.MULTILINE)
 SENTENCE = re.compile(r"(?<=[.!?])[\"')*]*\s+(?=[\"'(*]*[A-Z0-9])")
@@ -95,12 +98,23 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pages", nargs="+", type=Path)
     parser.add_argument("--before", metavar="REVISION", help="a git revision to compare with")
+    parser.add_argument("--document", type=Path, metavar="FILE", help="put the table in here, between its two marks")
     asked = parser.parse_args(arguments)
-    print("| page | words | of these in prose | words a sentence | sentences over 30 words | Flesch reading ease |")
-    print("|---|---|---|---|---|---|")
+    lines = [
+        "| page | words | of these in prose | words a sentence | sentences over 30 words | Flesch reading ease |",
+        "|---|---|---|---|---|---|",
+    ]
+    every: list[list[str]] = []
     for path in asked.pages:
         texts = [at(path, asked.before)] if asked.before else []
-        print(row(path.name, [measure(text) for text in (*texts, path.read_text(encoding="utf-8"))]))
+        texts.append(path.read_text(encoding="utf-8"))
+        every.append(texts)
+        lines.append(row(path.name, [measure(text) for text in texts]))
+    lines.append(row("all", [measure("\n\n".join(texts)) for texts in zip(*every, strict=True)]))
+    if asked.document:
+        put(asked.document, "\n".join(lines))
+    else:
+        print(*lines, sep="\n")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import subprocess
 
+import documents
 import pytest
 import readability
 
@@ -59,3 +60,7 @@ def test_a_page_is_compared_with_what_it_was(tmp_path, capsys):
     page.write_text("One two. Three four.\n")
     readability.main([str(page), "--before", "HEAD"])
     assert "| page.md | 8 -> 4 | 8 -> 4 | 8.0 -> 2.0 | 0 -> 0 |" in capsys.readouterr().out
+    table = tmp_path / "table.md"
+    table.write_text(f"before\n{documents.BEGIN}\n{documents.END}\nafter\n")
+    readability.main([str(page), "--before", "HEAD", "--document", str(table)])
+    assert "| all | 8 -> 4 | 8 -> 4 | 8.0 -> 2.0 | 0 -> 0 |" in table.read_text()
