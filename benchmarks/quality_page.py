@@ -23,7 +23,9 @@ def standings(found: list[Comparison], lacking: list[str]) -> str:
     parts += _table(filled, "with `--fill-holes`", title, None, lambda row: row.ratio_of_largest) if known else []
     parts += [f"- {line[:1].upper()}{line[1:]}." for line in [*harm(found), borders(auto), _failures(auto)]]
     parts += [f"- Not compared: {', '.join(lacking)}."] if lacking else []
-    return "\n".join([*parts, "", "## Cases lost", "", *_lost(auto, "`auto`"), *_lost(filled, "`--fill-holes`")])
+    lost = [table_row(["lost at", "in", "cases"]), table_row(["---"] * 3)]
+    lost += _lost(auto, "`auto`") + _lost(filled, "`--fill-holes`")
+    return "\n".join([*parts, "", "## Cases lost", "", *lost])
 
 
 def _table(rows: list[Comparison], head: str, title: str, better, largest: Of | None) -> list[str]:
@@ -66,7 +68,7 @@ def _lost(rows: list[Comparison], mode: str) -> list[str]:
     turned = [row for row in rows if not row.better_normals and not row.failed]
     cd = ", ".join(f"{row.case.name} {row.ratio:.2f}" for row in lost)
     normals = ", ".join(
-        f"{row.case.name} {row.ours['normal_consistency']:.4f} against {row.best['normal_consistency']:.4f}"
-        for row in turned
+        f"{row.case.name} {row.ours['normal_consistency']:.4f} / {row.best['normal_consistency']:.4f}" for row in turned
     )
-    return [f"- {mode}, cd (ratio): {cd or 'none'}.", f"- {mode}, normals: {normals or 'none'}."] if rows else []
+    told = [mode, "cd: ratio", cd or "none"], [mode, "normals: ours against Poisson's", normals or "none"]
+    return list(map(table_row, told)) if rows else []

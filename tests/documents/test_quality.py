@@ -135,7 +135,7 @@ def test_tables_take_the_place_between_the_marks(one_case, tmp_path):
     report.main([str(out), "--peers", str(peer), "--document", str(document), "--before", str(out)])
     text = document.read_text()
     assert "| all | 1 | 1 (100%) | 0.50 | 0.50 (bracket) | 0 (0%) |" in text
-    assert "- `auto`, normals: bracket 0.9500 against 0.9900." in text
+    assert "| `auto` | normals: ours against Poisson's | bracket 0.9500 / 0.9900 |" in text
     assert "old" not in text
     assert text.startswith("before\n")
     assert text.endswith("after\n")
