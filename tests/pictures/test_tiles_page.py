@@ -248,6 +248,21 @@ def test_a_page_with_all_of_its_tiles_is_opened_from_the_disk(scene, browser, tm
     assert said.count(". ") == 0
 
 
+def test_compressed_tiles_look_the_same(scene, served, browser, tmp_path):
+    """Places, faces and colours of Draco are the same ones; its decoder comes out of the page, also on a disk."""
+    pytest.importorskip("DracoPy")
+    words = ["--out", tmp_path / "t" / "tileset.json", "--tile-faces", 1500, "--compress", "draco"]
+    done = captured(command.main, scene[3].parent / "hills.ply", *words)
+    assert done.code == 0, done.err
+    assert b"KHR_draco_mesh_compression" in (tmp_path / "t" / "tiles" / "root.glb").read_bytes()
+    pictures = []
+    for url in (served[0], (tmp_path / "t" / "index.html").as_uri()):
+        opened(browser, url, *NEARER, bare=1, surface="unlit")
+        pictures.append(browser.picture().astype(int))
+    assert (np.abs(pictures[0] - BACK).max(2) > 2).mean() > 0.5
+    assert (np.abs(pictures[0] - pictures[1]).max(2) > 2).mean() < 1e-3  # which of two faces covers an edge's pixel
+
+
 def test_a_tile_that_is_missing_is_named(scene, served, browser, tmp_path):
     root = scene[3] / "tiles" / "root.glb"
     root.rename(tmp_path / "root.glb")
