@@ -138,6 +138,7 @@ NOT_RUN = {
     "benchmarks/srb_page.py": "writes a page of this repository; test_srb.py makes its tables",
     "benchmarks/abc_parts.py": "takes a quarter of an hour; test_abc.py runs it on one part and on files",
     "benchmarks/scenes.py": "takes half an hour; test_scene_benchmark.py runs it on one scene",
+    "benchmarks/readability.py": "wants the history of the repository; test_readability.py runs it on a page",
     "benchmarks/report.py": "wants the results of that hour; test_quality.py runs it on a row",
 }
 PYTHON = {
