@@ -66,6 +66,7 @@ FILES = {
     "report": ["a.json", "a/b.json", "cloud.ply", "mesh.ply", "mesh.ply.grid.json", "link.json"],
     "cameras": ["cloud.ply", "none.json", str(Path(__file__).parent / "cameras.json")],
     "dem": ["a.tif", "a.jpg", "cloud.ply", "a/b.tif"],
+    "breaklines": ["cloud.ply", "none.geojson", str(Path(__file__).parent / "breaklines.geojson")],
     "contours": ["a.geojson", "a.json", "a.dxf", "mesh.ply"],
     "crs": ["EPSG:25833", "EPSG:4326", "EPSG:0", "none"],
     "shift": ["auto", "none", "1"],

@@ -17,6 +17,7 @@ PLAIN = {"eps": "auto", "num_nystrom_samples": "40", "grid_size": "20", "cells_p
 PLAIN |= {"regularization": "--regularization 1e-7", "seed": "--seed 3", "device": "--device cpu"}
 
 CAMERAS = Path(__file__).parent / "cameras.json"  # some about what is seen
+LINES = Path(__file__).parent / "breaklines.geojson"  # the top of a torus
 # Values of positional arguments, and the words of options; {} is the folder of the run.
 GROUPS: dict[str, dict[str, str]] = {
     "constraints off the surface": {
@@ -31,6 +32,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "save_points": "--save-points", "preview": "--preview {}/a.png", "html": "--html {}/a.html",
         "verbose": "--verbose", "device": "--device cpu", "backend": "--backend torch", "solver": "--solver builtin",
         "crs": "--crs EPSG:25833", "dem": "--dem {}/a.tif", "contours": "--contours {}/a.geojson",
+        "breaklines": f"--breaklines {LINES}",
         "resolution": "--resolution 0.1", "interval": "--interval 0.1", "shift": "--shift 1 2 -3",
     },
     "slopes": PLAIN | {

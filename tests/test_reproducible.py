@@ -72,6 +72,7 @@ IN_NO_ORDER = {
     "normals/forest.py": "the least of whole numbers",
     "normals/nearest.py": "whole numbers",
     "normals/parts.py": "NumPy, one after another",
+    "files/openmvs.py": "NumPy, one after another",
     "normals/patches.py": "NumPy, one after another",
     "pictures/shading.py": "NumPy, one after another",
     "run/nodes.py": "whole numbers",

@@ -152,7 +152,7 @@ def jobs_of(args: Namespace) -> list[Job]:
         check_charts(args.texture, args.normal_map)
         check_offset(job.out, job.placement)
         _ = job.crs  # refused before any work
-    further = [getattr(args, "envelope", None), args.cameras, *map(colmap.images_beside, sources)]
+    further = [getattr(args, "envelope", None), args.breaklines, args.cameras, *map(colmap.images_beside, sources)]
     check(
         [*sources, *(path for path in further if path)],
         [target for job in jobs for target in job.targets()] + [*_of_all(args)],

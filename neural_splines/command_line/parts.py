@@ -62,7 +62,7 @@ def options_of(job: Job) -> ReadOptions:
 def output_of(job: Job) -> Output:
     """What is written."""
     names, looked_at = job.args.quality or (), bool(job.args.report or job.page)
-    asked = terrain.asked_of(job.args)
+    asked = terrain.with_breaklines(job.args)
     return Output(job.out, job.suffix, tuple(names), job.placement, looked_at, job.printing, asked)
 
 

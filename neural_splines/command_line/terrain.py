@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import SettingsError, warn
+from ..errors import CloudError, SettingsError, warn
 from ..files.atomic import shown
+from ..files.breaklines import SUFFIXES, load_breaklines
 from ..files.dxf import is_dxf, require_dxf
 from ..files.georeference import CoordinateSystem
-from ..files.rasters import Heights, require_rasters, save_contours, save_dem
+from ..files.rasters import Breaklines, Heights, require_rasters, save_contours, save_dem
 from ..settings import AUTO, CONTOUR_INTERVAL
 from ..surface.heights import AskedHeights, contours
 
 if TYPE_CHECKING:
     from .jobs import Job
+
+OFF = 1.0  # reaches: lines that far from the surface are most likely in other units
 
 
 def check(args: argparse.Namespace) -> None:
@@ -27,7 +30,13 @@ def check(args: argparse.Namespace) -> None:
         raise SettingsError("--resolution needs --dem or --contours; give one of them, or drop it")
     if args.interval is not None and not args.contours:
         raise SettingsError("--interval needs --contours; name a file for them, or drop it")
-    asked_of(args)
+    if args.breaklines is not None and not (args.dem or args.contours):
+        raise SettingsError("--breaklines needs --dem or --contours; give one of them, or drop it")
+    if args.breaklines is not None and not args.breaklines.lower().endswith(SUFFIXES):
+        raise CloudError(f"{shown(args.breaklines)}: is read as GeoJSON or DXF; give it the extension .geojson or .dxf")
+    if args.breaklines and is_dxf(args.breaklines):
+        require_dxf("--breaklines")
+    with_breaklines(args)
     if (args.dem or args.contours) and args.up not in (AUTO, "z"):
         raise SettingsError(f"--dem and --contours need heights along z, but --up is {args.up}; turn the cloud")
     if args.dem:
@@ -44,9 +53,17 @@ def asked_of(args: argparse.Namespace) -> AskedHeights | None:
     return AskedHeights(resolution=AUTO if args.resolution is None else args.resolution, interval=interval)
 
 
+def with_breaklines(args: argparse.Namespace) -> AskedHeights | None:
+    """The same, with the lines of a file."""
+    asked = asked_of(args)
+    return replace(asked, breaklines=load_breaklines(args.breaklines)) if asked and args.breaklines else asked
+
+
 @dataclass(frozen=True)
 class Terrain:
-    """What a raster has. covered: the share of its squares that have heights. lines: of contours, in their file."""
+    """What a raster has. covered: the share of its squares that have heights. lines: of contours, in their file.
+    breaklines: how many lie near, None where none were given.
+    """
 
     resolution: float
     columns: int
@@ -55,10 +72,12 @@ class Terrain:
     lowest: float | None
     highest: float | None
     lines: int | None
+    breaklines: int | None = None
 
     def summary(self) -> str:
         heights = "none" if self.lowest is None else f"{self.lowest:.6g} to {self.highest:.6g}"
         lines = "" if self.lines is None else f", {self.lines} contour lines"
+        lines += "" if self.breaklines is None else f", along {self.breaklines} breaklines"
         return (
             f"{self.columns} x {self.rows} squares of {self.resolution:g}, {self.covered:.1%} with heights, "
             f"{heights}{lines}"
@@ -87,4 +106,20 @@ def save(heights: Heights, job: Job, crs: CoordinateSystem | None) -> Terrain:
         warn(
             f"{shown(job.contours)}: has no contour line, heights go from {low:g} to {high:g}; use a smaller --interval"
         )
-    return Terrain(squares.resolution, squares.columns, squares.rows, len(known) / squares.count, low, high, count)
+    followed, share = heights.breaklines, len(known) / squares.count
+    for line in () if followed is None else _breakline_lines(shown(job.args.breaklines), followed):
+        warn(line)
+    near = None if followed is None else followed.count
+    return Terrain(squares.resolution, squares.columns, squares.rows, share, low, high, count, near)
+
+
+def _breakline_lines(name: str, found: Breaklines) -> list[str]:
+    """What a user should know of lines that heights follow."""
+    if not found.count:
+        return [f"{name}: none of its lines lies near the raster; check that it has the coordinates of the cloud"]
+    if found.off > OFF * found.reach:
+        return [
+            f"{name}: its lines are {found.off:.3g} above or below the surface, by the median; check that both have "
+            "one unit and one system of heights"
+        ]
+    return []

@@ -33,6 +33,14 @@ def add_terrain_options(p: argparse.ArgumentParser) -> None:
         "height; needs ezdxf); {} as above",
     )
     terrain.add_argument(
+        "--breaklines",
+        type=path,
+        default=None,
+        metavar="FILE",
+        help="lines on the ground with heights, GeoJSON or DXF (needs ezdxf), such as the edges of a dam: the raster "
+        "has their heights and is not smoothed across them",
+    )
+    terrain.add_argument(
         "--resolution",
         type=float,
         default=None,

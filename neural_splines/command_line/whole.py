@@ -50,7 +50,7 @@ def mesh_whole(job: Job, settings: Settings, sides: NormalSettings, timer: Phase
     carried = steps.carry(scanned, origin, result, job, timer)
     texture = None if args.texture is None else texturing.texture(scanned, origin, result, job, timer)
     known = Known(scanned, origin, result, carried, args.quality or (), texture)
-    asked, crs, found = terrain.asked_of(args), job.crs or scanned.crs, None
+    asked, crs, found = terrain.with_breaklines(args), job.crs or scanned.crs, None
     heights = None if asked is None else heights_of(result, asked, timer)
     placed = steps.save(result, carried, up_of(scanned, origin, result), job, timer, texture)
     if heights is not None:

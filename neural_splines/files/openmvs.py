@@ -206,7 +206,7 @@ def _cameras(platforms: Sequence[Platform], images: Sequence[Image]) -> Cameras:
         if image.camera >= len(platform.cameras) or image.pose >= len(platform.poses):
             raise CloudError(f"image {number} refers to a platform, a camera or a pose that is not there; {BROKEN}")
         turn, place = platform.poses[image.pose]
-        centre = place + turn.T @ platform.cameras[image.camera]
+        centre = place + (turn * platform.cameras[image.camera][:, None]).sum(0)
         if not (np.isfinite(centre).all() and np.isfinite(turn).all() and turn.any()):
             raise CloudError(f"image {number} has no finite pose; {BROKEN}")
         ids.append(number)

@@ -62,11 +62,23 @@ class Squares:
 
 
 @dataclass(frozen=True)
+class Breaklines:
+    """Of those that heights follow: how many, how far they reach, and by how much the heights differed from them
+    before, by the median; NaN where none is near.
+    """
+
+    count: int
+    reach: float
+    off: float
+
+
+@dataclass(frozen=True)
 class Heights:
     """The height [rows, columns] of a surface above the middle of each square, NaN where it has none."""
 
     squares: Squares
     values: np.ndarray
+    breaklines: Breaklines | None = None
 
     @property
     def known(self) -> np.ndarray:
@@ -79,7 +91,7 @@ class Heights:
         r, c = (slice(found.min(), found.max() + 1) if len(found) else slice(0, 1) for found in (rows, columns))
         values = np.ascontiguousarray(self.values[r, c])
         place = replace(s, left=s.left + c.start, top=s.top - r.start, columns=values.shape[1], rows=values.shape[0])
-        return Heights(place, values)
+        return replace(self, squares=place, values=values)
 
 
 def require_rasters(option: str) -> None:

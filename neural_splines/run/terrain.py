@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,12 +18,14 @@ from ..surface.lattice import Lattice
 from .blocks import Block, Surroundings
 from .cells import field_of
 from .plan import Plan
+from .points import fitted, fitted_count
 from .stitch import Kept
 from .workers import Workers, progress
 
 if TYPE_CHECKING:
     from .whole import Reconstruction
 
+Clouds = Callable[[], Iterable[np.ndarray]]
 Shared = tuple[Plan, Surroundings, Kept, Squares]
 
 
@@ -31,7 +34,9 @@ def heights(result: Reconstruction, asked: AskedHeights, monitor: Monitor) -> He
     monitor.phase("heights")
     mesh, lattice, compute = result.mesh.numpy(), result.lattice, result.compute
     found = topmost(mesh.vertices, mesh.faces, _squares(Box.around(torch.as_tensor(mesh.vertices)), asked, lattice))
-    found = _cropped(on_the_field(found, result.field, lattice.voxel_size, [compute.device]), asked)
+    found = on_the_field(found, result.field, lattice.voxel_size, [compute.device])
+    points = result.cloud.points
+    found = _cropped(_followed(found, asked, lambda: [points.cpu().numpy()], len(points)), asked)
     monitor.phase("")
     return found
 
@@ -53,7 +58,22 @@ def heights_in_parts(
         part = _part(plan, block)
         window = part.squares.within(squares)
         values[window] = np.fmax(values[window], part.values)
-    return _cropped(Heights(squares, values), asked)
+    nodes = range(len(plan.nodes))
+    count = sum(fitted_count(plan, node) for node in nodes) if asked.breaklines else 0
+
+    def clouds() -> Iterator[np.ndarray]:
+        return (fitted(plan, node).points.cpu().numpy() for node in nodes)
+
+    return _cropped(_followed(Heights(squares, values), asked, clouds, count), asked)
+
+
+def _followed(found: Heights, asked: AskedHeights, clouds: Clouds, count: int) -> Heights:
+    """The heights along breaklines, where some are given."""
+    if not asked.breaklines:
+        return found
+    from ..surface.breaklines import follow  # not before: it compiles
+
+    return follow(found, asked.breaklines, clouds, count)
 
 
 def measure(shared: Shared, block: int, device: str | None = None) -> None:

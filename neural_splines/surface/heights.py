@@ -31,10 +31,13 @@ MOST = 10_000_000  # squares along a side
 
 @dataclass(frozen=True, kw_only=True)
 class AskedHeights:
-    """resolution: the side of a square, in units of the cloud. interval: of contour lines, where some are asked for."""
+    """resolution: the side of a square, in units of the cloud. interval: of contour lines, where some are asked for.
+    breaklines [n, 3] each: what the heights follow.
+    """
 
     resolution: float | Auto = AUTO
     interval: float | None = None
+    breaklines: Sequence[np.ndarray] = ()
 
     def __post_init__(self) -> None:
         for name in ("resolution", "interval"):

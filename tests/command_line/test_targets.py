@@ -39,7 +39,7 @@ COMMANDS = {
 }
 DERIVED = {"save_grid": (".grid.npy", ".grid.json"), "save_points": (".pts.npz",), "shift": (".offset.xyz",)}
 VALUES = {"shift": ("auto",)}  # of these, what stands behind them
-READ = ("envelope", "cameras")  # by an option
+READ = ("envelope", "cameras", "breaklines")  # by an option
 LINKS = ["same", "spelled", "absolute", "missing", "symbolic", "hard", "dangling"]
 NAMED = LINKS[:4]  # both by the name of the first, whose file is missing in one case
 
