@@ -1,6 +1,6 @@
 """Faults on purpose, in one place: errors at every read and write, at every large allocation, a signal at every phase.
 
-    PYTHONPATH=. OMP_NUM_THREADS=1 python tests/faults.py    tries them all, and writes the table of docs/robustness.md
+    PYTHONPATH=. OMP_NUM_THREADS=1 python tests/faults.py    tries all, writes the table of docs/results/robustness.md
 
 A run is first counted: how many calls of a kind it makes. Then it is repeated with the k-th of them failing, for each k
 or for MOST of them, evenly. Whatever fails, `broken` finds nothing: one line and exit code 2, that of
@@ -39,7 +39,7 @@ from neural_splines.pictures.preview import preview
 from neural_splines.runtime import threads
 from neural_splines.runtime.monitor import PhaseTimer
 
-PAGE = ROOT / "docs" / "robustness.md"
+PAGE = ROOT / "docs" / "results" / "robustness.md"
 START, END = "<!-- table: tests/faults.py -->", "<!-- end of table -->"
 LARGE = 1 << 16  # bytes of an allocation that counts; the run is small, and its largest take a few MB
 MOST = 60  # runs of a kind

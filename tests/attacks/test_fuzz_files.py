@@ -1,4 +1,4 @@
-"""Some mutated files of every format, always the same, by the fuzzer that docs/robustness.md counts more of."""
+"""Some mutated files of every format, always the same, by the fuzzer that docs/results/robustness.md counts more of."""
 
 import random
 from importlib.util import find_spec
