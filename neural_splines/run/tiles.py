@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import warn
+from ..errors import OutOfMemoryBudgetError, warn
 from ..files.atomic import atomic_folder, shown
 from ..files.gltf import linear
 from ..files.mesh_content import Content
@@ -18,7 +18,7 @@ from ..files.tileset import TILES, TileFile, described, write_tile, write_tilese
 from ..files.tileset_page import write_page
 from ..pictures.tiles_page import TilesPage
 from ..runtime import memory
-from ..runtime.budget import TILED_BLOCK_BYTES, TILED_FACE_BYTES
+from ..runtime.budget import TILED_BLOCK_BYTES, TILED_FACE_BYTES, TILED_PROCESS_BYTES
 from ..runtime.monitor import Monitor
 from ..runtime.threads import parallel_map
 from ..surface.pyramid import Node, Tile, coarser, divided, joined, leaf, shared_depth
@@ -139,19 +139,21 @@ def write_tiles(
 
 def block_of(faces: int, most: int, max_memory: int | None) -> int:
     """How many faces a block may have, of a mesh of so many; OutOfMemoryBudgetError where there is no memory for it."""
-    free = memory.available(memory.CPU) if max_memory is None else max_memory
+    free = memory.available(memory.CPU) if max_memory is None else max_memory - TILED_PROCESS_BYTES
     least = min(faces, BLOCK_TILES * most)
     if free is None:
         return BLOCK
     needed = TILED_FACE_BYTES * faces + TILED_BLOCK_BYTES * least
     if needed > free:
         whole = free // (TILED_FACE_BYTES + TILED_BLOCK_BYTES)  # where all is one block
-        fewer = max(min(whole, least), (free - TILED_BLOCK_BYTES * least) // TILED_FACE_BYTES)
-        memory.refuse(
-            f"a tileset of {faces} faces", needed, free, memory.CPU,
-            f"reduce the mesh to {max(0, fewer)} faces (--faces), or make a tileset of each part"
-            + ("" if max_memory is None else "; or use a larger --max-memory"),
-        )  # fmt: skip
+        fewer = max(0, min(whole, least), (free - TILED_BLOCK_BYTES * least) // TILED_FACE_BYTES)
+        remedy = f"reduce the mesh to {fewer} faces (--faces), or make a tileset of each part"
+        if max_memory is not None:
+            raise OutOfMemoryBudgetError(
+                f"a tileset of {faces} faces takes {(needed + TILED_PROCESS_BYTES) / 1e9:.3g} GB, more than "
+                f"--max-memory, {max_memory / 1e9:.3g} GB; {remedy if fewer else 'use a larger one'}"
+            )
+        memory.refuse(f"a tileset of {faces} faces", needed, free, memory.CPU, remedy)
     return min(BLOCK, max(least, (free - TILED_FACE_BYTES * faces) // TILED_BLOCK_BYTES))
 
 

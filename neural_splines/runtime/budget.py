@@ -20,6 +20,7 @@ PROCESS_BYTES, NODE_POINT_BYTES, BLOCK_SQUARE_BYTES = {"cpu": 0.7e9, "cuda": 2.5
 DRAWN_FACE_BYTES = 250  # of a face and its share of the vertices, while a picture and a page are made of them
 # Of a face, while its mesh is made into tiles: of the whole mesh, and of a block of it, in whose tiles it is
 TILED_FACE_BYTES, TILED_BLOCK_BYTES = 140, 450
+TILED_PROCESS_BYTES = 300_000_000  # of the process, beside them
 
 
 def spline_bytes(centers: int, constraints: int, dtype: torch.dtype) -> int:

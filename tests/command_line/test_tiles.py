@@ -19,7 +19,7 @@ from neural_splines.ranges import UPS
 from neural_splines.run import tiles as run
 from neural_splines.run.tiling import AskedTiles, placed
 from neural_splines.runtime import memory
-from neural_splines.runtime.budget import TILED_BLOCK_BYTES, TILED_FACE_BYTES
+from neural_splines.runtime.budget import TILED_BLOCK_BYTES, TILED_FACE_BYTES, TILED_PROCESS_BYTES
 from neural_splines.surface.distance import Tree, distances
 
 Z_UP = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # what a viewer does to each tile: y of glTF becomes z
@@ -266,9 +266,12 @@ def test_a_mesh_that_does_not_fit_is_refused_before_any_work(tmp_path, monkeypat
     done = tiled(path, "--out", tmp_path / "t" / "tileset.json")
     assert (done.code, done.err.count("\n")) == (2, 1)
     assert f"reduce the mesh to {len(faces) // 2} faces" in done.err
-    done = tiled(path, "--out", tmp_path / "t" / "tileset.json", "--max-memory", 2 * each * 1000, "--tile-faces", 1000)
-    assert (done.code, done.err.count("\n")) == (2, 1)
-    assert "or use a larger --max-memory" in done.err
+    for room, remedy in ((each * 1000, "reduce the mesh to 1000 faces"), (-1000, "use a larger one")):
+        more = ["--max-memory", TILED_PROCESS_BYTES + room, "--tile-faces", 1000]
+        done = tiled(path, "--out", tmp_path / "t" / "tileset.json", *more)
+        assert (done.code, done.err.count("\n")) == (2, 1)
+        assert "GB, more than --max-memory, 0.3" in done.err
+        assert f" GB; {remedy}" in done.err
     assert os.listdir(tmp_path) == ["mesh.ply"]
 
 
@@ -277,8 +280,10 @@ def test_errors_are_bounds_of_a_mesh_in_blocks_too(written, tmp_path):
     The tiles are the same, to the byte.
     """
     vertices, faces, _, folder = written
-    out, memory_ = tmp_path / "t" / "tileset.json", TILED_FACE_BYTES * len(faces) + TILED_BLOCK_BYTES * 3100
-    done = tiled(folder.parent / "mesh.ply", "--out", out, "--tile-faces", "1500", "--max-memory", memory_)
+    out, room = tmp_path / "t" / "tileset.json", TILED_FACE_BYTES * len(faces) + TILED_BLOCK_BYTES * 3100
+    done = tiled(
+        folder.parent / "mesh.ply", "--out", out, "--tile-faces", "1500", "--max-memory", TILED_PROCESS_BYTES + room
+    )
     assert done.code == 0, done.err
     for file in (folder / "tiles").iterdir():
         assert (tmp_path / "t" / "tiles" / file.name).read_bytes() == file.read_bytes()
