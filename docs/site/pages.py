@@ -27,7 +27,8 @@ GALLERY = """
 
 ## A mesh to turn
 
-The shipped example, as `--html` writes it: drag to turn, scroll to zoom. [The page alone](site/knot.html).
+The shipped example, as `--html` writes it: drag to turn, scroll to zoom. It can do
+[more](page.md). [The page alone](site/knot.html).
 
 <iframe class="turned" src="../site/knot.html" title="The mesh of examples/knot.ply" loading="lazy"></iframe>
 """

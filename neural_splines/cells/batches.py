@@ -48,7 +48,8 @@ class Smoothing:
         normals = (
             f"gradient length {self.gradient_length:g}" if self.gradients else f"offset weight {self.offset_weight:g}"
         )
-        return f"regularization {self.regularization:.0e}, {normals}, {self.robust_passes} robust passes"
+        passes = f"{self.robust_passes} robust pass{'' if self.robust_passes == 1 else 'es'}"
+        return f"regularization {self.regularization:.0e}, {normals}, {passes}"
 
 
 @dataclass(frozen=True)

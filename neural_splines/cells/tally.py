@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..quantities import counted
 from .models import CellModels
 from .partition import Cells
 from .problem import LARGEST_EPS
@@ -80,17 +81,17 @@ class Tally:
 
     def summary(self) -> str:
         """One line: how many local splines there are, and how many could not be fitted as asked."""
-        parts = [f"{self.cells} local spline{'s (cells)' if self.cells != 1 else ' (cell)'}"]
+        parts = [counted(self.cells, "local spline (cell)", "local splines (cells)")]
         if self.retried:
-            parts.append(f"{self.retried} cells fitted with more regularization")
+            parts.append(f"{counted(self.retried, 'cell')} fitted with more regularization")
         if self.failed:
-            parts.append(f"{self.failed} cells failed")
+            parts.append(f"{counted(self.failed, 'cell')} failed")
         return ", ".join(parts)
 
     def details(self, choice: object) -> str:
         """One line of numerical details; `choice`: the smoothing, or why it was chosen."""
         jitter = f", jitter up to {self.jitter:.0e}" if self.jitter else ""
-        return f"{self.centers} centres, {choice}{jitter}"
+        return f"{counted(self.centers, 'centre')}, {choice}{jitter}"
 
 
 def solution_of_each(models: CellModels, cells: Cells) -> dict[str, Tensor]:

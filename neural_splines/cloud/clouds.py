@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..errors import CloudError, SettingsError
 from ..geometry import Box, kth, median
+from ..quantities import counted
 from ..runtime.devices import map_on_devices, slices
 from .distinct import LARGEST_COORDINATE, distinct_points, lexicographic, merging_distance, separate_points
 from .sampling import Sampling
@@ -83,11 +84,14 @@ class CleaningReport:
     def summary(self) -> str:
         """One line: counts, and reasons where something was dropped."""
         reasons = [(self.non_finite, "not finite"), (self.zero_normals, "without a normal")]
-        reasons += [(self.duplicates, "duplicates"), (self.copies, "near duplicates")]
-        dropped = [f"{count} {what}" for count, what in reasons if count]
+        reasons += [
+            (self.duplicates, "duplicate" if self.duplicates == 1 else "duplicates"),
+            (self.copies, "near duplicate" if self.copies == 1 else "near duplicates"),
+        ]
+        dropped = [f"{count:,} {what}" for count, what in reasons if count]
         if not dropped:
-            return f"{self.read} points read, all kept"
-        return f"{self.read} points read, {self.kept} kept; dropped: {', '.join(dropped)}"
+            return f"{counted(self.read, 'point')} read, all kept"
+        return f"{counted(self.read, 'point')} read, {self.kept:,} kept; dropped: {', '.join(dropped)}"
 
     def notes(self) -> list[str]:
         """What a user should read of it: nothing where all points were kept."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..geometry import median
+from ..quantities import plain
 from ..runtime.devices import slices
 from .neighbours import SPACING_RANK, Neighbours
 
@@ -41,7 +42,7 @@ class Lines:
     share: float
 
     def summary(self) -> str:
-        apart = f"{self.along:.3g} apart along them, {self.across:.3g} across"
+        apart = f"{plain(self.along)} apart along them, {plain(self.across)} across"
         return f"{self.share:.0%} of the points lie in lines: {apart}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 
+from ..quantities import counted
 from . import parsing
 from .console import exit_policy, tell
 from .outputs import path
@@ -29,6 +30,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "neural-splines check") 
 
         vertices, faces = load_mesh(args.mesh)
         found = checked(vertices.numpy(), faces.numpy(), intersecting=True)
-        tell([f"mesh:     {found.vertices} vertices, {found.faces} faces", f"shape:    {found.summary()}"])
+        words = f"{counted(found.vertices, 'vertex', 'vertices')}, {counted(found.faces, 'face')}"
+        tell([f"mesh:     {words}", f"shape:    {found.summary()}"])
         for line in found.lines():
             warn(f"{shown(args.mesh)}: {line}")

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import NeuralSplinesError, ReconstructionWarning, said, warn
 from ..files.atomic import STANDARD
+from ..quantities import counted
 from ..runtime import limits, streams
 from ..runtime.interrupts import interruptible
 from ..runtime.monitor import PhaseTimer
@@ -58,7 +59,7 @@ def exit_policy(
         say(prog, f"error: {line}")
         sys.exit(code_of(error))
     if strict and shown:
-        say(prog, f"{shown} warning{'s' if shown > 1 else ''} under --strict; the outputs were written")
+        say(prog, f"{counted(shown, 'warning')} under --strict; the outputs were written")
         sys.exit(WARNED)
 
 

@@ -21,6 +21,7 @@ from ..kernels.products import Compute
 from ..normals.orient import Judged, options_of, summary_of
 from ..pictures.mapped import Mapped
 from ..placement import Placed
+from ..quantities import counted, duration, plain
 from ..ranges import Axis
 from ..runtime.monitor import PhaseTimer
 from ..settings import NormalSettings, Settings
@@ -73,8 +74,8 @@ class Parts:
 
     def summary(self) -> str:
         """One line."""
-        there = f", {self.resumed} results were there already" if self.resumed else ""
-        return f"{self.nodes} nodes of points, {self.blocks} blocks of the lattice{there}"
+        there = f", {counted(self.resumed, 'result was', 'results were')} there already" if self.resumed else ""
+        return f"{counted(self.nodes, 'node')} of points, {counted(self.blocks, 'block')} of the lattice{there}"
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class Details:
 class Drawing:
     """What pictures show, world units: vertices [v, 3], faces [f, 3], points [n, 3], and where there are colours those
     of both in 0..255. distances [v]: of the vertices from the nearest point. up: that direction, where it is known.
-    note: what a viewer should know of it. numbers [v]: of --quality, by name.
+    note: how the mesh was thinned, where it was; all_points: how many there are. numbers [v]: of --quality, by name.
     mapped: the picture of --texture on the mesh.
     """
 
@@ -109,6 +110,7 @@ class Drawing:
     note: str = ""
     numbers: Mapping[str, np.ndarray] = field(default_factory=dict)
     mapped: Mapped | None = None
+    all_points: int = 0
 
 
 @dataclass(frozen=True)
@@ -160,8 +162,8 @@ class Outcome:
 
 def sources(classes: Mapping[int, int], merged: tuple[tuple[str, int], ...]) -> list[str]:
     """Lines of a summary: how many points are of which class and of which file, where that was asked for."""
-    counted = [f"{count} of class {code}" for code, count in classes.items()]
-    files = [f"{count} of {name}" for name, count in merged]
+    counted = [f"{count:,} of class {code}" for code, count in classes.items()]
+    files = [f"{count:,} of {name}" for name, count in merged]
     found = {"classes": counted, "merged": files}
     return [f"{title + ':':10}{listed(words, ', ')}" for title, words in found.items() if words]
 
@@ -203,12 +205,14 @@ class Run:
         """The lines that a command prints at the end."""
         found, args = self.outcome, self.job.args
         nx, ny, nz = found.lattice.shape
-        fitted = f", {found.fitted} after downsampling" if found.averaged else ""
+        fitted = f", {found.fitted:,} after downsampling" if found.averaged else ""
         self.timer.phase("shape")
         shape = found.shape()
         self.timer.phase("")
         share, parts, chosen = found.evaluations / found.lattice.size, found.parts, found.choice
-        evaluated = f", {found.evaluations} evaluations ({share:.1%} of a dense grid)" if args.verbose else ""
+        evaluated = (
+            f", {counted(found.evaluations, 'evaluation')} ({share:.1%} of a dense grid)" if args.verbose else ""
+        )
         return [
             *([f"seed:     {args.chosen_seed}"] if args.seed is None else []),
             f"points:   {found.cleaning.summary()}{fitted}{f' ({found.reading})' if found.reading else ''}",
@@ -217,19 +221,19 @@ class Run:
             f"normals:  {found.normals.summary}",
             *([f"parts:    {parts.summary()}"] if parts else []),
             f"fit:      {found.fit}, {found.compute.summary}",
-            *([f"details:  {found.fit_details}, eps {found.eps:.6g}"] if args.verbose else []),
+            *([f"details:  {found.fit_details}, eps {plain(found.eps, 6)}"] if args.verbose else []),
             *([f"choice:   repeat it with {chosen} {found.normals.options}".rstrip()] if chosen else []),
-            f"lattice:  {nx} x {ny} x {nz} voxels, side {found.lattice.voxel_size:.3g}{evaluated}",
-            f"mesh:     {found.mesh[0]} vertices, {found.mesh[1]} faces -> {shown(self.job.out)}",
+            f"lattice:  {nx} x {ny} x {nz} voxels, side {plain(found.lattice.voxel_size)}{evaluated}",
+            f"mesh:     {mesh_words(found.mesh)} -> {shown(self.job.out)}",
             *([f"error:    {found.error.summary()}"] if found.error else []),
             f"shape:    {shape.summary() if shape else 'too large to look at within the memory'}",
             *([f"texture:  {found.texture.summary()}"] if found.texture else []),
             *([f"support:  {found.support.summary()}"] if found.support else []),
             *([f"crs:      {found.crs.summary()}"] if found.crs else []),
             *([f"terrain:  {found.terrain.summary()}"] if found.terrain else []),
-            *([f"size:     {_size(found.placed)}"] if self.job.placement.asked else []),
+            *([f"size:     {size_of(found.placed)}"] if self.job.placement.asked else []),
             *([f"shift:    {_shift(found.placed, self.job)}"] if args.shift is not None else []),
-            f"seconds:  {self.timer.summary()}",
+            f"time:     {self.timer.summary()}",
             *([f"look:     {self._how_to_look()}"] if getattr(args, "how_to_look", False) else []),
             *([f"repeat:   {self.command}"] if args.verbose else []),
         ]
@@ -244,11 +248,16 @@ class Run:
     def short_summary(self) -> str:
         """One line, of many runs."""
         found, count = self.outcome, len(self.warnings)
-        warned = f", {count} warning{'s' if count > 1 else ''}" if count else ""
+        warned = f", {counted(count, 'warning')}" if count else ""
         return (
-            f"{self.job.name}: {found.cleaning.kept} points -> {shown(self.job.out)}: {found.mesh[0]} vertices, "
-            f"{found.mesh[1]} faces, {sum(self.timer.seconds.values()):.1f} s{warned}"
+            f"{self.job.name}: {counted(found.cleaning.kept, 'point')} -> {shown(self.job.out)}: "
+            f"{mesh_words(found.mesh)}, {duration(sum(self.timer.seconds.values()))}{warned}"
         )
+
+
+def mesh_words(mesh: tuple[int, int]) -> str:
+    """The numbers of its vertices and faces."""
+    return f"{counted(mesh[0], 'vertex', 'vertices')}, {counted(mesh[1], 'face')}"
 
 
 def _shift(placed: Placed, job: Job) -> str:
@@ -256,6 +265,6 @@ def _shift(placed: Placed, job: Job) -> str:
     return f"{' '.join(map(repr, placed.shift))}, to be added, in {shown(offset_path(job.out))}"
 
 
-def _size(placed: Placed) -> str:
+def size_of(placed: Placed) -> str:
     """The sides of a mesh in its file."""
     return f"{' x '.join(f'{side:.6g}' for side in placed.sides)} {placed.unit}"

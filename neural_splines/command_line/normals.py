@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "neural-splines normals"
         out = jobs.only_output(args.out, "OUT", *read, formats=CLOUD_FORMATS, work_dir=folder)
         shares = scenes.scene_settings_from(args)
         if shares.asked:
-            tell([*_in_parts(args, out, sides, shares, monitor), f"seconds:  {monitor.summary()}"], out)
+            tell([*_in_parts(args, out, sides, shares, monitor), f"time:     {monitor.summary()}"], out)
             return
         scanned, origin = steps.load(
             [args.input_point_cloud], sides, monitor, (), args.columns, args.classes, args.bounds
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "neural-splines normals"
             *finished.sources(scanned.classes, scanned.parts),
             f"normals:  {origin.summary()} -> {shown(out)}",
         ]
-        tell([*lines, f"seconds:  {monitor.summary()}"], out)
+        tell([*lines, f"time:     {monitor.summary()}"], out)
 
 
 def _in_parts(
@@ -69,6 +69,7 @@ def _in_parts(
     from ..files.atomic import shown
     from ..files.streams import ReadOptions
     from ..normals.orient import summary_of
+    from ..quantities import counted
     from ..run.cloud_file import write_cloud
     from . import finished
     from .parts import check, folder_of
@@ -79,9 +80,11 @@ def _in_parts(
         found = write_cloud(args.input_point_cloud, out, sides, shares, folder, options, monitor)
     for line in found.notes:
         warn(line)
+    there = counted(found.resumed, "result was", "results were")
+    resumed = f", {there} there already" if found.resumed else ""
     return [
         f"points:   {found.cleaning.summary()}",
         *finished.sources(found.classes, ()),
-        f"parts:    {found.nodes} nodes of points" + (f", {found.resumed} results were there" if found.resumed else ""),
+        f"parts:    {counted(found.nodes, 'node')} of points{resumed}",
         f"normals:  {summary_of(found.estimated, sides)} -> {shown(out)}",
     ]

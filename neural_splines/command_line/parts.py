@@ -147,7 +147,7 @@ def drawing_of(run: ReconstructionInParts, sides: NormalSettings, shares: SceneS
     """What pictures show; measured: with distances of the vertices from the points."""
     run.monitor.phase("pictures")
     memory = drawing_memory(shares, run.compute.device.type)
-    vertices, faces, whole = drawn_mesh(run.plan, run.touched, run.kept, memory)
+    vertices, faces, note = drawn_mesh(run.plan, run.touched, run.kept, memory)
     points = drawn_points(run.plan)
     distances = distances_to_points(run.plan, torch.from_numpy(vertices), points).numpy() if measured else None
     run.monitor.phase("")
@@ -161,7 +161,8 @@ def drawing_of(run: ReconstructionInParts, sides: NormalSettings, shares: SceneS
         colours=colours_at(run.plan, vertices),
         point_colours=colours_at(run.plan, points.numpy()),
         up=upright(sides.up, run.form.upright, known, points.mean(0).numpy()),
-        note="" if whole else f"a thinned mesh of {len(faces)} faces; all {run.mesh.faces} are in the file",
+        note=note,
+        all_points=run.totals.fitted,
     )
 
 

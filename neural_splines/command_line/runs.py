@@ -91,6 +91,8 @@ def single(
 
 def one(job: Job, settings: Settings, sides: NormalSettings, mesh: Meshing, timer: PhaseTimer, prefix: str = "") -> Run:
     """A mesh from a file."""
+    if not (job.preview or job.page):
+        timer.expect({"pictures": 0.0})
     with noted(prefix) as notes:
         outcome = mesh(job, settings, sides, timer)
         for line in shreds(outcome, settings, timer):

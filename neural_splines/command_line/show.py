@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import asdict
 from typing import Any
 
@@ -12,9 +13,13 @@ from ..files.atomic import save_bytes
 from ..pictures.page import Page, span
 from ..pictures.preview import preview
 from ..pictures.ramp import ramp
-from .finished import Run
+from ..quantities import TIMES, duration, quantity
+from ..run.drawing import in_bytes
+from ..runtime.phases import shares
+from .finished import Run, mesh_words, size_of
 from .jobs import together
-from .report import chosen
+
+METRE, FOOT = re.compile(r"UNIT\[\"met(?:re|er)\"", re.IGNORECASE), re.compile(r"foot|feet", re.IGNORECASE)
 
 
 def save(run: Run) -> None:
@@ -46,36 +51,57 @@ def save(run: Run) -> None:
             history=details.history,
             colours=drawn.colours,
             point_colours=drawn.point_colours,
-            facts=facts(run, drawn.note),
+            facts=facts(run),
             warnings=run.warnings,
             up=up,
             numbers=drawn.numbers,
             mapped=drawn.mapped,
+            unit=unit_of(run),
+            thinned=drawn.note,
+            all_points=drawn.all_points,
         )
+        page = in_bytes(page, run.outcome.lattice.voxel_size)
         save_bytes(job.page, page.render().encode(errors="backslashreplace"))  # names that are not UTF-8
     timer.phase("")
 
 
-def facts(run: Run, note: str = "") -> dict[str, dict[str, Any]]:
-    """Tables of names and values; note: on what is drawn."""
-    found, settings = run.outcome, asdict(run.settings)
-    cells = settings.pop("cells") or {}
-    seconds = {name: f"{value:.2f}" for name, value in run.timer.seconds.items()}
+def unit_of(run: Run) -> str:
+    """Of the cloud, where a user, a coordinate system or a format says it; else nothing."""
+    job, crs = run.job, run.outcome.crs
+    if job.args.cloud_units:
+        return str(job.args.cloud_units)
+    metric = crs is not None and not crs.degrees and METRE.search(crs.wkt) and not FOOT.search(crs.wkt)
+    return "m" if metric or all(path.lower().endswith(".e57") for path in job.sources) else ""
+
+
+def facts(run: Run) -> dict[str, dict[str, Any]]:
+    """Tables of names and values."""
+    found, settings, unit = run.outcome, asdict(run.settings), unit_of(run)
+    cells, shape = settings.pop("cells") or {}, found.details().shape
+    side = quantity(found.lattice.voxel_size, unit)
     return {
         "Result": {
             "points": found.cleaning.summary(),
             "normals": found.normals.summary,
             "fit": found.fit,
-            "fit details": found.fit_details,
-            "vertices": found.mesh[0],
-            "faces": found.mesh[1],
-            **({"drawn": note} if note else {}),
+            "mesh": mesh_words(found.mesh),
+            **({"shape": shape.summary()} if shape else {}),
             **({"parts": found.parts.summary()} if found.parts else {}),
             **({"texture": found.texture.summary()} if found.texture else {}),
             **({"support": found.support.summary()} if found.support else {}),
-            **{name.replace("_", " "): value for name, value in chosen(found).items() if value is not None},
+            "grid": f"{TIMES.join(map(str, found.lattice.shape))} voxels, side {side}",
+            **({"coordinates": f"of the cloud, in {found.crs.summary()}"} if found.crs else {}),
+            **({"size in the file": size_of(found.placed)} if run.job.placement.asked else {}),
         },
-        "Seconds": seconds | {"all": f"{sum(run.timer.seconds.values()):.2f}"},
-        "Settings": {name.replace("_", " "): value for name, value in (settings | cells).items()},
+        "Time": {what: f"{duration(took)} ({share}%)" for what, took, share in shares(run.timer.seconds)}
+        | {"all": duration(sum(run.timer.seconds.values()))},
+        "Settings": {
+            **{name.replace("_", " "): value for name, value in (settings | cells).items()},
+            "offset along the normals, as used": found.eps,
+            "fit, in numbers": found.fit_details,
+            "evaluations of the field": found.evaluations,
+            "computed by": found.compute.summary,
+            **({"chosen by the data": found.choice} if found.choice else {}),
+        },
         "Command": {"repeat it with": run.command},
     }

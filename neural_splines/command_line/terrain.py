@@ -15,6 +15,7 @@ from ..files.breaklines import SUFFIXES, load_breaklines
 from ..files.dxf import is_dxf, require_dxf
 from ..files.georeference import CoordinateSystem
 from ..files.rasters import Breaklines, Heights, require_rasters, save_contours, save_dem
+from ..quantities import counted, plain
 from ..settings import AUTO, CONTOUR_INTERVAL
 from ..surface.heights import AskedHeights, contours
 
@@ -76,10 +77,10 @@ class Terrain:
 
     def summary(self) -> str:
         heights = "none" if self.lowest is None else f"{self.lowest:.6g} to {self.highest:.6g}"
-        lines = "" if self.lines is None else f", {self.lines} contour lines"
-        lines += "" if self.breaklines is None else f", along {self.breaklines} breaklines"
+        lines = "" if self.lines is None else f", {counted(self.lines, 'contour line')}"
+        lines += "" if self.breaklines is None else f", along {counted(self.breaklines, 'breakline')}"
         return (
-            f"{self.columns} x {self.rows} squares of {self.resolution:g}, {self.covered:.1%} with heights, "
+            f"{self.columns} x {self.rows} squares of {plain(self.resolution, 4)}, {self.covered:.1%} with heights, "
             f"{heights}{lines}"
         )
 

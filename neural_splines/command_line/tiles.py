@@ -6,6 +6,7 @@ import os
 from argparse import Namespace
 from collections.abc import Sequence
 
+from ..quantities import counted
 from ..ranges import UPS
 from ..settings import COMPRESSIONS, TILE_FACES
 from . import parsing
@@ -97,7 +98,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "neural-splines tiles") 
         check([args.mesh], [Target(folder, "--out", folder=True)])
         monitor.phase("read")
         vertices, faces, numbers, up = load_upright(args.mesh, COLOURS)
-        lines = [f"mesh:     {len(vertices)} vertices, {len(faces)} faces"]
+        lines = [f"mesh:     {counted(len(vertices), 'vertex', 'vertices')}, {counted(len(faces), 'face')}"]
         offset, title = offset_path(args.mesh), os.path.basename(args.mesh)
         places = vertices.numpy()
         places += read_offset(offset) if os.path.exists(offset) else 0.0
@@ -108,4 +109,4 @@ def main(argv: Sequence[str] | None = None, prog: str = "neural-splines tiles") 
         lines.append(f"tiles:    {done.summary()} -> {shown(args.out)}")
         lines.append(f"page:     {shown(os.path.join(folder, PAGE))}, {OPENED if done.whole else SERVED}")
         lines += [f"crs:      {asked.system.summary()}"] if asked.system else []
-        tell([*lines, f"seconds:  {monitor.summary()}"])
+        tell([*lines, f"time:     {monitor.summary()}"])

@@ -89,10 +89,10 @@ def mesh_whole(job: Job, settings: Settings, sides: NormalSettings, timer: Phase
     )
 
 
-def drawn_names(asked: tuple[str, ...], scalars: Mapping[str, np.ndarray]) -> list[str]:
-    """What the numbers that were asked for are called in files; distance and density as the first are `quality`."""
+def numbers_of(asked: tuple[str, ...], scalars: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The numbers that were asked for, by name; in files distance and density as the first are `quality`."""
     names = [name.replace("-", "_") for name in asked]
-    return [name if name in scalars else QUALITY for name in names]
+    return {name: scalars[name if name in scalars else QUALITY] for name in names}
 
 
 def up_of(scanned: ScannedCloud, origin: Orientation, result: Reconstruction) -> Axis:
@@ -151,7 +151,7 @@ class Known:
             faces=mesh.faces,
             points=points,
             distances=lambda: distances(points, mesh.vertices),
-            numbers={n: self.carried.scalars[n] for n in drawn_names(self.asked, self.carried.scalars)},
+            numbers=numbers_of(self.asked, self.carried.scalars),
             colours=colours,
             mapped=self._mapped(),
             point_colours=None if colours is None else self._tints(points),

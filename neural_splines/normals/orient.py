@@ -14,6 +14,7 @@ from ..cloud.clouds import NO_NORMALS, CleaningReport, OrientedCloud, clean, cle
 from ..errors import BackendError, CloudError, SettingsError, said
 from ..files.atomic import shown
 from ..files.scans import ScannedCloud, rows_of
+from ..quantities import plain
 from ..ranges import UP, UPS
 from ..runtime.monitor import Monitor
 from ..settings import AUTO, NormalSettings
@@ -69,7 +70,7 @@ def summary_of(found: Judged | None, settings: NormalSettings) -> str:
     seen = f", seen from {found.known.source}" if found.known.source else ""
     if settings.cameras and found.known.of_sensors:
         seen = f", seen from {cameras_of(settings)}"
-    return f"estimated{seen}, confidence {found.confidence.value:.2f}, noise {found.noise:.2g} spacings{turned}"
+    return f"estimated{seen}, confidence {found.confidence.value:.2f}, noise {plain(found.noise, 2)} spacings{turned}"
 
 
 def options_of(found: Judged | None, settings: NormalSettings) -> str:

@@ -1,6 +1,6 @@
 """Meshes and points in few bytes of text, for a page: quantised, as differences, in planes of bytes, deflated.
 
-What viewer.html unpacks. Vertices are 16 bits a coordinate, 1.5e-5 of the longest side; faces keep every bit.
+What viewer/unpack.js unpacks. Vertices are 16 bits a coordinate, 1.5e-5 of the longest side; faces keep every bit.
 """
 
 from __future__ import annotations

@@ -32,6 +32,16 @@ CENTERS_AT_A_POINT = 500  # of the cells that overlap there
 POINT_SECONDS = {"cpu": 1e-4, "cuda": 1e-6}  # to fit cells; on a GPU mostly to read and check
 # To choose how much they smooth, for each point of those that are looked at; a GPU's are in what it takes to fit.
 CHOICE_SECONDS, LOOKED_AT = {"cpu": 6e-4, "cuda": 0.0}, 12_000
+# Seconds of the phases of cells on a CPU, for each point, for each point that smoothings are tried at, and for each
+# cube: measured in CPU seconds on scans of 36,000 to 250,000 points at grid auto. What counts is their proportions.
+OF_POINTS = {
+    "neighbours": 7.4e-6, "winding field": 8.3e-6, "directions": 1.3e-6, "patches": 1.2e-6, "signs": 1.35e-5,
+    "points": 6e-6, "fit": 2e-5,
+}  # fmt: skip
+OF_TRIALS = {"smoothing": 2.1e-4}
+OF_CUBES = {
+    "sample": 5e-6, "mesh": 3.4e-6, "trim": 3.2e-6, "compare": 4e-7, "write": 4e-7, "shape": 2.5e-7, "pictures": 5e-6,
+}  # fmt: skip
 PROBE = 1024, 512  # rows and columns of a product that is timed
 WORTH_A_PROBE, NOMINAL = 1e9, 1e8  # kernel values; in a second
 WORTH_SAYING = 60.0  # seconds
@@ -67,6 +77,18 @@ def estimate(lattice: Lattice, sampling: Sampling, centers: int | None, settings
             pairs += 3.0 * min(count, FAR_POINTS) * FAR_CENTERS * (settings.cg_max_iters + 2)
     rate = _pairs_per_second(compute) * len(compute.devices) if pairs > WORTH_A_PROBE else NOMINAL
     return Cost(area, seconds + pairs / rate)
+
+
+def phases(squares: float, count: int, settings: Settings) -> dict[str, float]:
+    """Seconds that the phases of cells take on a CPU, in proportion: of a surface of so many square voxels, and of so
+    many points.
+    """
+    cubes = budget.CUBES_PER_SQUARE * squares
+    found = {name: each * count for name, each in OF_POINTS.items()} | {"read": 0.1}
+    if settings.regularization == AUTO:
+        found |= {name: each * min(count, LOOKED_AT) for name, each in OF_TRIALS.items()}
+    found |= {"downsample": 0.0, "colour": 0.0}  # little, where they come
+    return found | {name: each * cubes for name, each in OF_CUBES.items()}
 
 
 def check(cost: Cost, lattice: Lattice, settings: Settings, device: torch.device) -> None:

@@ -7,20 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 from ..cells.fitting import CellsFit
 from ..pictures.page import Page
+from ..quantities import TIMES, counted, duration, number
+from ..runtime.phases import shares
 from ..spline.residuals import residuals
 from ..surface.attributes import distances
+from .drawing import in_bytes
 
 if TYPE_CHECKING:
     from .whole import Reconstruction
 
 
 def title_of(result: Reconstruction) -> str:
-    return f"{len(result.kept)} points \N{RIGHTWARDS ARROW} {len(result.mesh.faces)} faces"
+    return f"{counted(len(result.kept), 'point')} \N{RIGHTWARDS ARROW} {counted(len(result.mesh.faces), 'face')}"
 
 
 def page_of(result: Reconstruction) -> Page:
     mesh, points, fit = result.mesh.numpy(), result.cloud.points.cpu().numpy(), result.fit
-    return Page(
+    page = Page(
         title=title_of(result),
         vertices=mesh.vertices,
         faces=mesh.faces,
@@ -31,6 +34,7 @@ def page_of(result: Reconstruction) -> Page:
         facts=facts(result),
         warnings=result.warnings,
     )
+    return in_bytes(page, result.lattice.voxel_size)
 
 
 def facts(result: Reconstruction) -> dict[str, dict[str, Any]]:
@@ -44,13 +48,14 @@ def facts(result: Reconstruction) -> dict[str, dict[str, Any]]:
             "points": result.cleaning.summary() if result.cleaning else len(result.kept),
             "normals": words,
             "fit": result.fit.summary(),
-            "fit details": result.fit.details(),
-            "vertices": len(result.mesh.vertices),
-            "faces": len(result.mesh.faces),
-            "eps": f"{result.eps:.6g}",
-            "grid": " x ".join(map(str, result.lattice.shape)),
-            "voxel size": f"{result.lattice.voxel_size:.6g}",
+            "mesh": f"{counted(len(result.mesh.vertices), 'vertex', 'vertices')}, "
+            f"{counted(len(result.mesh.faces), 'face')}",
+            "grid": f"{TIMES.join(map(str, result.lattice.shape))} voxels, side {number(result.lattice.voxel_size)}",
         },
-        "Seconds": {name: f"{value:.2f}" for name, value in result.seconds.items()},
-        "Settings": {name.replace("_", " "): value for name, value in (settings | cells).items()},
+        "Time": {what: f"{duration(took)} ({share}%)" for what, took, share in shares(result.seconds)},
+        "Settings": {
+            **{name.replace("_", " "): value for name, value in (settings | cells).items()},
+            "offset along the normals, as used": result.eps,
+            "fit, in numbers": result.fit.details(),
+        },
     }

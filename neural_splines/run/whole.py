@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -162,7 +163,7 @@ def _mesh_cloud(
             return _told(found, unfilled, team, timer)
         assert isinstance(parts.store, MemoryStore)
         parts = replace(parts, store=parts.store.part("points-0", "fitted-0", "choice", "degeneracy"))
-    return _told(steps.meshed(parts, team, timer, _check), settings, team, timer)
+    return _told(steps.meshed(parts, team, timer, partial(_check, timer)), settings, team, timer)
 
 
 def _unfilled(settings: Settings) -> Settings | None:
@@ -176,7 +177,7 @@ def _unfilled(settings: Settings) -> Settings | None:
 def _closed(parts: Parts, team: Here, timer: PhaseTimer) -> Meshed | None:
     """A run without filled holes, where its mesh is closed: then there is nothing to fill."""
     try:
-        found = steps.meshed(parts, team, timer, _check)
+        found = steps.meshed(parts, team, timer, partial(_check, timer))
     except EmptySurfaceError:
         return None
     return None if len(border_edges(only(found.plan, found.kept))) else found
@@ -223,13 +224,16 @@ def _begun(cloud: OrientedCloud, settings: Settings, monitor: Monitor | None) ->
     return parts, timer, Here()
 
 
-def _check(plan: Plan) -> None:
-    """Refuse what cannot fit into the memory, and say what takes long."""
+def _check(timer: PhaseTimer, plan: Plan) -> None:
+    """Refuse what cannot fit into the memory, say what takes long, and tell the timer what to expect."""
     s, lattice, compute, used = plan.settings, plan.lattice, plan.compute(), fitted(plan, 0)
     centers = None if s.cell_settings else choose_count(s.num_nystrom_samples, 3 * len(used))[0]
     if centers:
         check_spline(centers, 3 * len(used), compute.dtype, compute.device)
-    cost.check(cost.estimate(lattice, used.sampling, centers, s, compute), lattice, s, compute.device)
+    found = cost.estimate(lattice, used.sampling, centers, s, compute)
+    cost.check(found, lattice, s, compute.device)
+    if not centers and compute.device.type == "cpu":
+        timer.expect(cost.phases(found.squares, len(used), s))
 
 
 def _fit(plan: Plan, chosen: Chosen, totals: Totals) -> SplineFit | CellsFit:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
+
+from . import phases
 
 logger = logging.getLogger(__name__)
 
@@ -77,5 +79,13 @@ class PhaseTimer:
         with self._lock:
             self.inner.progress(done, total, note)
 
+    def expect(self, seconds: Mapping[str, float]) -> None:
+        """How long phases to come will take, in proportion; 0 for one that will not come. For monitors that ask."""
+        told = getattr(self.inner, "expect", None)
+        if told is not None:
+            with self._lock:
+                told(seconds)
+
     def summary(self) -> str:
-        return ", ".join(f"{name} {seconds:.2f}" for name, seconds in self.seconds.items())
+        """One line: how long it took, and what for."""
+        return phases.summary(self.seconds)

@@ -73,5 +73,4 @@ def _best(
         return dict(zip(found, score.errors(list(found.values())), strict=True))
 
     best = score.least(len(LADDER), FIRST, errors)
-    distance = score.percentile(found[best].distance)
-    return LADDER[best], f"regularization {LADDER[best]:.0e} (held-out points at {distance:.3g})"
+    return LADDER[best], f"regularization {LADDER[best]:.0e} ({score.said(found[best].distance)} of the surface)"

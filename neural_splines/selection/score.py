@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..cells.weights import sum_by
+from ..quantities import plain
 
 STEPS = 6  # on either side of a point, along its normal
 WINDOW = 5.0  # times the distance of the points from a first surface: so long are the lines
@@ -94,6 +95,11 @@ def percentile(distance: Tensor) -> float:
     if not len(known):
         raise UnjudgedError
     return float(known[int(PERCENTILE * len(known))])
+
+
+def said(distance: Tensor) -> str:
+    """How far the surface is from points that its fit did not see, in words."""
+    return f"{PERCENTILE:.0%} of the held-out points within {plain(percentile(distance))}"
 
 
 def errors(candidates: Sequence[Residuals]) -> list[float]:

@@ -53,6 +53,10 @@ NEGLIGIBLE = 2.0**-24  # of the longest side of the box: smaller errors are floa
 TYPICAL = 26.0  # of a search, in trials on few points: six at one size, four at the next, four on four times as many
 PATCHES_SEE = 2.0  # times the points where patches judge: a third as many of their points do
 PILOT = Smoothing(1e-6, gradient_length=0.2), Smoothing(1e-6, 0.1)  # suits most clouds, noisy or not
+HOW = (
+    "choosing cells and smoothing: some points are held out, trial fits of the others are measured at them, and those "
+    "that come nearest are kept"
+)
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,7 @@ class SmoothingSearch:
             self._judge_by_many(few, many)
         best = self._leader()
         made = "; the normals follow the noise of the points" if dependent else ""
-        return Choice(*best, f"{best[1]} (held-out points at {score.percentile(self._found[best].distance):.3g}{made})")
+        return Choice(*best, f"{best[1]} ({score.said(self._found[best].distance)} of the surface{made})")
 
     def _judge_by_many(self, few: Sequence[Region], many: Sequence[Region]) -> None:
         """The best of all sizes, whose errors differ by less than few points tell, and the best with robust passes."""
@@ -166,9 +170,9 @@ class SmoothingSearch:
         for smoothing in smoothings:
             found = self._found[size, smoothing] = trial.residuals(smoothing, self._window)
             if logger.isEnabledFor(logging.DEBUG) and bool(found.distance.isfinite().any()):
-                reached = score.percentile(found.distance)
-                told = size, smoothing, 100.0 * score.PERCENTILE, reached
-                logger.debug("tried up to %d points a cell, %s: %.0f%% of the held-out points within %.3g", *told)
+                if not self._work:
+                    logger.debug(HOW)
+                logger.debug("tried up to %d points a cell, %s: %s", size, smoothing, score.said(found.distance))
             self._work += len(trial.points) / self._unit  # how much is to come depends on what is found
             self._monitor.progress(self._work, max(TYPICAL, self._work), f"{len(self._found)} tried")
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..quantities import counted, plain
 from ..runtime.threads import parallel
 from .intersections import intersections
 
@@ -47,16 +48,16 @@ class Checked:
         if self.closed:
             words = ["closed"]
         else:
-            loops = f"{self.border_loops} loops" if self.border_loops > 1 else "1 loop"
-            words = [f"open at {self.border_edges} edges in {loops}, the longest {self.longest_border:.4g}"]
-        words += [] if self.components == 1 else [f"{self.components} components"]
-        words += [] if self.genus is None else [f"genus {self.genus}"]
-        words += [f"area {self.area:.4g}", *([] if self.volume is None else [f"volume {self.volume:.4g}"])]
+            edges, loops = counted(self.border_edges, "edge"), counted(max(self.border_loops, 1), "loop")
+            words = [f"open at {edges} in {loops}, the longest {plain(self.longest_border, 4)}"]
+        words += [] if self.components == 1 else [counted(self.components, "component")]
+        words += [] if self.genus is None else [f"genus {self.genus:,}"]
+        words += [f"area {plain(self.area, 4)}", *([] if self.volume is None else [f"volume {plain(self.volume, 4)}"])]
         return ", ".join([*words, *self.faults()])
 
     def lines(self) -> list[str]:
         """A line for each thing that keeps it from being the surface of a body."""
-        found = [] if self.closed else [f"{self.border_edges} edges have one face"]
+        found = [] if self.closed else [f"{counted(self.border_edges, 'edge has', 'edges have')} one face"]
         found += self.faults()
         if self.volume is not None and self.volume < 0.0:
             found.append("its faces look inwards")
@@ -64,14 +65,14 @@ class Checked:
 
     def faults(self) -> list[str]:
         """What no surface of a body has, but for borders."""
-        counted = [
+        found = [
             (self.nonmanifold_edges, "edge of three faces or more", "edges of three faces or more"),
             (self.nonmanifold_vertices, "vertex where several fans meet", "vertices where several fans meet"),
             (self.turned_edges, "edge where faces are turned", "edges where faces are turned"),
             (self.flat_faces, "face without area", "faces without area"),
             (self.intersecting or 0, "pair of faces that intersect", "pairs of faces that intersect"),
         ]
-        return [f"{count} {one if count == 1 else many}" for count, one, many in counted if count]
+        return [counted(count, one, many) for count, one, many in found if count]
 
 
 def checked(vertices: np.ndarray, faces: np.ndarray, *, intersecting: bool = False) -> Checked:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..files.atomic import PathLike, save_bytes
+from ..quantities import counted
 from ..runtime.progress import in_notebook
 
 if TYPE_CHECKING:
@@ -28,8 +29,7 @@ def mesh_page(vertices: np.ndarray, faces: np.ndarray) -> Page:
     from ..pictures.page import Page
 
     none = np.zeros(0)
-    facts = {"Mesh": {"vertices": len(vertices), "faces": len(faces)}}
-    return Page(_counted(vertices, faces), vertices, faces, np.zeros((0, 3)), none, none, facts=facts)
+    return Page(_counted(vertices, faces), vertices, faces, np.zeros((0, 3)), none, none)
 
 
 def in_html(vertices: np.ndarray, faces: np.ndarray, page: Callable[[], Page], title: str = "") -> str:
@@ -62,7 +62,7 @@ def show(page: Page, path: PathLike | None, inner: Callable[[], str]) -> str | N
 
 
 def _counted(vertices: np.ndarray, faces: np.ndarray) -> str:
-    return f"Mesh of {len(vertices)} vertices and {len(faces)} faces"
+    return f"Mesh of {counted(len(vertices), 'vertex', 'vertices')} and {counted(len(faces), 'face')}"
 
 
 def _picture(vertices: np.ndarray, faces: np.ndarray) -> bytes:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import SettingsError
+from ..quantities import counted, plain
 from .collapse import Stage, apart, collapsed
 from .mesh import Mesh, face_average_normals
 
@@ -28,7 +29,8 @@ class SurfaceError:
 
     def summary(self) -> str:
         """One line."""
-        return f"at most {self.largest:.3g} off the surface, {self.mean:.3g} in the mean, at {self.places} places"
+        mean = f"{plain(self.mean)} in the mean, at {counted(self.places, 'place')}"
+        return f"at most {plain(self.largest)} off the surface, {mean}"
 
 
 def simplified(mesh: Mesh, gradient: Gradient, faces: int) -> Mesh:

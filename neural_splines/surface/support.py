@@ -7,6 +7,7 @@ ones, which go on where there are none.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from ..cloud.metric import Metric
 from ..components import components
+from ..quantities import plain
 from .trimming import GAP_SPACINGS, SMALL_GAP_SPACINGS
 
 FAR = SMALL_GAP_SPACINGS  # where nothing supports it: no small gap is as deep
@@ -51,8 +53,10 @@ class Support:
         if not self.regions:
             return parts
         first = self.regions[0]
-        at = ", ".join(f"{value:.6g}" for value in first.place)
-        return f"{parts}; {self.region_count} invented regions, the largest of {first.area:.3g} at ({at})"
+        digits = min(max(1 - math.floor(math.log10(math.sqrt(max(first.area, 1e-30)))), 0), 9)  # a tenth of its side
+        at, count = ", ".join(f"{round(value, digits) + 0.0:.{digits}f}" for value in first.place), self.region_count
+        regions = "1 invented region" if count == 1 else f"{count:,} invented regions, the largest"
+        return f"{parts}; {regions} of {plain(first.area)} at ({at})"
 
     def report(self) -> dict[str, Any]:
         return asdict(self)

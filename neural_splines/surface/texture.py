@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..quantities import counted
 from .charts import Charts, charted
 from .mesh import Mesh
 from .normal_map import Frames
@@ -39,7 +40,7 @@ class Texture:
         """One line."""
         size = self.charts.size
         shown = "" if self.normals is None else ", normals" if self.image is None else ", colours and normals"
-        return f"{size} x {size} texels, {self.covered:.0%} of them in {self.charts.count} charts{shown}"
+        return f"{size} x {size} texels, {self.covered:.0%} of them in {counted(self.charts.count, 'chart')}{shown}"
 
 
 def textured(

@@ -70,7 +70,7 @@ def test_copies_change_no_mesh(distance, generator):
     settings = ns.Settings(grid_size=20, device="cpu", regularization=1e-7)
     whole = ns.reconstruct(cloud.points, cloud.normals, settings)
     points = repeated(cloud.points, 2, distance, generator)
-    with pytest.warns(match="1600 points read, 800 kept; dropped: 800 near duplicates"):
+    with pytest.warns(match="1,600 points read, 800 kept; dropped: 800 near duplicates"):
         found = ns.reconstruct(points, cloud.normals.repeat(2, 1), settings)
     assert is_watertight(whole.mesh.faces)
     assert is_watertight(found.mesh.faces)

@@ -10,9 +10,11 @@ import types
 import pytest
 import tqdm.auto
 
+from neural_splines.run.cost import phases
 from neural_splines.runtime import progress
 from neural_splines.runtime.monitor import PhaseTimer
 from neural_splines.runtime.progress import SHARES, Progress
+from neural_splines.settings import CellSettings, Settings
 
 CELLS = ["read", "points", "smoothing", "fit", "sample", "mesh", "trim", "compare", "", "write", ""]
 PARTS = ["partition", "check", "points", "smoothing", "fit", "mesh", "trim", "write", ""]
@@ -107,6 +109,44 @@ def test_a_pipe_gets_a_line_now_and_then(monkeypatch):
     for line in lines:
         done, left = re.fullmatch(r"fit.py: \w+: (\d+)% after \d+ s(, about \d+ s left)?", line).groups()
         assert bool(left) == (int(done) >= 20)
+
+
+ESTIMATED = ["read", "neighbours", "winding field", "directions", "patches", "signs", *CELLS[1:-3], "shape", "pictures"]
+SEARCHED = "smoothing", "fit"  # phases that say how far they are
+
+
+@pytest.mark.parametrize("speed", [0.5, 1.0, 6.0])
+@pytest.mark.parametrize(("count", "squares"), [(250_000, 700_000.0), (36_000, 150_000.0), (1_000_000, 500_000.0)])
+def test_the_time_left_is_true_where_the_cost_is_known(count, squares, speed, monkeypatch):
+    """Of a run whose phases take what they cost on another machine, but for a fifth more or less of each."""
+    clock = [0.0]
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: clock[0])
+    cost = phases(squares, count, Settings(cells=CellSettings(), regularization="auto"))
+    factors = dict(zip(ESTIMATED, 7 * (0.8, 1.0, 1.2), strict=False))
+    took = {name: speed * factors[name] * cost.get(name, 0.1) for name in ESTIMATED}
+    bar, ends = PhaseTimer(Progress(io.StringIO())), sum(took.values())
+    for name in ESTIMATED:
+        bar.phase(name)
+        if name == "smoothing":
+            bar.expect(cost)
+        for step in range(20):
+            clock[0] += took[name] / 20
+            bar.progress(step + 1, 20 if name in SEARCHED else None)
+            left, true = bar.inner.left, ends - clock[0]
+            if bar.inner._share > 0.2 and name not in ESTIMATED[:7] and true > 0.1 * ends:
+                assert 1 / 1.5 < left / true < 1.5, (name, step)
+    assert bar.inner.fraction > 0.97
+
+
+def test_a_phase_that_will_not_come_takes_nothing():
+    bar = Progress(io.StringIO())
+    bar.expect({"pictures": 0.0})
+    bar.phase("fit")
+    bar.expect({"fit": 1.0, "mesh": 1.0, "pictures": 5.0})
+    for name in ("fit", "mesh"):
+        bar.phase(name)
+        bar.progress(1, 1)
+    assert bar.fraction > 0.9
 
 
 def test_a_short_run_into_a_pipe_is_silent():

@@ -69,7 +69,7 @@ def test_numerical_details_are_for_those_who_ask(tmp_path, cloud, name):
     assert "eps " in details
     assert ("residual" in details) == (name == "one spline")
     assert not re.search(r"eps|residual|K_nm|jitter|held-out|evaluations", plain.out)
-    assert re.search(r"^lattice:  \d+ x \d+ x \d+ voxels, side [\d.e-]+, \d+ evaluations", asked.out, re.MULTILINE)
+    assert re.search(r"^lattice:  \d+ x \d+ x \d+ voxels, side [\d.]+, [\d,]+ evaluations", asked.out, re.MULTILINE)
     phases = re.findall(rf"^{script}: ([a-z ]+): [\d.]+ s$", asked.err, re.MULTILINE)
     assert "mesh" in phases
     assert len(phases) == len({*phases}), phases

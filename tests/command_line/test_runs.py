@@ -47,7 +47,9 @@ def test_a_folder_of_clouds(tmp_path, folder):
     assert outcome.code == 5
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.ply", "c.ply", "e.ply"]
     lines = outcome.out.splitlines()
-    assert [re.match(r".*/(\w\.ply): 200 points -> .*: \d+ vertices, \d+ faces, [\d.]+ s$", x)[1] for x in lines] == [
+    assert [
+        re.match(r".*/(\w\.ply): 200 points -> .*: [\d,]+ vertices, [\d,]+ faces, [\d.]+ s$", x)[1] for x in lines
+    ] == [
         "a.ply",
         "c.ply",
         "e.ply",

@@ -126,7 +126,7 @@ def test_colours_and_normals_are_those_of_their_places(written):
 
 def test_what_is_told(written):
     out = written[2]
-    assert "15842 faces" in out
+    assert "15,842 faces" in out
     assert "tileset.json" in out
     assert "levels" in out
 

@@ -11,7 +11,7 @@ PACKAGE = ROOT / "neural_splines"
 # From the ground up. A module may import from its own room and from lower layers; rooms of one layer do not know
 # each other.
 LAYERS = [
-    {"words"},
+    {"words", "quantities"},
     {"errors"},
     {"ranges"},
     {"runtime", "settings", "placement", "geometry", "components"},

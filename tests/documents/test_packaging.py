@@ -216,7 +216,7 @@ def test_every_package_folder_is_installed():
     assert all((folder / "__init__.py").exists() for folder in folders)
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     assert settings["packages"]["find"] == {"include": ["neural_splines*"]}
-    data = ["py.typed", *(f"pictures/{name}" for name in ("viewer.html", "tiles.html", "THIRD_PARTY.txt"))]
+    data = ["py.typed", *(f"pictures/{name}" for name in ("viewer/*", "tiles.html", "THIRD_PARTY.txt"))]
     assert settings["package-data"] == {"neural_splines": data}
     assert PROJECT["license-files"] == ["LICENSE", "neural_splines/pictures/THIRD_PARTY.txt"]
 

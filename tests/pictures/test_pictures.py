@@ -27,7 +27,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 
 
 def unpack(text: str, count: int, columns: int, size: int) -> np.ndarray:
-    """What viewer.html does, in another language."""
+    """What viewer/unpack.js does, in another language."""
     planes = np.frombuffer(zlib.decompress(base64.b64decode(text)), np.uint8).reshape(size, columns, count).astype(int)
     folded = sum(planes[k] << 8 * k for k in range(size))
     difference = np.where(folded % 2, -(folded + 1) // 2, folded // 2)

@@ -253,6 +253,6 @@ def test_the_command_line_works_in_parts(tmp_path):
     args = ["--regularization", 1e-8, "--max-memory", "2GB", "--out", tmp_path / "mesh.obj"]
     outcome = run("fit-grid.py", path, "auto", "auto", 24, "auto", "--seed", 0, "--device", "cpu", *args)
     assert outcome.code == 0, outcome.err
-    assert "1 nodes of points, 1 blocks of the lattice" in outcome.out
+    assert "1 node of points, 1 block of the lattice" in outcome.out
     assert sorted(os.listdir(tmp_path)) == ["cloud.ply", "mesh.obj"]
     assert is_watertight(load_mesh(tmp_path / "mesh.obj")[1])

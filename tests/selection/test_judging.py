@@ -1,6 +1,7 @@
 """The validation points of a choice: the same however a cloud is turned, only where there is a fit, never none."""
 
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -151,7 +152,7 @@ def test_points_whose_normals_contradict_each_other_judge_by_numbers(cells):
     fit = whole.fit_cloud(
         replace(cloud, normals=sign * cloud.normals), Settings(grid_size=32, device="cpu", cells=cells, **few)
     )
-    at = float(fit.chosen.split("held-out points at ")[1].rstrip(")").split(";")[0])
+    at = float(re.search(r"68% of the held-out points within ([\d.]+) of the surface", fit.chosen)[1])
     assert 0.0 < at < 2.0
 
 

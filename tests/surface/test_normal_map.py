@@ -169,7 +169,7 @@ def test_a_flat_surface_has_the_colour_of_no_normal_of_its_own():
     assert (found.normals == FLAT).all()
     assert FLAT == (128, 128, 255)
     assert found.image is None
-    assert found.summary().endswith("charts, normals")
+    assert found.summary().endswith(" in 1 chart, normals")
 
 
 @pytest.mark.parametrize(("height", "flat"), [(0.1, True), (0.5, True), (0.7, False), (2.0, False)])

@@ -10,6 +10,7 @@ from shapes import torus
 
 import neural_splines as ns
 from neural_splines.files.meshes import load_mesh
+from neural_splines.quantities import plain
 from neural_splines.surface.checks import checked
 from neural_splines.surface.collapse import Stage, collapsed
 from neural_splines.surface.intersections import intersections
@@ -111,7 +112,7 @@ def test_a_run_has_as_few_faces_as_are_asked_for(tmp_path):
     (entry,) = json.loads((tmp_path / "a.json").read_text())["runs"]
     error = entry["mesh"]["error"]
     (line,) = [line for line in found.out.splitlines() if line.startswith("error:")]
-    said = f"at most {error['largest']:.3g} off the surface, {error['mean']:.3g} in the mean, at 200000 places"
+    said = f"at most {plain(error['largest'])} off the surface, {plain(error['mean'])} in the mean, at 200,000 places"
     assert line == f"error:    {said}"
     assert 0 < error["mean"] < error["largest"] < 0.05
     assert "--faces 800" in entry["repeat_command"]

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...kernels.kernels import Kernel
 from ...kernels.products import Products
+from ...quantities import counted
 from ...runtime.monitor import Monitor
 from .conjugate_gradient import CGResult
 
@@ -27,7 +28,7 @@ class Solution:
     storage: str = ""
 
     def summary(self) -> str:
-        text = f"{self.cg.iterations} iterations, residual {self.cg.relative_residual:.1e}, {self.cg.reason}"
+        text = f"{counted(self.cg.iterations, 'iteration')}, residual {self.cg.relative_residual:.1e}, {self.cg.reason}"
         return (
             text
             + (f", jitter {self.relative_jitter:.0e}" if self.relative_jitter else "")
