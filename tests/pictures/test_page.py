@@ -6,29 +6,12 @@ import numpy as np
 import pytest
 from browser import CHROMIUM
 from html_page import opened
+from slopes import ORIGIN, SLOPE, TALL, WIDE, hillside, slope_page
 
-from neural_splines.pictures.page import MOST_POINTS, Page, span
-from neural_splines.run.drawing import in_bytes
+from neural_splines.pictures.page import Page
 
-ORIGIN = np.array([691_000.25, 5_334_000.75, 512.0])  # as maps have it
-SLOPE, WIDE, TALL = 0.3, 40.0, 30.0  # of z along x; metres
 SIZE = (1000, 700)
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-
-
-def hillside(columns: int = 41, rows: int = 31) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices and faces of a slope, far from 0; vertex (i, j) lies a metre from its neighbours."""
-    x, y = np.meshgrid(np.linspace(0, WIDE, columns), np.linspace(0, TALL, rows), indexing="ij")
-    corner = (rows * np.arange(columns - 1)[:, None] + np.arange(rows - 1)).ravel()
-    faces = [(corner, corner + rows, corner + 1), (corner + 1, corner + rows, corner + rows + 1)]
-    vertices = np.stack([x, y, SLOPE * x], -1).reshape(-1, 3) + ORIGIN
-    return vertices, np.concatenate([np.stack(three, 1) for three in faces])
-
-
-def slope_page(**others) -> Page:
-    vertices, faces = hillside()
-    known = {"unit": "m", "up": np.array([0.0, 0, 1]), **others}
-    return Page("slope", vertices, faces, vertices[::3], np.linspace(0, 0.02, len(vertices)), np.arange(50.0), **known)
 
 
 @pytest.fixture(scope="module")
@@ -301,36 +284,3 @@ def test_all_numbers_of_a_chart_are_in_it(chrome, tmp_path, count):
         return b.x < 0 || b.y < 0 || b.x + b.width > 341 || b.y + b.height > 151; }).map(t => t.textContent)"""
     assert chrome.value(outside) == []
     assert "e-0" not in chrome.text("aside")
-
-
-def test_what_is_left_out_is_said():
-    vertices, faces = hillside()
-    none = np.zeros(0)
-    many = np.repeat(vertices, 1 + MOST_POINTS // len(vertices), axis=0)
-    page = Page("a", vertices, faces, many, none, none).render()
-    assert f"{-(-len(many) // 2):,} of {len(many):,} points" in page
-    few = in_bytes(slope_page(numbers={"support": np.linspace(0, 1, len(vertices))}), 1.0, 600)
-    assert 100 < len(few.faces) <= 600
-    assert len(few.numbers["support"]) == len(few.distances) == len(few.vertices)
-    assert re.search(rf"a thinned mesh of {len(few.faces)} faces.*the mesh itself has {len(faces):,}", few.render())
-    height = few.vertices - ORIGIN
-    assert np.abs(height[:, 2] - SLOPE * height[:, 0]).max() < 1e-6  # means on a plane lie on it
-    assert in_bytes(slope_page(), 1.0).thinned == ""
-    assert f"all {len(faces):,}" in slope_page().render()
-
-
-def test_a_page_stays_small():
-    """A face of a mesh of cubes takes a few bytes, and the program of the page about 40 kB."""
-    page = slope_page()
-    empty = len(page.render())
-    vertices, faces = hillside(401, 301)
-    grown = len(Page("slope", vertices, faces, vertices, np.zeros(0), np.zeros(0)).render()) - empty
-    assert empty < 90_000
-    assert grown < 8 * len(faces)
-
-
-def test_where_numbers_end():
-    assert span("support", np.array([0.2, 0.4])) == (0.0, 1.0)
-    assert span("a", np.zeros(3)) == (0.0, 1.0)
-    low, high = span("mean_curvature", np.array([-1.0, 1.0, 0.5]))
-    assert low == -high
