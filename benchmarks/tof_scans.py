@@ -1,10 +1,9 @@
 """Scans of a part by a simulated time-of-flight camera, by the protocol of Points2Surf (Erler et al., ECCV 2020).
 
-The protocol, as its program prepares the ABC data: 5 to 30 scans, each from a random side. The part is turned at
-random, 3 to 5 away and up to 0.1 beside the axis of the camera, whose image is 43.6 by 34.6 degrees wide. Gaussian
-noise lies along the rays; its standard deviation is one for all scans of a part. The points of all scans are one
-cloud, without normals. Ours differs in two: the longest side L of a part is 1, and an image has 88 x 72 rays, there
-176 x 144.
+The protocol, as its program prepares the ABC data: the longest side of a part is L = 1. 5 to 30 scans, each from a
+random side: the part is turned at random, 3 to 5 away and up to 0.1 beside the axis of the camera, whose image is 43.6
+by 34.6 degrees wide. Gaussian noise lies along the rays; its standard deviation is one for all scans of a part. The
+points of all scans are one cloud, without normals. Ours differs in the image: 88 x 72 rays, there 176 x 144.
 """
 
 from __future__ import annotations
