@@ -88,16 +88,19 @@ def shown_mesh(
     CloudError where none is left. name: of the mesh, in messages.
     """
     a, b, c = faces.T
-    solid = faces[(a != b) & (b != c) & (c != a)]
+    good = (a != b) & (b != c) & (c != a)
+    solid = faces if good.all() else faces[good]  # a copy may be large
     used = np.zeros(len(vertices), bool)
     used[solid.reshape(-1)] = True
     points = vertices[used]
     if not len(points) or not np.ptp(points, axis=0).any():
         raise CloudError(f"{name}: no face has an area; check how the mesh was made")
-    tints = [numbers[key][used] for key in ("red", "green", "blue") if key in numbers]
-    colours = bytes_of_colours(np.stack(tints, axis=1)) if len(tints) == 3 else None
-    place = np.cumsum(used, dtype=np.int32) - 1
-    return points, place[solid], colours
+    tints = [numbers[key] for key in ("red", "green", "blue") if key in numbers]
+    colours = None
+    if len(tints) == 3:
+        largest = max(float(np.nan_to_num(tint).max()) for tint in tints)
+        colours = np.stack([bytes_of_colours(tint, largest)[used] for tint in tints], axis=1)
+    return points, (np.cumsum(used, dtype=np.int32) - 1)[solid], colours
 
 
 def placed(
