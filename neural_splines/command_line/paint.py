@@ -22,7 +22,7 @@ def paint(scanned: ScannedCloud, cloud: OrientedCloud, result: Reconstruction, n
     found = Attributes()
     if scanned.colours is not None or scanned.scalars:
         attributes = Attributes(scanned.colours, scanned.scalars).of_rows(rows)
-        found, _ = interpolated(scanned.points[rows], attributes, vertices)
+        found, _ = interpolated(scanned.points[rows], attributes, vertices, result.kept.points.device)
     return replace(found, scalars={**found.scalars, **qualities(result, names)}) if names else found
 
 
@@ -30,7 +30,8 @@ def counted(scanned: ScannedCloud, cloud: OrientedCloud, kept: OrientedCloud) ->
     """Which of the scanned points [n] give something: those that are finite, and no outliers of the cloud."""
     rows = np.isfinite(scanned.points).all(1)
     if len(kept) < len(cloud):
+        device = kept.points.device
         all_points, left = cloud.points.cpu().numpy(), kept.points.cpu().numpy()
-        out = all_points[distances(left, all_points) > 0.0]
-        rows[rows] = distances(out, scanned.points[rows]) > 0.0
+        out = all_points[distances(left, all_points, device) > 0.0]
+        rows[rows] = distances(out, scanned.points[rows], device) > 0.0
     return np.asarray(rows)

@@ -37,7 +37,7 @@ def wanted(plan: Plan) -> bool:
 
 def paint(plan: Plan, block: int, device: str | None = None) -> None:
     """Store the attributes of a block's vertices."""
-    packed = attributes_at(plan, _vertices(plan, block))
+    packed = attributes_at(plan, _vertices(plan, block), device)
     plan.store.save(f"attributes-{block}", packed=packed.view(np.uint8))
 
 
@@ -84,7 +84,7 @@ def colours_at(plan: Plan, places: np.ndarray) -> np.ndarray | None:
     return None if records is None or not records.colours else records.unpack(attributes_at(plan, places)).colours
 
 
-def attributes_at(plan: Plan, places: np.ndarray) -> np.ndarray:
+def attributes_at(plan: Plan, places: np.ndarray, device: str | None = None) -> np.ndarray:
     """The records [q] of places [q, 3], by the points of the file that are no outliers."""
     source = _stored(plan)
     records = source.records
@@ -97,7 +97,7 @@ def attributes_at(plan: Plan, places: np.ndarray) -> np.ndarray:
         return points[rows], packed[rows]
 
     def of(points: np.ndarray, packed: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        found, far = interpolated(points, records.unpack(packed), places)
+        found, far = interpolated(points, records.unpack(packed), places, device or "cpu")
         return records.pack(found), far
 
     return _at_places(plan, places, load, of, records.type)

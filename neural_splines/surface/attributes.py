@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
 
 from ..cloud.neighbours import SPACING_RANK, Neighbours
-from ..runtime.threads import limit
 
 QUALITY = "quality"  # the name of a number that MeshLab and CloudCompare show as a colour ramp
 NEAREST = 9  # points of which the farthest sets the radius and the others count
 AT_ONCE = 1 << 18  # places
+Device = torch.device | str
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,11 @@ class Attributes:
         return cls(np.concatenate(colours) if colours else None, scalars)
 
 
-def interpolated(points: np.ndarray, attributes: Attributes, places: np.ndarray) -> tuple[Attributes, np.ndarray]:
+def interpolated(
+    points: np.ndarray, attributes: Attributes, places: np.ndarray, device: Device = "cpu"
+) -> tuple[Attributes, np.ndarray]:
     """Attributes of places [q, 3] from those of points [n, 3], in their types, and how far the points lie that count
-    there [q]: infinite where there are too few to tell.
+    there [q]: infinite where there are too few to tell. device: where the nearest points are looked for.
 
     As by `carry`; but whole numbers, such as classes, are those of the nearest point, of several the first.
     """
@@ -49,7 +50,7 @@ def interpolated(points: np.ndarray, attributes: Attributes, places: np.ndarray)
     columns += [] if attributes.colours is None else [attributes.colours.astype(np.float64)]
     values = np.hstack([np.empty((len(points), 0)), *columns])
     found, first, far = np.empty((len(places), values.shape[1])), np.empty(len(places), np.int64), np.empty(len(places))
-    for rows, distance, index in _nearest(_tree(points), places):
+    for rows, distance, index in _nearest(_neighbours(points, device), places):
         found[rows] = _means(distance, values[index])
         first[rows] = np.where(distance == distance[:, :1], index, len(points)).min(1)
         far[rows] = distance[:, -1] if len(points) >= NEAREST else np.inf
@@ -74,29 +75,27 @@ def carry(points: np.ndarray, values: np.ndarray, places: np.ndarray) -> np.ndar
 
 def carrier(points: np.ndarray, values: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """`carry` from the same points to any places, again and again."""
-    tree = _tree(points)
+    near = _neighbours(points)
 
     def carried(places: np.ndarray) -> np.ndarray:
         result = np.empty((len(places), values.shape[1]))
-        for rows, distance, index in _nearest(tree, places):
+        for rows, distance, index in _nearest(near, places):
             result[rows] = _means(distance, values[index])
         return result
 
     return carried
 
 
-def _tree(points: np.ndarray) -> Any:
-    from scipy.spatial import cKDTree
-
-    return cKDTree(points)
+def _neighbours(points: np.ndarray, device: Device = "cpu") -> Neighbours:
+    return Neighbours(torch.from_numpy(np.ascontiguousarray(points)).to(device))
 
 
-def _nearest(tree: Any, places: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """Places [q, 3] by and by, with the distances and the indices [m, k] of the NEAREST points of a tree, or of all."""
-    count = min(NEAREST, tree.n)
+def _nearest(near: Neighbours, places: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """Places [q, 3] by and by, with the distances and the indices [m, k] of the NEAREST points, or of all."""
     for start in range(0, len(places), AT_ONCE):
         rows = slice(start, start + AT_ONCE)
-        yield rows, *tree.query(places[rows], k=list(range(1, count + 1)), workers=limit())
+        distance, index = near.nearest(torch.from_numpy(places[rows]).to(near.points), NEAREST)
+        yield rows, distance.cpu().numpy(), index.cpu().numpy()
 
 
 def _means(distance: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -109,9 +108,10 @@ def _means(distance: np.ndarray, values: np.ndarray) -> np.ndarray:
         return np.asarray((there * np.nan_to_num(values, posinf=0.0, neginf=0.0)).sum(1) / there.sum(1))
 
 
-def distances(points: np.ndarray, places: np.ndarray) -> np.ndarray:
+def distances(points: np.ndarray, places: np.ndarray, device: Device = "cpu") -> np.ndarray:
     """Of places [q, 3] from the nearest of points [n, 3]."""
-    return Neighbours(torch.from_numpy(points)).query(torch.from_numpy(places))[0].numpy()
+    near = _neighbours(points, device)
+    return near.query(torch.from_numpy(places).to(near.points))[0].cpu().numpy()
 
 
 def densities(points: np.ndarray, places: np.ndarray) -> np.ndarray:
