@@ -40,8 +40,10 @@ OF_POINTS = {
 }  # fmt: skip
 OF_TRIALS = {"smoothing": 2.1e-4}
 OF_CUBES = {
-    "sample": 5e-6, "mesh": 3.4e-6, "trim": 3.2e-6, "compare": 4e-7, "write": 4e-7, "shape": 2.5e-7, "pictures": 5e-6,
+    "sample": 6.6e-6, "mesh": 4.5e-6, "trim": 5e-6, "compare": 4e-7, "write": 4e-7, "shape": 2.5e-7, "pictures": 6e-6,
 }  # fmt: skip
+# The same of those after sampling, for each evaluation, of which rough surfaces take twice as many for a cube.
+OF_EVALUATIONS = {"sample": 1e-6, "mesh": 7e-7, "trim": 8e-7, "compare": 1e-7, "write": 6e-8, "pictures": 1.1e-6}
 PROBE = 1024, 512  # rows and columns of a product that is timed
 WORTH_A_PROBE, NOMINAL = 1e9, 1e8  # kernel values; in a second
 WORTH_SAYING = 60.0  # seconds
@@ -89,6 +91,11 @@ def phases(squares: float, count: int, settings: Settings) -> dict[str, float]:
         found |= {name: each * min(count, LOOKED_AT) for name, each in OF_TRIALS.items()}
     found |= {"downsample": 0.0, "colour": 0.0}  # little, where they come
     return found | {name: each * cubes for name, each in OF_CUBES.items()}
+
+
+def after_sampling(evaluations: int) -> dict[str, float]:
+    """What is left of them, and what sampling took, when the evaluations are counted."""
+    return {name: each * evaluations for name, each in OF_EVALUATIONS.items()}
 
 
 def check(cost: Cost, lattice: Lattice, settings: Settings, device: torch.device) -> None:

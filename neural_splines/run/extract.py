@@ -12,7 +12,7 @@ from ..errors import EmptySurfaceError
 from ..kernels.products import Compute
 from ..runtime import memory
 from ..runtime.devices import slabs
-from ..runtime.monitor import Monitor
+from ..runtime.monitor import Monitor, expect
 from ..settings import Settings
 from ..spline.contract import Field, Replicas
 from ..surface.band import Wanted, sample_band
@@ -88,6 +88,8 @@ def extract(
     evaluate = cost.EvaluationBudget(field.evaluate, lattice, compute.device)
     cubes = sample_band(evaluate, lattice, seeds.to(compute.device), monitor, slabs(compute.devices), wanted)
     monitor.phase("mesh")
+    if compute.device.type == "cpu":
+        expect(monitor, cost.after_sampling(cubes.evaluations))
     memory.release()
     mesh, crossings = marching_cubes(cubes)
     mesh = refine(mesh, crossings, field, steps, compute.devices)

@@ -35,6 +35,13 @@ class Silent:
         pass
 
 
+def expect(monitor: Monitor, seconds: Mapping[str, float]) -> None:
+    """Tell a monitor how long phases take, in proportion, if it asks: those to come, and some that are over."""
+    told = getattr(monitor, "expect", None)
+    if told is not None:
+        told(seconds)
+
+
 class PhaseTimer:
     """Times phases in the order they are entered and passes everything on to another monitor, one call at a time.
 
@@ -81,10 +88,8 @@ class PhaseTimer:
 
     def expect(self, seconds: Mapping[str, float]) -> None:
         """How long phases to come will take, in proportion; 0 for one that will not come. For monitors that ask."""
-        told = getattr(self.inner, "expect", None)
-        if told is not None:
-            with self._lock:
-                told(seconds)
+        with self._lock:
+            expect(self.inner, seconds)
 
     def summary(self) -> str:
         """One line: how long it took, and what for."""

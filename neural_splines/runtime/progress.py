@@ -114,7 +114,9 @@ class Progress:
     def progress(self, done: float, total: float | None, note: str = "") -> None:
         if not self._name:
             return
-        self._share = self._position(min(done / total, 1.0) if total else self._guessed())
+        share = self._position(min(done / total, 1.0) if total else self._guessed())
+        again = self._name in self._took  # after what came later, as a rule
+        self._share = max(self._share, share) if again else share
         self._done = max(self._done, self._share)  # a bar never runs back
         if self._lost:
             return

@@ -138,6 +138,15 @@ def test_the_time_left_is_true_where_the_cost_is_known(count, squares, speed, mo
     assert bar.inner.fraction > 0.97
 
 
+def test_a_phase_that_comes_again_at_the_end_brings_nothing_back():
+    bar = Progress(io.StringIO())
+    bar.expect({"shape": 0.1, "pictures": 2.0})
+    for name in ("fit", "shape", "pictures", "shape"):
+        bar.phase(name)
+        bar.progress(1, 1)
+    assert bar._share == pytest.approx(1.0)
+
+
 def test_a_phase_that_will_not_come_takes_nothing():
     bar = Progress(io.StringIO())
     bar.expect({"pictures": 0.0})
