@@ -35,10 +35,12 @@ def test_on_a_gpu_it_is_the_same():
     """Colours, whole numbers and fractions, and how far the points lie that count."""
     given = Attributes(RNG.integers(0, 256, (2000, 3), np.uint8), {"class": np.arange(2000), "t": RNG.random(2000)})
     (there, far), (here, near) = (interpolated(POINTS, given, PLACES, device) for device in ("cuda", "cpu"))
-    assert there.colours is not None and here.colours is not None
+    assert there.colours is not None
+    assert here.colours is not None
     assert np.abs(there.colours.astype(int) - here.colours).max() <= 1  # where a half is rounded
     assert np.array_equal(there.scalars["class"], here.scalars["class"])
-    assert np.allclose(there.scalars["t"], here.scalars["t"], atol=1e-9) and np.allclose(far, near)
+    assert np.allclose(there.scalars["t"], here.scalars["t"], atol=1e-9)
+    assert np.allclose(far, near)
     assert np.allclose(distances(POINTS, PLACES, "cuda"), distances(POINTS, PLACES))
 
 
