@@ -20,7 +20,7 @@ from ..pictures.tiles_page import TilesPage
 from ..runtime import memory
 from ..runtime.budget import TILED_BLOCK_BYTES, TILED_FACE_BYTES, TILED_PROCESS_BYTES
 from ..runtime.monitor import Monitor
-from ..runtime.threads import parallel_map
+from ..runtime.threads import limit, parallel_map
 from ..surface.pyramid import Node, Tile, coarser, divided, joined, leaf, shared_depth
 
 PER_EDGE = 64  # steps of the lattice of vertices, at least, in the median edge: a vertex moves by a hundredth of it
@@ -67,12 +67,12 @@ def write_tiles(
     """A folder of tiles with at most so many faces each, of a mesh: vertices [v, 3], z up, which are moved, faces
     [f, 3], colours [v, 3] in 0..255. matrix [4, 4]: brings its coordinates to those of the world. page: shows it.
 
-    Blocks of faces are made into tiles one after the other, as large as max_memory allows, bytes; None: what is free.
-    draco: compress tiles.
+    Blocks of faces are made into tiles, as many at once as there are threads and max_memory allows, bytes; None: what
+    is free. draco: compress tiles.
     """
     from ..surface.quadrics_numba import normals as mean_normals  # not before: Numba takes half a second to import
 
-    block = block_of(len(faces), most, max_memory)
+    block, at_once = blocks_of(len(faces), most, max_memory)
     monitor.phase("divide")
     step = step_of(vertices, faces)
     centre = step * np.rint((vertices.min(0) + vertices.max(0)) / (2.0 * step))
@@ -116,7 +116,8 @@ def write_tiles(
 
     with atomic_folder(folder) as inside:
         os.mkdir(os.path.join(inside, TILES))
-        for nodes in [*(list(part.all()) for part in blocks), above]:
+        groups = [blocks[k : k + at_once] for k in range(0, len(blocks), at_once)]
+        for nodes in [*([node for part in group for node in part.all()] for group in groups), above]:
             for _, level in groupby(sorted(nodes, key=lambda node: -node.depth), key=lambda node: node.depth):
                 parallel_map(make, list(level))
         moved = np.eye(4)
@@ -137,12 +138,14 @@ def write_tiles(
     )  # fmt: skip
 
 
-def block_of(faces: int, most: int, max_memory: int | None) -> int:
-    """How many faces a block may have, of a mesh of so many; OutOfMemoryBudgetError where there is no memory for it."""
+def blocks_of(faces: int, most: int, max_memory: int | None) -> tuple[int, int]:
+    """How many faces a block may have, of a mesh of so many, and how many blocks there is room for at once;
+    OutOfMemoryBudgetError where there is no memory for one.
+    """
     free = memory.available(memory.CPU) if max_memory is None else max_memory - TILED_PROCESS_BYTES
     least = min(faces, BLOCK_TILES * most)
     if free is None:
-        return BLOCK
+        return BLOCK, limit()
     needed = TILED_FACE_BYTES * faces + TILED_BLOCK_BYTES * least
     if needed > free:
         whole = free // (TILED_FACE_BYTES + TILED_BLOCK_BYTES)  # where all is one block
@@ -154,7 +157,9 @@ def block_of(faces: int, most: int, max_memory: int | None) -> int:
                 f"--max-memory, {max_memory / 1e9:.3g} GB; {remedy if fewer else 'use a larger one'}"
             )
         memory.refuse(f"a tileset of {faces} faces", needed, free, memory.CPU, remedy)
-    return min(BLOCK, max(least, (free - TILED_FACE_BYTES * faces) // TILED_BLOCK_BYTES))
+    room = max(least, (free - TILED_FACE_BYTES * faces) // TILED_BLOCK_BYTES)
+    block = min(BLOCK, room)
+    return block, min(limit(), room // block)
 
 
 def step_of(vertices: np.ndarray, faces: np.ndarray) -> float:

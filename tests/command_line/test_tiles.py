@@ -292,6 +292,19 @@ def test_errors_are_bounds_of_a_mesh_in_blocks_too(written, tmp_path):
     assert there <= whole["geometricError"] < tile["geometricError"] <= 2.5 * there
 
 
+def test_how_many_blocks_are_in_work_at_once_changes_no_byte(written, tmp_path, monkeypatch):
+    """Small blocks one by one, and three at a time."""
+    folders = []
+    for threads in (1, 3):
+        monkeypatch.setattr(run, "BLOCK", 3100)
+        monkeypatch.setattr(run, "limit", lambda threads=threads: threads)
+        folders.append(tmp_path / str(threads))
+        done = tiled(written[3].parent / "mesh.ply", "--out", folders[-1] / "tileset.json", "--tile-faces", 1500)
+        assert done.code == 0, done.err
+    files = [{p.relative_to(f): p.read_bytes() for p in f.rglob("*") if p.is_file()} for f in folders]
+    assert files[0] == files[1]
+
+
 REFUSED = {
     "not called so": (["--out", "a.json"], "a tileset is a folder"),
     "no folder of its own": (["--out", "tileset.json"], "a tileset is a folder"),
