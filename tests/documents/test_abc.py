@@ -138,7 +138,7 @@ def test_a_folder_without_pairs_is_told_in_a_line(make, tmp_path, capsys):
 def test_the_page_has_every_case_and_what_is_stored():
     stored = json.loads((abc_parts.ROOT / "benchmarks" / "results" / "abc.json").read_text())
     page = (abc_parts.ROOT / "docs" / "results" / "abc.md").read_text(encoding="utf-8")
-    assert {f"{shape}_{noise}" for shape in cad_shapes.SHAPES for noise in ("none", "var", "max")} <= set(stored)
+    assert {f"{shape}_{noise}" for shape in cad_shapes.SHAPES for noise in tof_scans.NOISE} <= set(stored)
     assert abc_page.tables(stored) in page
 
 
