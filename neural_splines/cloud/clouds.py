@@ -292,6 +292,7 @@ def outlier_warning(cloud: OrientedCloud) -> str | None:
     near, points = core.scaled(2.0), cloud.points.cpu()
     far = int(((points < near.lower) | (points > near.upper)).any(1).sum())
     return (
-        f"{far} of {len(cloud)} points {'lies' if far == 1 else 'lie'} far from the others, which makes the bounding "
-        f"box {longer:.3g} times longer and leaves few voxels for the object; remove such points, or raise GRID_SIZE"
+        f"{far:,} of {len(cloud):,} points {'lies' if far == 1 else 'lie'} far from the others, which makes the "
+        f"bounding box {longer:.3g} times longer and leaves few voxels for the object; remove such "
+        "points, or raise GRID_SIZE"
     )

@@ -135,8 +135,8 @@ def outlier_lines(count: int, total: int) -> list[str]:
         return []
     what = "was ignored as a stray point" if count == 1 else "were ignored as stray points"
     return [
-        f"{count} of {total} points {what} (far from the surface of {'its' if count == 1 else 'their'} neighbours); "
-        "keep such points with --remove-outliers none"
+        f"{count:,} of {total:,} points {what} (far from the surface of {'its' if count == 1 else 'their'} neighbours)"
+        "; keep such points with --remove-outliers none"
     ]
 
 

@@ -136,7 +136,7 @@ def _warn_of_missing(path: PathLike, beside: PathLike, points: Points, cameras: 
     missing = np.unique(points.images[~known])
     rows = np.repeat(np.arange(len(points.head)), points.head["views"].astype(np.int64))
     unseen = len(points.head) - len(np.unique(rows[known]))
-    without = f"{unseen} of {len(points.head)} points have no viewpoint"
+    without = f"{unseen:,} of {len(points.head):,} points have no viewpoint"
     if len(missing):
         names = ", ".join(str(number) for number in missing[:LISTED]) + (", ..." if len(missing) > LISTED else "")
         warn(

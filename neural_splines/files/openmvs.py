@@ -219,7 +219,7 @@ def _warn_of_missing(name: str, points: Points, cameras: Cameras, images: Sequen
     missing = np.unique(points.images[~known])
     rows = np.repeat(np.arange(len(points.head)), points.head["views"].astype(np.int64))
     unseen = len(points.head) - len(np.unique(rows[known]))
-    without = f"{unseen} of {len(points.head)} points have no viewpoint"
+    without = f"{unseen:,} of {len(points.head):,} points have no viewpoint"
     if len(missing):
         names = ", ".join(printable(images[number].name)[:80] or str(number) for number in missing[:LISTED])
         names += ", ..." if len(missing) > LISTED else ""

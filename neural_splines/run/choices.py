@@ -148,6 +148,6 @@ def downsample_lines(before: int, after: int) -> list[str]:
     if after >= KEPT_SHARE * before:
         return []
     return [
-        f"{before} points were averaged within voxels to {after}; keep all with --voxel-downsample-threshold {before}, "
-        "or more of them with a larger GRID_SIZE"
+        f"{before:,} points were averaged within voxels to {after:,}; keep all with "
+        f"--voxel-downsample-threshold {before}, or more of them with a larger GRID_SIZE"
     ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..cloud.neighbours import SPACING_RANK, Neighbours
 
@@ -48,12 +49,13 @@ def interpolated(
     fractions = {name: values for name, values in attributes.scalars.items() if values.dtype.kind == "f"}
     columns = [values.astype(np.float64)[:, None] for values in fractions.values()]
     columns += [] if attributes.colours is None else [attributes.colours.astype(np.float64)]
-    values = np.hstack([np.empty((len(points), 0)), *columns])
+    near = _neighbours(points, device)
+    values = torch.from_numpy(np.hstack([np.empty((len(points), 0)), *columns])).to(near.points)
     found, first, far = np.empty((len(places), values.shape[1])), np.empty(len(places), np.int64), np.empty(len(places))
-    for rows, distance, index in _nearest(_neighbours(points, device), places):
-        found[rows] = _means(distance, values[index])
-        first[rows] = np.where(distance == distance[:, :1], index, len(points)).min(1)
-        far[rows] = distance[:, -1] if len(points) >= NEAREST else np.inf
+    for rows, distance, index in _nearest(near, places):
+        found[rows] = _means(distance, values[index]).cpu().numpy()
+        first[rows] = torch.where(distance == distance[:, :1], index, len(points)).amin(1).cpu().numpy()
+        far[rows] = distance[:, -1].cpu().numpy() if len(points) >= NEAREST else np.inf
     mixed = dict(zip(fractions, found.T, strict=False))
     scalars = {
         name: mixed[name].astype(values.dtype) if name in mixed else values[first]
@@ -76,36 +78,35 @@ def carry(points: np.ndarray, values: np.ndarray, places: np.ndarray) -> np.ndar
 def carrier(points: np.ndarray, values: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """`carry` from the same points to any places, again and again."""
     near = _neighbours(points)
+    table = torch.from_numpy(np.asarray(values, np.float64))
 
     def carried(places: np.ndarray) -> np.ndarray:
         result = np.empty((len(places), values.shape[1]))
         for rows, distance, index in _nearest(near, places):
-            result[rows] = _means(distance, values[index])
+            result[rows] = _means(distance, table[index]).numpy()
         return result
 
     return carried
 
 
 def _neighbours(points: np.ndarray, device: Device = "cpu") -> Neighbours:
-    return Neighbours(torch.from_numpy(np.ascontiguousarray(points)).to(device))
+    return Neighbours(torch.from_numpy(np.ascontiguousarray(points, np.float64)).to(device))
 
 
-def _nearest(near: Neighbours, places: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+def _nearest(near: Neighbours, places: np.ndarray) -> Iterator[tuple[slice, Tensor, Tensor]]:
     """Places [q, 3] by and by, with the distances and the indices [m, k] of the NEAREST points, or of all."""
     for start in range(0, len(places), AT_ONCE):
         rows = slice(start, start + AT_ONCE)
-        distance, index = near.nearest(torch.from_numpy(places[rows]).to(near.points), NEAREST)
-        yield rows, distance.cpu().numpy(), index.cpu().numpy()
+        yield rows, *near.nearest(torch.from_numpy(places[rows]).to(near.points), NEAREST)
 
 
-def _means(distance: np.ndarray, values: np.ndarray) -> np.ndarray:
+def _means(distance: Tensor, values: Tensor) -> Tensor:
     """The weighted means [m, c] of values [m, k, c] at such distances [m, k]."""
-    radius = np.maximum(distance[:, -1:], 1e-300)
-    weight = (1.0 - np.minimum(distance / radius, 1.0) ** 2) ** 2
+    radius = distance[:, -1:].clamp_min(1e-300)
+    weight = (1.0 - (distance / radius).clamp_max(1.0).square()).square()
     weight[:, 0] += 1e-9  # where all are equally far
-    there = weight[:, :, None] * np.isfinite(values)
-    with np.errstate(invalid="ignore"):
-        return np.asarray((there * np.nan_to_num(values, posinf=0.0, neginf=0.0)).sum(1) / there.sum(1))
+    there = weight[:, :, None] * values.isfinite()
+    return (there * values.nan_to_num(0.0, 0.0, 0.0)).sum(1) / there.sum(1)  # 0 / 0 = NaN where there are none
 
 
 def distances(points: np.ndarray, places: np.ndarray, device: Device = "cpu") -> np.ndarray:

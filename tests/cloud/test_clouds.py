@@ -171,7 +171,7 @@ def test_outliers_are_counted(count):
     assert outlier_warning(OrientedCloud(points, normals)) is None
     points[:far] += 1e4 * (1 + torch.arange(far)[:, None])
     message = outlier_warning(OrientedCloud(points, normals))
-    assert message.startswith(f"{far} of {count} points {'lies' if far == 1 else 'lie'} far from the others")
+    assert message.startswith(f"{far:,} of {count:,} points {'lies' if far == 1 else 'lie'} far from the others")
     assert "\n" not in message
 
 

@@ -32,7 +32,7 @@ def test_scattered_points_are_outliers_and_those_of_surfaces_are_not():
     mask = torch.isin(spoilt.points[:, 0], kept.points[:, 0])
     assert mask[:6000].all()
     assert not mask[6000:][far].any()
-    assert f"{6120 - len(kept)} of 6120 points were ignored as stray points" in line
+    assert f"{6120 - len(kept):,} of 6,120 points were ignored as stray points" in line
     assert "--remove-outliers none" in line
 
 

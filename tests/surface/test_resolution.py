@@ -69,7 +69,7 @@ def test_downsampling_that_drops_more_than_half_is_said(tmp_path):
     args = ["auto", 100, 12, "--seed", 0, "--out", tmp_path / "mesh.ply", "--voxel-downsample-threshold"]
     few = run("fit.py", cloud, *args, 1000)
     assert re.search(
-        r"warning: 2000 points were averaged within voxels to \d+; keep all with --voxel-downsample-threshold 2000",
+        r"warning: 2,000 points were averaged within voxels to [\d,]+; keep all with --voxel-downsample-threshold 2000",
         few.err,
     )
     assert run("fit.py", cloud, *args, 2000).err == ""
