@@ -86,7 +86,7 @@ def test_images_without_a_pose_are_named(tmp_path, model):
     (tmp_path / "a.mvs").write_bytes(of_model(model, lost=(3, 5)))
     kept = np.delete(model.seen, (3, 5), axis=1).any(1)
     line = r"a\.mvs: 2 images that saw points have no pose \(photo 3\.jpg, photo 5\.jpg\): "
-    line += f"{(~kept).sum()} of {COUNT} points"
+    line += f"{(~kept).sum()} of {COUNT:,} points"
     with pytest.warns(ReconstructionWarning, match=line) as said:
         found = load_scanned_cloud(tmp_path / "a.mvs")
     assert len(said) == 1
