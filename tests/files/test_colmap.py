@@ -194,7 +194,8 @@ def test_missing_images_are_named(tmp_path, model, write):
     lost = sorted(model.ids)[:2]
     path = write(model, tmp_path, lost)
     kept = model.seen[:, ~np.isin(model.ids, lost)].any(1)
-    line = rf"2 images of its tracks are not in images\.\w+ \({lost[0]}, {lost[1]}\): {(~kept).sum()} of {COUNT:,} points"
+    line = rf"2 images of its tracks are not in images\.\w+ \({lost[0]}, {lost[1]}\): "
+    line += f"{(~kept).sum()} of {COUNT:,} points"
     with pytest.warns(ReconstructionWarning, match=line) as said:
         found = load_scanned_cloud(path)
     assert len(said) == 1
