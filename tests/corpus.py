@@ -90,7 +90,7 @@ _FILES = [
     ("coincident_points", ply(0 * P + 1.0, N), "error", "all coincide"),
     ("collinear_points", ply(LINE, np.tile(UP, (50, 1))), "warning", "lie on a line"),
     ("coplanar_points", ply(PLANE, np.tile(UP, (225, 1))), "mesh", ""),
-    ("many_duplicates", ply(np.tile(P, (5, 1)), np.tile(N, (5, 1))), "warning", "1600 duplicates"),
+    ("many_duplicates", ply(np.tile(P, (5, 1)), np.tile(N, (5, 1))), "warning", "1,600 duplicates"),
     ("utm_double", ply(*sphere(400, 5.0, (5e5, 5e6, 100.0)), type_="double"), "mesh", ""),
     ("utm_float", ply(*sphere(400, 50.0, (5e5, 5e6, 100.0))), "warning", "in steps of 0.5"),
     ("scale_1e-9", ply(1e-9 * P, N), "mesh", ""),

@@ -87,7 +87,7 @@ def test_what_is_missing_is_one_line(monkeypatch, missing):
     with pytest.raises(OutputError, match=r"--dem needs rasterio and pyproj \(.*\); pip install rasterio pyproj"):
         rasters.require_rasters("--dem")
     if missing == "pyproj":
-        with pytest.raises(SettingsError, match=r"--crs needs pyproj: pip install pyproj \("):
+        with pytest.raises(SettingsError, match=r"crs needs pyproj: pip install pyproj \("):
             given("EPSG:25833")
 
 
@@ -96,7 +96,7 @@ def test_a_system_is_named_by_code_name_or_wkt():
     by_code = given("EPSG:25833")
     assert by_code == given(pyproj.CRS(25833).to_wkt())
     assert by_code.epsg == 25833
-    with pytest.raises(SettingsError, match="--crs 'EPSG:1' is no coordinate system; give its code, as EPSG:25833"):
+    with pytest.raises(SettingsError, match="crs 'EPSG:1' is no coordinate system; give its code, as EPSG:25833"):
         given("EPSG:1")
     with pytest.raises(SettingsError, match="is in degrees, which are no lengths"):
         given("EPSG:4326")

@@ -25,6 +25,7 @@ DECODED = (".las", ".laz", ".e57")  # by a process for each pass, so that they a
 RNG = np.random.default_rng(0)
 
 
+@pytest.mark.filterwarnings("ignore:.*points have no viewpoint")
 @pytest.mark.parametrize("rows", [1, 7, 1000])
 @pytest.mark.parametrize("suffix", [suffix for suffix in SUFFIXES if suffix != ".stl"])
 def test_pieces_are_the_whole(suffix, rows, tmp_path):

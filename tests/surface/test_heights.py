@@ -133,9 +133,9 @@ def test_a_resolution_that_is_chosen_is_round_and_no_finer_than_the_mesh(voxel, 
 
 
 def test_what_is_too_much_is_one_line(monkeypatch):
-    with pytest.raises(SettingsError, match="--resolution must be greater than 0"):
+    with pytest.raises(SettingsError, match="resolution must be greater than 0"):
         AskedHeights(resolution=0.0)
-    with pytest.raises(SettingsError, match="--interval must be greater than 0"):
+    with pytest.raises(SettingsError, match="interval must be greater than 0"):
         AskedHeights(interval=float("nan"))
     for tiny in (1e-9, 1e-320):
         with pytest.raises(SettingsError, match="squares along a side; use a larger one"):
