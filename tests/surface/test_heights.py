@@ -141,7 +141,7 @@ def test_what_is_too_much_is_one_line(monkeypatch):
         with pytest.raises(SettingsError, match="squares along a side; use a larger one"):
             room.squares_around([0.0, 0.0], [1.0, 1.0], tiny)
     monkeypatch.setattr(room.memory, "available", lambda device: 4 * 10**6)
-    with pytest.raises(OutOfMemoryBudgetError, match=r"use a --resolution of at least 0\."):
+    with pytest.raises(OutOfMemoryBudgetError, match=r"use a resolution of at least 0\."):
         room.squares_around([0.0, 0.0], [1.0, 1.0], 1e-3)
     squares = Squares.covering([0.0, 0.0], [2.0, 1.0], 1.0)
     for interval in (1e-9, 1e-320):
