@@ -185,7 +185,8 @@ def meet(first, last, x, within, steps, cloud, grid, out, count):
             for a in range(sides):
                 if abs(values[a]) < within:
                     near_values[m] = values[a]
-                    near_slopes[m] = slopes[a]
+                    for c in range(3):  # a row at once takes Numba seconds to compile
+                        near_slopes[m, c] = slopes[a, c]
                     m += 1
             count[q] = m
             if m < 2:

@@ -188,6 +188,14 @@ def meeting(f, g, faces, x):
 
 
 @compiled(nogil=True)
+def put(rows, first, values):
+    """rows[first:] = values [n, 3]: what NumPy's own assignment checks takes Numba seconds to compile."""
+    for k in range(len(values)):
+        for a in range(3):
+            rows[first + k, a] = values[k, a]
+
+
+@compiled(nogil=True)
 def pairs_of(first, last, faces, corners, lower, upper, level, origin, size, levels, keys, starts, owners, table, most):
     """Pairs [k, 3] of triangles, of which the first of each is in first..last, that meet (MEET) or may (UNCERTAIN); at
     most so many.
@@ -197,7 +205,7 @@ def pairs_of(first, last, faces, corners, lower, upper, level, origin, size, lev
     lowest, highest = np.empty(3, np.int64), np.empty(3, np.int64)
     x = np.empty((6, 3))
     for f in range(first, last):
-        x[:3] = corners[f]
+        put(x, 0, corners[f])
         for step in range(level[f], levels):
             side = size * 2.0**step
             for a in range(3):
@@ -215,14 +223,14 @@ def pairs_of(first, last, faces, corners, lower, upper, level, origin, size, lev
                                 continue
                             if not overlap_begins(f, g, lower, upper, origin, side, i, j, k):
                                 continue
-                            x[3:] = corners[g]
+                            put(x, 3, corners[g])
                             now = meeting(f, g, faces, x)
                             if now == APART:
                                 continue
                             if count == room:
                                 room *= 2
                                 larger = np.empty((room, 3), np.int64)
-                                larger[:count] = found[:count]
+                                put(larger, 0, found)
                                 found = larger
                             found[count, 0], found[count, 1], found[count, 2] = f, g, now
                             count += 1
