@@ -1,5 +1,6 @@
 """What can go wrong, by name. Commands catch `NeuralSplinesError` once, and exit with its one line."""
 
+import importlib.util
 import sys
 import warnings
 
@@ -76,6 +77,16 @@ def warn(message: str) -> None:
     while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == __package__:
         level, frame = level + 1, frame.f_back
     warnings.warn(message, ReconstructionWarning, stacklevel=level)
+
+
+def require(module: str, needed: str) -> None:
+    """BackendError with that line where a package, an extra, is not installed."""
+    try:
+        there = importlib.util.find_spec(module) is not None
+    except ValueError:  # it is barred in sys.modules
+        there = False
+    if not there:
+        raise BackendError(needed)
 
 
 def first_line(error: BaseException) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..errors import BackendError, first_line
+from ..errors import BackendError, first_line, require
 
 EXTENSION, NEEDED = "KHR_draco_mesh_compression", "--compress draco needs the package DracoPy; pip install DracoPy"
 LEVEL = 7  # of 10, beyond which files hardly shrink
@@ -31,12 +30,7 @@ class Compressed:
 
 def check_draco() -> None:
     """BackendError where DracoPy is not installed."""
-    try:
-        there = importlib.util.find_spec("DracoPy") is not None
-    except ValueError:
-        there = False
-    if not there:
-        raise BackendError(NEEDED)
+    require("DracoPy", NEEDED)
 
 
 def compressed(

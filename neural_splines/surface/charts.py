@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..errors import BackendError, SettingsError, first_line
+from ..errors import BackendError, SettingsError, first_line, require
 from ..ranges import check_count
 
 NEEDED = "--texture needs the package xatlas; pip install xatlas"
@@ -57,12 +56,7 @@ def check_charts(size: int | None, normal_map: bool) -> None:
     if size is None:
         return
     check_count("--texture", size, SMALLEST, LARGEST)
-    try:
-        there = importlib.util.find_spec("xatlas") is not None
-    except ValueError:
-        there = False
-    if not there:
-        raise BackendError(NEEDED)
+    require("xatlas", NEEDED)
 
 
 def charted(vertices: np.ndarray, faces: np.ndarray, size: int) -> Charts:
